@@ -1,0 +1,37 @@
+# Each target does all of its own set-up: a fresh machine needs only Python 3.11 or later and make.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := data/quickstart
+N ?= 600
+
+.PHONY: setup demo test lint lock clean
+
+setup: .venv/.installed
+
+# Made again only when the lock changes.
+.venv/.installed: requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/python -m data_prep simulate --out $(DEMO)_raw --n $(N) --seed 0 --overwrite
+	$(BIN)/python -m data_prep extract --raw $(DEMO)_raw --out $(DEMO)_sample.csv --n all --overwrite
+	$(BIN)/python -m data_prep preprocess --sample $(DEMO)_sample.csv --raw $(DEMO)_raw --out $(DEMO) --overwrite
+	$(BIN)/python -m data_prep check $(DEMO)
+	$(BIN)/python -m galaxy_lightning fit --config configs/quickstart.yaml
+	$(BIN)/python -m galaxy_lightning test --ckpt_path "$$(ls -td runs/quickstart/version_*/ | head -1)"
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/pre-commit run --all-files
+
+# Needs uv; the lock names versions and hashes, and no place to get them from.
+lock:
+	uv pip compile --quiet pyproject.toml --all-extras --universal --generate-hashes --output-file requirements.lock
+
+clean:
+	rm -rf .venv data runs

@@ -1,0 +1,146 @@
+"""The galaxy arrays: one folder of pixels, catalogue and provenance that every model reads.
+
+========================  ==========================================================================
+``images.npy``            uint8 ``[N, H, W, 3]``, RGB, C order
+``catalog.csv``           one row per image, in order: objid, asset id, label, split, votes, path
+``dataset.json``          classes in order, crop, label rule, seed, counts, what was skipped and why,
+                          SHA-256 of the other two, versions
+========================  ==========================================================================
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_prep.errors import GalaxyError
+from data_prep.files import read_json, sha256
+from data_prep.schema import SPLITS
+from data_prep.tables import require_columns
+
+IMAGES: Final = "images.npy"
+CATALOG: Final = "catalog.csv"
+DATASET: Final = "dataset.json"
+FORMAT_VERSION: Final = 1
+_REMEDY: Final = "make the arrays again with: python -m data_prep preprocess"
+
+
+@dataclass(frozen=True)
+class GalaxyArrays:
+    """The galaxy arrays of one folder, opened for reading.
+
+    Attributes:
+        folder: Where they lie.
+        images: uint8 ``[N, H, W, 3]``, a read-only memory map: only what is indexed is read.
+        catalog: One row per image, in the same order.
+        dataset: What ``dataset.json`` says.
+    """
+
+    folder: Path
+    images: npt.NDArray[np.uint8]
+    catalog: pd.DataFrame
+    dataset: dict[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        """The class names; a class's number is its place here."""
+        return list(self.dataset["classes"])
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """``[N]`` class numbers."""
+        return pd.Index(self.classes).get_indexer(pd.Index(self.catalog["label"])).astype(np.int64)
+
+    def rows(self, *splits: str) -> npt.NDArray[np.int64]:
+        """Returns the row numbers of the galaxies in the named splits, in order."""
+        return np.flatnonzero(self.catalog["split"].isin(splits).to_numpy()).astype(np.int64)
+
+    def verify(self) -> None:
+        """Checks both files' SHA-256 against ``dataset.json``; about a second per gigabyte.
+
+        Raises:
+            GalaxyError: A file is not the one that was written.
+        """
+        for name, expected in self.dataset["sha256"].items():
+            found = sha256(self.folder / name)
+            if found != expected:
+                raise GalaxyError(
+                    f"{self.folder / name} has been changed or damaged since it was made: its SHA-256 is "
+                    f"{found[:12]}..., and {DATASET} says {expected[:12]}...; {_REMEDY}"
+                )
+
+
+def open_arrays(folder: Path) -> GalaxyArrays:
+    """Opens a folder of galaxy arrays and checks that its parts fit together.
+
+    The files' hashes are not computed here; see :meth:`GalaxyArrays.verify`.
+
+    Args:
+        folder: A folder that ``python -m data_prep preprocess`` has made.
+
+    Returns:
+        The arrays.
+
+    Raises:
+        GalaxyError: A file is missing, or one does not fit the others.
+    """
+    missing = [name for name in (IMAGES, CATALOG, DATASET) if not (folder / name).is_file()]
+    if missing:
+        raise GalaxyError(f"{folder} holds no galaxy arrays, it lacks {', '.join(missing)}: {_REMEDY}")
+    dataset = read_json(folder / DATASET)
+    _check_dataset(dataset, folder / DATASET)
+    catalog = _read_catalog(folder / CATALOG, dataset["classes"])
+    images = _map_images(folder / IMAGES)
+    if len(images) != len(catalog):
+        raise GalaxyError(
+            f"{folder}: {IMAGES} holds {len(images):,} images, {CATALOG} {len(catalog):,} rows; {_REMEDY}"
+        )
+    return GalaxyArrays(folder, images, catalog, dataset)
+
+
+def _check_dataset(dataset: dict[str, Any], path: Path) -> None:
+    """Checks the keys that everything else relies on."""
+    if dataset.get("format_version") != FORMAT_VERSION:
+        raise GalaxyError(
+            f"{path}: format version {dataset.get('format_version')!r}, this program reads {FORMAT_VERSION}; "
+            f"{_REMEDY}"
+        )
+    classes, hashes = dataset.get("classes"), dataset.get("sha256")
+    if not (isinstance(classes, list) and len(set(classes)) == len(classes) >= 2):
+        raise GalaxyError(f"{path}: 'classes' is not a list of two or more names; {_REMEDY}")
+    if not (isinstance(hashes, dict) and set(hashes) == {IMAGES, CATALOG}):
+        raise GalaxyError(f"{path}: 'sha256' does not name {IMAGES} and {CATALOG}; {_REMEDY}")
+
+
+def _read_catalog(path: Path, classes: list[str]) -> pd.DataFrame:
+    """Reads the catalogue, its ids exact, its labels and splits checked."""
+    require_columns(path, ["objid", "asset_id", "label", "split", "path"])
+    try:
+        catalog = pd.read_csv(path, dtype={"objid": "int64", "asset_id": "str", "RA": "str", "DEC": "str"})
+    except ValueError as error:
+        raise GalaxyError(f"{path} cannot be read: {error}; {_REMEDY}") from None
+    for column, allowed in (("label", classes), ("split", list(SPLITS))):
+        unknown = catalog[~catalog[column].isin(allowed)]
+        if len(unknown):
+            raise GalaxyError(
+                f"{path}, line {unknown.index[0] + 2}, column {column}: {unknown[column].iloc[0]!r} is none "
+                f"of {', '.join(allowed)}; {_REMEDY}"
+            )
+    return catalog
+
+
+def _map_images(path: Path) -> npt.NDArray[np.uint8]:
+    """Maps the pixels into memory, read-only, never unpickling anything."""
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise GalaxyError(f"{path} is no array that can be read: {error}; {_REMEDY}") from None
+    if not (isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 4):
+        raise GalaxyError(f"{path} is not uint8 [N, H, H, 3]; {_REMEDY}")
+    _, height, width, channels = images.shape
+    if not (height == width and channels == 3 and images.flags.c_contiguous):
+        raise GalaxyError(f"{path} is not uint8 [N, H, H, 3] in C order; {_REMEDY}")
+    return images

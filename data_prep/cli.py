@@ -1,0 +1,217 @@
+"""The command line of the data preparation: ``python -m data_prep simulate|extract|preprocess|check``.
+
+Each command imports what it needs only when it runs, so that ``--help`` is immediate.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from data_prep.errors import errors_in_one_line
+from data_prep.plain_help import PlainHelp
+from data_prep.schema import CROP_PX, CUTOUT_PX
+
+PROGRAM = "python -m data_prep"
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs one command.
+
+    Args:
+        args: The command line's words; by default those the program was started with.
+    """
+    words = [_with_dashes(word) for word in (sys.argv[1:] if args is None else args)]
+    parser = _make_parser()
+    if not words:
+        parser.print_help()
+        return
+    parsed = parser.parse_args(words)
+    with errors_in_one_line(f"{PROGRAM} {parsed.subcommand}"):
+        _COMMANDS[parsed.subcommand](parsed[parsed.subcommand])
+
+
+def _with_dashes(word: str) -> str:
+    """Takes ``--label_rule`` for ``--label-rule``: the training commands spell theirs so."""
+    return re.sub(r"^--[a-z_]+", lambda option: option.group().replace("_", "-"), word)
+
+
+def _make_parser() -> ArgumentParser:
+    """Makes the parser of all commands."""
+    parser = ArgumentParser(
+        prog=PROGRAM,
+        description="From raw Galaxy Zoo files to the galaxy arrays that every model is trained on. "
+        "The usual order: simulate (or place the real files), extract, preprocess, check.",
+        usage=f"{PROGRAM} COMMAND [options]",
+        formatter_class=PlainHelp,
+    )
+    commands = parser.add_subcommands(title="commands (add --help to one for its options)")
+
+    def add(name: str, usage: str, description: str) -> ArgumentParser:
+        command = ArgumentParser(
+            usage=f"{PROGRAM} {name} {usage} [options]", description=description, formatter_class=PlainHelp
+        )
+        commands.add_subcommand(name, command, help=description.split(". ")[0].rstrip(".") + ".")
+        return command
+
+    simulate = add(
+        "simulate",
+        "--out RAW",
+        "Make a simulated survey in the raw Galaxy Zoo layout. "
+        f"SDSS-like {CUTOUT_PX} x {CUTOUT_PX} pixel JPEGs of galaxies of known shape, their file mapping, "
+        "and a Table 2 of simulated votes; for trying everything out without downloading anything.",
+    )
+    _add_out(simulate, "RAW", "folder to make")
+    simulate.add_argument("--n", type=PositiveInt, default=1000, help="how many galaxies")
+    _add_seed(simulate, "of the galaxies: the same seed gives the same files")
+    _add_workers(simulate)
+    _add_overwrite(simulate)
+
+    extract = add(
+        "extract",
+        "--raw RAW --out FILE",
+        "Draw a labelled sample of galaxies at random. "
+        "Joins the file mapping, the votes of Table 2 and the images, labels each galaxy from its votes, and "
+        "writes a CSV with one row per galaxy.",
+    )
+    _add_raw(extract)
+    _add_out(extract, "FILE", "CSV to write; a summary goes beside it, with suffix .json")
+    extract.add_argument(
+        "--n", type=PositiveInt | Literal["all"], default=2000, help="how many galaxies, or all"
+    )
+    extract.add_argument(
+        "--label-rule",
+        type=Literal["threshold", "flags"],
+        default="threshold",
+        help="threshold: spiral where P_CS_DEBIASED reaches the threshold, else elliptical where "
+        "P_EL_DEBIASED does, else irregular. flags: Galaxy Zoo 1's own SPIRAL, ELLIPTICAL, and UNCERTAIN, "
+        "which is taken as irregular",
+    )
+    extract.add_argument("--threshold", type=float, default=0.65, help="vote fraction that decides a class")
+    _add_seed(extract, "of the draw")
+    _add_overwrite(extract)
+
+    preprocess = add(
+        "preprocess",
+        "--sample FILE --raw RAW --out ARRAYS",
+        "Make the galaxy arrays of a sample. "
+        "Crops the centre of each image, and stores pixels, catalogue and the one split into train, val and "
+        "test (70/15/15, by galaxy, every class in its share) in a folder that every model reads.",
+    )
+    preprocess.add_argument("--sample", type=Path, required=True, metavar="FILE", help="CSV made by extract")
+    _add_raw(preprocess)
+    _add_out(preprocess, "ARRAYS", "folder to make")
+    preprocess.add_argument(
+        "--crop", type=PositiveInt, default=CROP_PX, help="side of the centre crop in pixels"
+    )
+    _add_seed(preprocess, "of the split")
+    preprocess.add_argument(
+        "--rotate-once",
+        action="store_true",
+        help="turn each image once, as the reference did on disk: for comparing with it only, since training "
+        "turns images anew every time anyway",
+    )
+    _add_workers(preprocess)
+    _add_overwrite(preprocess)
+
+    check = add(
+        "check",
+        "ARRAYS",
+        "Verify galaxy arrays: hashes, shapes, classes, and that no galaxy is in two splits.",
+    )
+    check.add_argument("arrays", type=Path, metavar="ARRAYS", help="folder made by preprocess")
+    return parser
+
+
+def _add_raw(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--raw",
+        type=Path,
+        required=True,
+        metavar="RAW",
+        help="folder in the raw Galaxy Zoo layout (see simulate)",
+    )
+
+
+def _add_out(parser: ArgumentParser, metavar: str, what: str) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar=metavar, help=what)
+
+
+def _add_seed(parser: ArgumentParser, what: str) -> None:
+    parser.add_argument("--seed", type=NonNegativeInt, default=0, help=f"seed {what}")
+
+
+def _add_workers(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=PositiveInt | None,
+        default=None,
+        help="how many work side by side; by default all cores",
+    )
+
+
+def _add_overwrite(parser: ArgumentParser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="replace an older result of that name")
+
+
+def _simulate(options: Namespace) -> None:
+    from data_prep.simulate import simulate_survey
+
+    simulate_survey(options.out, **_without(options, "out"))
+    print(f"{options.n:,} simulated galaxies in {options.out}")
+    print(f"next: {PROGRAM} extract --raw {options.out} --out SAMPLE.csv --n all")
+
+
+def _extract(options: Namespace) -> None:
+    from data_prep.extract import extract, summary_path
+
+    summary = extract(options.raw, options.out, **_without(options, "raw", "out"))
+    counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
+    print(f"{summary['galaxies']:,} of the {summary['that_fit']:,} galaxies that fit: {counts}")
+    print("left out: " + (", ".join(f"{n:,} {why}" for why, n in summary["left_out"].items() if n) or "none"))
+    print(f"in {options.out}, with a summary in {summary_path(options.out)}")
+    print(f"next: {PROGRAM} preprocess --sample {options.out} --raw {options.raw} --out ARRAYS")
+
+
+def _preprocess(options: Namespace) -> None:
+    from data_prep.preprocess import preprocess, report
+
+    dataset = preprocess(
+        options.sample, options.raw, options.out, **_without(options, "sample", "raw", "out")
+    )
+    print(
+        f"{dataset['galaxies']:,} galaxies of {dataset['crop']} x {dataset['crop']} pixels in {options.out}"
+    )
+    print("\n".join(report(dataset)))
+    print(
+        "next: python -m galaxy_lightning fit --config configs/reference_cnn.yaml "
+        f"--data.arrays {options.out}"
+    )
+
+
+def _check(options: Namespace) -> None:
+    from data_prep.check import check
+    from data_prep.preprocess import report
+
+    arrays = check(options.arrays)
+    print(
+        f"{options.arrays}: {len(arrays.catalog):,} galaxies, whole and consistent, no galaxy in two splits"
+    )
+    print("\n".join(report(arrays.dataset)))
+
+
+def _without(options: Namespace, *names: str) -> dict[str, Any]:
+    """Returns a command's options but for those named."""
+    return {name: value for name, value in options.as_dict().items() if name not in names}
+
+
+_COMMANDS: dict[str, Callable[[Namespace], None]] = {
+    "simulate": _simulate,
+    "extract": _extract,
+    "preprocess": _preprocess,
+    "check": _check,
+}

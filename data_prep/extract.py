@@ -1,0 +1,102 @@
+"""Drawing a labelled sample of galaxies: mapping, votes and images in one join."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from data_prep.errors import GalaxyError
+from data_prep.files import new_file, refuse_existing, write_json
+from data_prep.labels import UNLABELLED, LabelRule, label_galaxies
+from data_prep.schema import CLASSES, IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
+from data_prep.tables import read_mapping, read_table2
+
+
+def extract(
+    raw: Path,
+    out: Path,
+    *,
+    n: int | Literal["all"] = 2000,
+    label_rule: LabelRule = "threshold",
+    threshold: float = 0.65,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Draws ``n`` labelled galaxies with an image at random, and writes them as a CSV.
+
+    Args:
+        raw: Folder in the raw Galaxy Zoo layout: mapping, Table 2 and images.
+        out: The CSV to write; what was drawn and left out goes beside it, with suffix ``.json``.
+        n: How many galaxies, or ``"all"``.
+        label_rule: How votes become a class; see :func:`data_prep.labels.label_galaxies`.
+        threshold: The debiased vote fraction of the ``threshold`` rule.
+        seed: Seed of the draw: the same seed gives the same file.
+        overwrite: Replace an older sample of that name.
+
+    Returns:
+        The summary that is written beside the CSV: settings, counts, rows left out by reason.
+
+    Raises:
+        GalaxyError: Something is missing from ``raw``, ``out`` exists, or fewer than ``n``
+            galaxies fit.
+    """
+    refuse_existing(out, overwrite=overwrite)
+    missing = [name for name in (MAPPING_FILE, TABLE2_FILE, IMAGES_FOLDER) if not (raw / name).exists()]
+    if missing:
+        raise GalaxyError(
+            f"{raw} is no raw Galaxy Zoo folder, it lacks: {', '.join(missing)}. "
+            "Make a simulated one with: python -m data_prep simulate --out RAW"
+        )
+    mapping, votes = read_mapping(raw / MAPPING_FILE), read_table2(raw / TABLE2_FILE)
+    votes["label"] = label_galaxies(votes, label_rule, threshold)
+    left_out: dict[str, int] = {}
+
+    def keep(rows: pd.DataFrame, fits: "np.ndarray[Any, np.dtype[np.bool_]]", reason: str) -> pd.DataFrame:
+        left_out[reason] = int(len(rows) - fits.sum())
+        return rows[fits]
+
+    votes = keep(votes, ~votes["OBJID"].duplicated().to_numpy(), "objid repeated in Table 2")
+    joined = mapping.merge(votes, how="left", left_on="objid", right_on="OBJID", indicator="found")
+    joined = keep(joined, (joined["found"] == "both").to_numpy(), "objid not in Table 2")
+    joined = keep(joined, (joined["label"] != UNLABELLED).to_numpy(), "no vote")
+    joined = joined.assign(file=joined["asset_id"].astype(str) + ".jpg")
+    joined = keep(joined, joined["file"].isin(image_names(raw / IMAGES_FOLDER)).to_numpy(), "no image")
+    joined = keep(joined, ~joined["objid"].duplicated().to_numpy(), "objid repeated in the mapping")
+
+    wanted = len(joined) if n == "all" else n
+    if not 1 <= wanted <= len(joined):
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+        raise GalaxyError(
+            f"{wanted:,} galaxies were asked for, and {raw} holds {len(joined):,} that fit "
+            f"(left out: {reasons or 'none'}): ask for fewer, or for all with --n all"
+        )
+    drawn = np.random.default_rng(seed).permutation(len(joined))[:wanted]
+    sample = joined.iloc[drawn]
+    columns = ["objid", "asset_id", "label", *(name for name in TABLE2_COLUMNS if name != "OBJID")]
+    sample = sample.assign(path=IMAGES_FOLDER + "/" + sample["file"])[[*columns, "path"]]
+    summary = {
+        "label_rule": label_rule,
+        "threshold": threshold if label_rule == "threshold" else None,
+        "seed": seed,
+        "galaxies": len(sample),
+        "classes": {name: int((sample["label"] == name).sum()) for name in CLASSES},
+        "that_fit": len(joined),
+        "left_out": left_out,
+    }
+    with new_file(out) as partial:
+        sample.to_csv(partial, index=False)
+    write_json(summary_path(out), summary)
+    return summary
+
+
+def summary_path(sample: Path) -> Path:
+    """Returns where the summary of a sample lies: beside it, with suffix ``.json``."""
+    return sample.with_suffix(".json")
+
+
+def image_names(folder: Path) -> set[str]:
+    """Returns the names of a folder's files, read in one pass: asking for each costs far more."""
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries if not entry.name.startswith("._")}

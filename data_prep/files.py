@@ -1,0 +1,130 @@
+"""Files and folders that appear whole or not at all, and their checksums."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data_prep.errors import GalaxyError
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside ``path``, renamed to ``path`` when the block ends well.
+
+    A block that fails leaves no trace: an older file under that name stays as it was.
+
+    Args:
+        path: The file to make. Its folder is made when missing; an older file is replaced.
+
+    Yields:
+        The temporary path, with the same suffix, to write to.
+
+    Raises:
+        GalaxyError: The file cannot be made there.
+    """
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    try:
+        with _explained(path):
+            yield partial
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, *, overwrite: bool = False, marker: str) -> Iterator[Path]:
+    """Gives a temporary folder beside ``path``, renamed to ``path`` when the block ends well.
+
+    Args:
+        path: The folder to make. Its parents are made when missing.
+        overwrite: Replace an older folder of that name, at the moment of renaming.
+        marker: A file that every folder of this kind holds. A folder without it is never
+            replaced, so that a slip in a path cannot delete something else.
+
+    Yields:
+        The temporary folder, empty, to write to.
+
+    Raises:
+        GalaxyError: The folder exists and must not be replaced, or cannot be made.
+    """
+    refuse_existing(path, overwrite=overwrite, marker=marker)
+    path = path.absolute()
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    replaced = path.with_name(f".{path.name}.replaced-{os.getpid()}")
+    try:
+        with _explained(path):
+            partial.mkdir(parents=True)
+            yield partial
+            if path.exists():
+                path.rename(replaced)
+            partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def refuse_existing(path: Path, *, overwrite: bool, marker: str | None = None) -> None:
+    """Stops when ``path`` exists and the user has not said that it may be replaced.
+
+    Args:
+        path: A file or folder that is about to be made.
+        overwrite: The user's word that it may be replaced.
+        marker: For a folder, the file that shows it to be one of ours.
+
+    Raises:
+        GalaxyError: It exists, and must not be replaced.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not overwrite:
+        raise GalaxyError(f"{path} already exists: name another place, or add --overwrite to replace it")
+    if marker is not None and not (path / marker).is_file():
+        raise GalaxyError(
+            f"{path} holds no {marker}, so it was not made by this command and is not replaced: "
+            "name another place, or remove it yourself"
+        )
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes ``content`` as indented JSON, whole or not at all."""
+    with new_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        GalaxyError: The file is missing or holds no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise GalaxyError(f"{path} is missing") from None
+    except (OSError, ValueError) as error:
+        raise GalaxyError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise GalaxyError(f"{path} holds no JSON object")
+    return content
+
+
+def sha256(path: Path) -> str:
+    """Returns a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns the system's refusals to write (disk full, no permission) into one clear error."""
+    try:
+        yield
+    except OSError as error:
+        raise GalaxyError(f"{path} cannot be written: {error.strerror or error}") from error

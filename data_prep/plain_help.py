@@ -1,0 +1,23 @@
+"""How every command's ``--help`` reads: what an option means and its default, no Python types."""
+
+from argparse import SUPPRESS, Action
+
+from jsonargparse import DefaultHelpFormatter
+
+
+class PlainHelp(DefaultHelpFormatter):
+    """Formats each option as its meaning, with ``(required)`` or its default where that says something.
+
+    A description keeps its line breaks, so that an example stands on a line of its own.
+    """
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(super(PlainHelp, self)._fill_text(line, width, indent) for line in text.splitlines())
+
+    def _get_help_string(self, action: Action) -> str:
+        text = action.help or ""
+        if action.required:
+            return f"{text} (required)" if action.option_strings else text
+        if action.default is None or action.default is False or action.default == SUPPRESS:
+            return text
+        return f"{text} (default: %(default)s)"

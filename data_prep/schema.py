@@ -1,0 +1,39 @@
+"""The words and columns that every room shares: classes, splits, and the tables' columns."""
+
+from typing import Final
+
+CLASSES: Final = ("elliptical", "irregular", "spiral")
+"""The three classes in alphabetical order: a class's number is its place here."""
+
+SPLITS: Final = ("train", "val", "test")
+SPLIT_SHARES: Final = (0.70, 0.15, 0.15)
+
+MAPPING_COLUMNS: Final = ("objid", "sample", "asset_id")
+"""Columns of ``gz2_filename_mapping.csv`` (Zenodo record 3565489)."""
+
+VOTE_COLUMNS: Final = (
+    "NVOTE",
+    "P_EL",
+    "P_CW",
+    "P_ACW",
+    "P_EDGE",
+    "P_DK",
+    "P_MG",
+    "P_CS",
+    "P_EL_DEBIASED",
+    "P_CS_DEBIASED",
+)
+FLAG_COLUMNS: Final = ("SPIRAL", "ELLIPTICAL", "UNCERTAIN")
+TABLE2_COLUMNS: Final = ("OBJID", "RA", "DEC", *VOTE_COLUMNS, *FLAG_COLUMNS)
+"""Columns of Galaxy Zoo 1's Table 2 (Lintott et al. 2011), ``GalaxyZoo1_DR_table2.csv``."""
+
+MAPPING_FILE: Final = "gz2_filename_mapping.csv"
+TABLE2_FILE: Final = "GalaxyZoo1_DR_table2.csv"
+IMAGES_FOLDER: Final = "images_gz2/images"
+"""Where the three parts of a raw Galaxy Zoo survey lie, relative to its folder."""
+
+CUTOUT_PX: Final = 424
+"""Side of a Galaxy Zoo 2 image file in pixels."""
+
+CROP_PX: Final = 224
+"""Side of the centre crop that the reference's networks are given, in pixels."""

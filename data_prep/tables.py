@@ -1,0 +1,157 @@
+"""Reading the Galaxy Zoo tables: every object id exact, every missing vote kept missing."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_prep.errors import GalaxyError
+from data_prep.schema import FLAG_COLUMNS, MAPPING_COLUMNS, TABLE2_COLUMNS, VOTE_COLUMNS
+
+LARGEST_EXACT_FLOAT: Final = 2**53
+"""Integers above this one do not all survive a conversion to a 64-bit float."""
+
+FLOAT_STEP: Final = 128
+"""Distance between neighbouring 64-bit floats from 2^59 to 2^60, where SDSS's ids lie (about 5.9e17)."""
+
+
+def read_mapping(path: Path) -> pd.DataFrame:
+    """Reads ``gz2_filename_mapping.csv``: which image file shows which galaxy.
+
+    Args:
+        path: The CSV, with at least ``objid`` and ``asset_id``.
+
+    Returns:
+        Columns ``objid`` (int64) and ``asset_id`` (int64), in the file's order.
+
+    Raises:
+        GalaxyError: The file or a column is missing, or an id is no whole number.
+    """
+    wanted = [name for name in MAPPING_COLUMNS if name != "sample"]
+    return read_table(path, dict.fromkeys(wanted, "int64"))
+
+
+def read_table2(path: Path) -> pd.DataFrame:
+    """Reads Galaxy Zoo 1's Table 2: the votes of each galaxy.
+
+    Args:
+        path: ``GalaxyZoo1_DR_table2.csv``.
+
+    Returns:
+        All 16 columns in the published order; ``OBJID`` is int64, the votes are float64 and the
+        flags float64, both with NaN where the cell is empty.
+
+    Raises:
+        GalaxyError: The file or a column is missing, or a cell is no number where it must be one.
+    """
+    votes = dict.fromkeys((*VOTE_COLUMNS, *FLAG_COLUMNS), "float64")
+    table = read_table(path, {"OBJID": "int64", "RA": "str", "DEC": "str", **votes})
+    return table[list(TABLE2_COLUMNS)]
+
+
+def read_table(path: Path, dtypes: Mapping[str, str], *, keep_others: bool = False) -> pd.DataFrame:
+    """Reads the columns named in ``dtypes`` from a CSV, and says exactly what is wrong if it cannot.
+
+    Whole numbers are read as text first: a CSV reader takes ``5.87e17`` for an integer too.
+
+    Args:
+        path: The CSV, with a header line.
+        dtypes: The type of each wanted column: ``"int64"``, ``"float64"`` or ``"str"``.
+        keep_others: Read the file's other columns too, after the wanted ones, as they are.
+
+    Returns:
+        Those columns, in that order.
+
+    Raises:
+        GalaxyError: The file is missing, empty or no table, a column is missing, or a cell does
+            not hold what its column must.
+    """
+    found = require_columns(path, list(dtypes))
+    others = [name for name in found if name not in dtypes] if keep_others else []
+    whole = [name for name, dtype in dtypes.items() if dtype == "int64"]
+    try:
+        table = pd.read_csv(
+            path,
+            usecols=[*dtypes, *others],
+            dtype=dict(dtypes) | dict.fromkeys(whole, "str"),
+            encoding="utf-8-sig",
+        )
+        for name in whole:
+            table[name] = table[name].to_numpy(dtype=object).astype(np.int64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise GalaxyError(_first_bad_cell(path, dtypes) or f"{path} cannot be read: {error}") from None
+    for name in whole:
+        refuse_rounded_ids(table[name].to_numpy(), path, name)
+    return table[[*dtypes, *others]]
+
+
+def require_columns(path: Path, wanted: Sequence[str]) -> list[str]:
+    """Returns a CSV's column names, or says which of the wanted ones it lacks.
+
+    Raises:
+        GalaxyError: The file is missing, empty or not text, or lacks a wanted column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            found = next(csv.reader(file), [])
+    except FileNotFoundError:
+        raise GalaxyError(f"{path} is missing") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise GalaxyError(f"{path} cannot be read as a table: {error}") from None
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise GalaxyError(
+            f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)} "
+            f"(its first line names: {', '.join(found)[:300] or 'nothing'})"
+        )
+    return found
+
+
+def refuse_rounded_ids(ids: npt.NDArray[np.int64], path: Path, column: str) -> None:
+    """Stops at object ids that have been through a float and now point at other galaxies.
+
+    An id above 2^53 that was once held in a 64-bit float is rounded to a multiple of 128; among
+    true ids one in 128 happens to be one, so a column in which all are has been rounded.
+
+    Raises:
+        GalaxyError: The column has been rounded.
+    """
+    large = ids[ids > LARGEST_EXACT_FLOAT]
+    if large.size >= 3 and not np.any(large % FLOAT_STEP):
+        raise GalaxyError(
+            f"{path}, column {column}: every id is a multiple of {FLOAT_STEP}, so the ids were rounded by a "
+            "program that read them as floats, and point at other galaxies: export the column again as "
+            "64-bit integers or text"
+        )
+
+
+def _first_bad_cell(path: Path, dtypes: Mapping[str, str]) -> str | None:
+    """Reads the table again as text and describes its first unfit cell, if that is what is wrong."""
+    try:
+        text = pd.read_csv(
+            path, usecols=list(dtypes), dtype="str", encoding="utf-8-sig", keep_default_na=False
+        )
+    except ValueError:
+        return None
+    for name, dtype in dtypes.items():
+        if dtype == "int64":
+            bad = ~text[name].str.strip().str.fullmatch(r"[+-]?\d{1,18}")
+            remedy = "it must be a whole number of at most 18 digits"
+            if text[name][bad].str.contains(r"[.eE]").any():
+                remedy = (
+                    "the ids came through a float, which rounds them to other galaxies' ids: "
+                    "export the column again as 64-bit integers or text"
+                )
+        elif dtype == "float64":
+            bad = pd.to_numeric(text[name], errors="coerce").isna() & (text[name].str.strip() != "")
+            remedy = "it must be a number, or empty where it is unknown"
+        else:
+            continue
+        if bad.any():
+            row = int(np.flatnonzero(bad.to_numpy())[0])
+            return f"{path}, line {row + 2}, column {name}: {text[name].iloc[row]!r}: {remedy}"
+    return None

@@ -1,0 +1,22 @@
+"""What travels from the data to the model: a batch of galaxies that knows which they are."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class GalaxyBatch(NamedTuple):
+    """A batch of ``B`` galaxies.
+
+    Attributes:
+        images: uint8 ``[B, H, W, 3]``, RGB, as stored: the model scales them on its device.
+        labels: int64 ``[B]`` class numbers, -1 where unknown.
+        rows: int64 ``[B]`` each galaxy's row in its catalogue.
+        problems: Why a row's image cannot be used, by row. Its pixels are black, and whatever is
+            predicted for it is dropped.
+    """
+
+    images: Tensor
+    labels: Tensor
+    rows: Tensor
+    problems: dict[int, str]

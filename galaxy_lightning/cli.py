@@ -1,0 +1,110 @@
+"""The command line: ``python -m galaxy_lightning fit|validate|test|predict``.
+
+What needs no torch is done here, so that ``--help`` and a wrong path are answered at once; the
+rest is in :mod:`galaxy_lightning.lightning_cli`.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from data_prep.errors import GalaxyError, errors_in_one_line
+
+PROGRAM: Final = "python -m galaxy_lightning"
+CONFIG: Final = "config.yaml"
+DESCRIPTIONS: Final = {
+    "fit": "Train a model on galaxy arrays. "
+    "Every fit makes a run folder of its own, RUNS/NAME/version_<k>, with its config, TensorBoard log, "
+    "checkpoints, history, predictions for the validation and test galaxies, and run.json."
+    f"\nExample:\n{PROGRAM} fit --config configs/reference_cnn.yaml --data.arrays ARRAYS"
+    f"\nGo on with a fit that was cut off:\n{PROGRAM} fit --ckpt_path RUN/last.ckpt",
+    "validate": "Measure a trained model on the validation galaxies. "
+    "Writes metrics.json and the confusion matrix, as PNG and CSV."
+    f"\nExample:\n{PROGRAM} validate --ckpt_path RUN/best.ckpt",
+    "test": "Measure a trained model on the test galaxies. "
+    "Writes metrics.json and the confusion matrix, as PNG and CSV."
+    f"\nExample:\n{PROGRAM} test --ckpt_path RUN/best.ckpt",
+    "predict": "Classify galaxies with a trained model. "
+    "Takes galaxy arrays or any folder of images, and writes a table: what identifies each galaxy, a "
+    "probability per class, and the likeliest class."
+    f"\nExample:\n{PROGRAM} predict --ckpt_path RUN/best.ckpt --data.images FOLDER --out galaxies.csv",
+}
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs one command.
+
+    Args:
+        args: The command line's words; by default those the program was started with.
+    """
+    words = [_with_underscores(word) for word in (sys.argv[1:] if args is None else args)]
+    if not words or words[0] in ("-h", "--help"):
+        _overview().print_help()
+        return
+    with errors_in_one_line(" ".join([PROGRAM, *words[:1]])):
+        words = complete(words)
+        from galaxy_lightning.lightning_cli import run
+
+        run(words)
+
+
+def complete(words: list[str]) -> list[str]:
+    """Completes a command line: a run folder's checkpoint, and the config beside a checkpoint.
+
+    Args:
+        words: The command line, a command's name first.
+
+    Returns:
+        The command line, with ``--ckpt_path`` naming a file, and ``--config`` where that was left
+        out and the checkpoint's run folder has one.
+
+    Raises:
+        GalaxyError: There is no such command, or one needs a checkpoint and there is none.
+    """
+    command = words[0]
+    if command not in DESCRIPTIONS:
+        raise GalaxyError(f"the first word names a command: {', '.join(DESCRIPTIONS)}")
+    if any(re.match(r"-h$|--help|--print_config", word) for word in words):
+        return words
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--ckpt_path")
+    known, others = parser.parse_known_args(words[1:])
+    if known.ckpt_path is None:
+        if command == "fit":
+            return words
+        raise GalaxyError(
+            f"{command} without a checkpoint would use an untrained network. Train one with: {PROGRAM} fit "
+            f"--config configs/reference_cnn.yaml --data.arrays ARRAYS; then: {PROGRAM} {command} "
+            "--ckpt_path runs/reference_cnn/version_0/best.ckpt"
+        )
+    checkpoint = Path(known.ckpt_path)
+    if checkpoint.is_dir():
+        checkpoint /= "last.ckpt" if command == "fit" else "best.ckpt"
+    if not checkpoint.is_file():
+        raise GalaxyError(f"there is no checkpoint {checkpoint}: a run folder holds best.ckpt and last.ckpt")
+    config = checkpoint.parent / CONFIG
+    named = any(re.match(r"-c|--config\b", word) for word in others)
+    configs = [] if named or not config.is_file() else ["--config", str(config)]
+    return [command, *configs, *others, "--ckpt_path", str(checkpoint)]
+
+
+def _overview() -> argparse.ArgumentParser:
+    """Makes the parser that shows all commands."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND [--config FILE] [options]",
+        description="From galaxy arrays to a trained, tested and predicting classifier. "
+        "The usual order: fit, test, predict.",
+    )
+    commands = parser.add_subparsers(title="commands (add --help to one for its options)", metavar="")
+    for name, text in DESCRIPTIONS.items():
+        commands.add_parser(name, help=text.partition(". ")[0])
+    return parser
+
+
+def _with_underscores(word: str) -> str:
+    """Takes ``--ckpt-path`` for ``--ckpt_path``: the data preparation spells its options so."""
+    return re.sub(r"^--[a-z-]+", lambda option: "--" + option.group()[2:].replace("-", "_"), word)

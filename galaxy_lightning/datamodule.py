@@ -1,0 +1,188 @@
+"""The galaxy arrays as batches: one stored split, shuffled and augmented from one seed."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+
+from data_prep.arrays import GalaxyArrays, open_arrays
+from data_prep.errors import GalaxyError
+from data_prep.schema import CROP_PX, SPLITS
+from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
+from galaxy_lightning.batches import GalaxyBatch
+from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, as_is
+
+Loader = DataLoader[GalaxyBatch]
+
+
+class GalaxyDataModule(LightningDataModule):
+    """Feeds the galaxy arrays to a model, or, for ``predict``, any folder of images.
+
+    Pixels stay uint8 until they are on the model's device. The split is the one that is stored
+    with the arrays; none is drawn here.
+
+    Args:
+        arrays: Folder made by ``python -m data_prep preprocess``.
+        images: For predict: a folder of image files to classify instead of the arrays.
+        batch_size: Galaxies in a batch.
+        augment: What happens to training images: quarter_turns turns each one at random every
+            time it is seen, none leaves them.
+        simulate: Where the arrays are missing, make them from this many simulated galaxies.
+        verify: Check the arrays' SHA-256 first (about a second per gigabyte).
+        num_workers: Processes that read ahead. The arrays need none: a batch is one read.
+        seed: Seed of the shuffling and the augmentation.
+    """
+
+    def __init__(
+        self,
+        arrays: str | None = None,
+        images: str | None = None,
+        batch_size: int = 64,
+        augment: Augmentation = "quarter_turns",
+        simulate: int = 0,
+        verify: bool = True,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or num_workers < 0:
+            raise GalaxyError(
+                f"data.batch_size ({batch_size}) must be at least 1, num_workers ({num_workers}) 0"
+            )
+        self.arrays_folder = Path(arrays) if arrays else None
+        self.images_folder = Path(images) if images else None
+        self.batch_size = batch_size
+        self.augment = augment
+        self.simulate = simulate
+        self.verify = verify
+        self.num_workers = num_workers
+        self.seed = seed
+        self.predict_splits: tuple[str, ...] = SPLITS
+        self.crop = CROP_PX
+        self._arrays: GalaxyArrays | None = None
+        self._prepared = False
+
+    @property
+    def arrays(self) -> GalaxyArrays:
+        """The galaxy arrays, opened on first use.
+
+        Raises:
+            GalaxyError: None were named, or they cannot be read.
+        """
+        if self._arrays is None:
+            if self.arrays_folder is None:
+                raise GalaxyError("no galaxy arrays were named: add --data.arrays ARRAYS")
+            self._arrays = open_arrays(self.arrays_folder)
+        return self._arrays
+
+    def prepare_data(self) -> None:
+        """Makes the arrays where they are missing and may be simulated, and verifies them; once."""
+        if self._prepared or self.images_folder is not None:
+            return
+        if self.simulate and self.arrays_folder is not None and not self.arrays_folder.exists():
+            self._simulate(self.arrays_folder)
+        arrays = self.arrays
+        if self.verify:
+            arrays.verify()
+        self._prepared = True
+
+    def check_fits(self, classes: list[str], image_size: int) -> None:
+        """Stops when a model cannot work on these galaxies.
+
+        Args:
+            classes: The model's classes, in order.
+            image_size: Side of the images that the model takes, in pixels.
+
+        Raises:
+            GalaxyError: The arrays hold other classes or another image size.
+        """
+        self.crop = image_size
+        if self.images_folder is not None:
+            return
+        if self.arrays.classes != classes:
+            raise GalaxyError(
+                f"{self.arrays.folder} has the classes {', '.join(self.arrays.classes)}, the model has "
+                f"{', '.join(classes)}"
+            )
+        stored = self.arrays.images.shape[1]
+        if stored != image_size:
+            raise GalaxyError(
+                f"{self.arrays.folder} holds images of {stored} pixels, the model takes {image_size}: train "
+                f"one with --model.image_size {stored}, or make the arrays with --crop {image_size}"
+            )
+
+    def train_dataloader(self) -> Loader:
+        """Returns the training galaxies, shuffled anew each epoch."""
+        dataset = self._split("train")
+        trainer = self.trainer
+        sampler: DistributedSampler[GalaxyBatch] = DistributedSampler(
+            dataset,
+            num_replicas=trainer.world_size if trainer else 1,
+            rank=trainer.global_rank if trainer else 0,
+            seed=self.seed,
+        )
+        return self._loader(dataset, sampler)
+
+    def val_dataloader(self) -> Loader:
+        """Returns the validation galaxies, in order."""
+        return self._loader(self._split("val"))
+
+    def test_dataloader(self) -> Loader:
+        """Returns the test galaxies, in order."""
+        return self._loader(self._split("test"))
+
+    def predict_dataloader(self) -> Loader:
+        """Returns the folder's images, or the arrays' galaxies in ``predict_splits``, in order."""
+        if self.images_folder is not None:
+            return self._loader(ImageFolderDataset(self.images_folder, self.crop))
+        return self._loader(self._split(*self.predict_splits))
+
+    def on_after_batch_transfer(self, batch: GalaxyBatch, dataloader_idx: int) -> GalaxyBatch:
+        """Augments a training batch on its device.
+
+        The chance depends on seed, epoch, batch and rank alone: a resumed fit turns each galaxy
+        as the uninterrupted one would have.
+        """
+        trainer = self.trainer
+        if trainer is None or not trainer.training or self.augment == "none":
+            return batch
+        place = (trainer.current_epoch, trainer.fit_loop.batch_idx + 1, trainer.global_rank)
+        generator = torch.Generator()
+        generator.manual_seed(
+            int(np.random.SeedSequence((self.seed, *place)).generate_state(1, np.uint64)[0] >> 1)
+        )
+        return batch._replace(images=AUGMENTATIONS[self.augment](batch.images, generator))
+
+    def _split(self, *splits: str) -> ArrayDataset:
+        rows = self.arrays.rows(*splits)
+        if not len(rows):
+            raise GalaxyError(
+                f"{self.arrays.folder} holds no {' or '.join(splits)} galaxies: use a larger sample"
+            )
+        return ArrayDataset(self.arrays, rows)
+
+    def _loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any] | None = None) -> Loader:
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            collate_fn=as_is,  # type: ignore[arg-type]  # A batch comes whole from __getitems__.
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _simulate(self, arrays: Path) -> None:
+        """Simulates a survey beside ``arrays`` and makes them from it."""
+        from data_prep.extract import extract
+        from data_prep.preprocess import preprocess
+        from data_prep.simulate import simulate_survey
+
+        raw, sample = arrays.with_name(f"{arrays.name}_raw"), arrays.with_name(f"{arrays.name}_sample.csv")
+        print(f"{arrays} is missing: making it from {self.simulate:,} simulated galaxies ({raw})")
+        simulate_survey(raw, self.simulate, overwrite=True)
+        extract(raw, sample, n="all", overwrite=True)
+        preprocess(sample, raw, arrays)

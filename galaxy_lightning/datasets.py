@@ -1,0 +1,112 @@
+"""Datasets that hand over whole batches: one read a batch, no Python a galaxy.
+
+``DataLoader`` asks a dataset with ``__getitems__`` for all indices of a batch at once; what it
+returns is the batch, so the loader's ``collate_fn`` is :func:`as_is`. Everything here is a plain
+class or function, so that workers also start under ``spawn`` (macOS, Windows).
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Dataset
+
+from data_prep.arrays import GalaxyArrays
+from data_prep.errors import GalaxyError
+from data_prep.images import Cutout, ImageError, read_cutout
+from galaxy_lightning.batches import GalaxyBatch
+
+IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
+_DECODERS: Final = 4
+
+
+def as_is(batch: GalaxyBatch) -> GalaxyBatch:
+    """Returns the batch: it needs no collating."""
+    return batch
+
+
+class ArrayDataset(Dataset[GalaxyBatch]):
+    """Chosen rows of the galaxy arrays, read from the memory map a batch at a time.
+
+    Args:
+        arrays: The galaxy arrays.
+        rows: ``[N]`` row numbers that make up the dataset, in order.
+    """
+
+    def __init__(self, arrays: GalaxyArrays, rows: npt.NDArray[np.int64]) -> None:
+        self.images = arrays.images
+        self.labels = arrays.labels
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> GalaxyBatch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
+        """Reads the galaxies at ``indices`` as one batch."""
+        rows = self.rows[np.asarray(indices)]
+        return GalaxyBatch(
+            torch.from_numpy(self.images[rows]),
+            torch.from_numpy(self.labels[rows]),
+            torch.from_numpy(rows),
+            {},
+        )
+
+
+class ImageFolderDataset(Dataset[GalaxyBatch]):
+    """Every image file below a folder, without labels: the galaxies to predict.
+
+    Args:
+        folder: The folder; its subfolders are searched too, hidden files are not.
+        crop: Side of the centre crop in pixels that the model was trained on.
+
+    Raises:
+        GalaxyError: There is no such folder, or it holds no image file.
+    """
+
+    def __init__(self, folder: Path, crop: int) -> None:
+        if not folder.is_dir():
+            raise GalaxyError(
+                f"there is no folder {folder}: name one that holds image files, or galaxy arrays"
+            )
+        self.folder = folder
+        self.crop = crop
+        self.paths = sorted(
+            path.relative_to(folder)
+            for path in folder.rglob("*")
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        )
+        if not self.paths:
+            raise GalaxyError(f"{folder} holds no image file ({', '.join(IMAGE_SUFFIXES)})")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> GalaxyBatch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
+        """Decodes the files at ``indices`` side by side (Pillow decodes outside Python's lock)."""
+        images = np.zeros((len(indices), self.crop, self.crop, 3), dtype=np.uint8)
+        problems = {}
+        with ThreadPoolExecutor(_DECODERS) as pool:
+            for place, (index, image) in enumerate(zip(indices, pool.map(self._read, indices), strict=True)):
+                if isinstance(image, str):
+                    problems[index] = image
+                else:
+                    images[place] = image
+        rows = torch.as_tensor(indices, dtype=torch.int64)
+        return GalaxyBatch(torch.from_numpy(images), torch.full_like(rows, -1), rows, problems)
+
+    def _read(self, index: int) -> Cutout | str:
+        """Reads one file, or says why it cannot be used."""
+        try:
+            return read_cutout(self.folder / self.paths[index], self.crop)
+        except ImageError as error:
+            return str(error)

@@ -1,0 +1,260 @@
+"""LightningCLI with run folders: where results go, and that nothing untrained is ever measured."""
+
+import shlex
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelSummary, ProgressBar, TQDMProgressBar
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from data_prep.errors import GalaxyError
+from data_prep.files import refuse_existing
+from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
+from galaxy_lightning.datamodule import GalaxyDataModule
+from galaxy_lightning.evaluation import CONFUSION_PNG, ConfusionMatrixLogger, EvaluationWriter
+from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.noise import quieten
+from galaxy_lightning.prediction import PredictionWriter
+from galaxy_lightning.recorder import HistoryRecorder, RunCheckpoint, write_run
+from galaxy_lightning.run_folder import PREDICTIONS, arrays_identity, claim_run_folder
+from galaxy_lightning.training_help import TrainingHelp
+
+_SPLIT_OF: Final = {"test": "test", "validate": "val"}
+
+
+def run(words: list[str]) -> None:
+    """Runs one command.
+
+    Args:
+        words: The complete command line; see :func:`galaxy_lightning.cli.complete`.
+    """
+    quieten()
+    GalaxyCLI(args=words)
+
+
+class GalaxyCLI(LightningCLI):
+    """LightningCLI with run folders."""
+
+    def __init__(self, args: ArgsType) -> None:
+        super().__init__(
+            GalaxyClassifier,
+            GalaxyDataModule,
+            save_config_callback=RunConfig,
+            trainer_defaults={"log_every_n_steps": 10},
+            seed_everything_default=0,
+            parser_kwargs={
+                "prog": PROGRAM,
+                "formatter_class": TrainingHelp,
+                **{
+                    name: {
+                        "usage": f"{PROGRAM} {name} [--config FILE] [options]",
+                        "description": text,
+                    }
+                    for name, text in DESCRIPTIONS.items()
+                },
+            },
+            args=args,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        """Adds where results go."""
+        super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+        fit, predict = self._subcommand_parsers["fit"], self._subcommand_parsers["predict"]
+        fit.add_argument("--name", type=str | None, help="the run's name; by default the config file's")
+        fit.add_argument("--runs", type=str, default="runs", help="folder of all runs")
+        for command in _SPLIT_OF:
+            self._subcommand_parsers[command].add_argument(
+                "--out",
+                type=str | None,
+                help="folder for what is measured; by default one beside the checkpoint",
+            )
+        predict.add_argument(
+            "--out", type=str | None, help="table to write (CSV); by default beside the checkpoint"
+        )
+        predict.add_argument("--overwrite", action="store_true", help="replace an older table of that name")
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds the one seed."""
+        parser.add_argument(
+            "--seed_everything",
+            type=int,
+            default=0,
+            help="the one seed: of weights, shuffling and augmentation",
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Hands the one seed to the data."""
+        parser.link_arguments("seed_everything", "data.seed")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parses ``args``, which ``main`` has completed."""
+        assert isinstance(args, list)
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Takes the model's settings from the checkpoint, but for ``fit``, whose config rules."""
+        if self.config.subcommand != "fit":
+            super()._parse_ckpt_path()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
+        if _is_first_process():
+            self.datamodule.prepare_data()
+        self.datamodule.check_fits(self.model.classes, self.model.image_size)
+        settings = self._get(self.config_init, "trainer")
+        callbacks: list[Callback] = [ModelSummary()]
+        if not any(isinstance(callback, ProgressBar) for callback in _listed(settings.get("callbacks"))):
+            callbacks.append(TQDMProgressBar())
+        if self.subcommand == "fit" and settings.get("fast_dev_run"):
+            kwargs["logger"] = False
+        elif self.subcommand == "fit":
+            self.history = HistoryRecorder()
+            callbacks += [
+                self.history,
+                RunCheckpoint(),
+                ConfusionMatrixLogger(),
+                LearningRateMonitor("epoch"),
+            ]
+            kwargs["logger"] = [self._run_logger(), *_loggers(settings.get("logger"))]
+        else:
+            kwargs["logger"] = False
+            callbacks.append(self._result_writer())
+        kwargs["callbacks"] = [*_listed(settings.get("callbacks")), *callbacks]
+        return super().instantiate_trainer(**kwargs)
+
+    def after_fit(self) -> None:
+        """Predicts the held-out galaxies with the best weights, completes the run, says what is next."""
+        folder = self.trainer.log_dir
+        if folder is None or not hasattr(self, "history"):  # A fast_dev_run leaves nothing.
+            return
+        run, best = Path(folder), Path(folder) / "best.ckpt"
+        write = rank_zero_only(write_run)
+        self.datamodule.predict_splits = ("val", "test")
+        catalog = self.datamodule.arrays.catalog[["objid", "asset_id", "split", "label"]]
+        self.trainer.callbacks.append(PredictionWriter(run / PREDICTIONS, catalog, self.model.classes))  # type: ignore[attr-defined]
+        self.trainer.predict(
+            self.model, self.datamodule, return_predictions=False, ckpt_path=best, weights_only=True
+        )
+        seed = self._get(self.config, "seed_everything")
+        write(run, self.model, self.trainer, self.datamodule.arrays, seed, self.history)
+        _say(
+            f"The run is in {run}",
+            f"Test it:      {PROGRAM} test --ckpt_path {shlex.quote(str(best))}",
+            f"Use it:       {PROGRAM} predict --ckpt_path {shlex.quote(str(best))} --data.images FOLDER",
+            f"TensorBoard:  tensorboard --logdir {shlex.quote(str(run.parent))}",
+        )
+
+    def after_test(self) -> None:
+        """Says where the results are."""
+        self._say_evaluated()
+
+    def after_validate(self) -> None:
+        """Says where the results are."""
+        self._say_evaluated()
+
+    def after_predict(self) -> None:
+        """Says where the table is."""
+        skipped = f"; {len(self.writer.skipped):,} skipped, see {self.writer.skipped_path}"
+        _say(
+            f"{self.writer.written:,} galaxies in {self.writer.path}"
+            + (skipped if len(self.writer.skipped) else "")
+        )
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True}
+        return kwargs | ({"return_predictions": False} if subcommand == "predict" else {})
+
+    def _run_logger(self) -> TensorBoardLogger:
+        """Makes the run folder, or on a resume takes the checkpoint's, and a logger into it."""
+        options = self.config[self.subcommand]
+        name = options.name or (
+            Path(str(options.config[-1])).stem if options.config else self.model.hparams["network"]
+        )
+        if not _is_first_process():  # The trainer tells the other processes where the first one's folder is.
+            return TensorBoardLogger(options.runs, name=name)
+        if options.ckpt_path:
+            folder = Path(options.ckpt_path).parent
+        else:
+            folder = claim_run_folder(Path(options.runs), name)
+        return TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+
+    def _result_writer(self) -> Callback:
+        """Makes what writes the results of ``test``, ``validate`` or ``predict``."""
+        options, data = self.config[self.subcommand], self.datamodule
+        checkpoint = Path(options.ckpt_path)
+        if self.subcommand in _SPLIT_OF:
+            if data.images_folder is not None:
+                raise GalaxyError(f"{self.subcommand} needs labels: name galaxy arrays with --data.arrays")
+            about = {"checkpoint": str(checkpoint), "arrays": arrays_identity(data.arrays)}
+            self.results = Path(options.out or checkpoint.parent / str(self.subcommand))
+            return EvaluationWriter(self.results, _SPLIT_OF[str(self.subcommand)], about)
+        if data.images_folder is not None:
+            paths = data.predict_dataloader().dataset.paths
+            galaxies = pd.DataFrame(
+                {"id": [path.stem for path in paths], "path": [str(path) for path in paths]}
+            )
+            source = data.images_folder
+        else:
+            galaxies = data.arrays.catalog[["objid", "asset_id", "split", "label", "path"]]
+            source = data.arrays.folder
+        table = Path(options.out or checkpoint.parent / f"predictions_{source.resolve().name}.csv")
+        refuse_existing(table, overwrite=options.overwrite)
+        self.writer = PredictionWriter(table, galaxies, self.model.classes)
+        return self.writer
+
+    def _say_evaluated(self) -> None:
+        _say(f"Metrics and confusion matrix are in {self.results} (see {CONFUSION_PNG})")
+
+
+class RunConfig(SaveConfigCallback):
+    """Saves what made a run, so that every other command can read it back."""
+
+    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        """Saves the config of a fit; a resumed fit keeps the first one and adds its own."""
+        if stage != "fit" or trainer.log_dir is None:
+            return
+        self.config = Namespace(  # type: ignore[no-untyped-call]
+            **{key: value for key, value in self.config.items() if _is_shared(key)}
+        )
+        folder = Path(trainer.log_dir)
+        if trainer.is_global_zero and (folder / CONFIG).exists():
+            resumes = len(list(folder.glob("config_resumed_*.yaml"))) + 1
+            self.config_filename = f"config_resumed_{resumes}.yaml"
+        super().setup(trainer, pl_module, stage)
+
+
+def _is_shared(key: str) -> bool:
+    """Says whether a setting means the same to every command, and so belongs into a run's config."""
+    return key.partition(".")[0] in ("seed_everything", "trainer", "model", "data")
+
+
+def _listed(callbacks: Any) -> list[Callback]:
+    """Returns the callbacks of a config as a list."""
+    return [] if callbacks is None else callbacks if isinstance(callbacks, list) else [callbacks]
+
+
+def _loggers(logger: Any) -> list[Logger]:
+    """Returns the loggers that a config asks for besides the run's own."""
+    return [
+        entry for entry in (logger if isinstance(logger, list) else [logger]) if isinstance(entry, Logger)
+    ]
+
+
+def _is_first_process() -> bool:
+    """Says whether this is the first of the processes that train together, before they have met."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+@rank_zero_only
+def _say(*lines: str) -> None:
+    """Prints to the user, once however many devices there are."""
+    print("\n" + "\n".join(lines))

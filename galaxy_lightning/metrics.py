@@ -1,0 +1,46 @@
+"""What is measured of a classifier on each split, all of it by torchmetrics.
+
+Recall is what astronomers call completeness, precision purity.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from torch import nn
+from torchmetrics import ClasswiseWrapper, MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
+
+_PER_CLASS: Final = {"recall": MulticlassRecall, "precision": MulticlassPrecision, "f1": MulticlassF1Score}
+
+
+class SplitMetrics(nn.Module):
+    """Everything that is measured on one split.
+
+    Attributes:
+        overall: ``<split>_accuracy``, and macro ``<split>_recall``, ``_precision`` and ``_f1``.
+        per_class: ``<split>_recall_<class>``, ``_precision_<class>`` and ``_f1_<class>``.
+        confusion: Counts ``[true class, predicted class]``.
+    """
+
+    def __init__(self, split: str, classes: Sequence[str]) -> None:
+        super().__init__()
+        number, names = len(classes), list(classes)
+        macro = {name: metric(number, average="macro") for name, metric in _PER_CLASS.items()}
+        self.overall = MetricCollection(
+            {"accuracy": MulticlassAccuracy(number, average="micro"), **macro}, prefix=f"{split}_"
+        )
+        self.per_class = MetricCollection(
+            {
+                name: ClasswiseWrapper(metric(number, average=None), labels=names, prefix=f"{name}_")
+                for name, metric in _PER_CLASS.items()
+            },
+            prefix=f"{split}_",
+            compute_groups=False,  # Groups look for shared state in the metrics, not inside their wrappers.
+        )
+        self.confusion = MulticlassConfusionMatrix(number)

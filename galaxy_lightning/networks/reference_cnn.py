@@ -1,0 +1,68 @@
+"""The reference's Keras CNN, in PyTorch."""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from data_prep.errors import GalaxyError
+from galaxy_lightning.networks.network import Network
+
+FILTERS: Final = (16, 32, 64, 128)
+L2: Final = 0.005
+"""Weight of the squared kernel of the hidden dense layer in the loss."""
+
+
+class ReferenceCNN(Network):
+    """Four times [3x3 convolution, ReLU, 2x2 max-pooling], dropout, a dense layer of 32, dropout, logits.
+
+    Equal to the Keras network in architecture, initialisation (Glorot uniform weights, zero
+    biases) and L2 term. Two things differ in form only: ReLU comes after the pooling, which gives
+    the same numbers (both are monotonic) for a quarter of the work, and the features are
+    flattened in Keras's order (row, column, channel), so that its dense weights carry over.
+
+    Args:
+        classes: How many classes it tells apart.
+        image_size: Side of its images in pixels, at least 46.
+    """
+
+    def __init__(self, classes: int = 3, image_size: int = 224) -> None:
+        super().__init__()
+        side = image_size
+        for _ in FILTERS:
+            side = (side - 2) // 2
+        if side < 1:
+            raise GalaxyError(f"the reference CNN takes images of at least 46 pixels, not {image_size}")
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip((3, *FILTERS), FILTERS, strict=False):
+            layers += [nn.Conv2d(inputs, outputs, kernel_size=3), nn.MaxPool2d(2), nn.ReLU(inplace=True)]
+        self.features = nn.Sequential(*layers)
+        self.hidden = nn.Linear(side * side * FILTERS[-1], 32)
+        self.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, classes))
+        self.dropout = nn.Dropout(0.2)
+        self.apply(_initialise_like_keras)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Computes the logits.
+
+        Args:
+            images: float ``[B, 3, H, W]`` in [0, 1].
+
+        Returns:
+            ``[B, classes]``.
+        """
+        features = self.dropout(self.features(images)).permute(0, 2, 3, 1).flatten(1)
+        logits: Tensor = self.head(self.hidden(features))
+        return logits
+
+    def penalty(self) -> Tensor:
+        """Returns the L2 term, ``0.005 * sum(w^2)`` over the hidden dense layer's weights."""
+        return L2 * self.hidden.weight.square().sum()
+
+
+def _initialise_like_keras(layer: nn.Module) -> None:
+    """Glorot uniform weights (Glorot & Bengio 2010) and zero biases, Keras's defaults."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(layer.weight)
+        if layer.bias is not None:
+            torch.nn.init.zeros_(layer.bias)

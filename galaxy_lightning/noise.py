@@ -1,0 +1,39 @@
+"""Keeps what is no news to the user off the screen."""
+
+import logging
+import re
+import sys
+import warnings
+from types import ModuleType
+from typing import Final
+
+_NO_NEWS: Final = (
+    # The run folder has just been made for this fit, or is being resumed.
+    r"Checkpoint directory .* exists and is not empty",
+    # A small survey has few batches.
+    r"The number of training batches .* is smaller than the logging interval",
+    # The arrays are memory-mapped: a worker would only copy what is read in one go anyway.
+    r"The '\w+' does not have many workers",
+    # Evaluating keeps no checkpoints.
+    r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    # Lightning's own use of torch.
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+)
+
+
+def quieten() -> None:
+    """Hides warnings that need no action, and keeps TensorBoard's writer from starting TensorFlow.
+
+    Where TensorFlow is installed, TensorBoard imports all of it (seconds, and a screen of
+    messages) for a file interface that it has a substitute for. A module of this name is its
+    own sign for "use the substitute".
+    """
+    for message in _NO_NEWS:
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_news)
+    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Drops Lightning's tips about other products, and what it says of itself."""
+    return not re.search(r"Tip:|TPU available|already configured with model summary", record.getMessage())

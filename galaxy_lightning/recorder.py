@@ -1,0 +1,123 @@
+"""Leaves a fit's record in its run folder while it trains."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from data_prep.arrays import GalaxyArrays
+from data_prep.files import write_json
+from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.run_folder import (
+    RUN,
+    arrays_identity,
+    environment,
+    read_history,
+    write_history,
+)
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Keeps ``best.ckpt``, of the lowest validation loss, and ``last.ckpt``, in the run folder itself."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            filename="best", monitor="val_loss", mode="min", save_last=True, enable_version_counter=False
+        )
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Learns where the run folder is."""
+        self.dirpath = trainer.log_dir
+        super().setup(trainer, pl_module, stage)
+
+
+class HistoryRecorder(Callback):
+    """Writes ``history.csv`` after every epoch; a resumed fit continues it."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+        self._epoch_began = self._validation_began = self._validation_seconds = 0.0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes over the epochs that a resumed fit has behind it."""
+        if trainer.log_dir is not None:
+            self.epochs = [
+                row for row in read_history(Path(trainer.log_dir)) if row["epoch"] < trainer.current_epoch
+            ]
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock."""
+        self._epoch_began, self._validation_seconds = time.perf_counter(), 0.0
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Starts the clock of the validation."""
+        self._validation_began = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Counts the validation's time apart."""
+        self._validation_seconds += time.perf_counter() - self._validation_began
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Adds the epoch."""
+        seconds = time.perf_counter() - self._epoch_began
+        figures = {
+            name: float(trainer.callback_metrics.get(name, float("nan")))
+            for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+        }
+        times = {"seconds": round(seconds, 3), "train_seconds": round(seconds - self._validation_seconds, 3)}
+        self.epochs.append({"epoch": trainer.current_epoch, **figures, **times})
+        folder = trainer.log_dir
+        if trainer.is_global_zero and folder is not None:
+            write_history(Path(folder), self.epochs)
+
+
+def write_run(
+    folder: Path,
+    model: GalaxyClassifier,
+    trainer: Trainer,
+    arrays: GalaxyArrays,
+    seed: int,
+    history: HistoryRecorder,
+) -> None:
+    """Writes ``run.json``, which makes the run complete.
+
+    Args:
+        folder: The run folder.
+        model: The trained model.
+        trainer: The trainer, after the fit.
+        arrays: What the model was trained on.
+        seed: The seed of the fit.
+        history: The epochs of the fit.
+    """
+    train_seconds = sum(row["train_seconds"] for row in history.epochs)
+    images = len(arrays.rows("train")) * len(history.epochs)
+    best = min(history.epochs, key=lambda row: row["val_loss"], default=None)
+    content: dict[str, Any] = {
+        "model": model.hparams["network"],
+        "parameters": sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
+        "hyperparameters": dict(model.hparams),
+        "seed": seed,
+        "arrays": arrays_identity(arrays),
+        "epochs": len(history.epochs),
+        "best_epoch": None if best is None else int(best["epoch"]),
+        "seconds": round(sum(row["seconds"] for row in history.epochs), 3),
+        "images_per_second": round(images / train_seconds, 2) if train_seconds else None,
+        "device": _device(trainer),
+        "devices": trainer.world_size,
+        "precision": str(trainer.precision),
+        **environment("torch", "lightning", "torchmetrics"),
+    }
+    if trainer.strategy.root_device.type == "cuda":
+        content["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
+    write_json(folder / RUN, content)
+
+
+def _device(trainer: Trainer) -> str:
+    """Returns what the model was trained on, in words."""
+    device = trainer.strategy.root_device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

@@ -1,0 +1,158 @@
+"""A run: the folder that every trained model leaves, whatever trained it.
+
+===================  ===============================================================================
+``history.csv``      per epoch: training and validation loss and accuracy, seconds
+``predictions.csv``  per validation and test galaxy: objid, asset_id, split, label, ``p_<class>`` for
+                     each class, predicted
+``run.json``         model, parameters, hyperparameters, seed, SHA-256 of the arrays, epochs, seconds,
+                     images/s, peak memory, device, versions. It is written last: a run that has it
+                     is complete
+===================  ===============================================================================
+
+Needs no torch, so that a model from anywhere can leave its run with it.
+"""
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_prep.arrays import GalaxyArrays
+from data_prep.files import new_file
+
+HISTORY: Final = "history.csv"
+PREDICTIONS: Final = "predictions.csv"
+RUN: Final = "run.json"
+HISTORY_COLUMNS: Final = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "seconds",
+    "train_seconds",
+)
+
+
+def claim_run_folder(runs: Path, name: str) -> Path:
+    """Makes the next ``runs/name/version_<k>``; two fits that start together get two folders.
+
+    Args:
+        runs: Folder of all runs.
+        name: The run's name.
+
+    Returns:
+        The new folder, empty.
+    """
+    parent = runs / name
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1 + max(
+        (
+            int(path.name.removeprefix("version_"))
+            for path in parent.glob("version_*")
+            if path.name[8:].isdigit()
+        ),
+        default=-1,
+    )
+    while True:
+        folder = parent / f"version_{number}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def probability_columns(classes: Sequence[str]) -> list[str]:
+    """Returns the names of the columns that hold the probability of each class."""
+    return [f"p_{name}" for name in classes]
+
+
+def prediction_table(
+    galaxies: pd.DataFrame, probabilities: npt.NDArray[np.float32], classes: Sequence[str]
+) -> pd.DataFrame:
+    """Puts what is known of the galaxies and what is predicted side by side.
+
+    Args:
+        galaxies: ``N`` rows of identification.
+        probabilities: ``[N, classes]``.
+        classes: The class names, in order.
+
+    Returns:
+        The identification, ``p_<class>`` for each class, and ``predicted``, the likeliest class.
+    """
+    table = galaxies.reset_index(drop=True)
+    for place, column in enumerate(probability_columns(classes)):
+        table[column] = probabilities[:, place]
+    table["predicted"] = np.asarray(classes)[probabilities.argmax(axis=1)]
+    return table
+
+
+def write_history(folder: Path, epochs: Sequence[Mapping[str, float]]) -> None:
+    """Writes ``history.csv``, whole or not at all."""
+    with new_file(folder / HISTORY) as partial:
+        pd.DataFrame(list(epochs), columns=list(HISTORY_COLUMNS)).to_csv(partial, index=False)
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """Reads the epochs of ``history.csv``; none where there is no such file."""
+    path = folder / HISTORY
+    if not path.is_file():
+        return []
+    table = pd.read_csv(path)
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def arrays_identity(arrays: GalaxyArrays) -> dict[str, Any]:
+    """Returns what tells these arrays from any others: where they lie, and their SHA-256."""
+    return {"path": str(arrays.folder), "galaxies": len(arrays.catalog), "sha256": arrays.dataset["sha256"]}
+
+
+def environment(*packages: str) -> dict[str, Any]:
+    """Returns what a figure of speed or memory depends on, besides the model.
+
+    Args:
+        packages: Distributions whose versions matter to this model.
+
+    Returns:
+        ``peak_memory_mb`` of this process so far, ``processor``, ``platform`` and ``versions``.
+    """
+    versions = {"python": platform.python_version()}
+    for name in ("galaxy-lightning", "numpy", *packages):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "peak_memory_mb": _peak_memory_mb(),
+        "processor": _processor(),
+        "platform": platform.platform(),
+        "versions": versions,
+    }
+
+
+def _peak_memory_mb() -> float | None:
+    """Returns the most memory this process has held, in megabytes; unknown on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def _processor() -> str:
+    """Returns the processor's model name."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

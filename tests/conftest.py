@@ -1,0 +1,68 @@
+"""Small data, made once per test process by the real commands."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from data_prep.cli import main as data_prep
+from galaxy_lightning.noise import quieten
+
+os.environ.setdefault("MPLBACKEND", "agg")
+quieten()
+
+GALAXIES = 80
+SMALL = 64
+"""Side of the small arrays' images in pixels: enough for every network, and fast."""
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated survey in the raw Galaxy Zoo layout."""
+    folder = tmp_path_factory.mktemp("survey") / "raw"
+    data_prep(["simulate", "--out", str(folder), "--n", str(GALAXIES), "--seed", "1", "--workers", "1"])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample(raw: Path) -> Path:
+    """All of its galaxies, labelled."""
+    path = raw.parent / "sample.csv"
+    data_prep(["extract", "--raw", str(raw), "--out", str(path), "--n", "all"])
+    return path
+
+
+@pytest.fixture(scope="session")
+def arrays(raw: Path, sample: Path) -> Path:
+    """Their arrays, 224 pixels a side."""
+    folder = raw.parent / "arrays"
+    data_prep(["preprocess", "--sample", str(sample), "--raw", str(raw), "--out", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_arrays(raw: Path, sample: Path) -> Path:
+    """Their arrays, ``SMALL`` pixels a side."""
+    folder = raw.parent / "small_arrays"
+    words = [
+        "preprocess",
+        "--sample",
+        str(sample),
+        "--raw",
+        str(raw),
+        "--out",
+        str(folder),
+        "--crop",
+        str(SMALL),
+    ]
+    data_prep(words)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_sample() -> Path:
+    """The real galaxies, where they are at hand."""
+    folder = os.environ.get("GALAXY_REAL_SAMPLE")
+    if not folder:
+        pytest.skip("GALAXY_REAL_SAMPLE does not name the real galaxies' folder")
+    return Path(folder)

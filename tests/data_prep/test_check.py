@@ -1,0 +1,115 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_prep.arrays import open_arrays
+from data_prep.check import check
+from data_prep.errors import GalaxyError
+from data_prep.files import sha256
+
+
+@pytest.fixture
+def copy(small_arrays, tmp_path):
+    return shutil.copytree(small_arrays, tmp_path / "arrays")
+
+
+def edit(copy, change):
+    """Changes the catalogue and makes its hash right again, so that the next check is reached."""
+    catalog = pd.read_csv(copy / "catalog.csv", dtype={"objid": "int64"})
+    change(catalog).to_csv(copy / "catalog.csv", index=False)
+    edit_dataset(
+        copy, lambda dataset: dataset["sha256"].update({"catalog.csv": sha256(copy / "catalog.csv")})
+    )
+
+
+def edit_dataset(copy, change):
+    dataset = json.loads((copy / "dataset.json").read_text())
+    change(dataset)
+    (copy / "dataset.json").write_text(json.dumps(dataset))
+
+
+def test_sound_arrays_pass(small_arrays):
+    assert len(check(small_arrays).catalog) == 80
+
+
+def test_a_changed_pixel_is_found(copy):
+    pixels = np.load(copy / "images.npy", mmap_mode="r+")
+    pixels[3, 1, 1, 0] ^= 1
+    pixels.flush()
+    with pytest.raises(GalaxyError, match=r"images.npy has been changed or damaged"):
+        check(copy)
+
+
+def test_a_changed_catalogue_is_found(copy):
+    with (copy / "catalog.csv").open("a") as file:
+        file.write(" ")
+    with pytest.raises(GalaxyError, match=r"catalog.csv has been changed|cannot be read"):
+        check(copy)
+
+
+def test_a_galaxy_in_two_splits_is_found(copy):
+    def double(catalog):
+        train, test = (catalog.index[catalog["split"] == split][0] for split in ("train", "test"))
+        catalog.loc[test, "objid"] = catalog.loc[train, "objid"]
+        return catalog
+
+    edit(copy, double)
+    with pytest.raises(GalaxyError, match="1 galaxies are in two splits"):
+        check(copy)
+
+
+def test_counts_that_do_not_fit_are_found(copy):
+    edit_dataset(copy, lambda dataset: dataset["counts"]["train"].update(spiral=1))
+    with pytest.raises(GalaxyError, match="1 spiral in train"):
+        check(copy)
+
+
+@pytest.mark.parametrize("name", ["images.npy", "catalog.csv", "dataset.json"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(GalaxyError, match=f"lacks {name}.*preprocess"):
+        open_arrays(copy)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("label", "blob"), ("split", "holdout"), ("split", ""), ("objid", "x")]
+)
+def test_a_catalogue_that_makes_no_sense_is_refused(copy, column, value):
+    edit(copy, lambda catalog: catalog.astype({column: "object"}).assign(**{column: value}))
+    with pytest.raises(GalaxyError, match=r"catalog.csv"):
+        open_arrays(copy)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((80, 64, 64, 3), np.float32),
+        np.zeros((80, 64, 64), np.uint8),
+        np.zeros((80, 64, 32, 3), np.uint8),
+        np.asfortranarray(np.zeros((80, 64, 64, 3), np.uint8)),
+        np.zeros((79, 64, 64, 3), np.uint8),
+    ],
+)
+def test_pixels_of_another_shape_type_or_number_are_refused(copy, images):
+    np.save(copy / "images.npy", images)
+    with pytest.raises(GalaxyError, match=r"images.npy"):
+        open_arrays(copy)
+
+
+def test_a_pickle_in_place_of_the_pixels_is_refused_unopened(copy):
+    np.save(copy / "images.npy", np.array([{"run": "me"}], dtype=object), allow_pickle=True)
+    with pytest.raises(GalaxyError, match="no array that can be read"):
+        open_arrays(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"format_version": 99}, {"classes": ["spiral"]}, {"classes": "spiral"}, {"sha256": {"images.npy": "0"}}],
+)
+def test_a_dataset_file_of_another_kind_is_refused(copy, change):
+    edit_dataset(copy, lambda dataset: dataset.update(change))
+    with pytest.raises(GalaxyError, match=r"dataset.json"):
+        open_arrays(copy)

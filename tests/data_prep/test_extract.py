@@ -1,0 +1,108 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_prep.errors import GalaxyError
+from data_prep.extract import extract
+from data_prep.schema import TABLE2_COLUMNS
+
+FIRST = 587722981742084097
+
+
+def make_raw(folder, objids, table_objids, images, **columns):
+    """A raw folder whose images are empty files: extract looks at names only."""
+    (folder / "images_gz2/images").mkdir(parents=True)
+    for asset_id in images:
+        (folder / f"images_gz2/images/{asset_id}.jpg").touch()
+    mapping = pd.DataFrame({"objid": objids, "sample": "original", "asset_id": np.arange(1, len(objids) + 1)})
+    mapping.to_csv(folder / "gz2_filename_mapping.csv", index=False)
+    table = pd.DataFrame(0.5, index=range(len(table_objids)), columns=list(TABLE2_COLUMNS))
+    table = table.assign(**({"RA": "00:00:00.41", "DEC": "-10:22:25.7", "OBJID": table_objids} | columns))
+    table.to_csv(folder / "GalaxyZoo1_DR_table2.csv", index=False)
+    return folder
+
+
+def test_counts_every_reason_a_row_is_left_out_for(tmp_path):
+    objids = [FIRST + k for k in (0, 1, 2, 3, 4, 4)]
+    raw = make_raw(
+        tmp_path / "raw",
+        objids,
+        [FIRST + k for k in (0, 0, 1, 2, 4)],
+        images=(1, 3, 5, 6),
+        P_CS_DEBIASED=[0.9, 0.1, 0.2, np.nan, 0.1],
+        P_EL_DEBIASED=[0.1, 0.9, 0.8, 0.9, 0.2],
+    )
+    summary = extract(raw, tmp_path / "sample.csv", n="all")
+    assert summary["left_out"] == {
+        "objid repeated in Table 2": 1,
+        "objid not in Table 2": 1,
+        "no vote": 1,
+        "no image": 1,
+        "objid repeated in the mapping": 1,
+    }
+    sample = pd.read_csv(tmp_path / "sample.csv", dtype={"objid": "int64"}).sort_values("asset_id")
+    assert sample["objid"].tolist() == [FIRST, FIRST + 4]
+    assert sample["label"].tolist() == ["spiral", "irregular"]
+    assert sample["path"].tolist() == ["images_gz2/images/1.jpg", "images_gz2/images/5.jpg"]
+    assert json.loads((tmp_path / "sample.json").read_text()) == summary
+
+
+def test_a_galaxy_whose_first_image_is_missing_is_taken_with_its_second(tmp_path):
+    raw = make_raw(tmp_path / "raw", [FIRST, FIRST], [FIRST], images=(2,))
+    extract(raw, tmp_path / "sample.csv", n=1)
+    assert pd.read_csv(tmp_path / "sample.csv")["asset_id"].tolist() == [2]
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another(raw, tmp_path):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        extract(raw, tmp_path / f"{name}.csv", n=20, seed=seed)
+    a, b, c = ((tmp_path / f"{name}.csv").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_asking_for_more_than_there_are_says_how_many_fit(raw, tmp_path):
+    with pytest.raises(GalaxyError, match="5,000 galaxies were asked for.*--n all"):
+        extract(raw, tmp_path / "sample.csv", n=5000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_sample_is_replaced_only_when_asked(raw, tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_text("precious")
+    with pytest.raises(GalaxyError, match="already exists"):
+        extract(raw, path, n=5)
+    assert path.read_text() == "precious"
+    extract(raw, path, n=5, overwrite=True)
+    assert len(pd.read_csv(path)) == 5
+
+
+def test_a_folder_that_is_no_survey_is_refused_with_all_it_lacks(tmp_path):
+    with pytest.raises(
+        GalaxyError, match=r"gz2_filename_mapping.csv, GalaxyZoo1_DR_table2.csv, images_gz2/images"
+    ):
+        extract(tmp_path, tmp_path / "sample.csv")
+
+
+def test_the_full_mapping_and_table_are_joined_right(tmp_path):
+    """355,990 and 667,944 rows, the real tables' sizes."""
+    rng = np.random.default_rng(0)
+    table_objids = rng.permutation(FIRST + np.arange(667_944) * 7)
+    objids = rng.choice(table_objids, 355_990, replace=False)
+    spiral, elliptical = rng.dirichlet([1, 1, 1], len(table_objids)).round(3).T[:2]
+    images = rng.choice(len(objids), 3000, replace=False) + 1
+    raw = make_raw(
+        tmp_path / "raw", objids, table_objids, images, P_CS_DEBIASED=spiral, P_EL_DEBIASED=elliptical
+    )
+    summary = extract(raw, tmp_path / "sample.csv", n=2000)
+    assert summary["that_fit"] == 3000
+    sample = pd.read_csv(tmp_path / "sample.csv", dtype={"objid": "int64"})
+    assert set(sample["asset_id"]) <= set(images.tolist())
+    assert (objids[sample["asset_id"] - 1] == sample["objid"]).all()
+    place = {objid: row for row, objid in enumerate(table_objids.tolist())}
+    rows = [place[objid] for objid in sample["objid"]]
+    expected = np.where(
+        spiral[rows] >= 0.65, "spiral", np.where(elliptical[rows] >= 0.65, "elliptical", "irregular")
+    )
+    assert (sample["label"].to_numpy() == expected).all()

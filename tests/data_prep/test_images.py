@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.images import ImageError, read_cutout
+
+
+def pixels(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("size", "first"), [(424, 100), (423, 99), (224, 0), (225, 0)])
+def test_the_crop_is_the_centre_unresampled(tmp_path, size, first):
+    stored = pixels(size, size)
+    Image.fromarray(stored).save(tmp_path / "galaxy.png")
+    cutout = read_cutout(tmp_path / "galaxy.png", 224)
+    assert cutout.dtype == np.uint8
+    assert np.array_equal(cutout, stored[first : first + 224, first : first + 224])
+
+
+def test_rows_stay_rows(tmp_path):
+    stored = pixels(300, 400)
+    Image.fromarray(stored).save(tmp_path / "galaxy.png")
+    assert np.array_equal(read_cutout(tmp_path / "galaxy.png", 224), stored[38:262, 88:312])
+
+
+def test_every_kind_of_bad_image_is_told_apart(tmp_path):
+    good = tmp_path / "good.jpg"
+    Image.fromarray(pixels(424, 424)).save(good)
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "truncated.jpg").write_bytes(good.read_bytes()[:20_000])
+    (tmp_path / "text.jpg").write_text("no image")
+    Image.fromarray(pixels(424, 424)[..., 0]).save(tmp_path / "grey.jpg")
+    Image.fromarray(pixels(424, 424)).convert("CMYK").save(tmp_path / "cmyk.jpg")
+    Image.fromarray(pixels(100, 424)).save(tmp_path / "small.jpg")
+    reasons = {
+        "absent.jpg": "missing",
+        "empty.jpg": "an empty file",
+        "truncated.jpg": "cannot be decoded: image file is truncated",
+        "text.jpg": "cannot be decoded: cannot identify image file 'text.jpg'",
+        "grey.jpg": "not RGB but of mode L",
+        "cmyk.jpg": "not RGB but of mode CMYK",
+        "small.jpg": "424 x 100 pixels, smaller than the crop of 224",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(ImageError) as caught:
+            read_cutout(tmp_path / name, 224)
+        assert str(caught.value).startswith(reason), name

@@ -1,0 +1,120 @@
+import json
+import shutil
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from data_prep.arrays import open_arrays
+from data_prep.errors import GalaxyError
+from data_prep.files import sha256
+from data_prep.preprocess import preprocess
+from data_prep.schema import CLASSES
+
+
+def test_the_arrays_hold_what_the_contract_says(raw, sample, arrays):
+    opened = open_arrays(arrays)
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    assert opened.images.shape == (len(rows), 224, 224, 3)
+    assert opened.images.dtype == np.uint8
+    assert opened.catalog["objid"].tolist() == rows["objid"].tolist()
+    for row in (0, 17, len(rows) - 1):
+        with Image.open(raw / rows["path"].iloc[row]) as image:
+            assert np.array_equal(opened.images[row], np.asarray(image)[100:324, 100:324])
+    dataset = json.loads((arrays / "dataset.json").read_text())
+    assert dataset["classes"] == list(CLASSES)
+    assert dataset["sample"]["label_rule"] == "threshold"
+    assert dataset["sha256"] == {name: sha256(arrays / name) for name in ("images.npy", "catalog.csv")}
+    assert sum(sum(counts.values()) for counts in dataset["counts"].values()) == len(rows)
+    assert opened.labels.tolist() == [CLASSES.index(label) for label in rows["label"]]
+    assert np.sort(np.concatenate([opened.rows(split) for split in ("train", "val", "test")])).size == len(
+        rows
+    )
+
+
+def test_the_pixels_cannot_be_written_to(arrays):
+    with pytest.raises(ValueError, match="read-only"):
+        open_arrays(arrays).images[0] = 0
+
+
+def test_bad_images_are_listed_and_stepped_over(raw, sample, tmp_path):
+    copy = tmp_path / "raw"
+    shutil.copytree(raw, copy)
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    paths = [copy / path for path in rows["path"]]
+    paths[0].unlink()
+    paths[3].write_bytes(b"")
+    paths[5].write_bytes(paths[5].read_bytes()[:-3000])
+    Image.new("L", (424, 424)).save(paths[7])
+    dataset = preprocess(sample, copy, tmp_path / "arrays", crop=64, progress=False)
+    reasons = [entry["reason"] for entry in dataset["skipped"]]
+    assert [entry["objid"] for entry in dataset["skipped"]] == rows["objid"].iloc[[0, 3, 5, 7]].tolist()
+    assert reasons[:2] == ["missing", "an empty file"]
+    assert "truncated" in reasons[2]
+    assert "mode L" in reasons[3]
+    opened = open_arrays(tmp_path / "arrays")
+    assert opened.catalog["objid"].tolist() == rows["objid"].drop(index=[0, 3, 5, 7]).tolist()
+    with Image.open(paths[4]) as image:
+        assert np.array_equal(opened.images[2], np.asarray(image)[180:244, 180:244])
+
+
+def test_if_no_image_can_be_used_nothing_is_left(sample, tmp_path):
+    with pytest.raises(GalaxyError, match="not one of the 80 images.*missing"):
+        preprocess(sample, tmp_path / "nowhere", tmp_path / "arrays", progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(raw, sample, tmp_path):
+    for name, workers in (("a", 1), ("b", 4)):
+        preprocess(sample, raw, tmp_path / name, crop=64, seed=5, workers=workers, progress=False)
+    for name in ("images.npy", "catalog.csv", "dataset.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_rotate_once_turns_as_the_catalogue_says(raw, sample, small_arrays, tmp_path):
+    preprocess(sample, raw, tmp_path / "turned", crop=64, rotate_once=True, progress=False)
+    upright, turned = open_arrays(small_arrays), open_arrays(tmp_path / "turned")
+    assert set(turned.catalog["quarter_turns"]) == {0, 1, 2, 3}
+    assert turned.catalog["split"].tolist() == upright.catalog["split"].tolist()
+    for row, quarters in enumerate(turned.catalog["quarter_turns"]):
+        assert np.array_equal(turned.images[row], np.rot90(upright.images[row], quarters))
+
+
+def test_memory_does_not_grow_with_the_sample(raw, sample, tmp_path):
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    peaks = []
+    for copies in (8, 32):
+        many = pd.concat([rows.assign(objid=rows["objid"] + copy) for copy in range(copies)])
+        many.to_csv(tmp_path / "many.csv", index=False)
+        tracemalloc.start()
+        preprocess(tmp_path / "many.csv", raw, tmp_path / "arrays", overwrite=True, progress=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    more_pixels = 24 * len(rows) * 224 * 224 * 3
+    assert peaks[1] - peaks[0] < 0.02 * more_pixels
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("label", "starburst", "line 2, column label: 'starburst' is none of elliptical, irregular, spiral"),
+        ("path", "", "line 2: the column path is empty"),
+        ("split", "train", "the column split is made by preprocess"),
+    ],
+)
+def test_a_sample_that_does_not_fit_is_refused(sample, raw, tmp_path, column, value, message):
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    rows[column] = value
+    rows.to_csv(tmp_path / "sample.csv", index=False)
+    with pytest.raises(GalaxyError, match=message):
+        preprocess(tmp_path / "sample.csv", raw, tmp_path / "arrays", progress=False)
+
+
+def test_a_sample_of_the_users_own_needs_four_columns_only(raw, sample, tmp_path):
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    rows[["path", "label", "asset_id", "objid"]].to_csv(tmp_path / "own.csv", index=False)
+    dataset = preprocess(tmp_path / "own.csv", raw, tmp_path / "arrays", crop=64, progress=False)
+    assert dataset["galaxies"] == len(rows)
+    assert "unknown" in dataset["sample"]["label_rule"]
