@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
@@ -14,6 +13,7 @@ from data_prep.schema import CROP_PX, SPLITS
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, as_is
+from galaxy_lightning.seeding import seed_for
 
 Loader = DataLoader[GalaxyBatch]
 
@@ -151,9 +151,7 @@ class GalaxyDataModule(LightningDataModule):
             return batch
         place = (trainer.current_epoch, trainer.fit_loop.batch_idx + 1, trainer.global_rank)
         generator = torch.Generator()
-        generator.manual_seed(
-            int(np.random.SeedSequence((self.seed, *place)).generate_state(1, np.uint64)[0] >> 1)
-        )
+        generator.manual_seed(seed_for(self.seed, *place))
         return batch._replace(images=AUGMENTATIONS[self.augment](batch.images, generator))
 
     def _split(self, *splits: str) -> ArrayDataset:

@@ -22,6 +22,7 @@ from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter
 from galaxy_lightning.recorder import HistoryRecorder, RunCheckpoint, write_run
 from galaxy_lightning.run_folder import PREDICTIONS, arrays_identity, claim_run_folder
+from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.training_help import TrainingHelp
 
 _SPLIT_OF: Final = {"test": "test", "validate": "val"}
@@ -39,6 +40,9 @@ def run(words: list[str]) -> None:
 
 class GalaxyCLI(LightningCLI):
     """LightningCLI with run folders."""
+
+    history: HistoryRecorder | None = None
+    """The epochs of a fit that leaves a run; a fast_dev_run leaves none."""
 
     def __init__(self, args: ArgsType) -> None:
         super().__init__(
@@ -111,12 +115,13 @@ class GalaxyCLI(LightningCLI):
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
         settings = self._get(self.config_init, "trainer")
-        callbacks: list[Callback] = [ModelSummary()]
-        if not any(isinstance(callback, ProgressBar) for callback in _listed(settings.get("callbacks"))):
+        callbacks = [*_listed(settings.get("callbacks")), ModelSummary()]
+        if not any(isinstance(callback, ProgressBar) for callback in callbacks):
             callbacks.append(TQDMProgressBar())
-        if self.subcommand == "fit" and settings.get("fast_dev_run"):
-            kwargs["logger"] = False
-        elif self.subcommand == "fit":
+        logger: list[Logger] | bool = False
+        if self.subcommand != "fit":
+            callbacks.append(self._result_writer())
+        elif not settings.get("fast_dev_run"):
             self.history = HistoryRecorder()
             callbacks += [
                 self.history,
@@ -124,17 +129,14 @@ class GalaxyCLI(LightningCLI):
                 ConfusionMatrixLogger(),
                 LearningRateMonitor("epoch"),
             ]
-            kwargs["logger"] = [self._run_logger(), *_loggers(settings.get("logger"))]
-        else:
-            kwargs["logger"] = False
-            callbacks.append(self._result_writer())
-        kwargs["callbacks"] = [*_listed(settings.get("callbacks")), *callbacks]
-        return super().instantiate_trainer(**kwargs)
+            callbacks.append(BatchSeed(self._get(self.config, "seed_everything")))
+            logger = [self._run_logger(), *_loggers(settings.get("logger"))]
+        return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
 
     def after_fit(self) -> None:
         """Predicts the held-out galaxies with the best weights, completes the run, says what is next."""
         folder = self.trainer.log_dir
-        if folder is None or not hasattr(self, "history"):  # A fast_dev_run leaves nothing.
+        if folder is None or self.history is None:
             return
         run, best = Path(folder), Path(folder) / "best.ckpt"
         write = rank_zero_only(write_run)

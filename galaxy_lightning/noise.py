@@ -16,7 +16,9 @@ _NO_NEWS: Final = (
     r"The '\w+' does not have many workers",
     # Evaluating keeps no checkpoints.
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
-    # Lightning's own use of torch.
+    # Lightning's own use of torch and jsonargparse.
+    r"(?s).*JsonargparseDeprecationWarning",
+    r"``instantiate_classes`` was deprecated|skip_none parameter was deprecated",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
 

@@ -41,8 +41,9 @@ class HistoryRecorder(Callback):
         self.epochs: list[dict[str, float]] = []
         self._epoch_began = self._validation_began = self._validation_seconds = 0.0
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes over the epochs that a resumed fit has behind it."""
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes over the epochs that a resumed fit has behind it, and starts the clock for its first."""
+        self._epoch_began = time.perf_counter()
         if trainer.log_dir is not None:
             self.epochs = [
                 row for row in read_history(Path(trainer.log_dir)) if row["epoch"] < trainer.current_epoch

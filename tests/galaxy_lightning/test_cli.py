@@ -1,0 +1,324 @@
+"""The real commands, on small arrays: every config through fit, test, predict and reload."""
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from data_prep.arrays import open_arrays
+from data_prep.schema import CLASSES
+from galaxy_lightning.cli import complete, main
+from galaxy_lightning.module import GalaxyClassifier
+
+FOLDER = Path(__file__).parents[2] / "configs"
+CONFIGS = sorted(FOLDER.glob("*.yaml"))
+REFERENCE = FOLDER / "reference_cnn.yaml"
+PROBABILITIES = [f"p_{name}" for name in CLASSES]
+
+
+def small(arrays, *words):
+    return [f"--data.arrays={arrays}", "--model.image_size=64", "--data.batch_size=16", *words]
+
+
+def fit(arrays, runs, *words, epochs=2, config=REFERENCE):
+    """Runs a short fit and returns its run folder."""
+    before = set(runs.rglob("run.json"))
+    main(
+        [
+            "fit",
+            f"--config={config}",
+            *small(arrays),
+            f"--trainer.max_epochs={epochs}",
+            f"--runs={runs}",
+            *words,
+        ]
+    )
+    (made,) = set(runs.rglob("run.json")) - before
+    return made.parent
+
+
+@pytest.fixture(scope="module")
+def run(small_arrays, tmp_path_factory):
+    """The run folder of a two-epoch fit of the reference CNN."""
+    return fit(small_arrays, tmp_path_factory.mktemp("runs"))
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw, tmp_path, capsys):
+    folder = fit(small_arrays, tmp_path, config=config)
+    assert folder == tmp_path / config.stem / "version_0"
+    best = folder / "best.ckpt"
+    assert f"test --ckpt_path {best}" in capsys.readouterr().out
+
+    main(["test", "--ckpt_path", str(best)])
+    metrics = json.loads((folder / "test/metrics.json").read_text())["metrics"]
+    table = pd.read_csv(folder / "predictions.csv", dtype={"objid": "int64"})
+    test = table[table["split"] == "test"]
+    assert (test["label"] == test["predicted"]).mean() == pytest.approx(metrics["test_accuracy"], abs=1e-5)
+
+    main(
+        [
+            "predict",
+            f"--ckpt_path={best}",
+            f"--data.images={raw / 'images_gz2/images'}",
+            f"--out={tmp_path}/p.csv",
+        ]
+    )
+    predicted = pd.read_csv(tmp_path / "p.csv")
+    assert list(predicted.columns) == ["id", "path", *PROBABILITIES, "predicted"]
+    assert len(predicted) == 80
+
+    model = GalaxyClassifier.load_from_checkpoint(best, map_location="cpu", weights_only=True).eval()
+    arrays = open_arrays(small_arrays)
+    with torch.no_grad():
+        reloaded = model(torch.from_numpy(arrays.images.copy())).softmax(dim=1).numpy()
+    by_id = predicted.set_index("id").loc[arrays.catalog["asset_id"].astype(int), PROBABILITIES]
+    np.testing.assert_allclose(reloaded, by_id.to_numpy(), atol=1e-6)
+
+
+def test_a_run_folder_holds_what_the_contract_says(run, small_arrays):
+    arrays = open_arrays(small_arrays)
+    history = pd.read_csv(run / "history.csv")
+    assert history["epoch"].tolist() == [0, 1]
+    assert not history.isna().any(axis=None)
+    assert (history["seconds"] >= history["train_seconds"]).all()
+    predictions = pd.read_csv(run / "predictions.csv", dtype={"objid": "int64"})
+    held_out = arrays.catalog[arrays.catalog["split"] != "train"]
+    assert predictions["objid"].tolist() == held_out["objid"].tolist()
+    assert predictions["split"].tolist() == held_out["split"].tolist()
+    np.testing.assert_allclose(predictions[PROBABILITIES].sum(axis=1), 1, atol=1e-5)
+    likeliest = np.asarray(CLASSES)[predictions[PROBABILITIES].to_numpy().argmax(axis=1)]
+    assert (predictions["predicted"] == likeliest).all()
+    about = json.loads((run / "run.json").read_text())
+    assert about["arrays"]["sha256"] == arrays.dataset["sha256"]
+    assert about["epochs"] == 2
+    assert about["seed"] == 0
+    assert about["parameters"] == sum(
+        weights.numel() for weights in GalaxyClassifier(image_size=64).parameters()
+    )
+    assert about["images_per_second"] > 0
+    assert {"best.ckpt", "last.ckpt", "config.yaml"} <= {path.name for path in run.iterdir()}
+
+
+def test_tensorboard_shows_losses_metrics_learning_rate_and_confusion_matrix(run):
+    events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
+    scalars = events.Tags()["scalars"]
+    for name in ("train_loss", "val_loss", "val_accuracy", "val_recall_spiral", "lr-Adam"):
+        assert name in scalars
+    assert len(events.Scalars("val_loss")) == 2
+    assert len(events.Images("confusion_matrix/val")) == 2
+
+
+def test_a_second_fit_makes_a_second_folder_with_the_same_results(small_arrays, run):
+    second = fit(small_arrays, run.parents[1])
+    assert second == run.parent / "version_1"
+    assert (second / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+    clocks = ["seconds", "train_seconds"]
+    first, again = (pd.read_csv(folder / "history.csv").drop(columns=clocks) for folder in (run, second))
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_another_seed_gives_another_result(small_arrays, run, tmp_path):
+    other = fit(small_arrays, tmp_path, "--seed_everything=1", "--name=other")
+    assert other.parent.name == "other"
+    assert (other / "predictions.csv").read_bytes() != (run / "predictions.csv").read_bytes()
+
+
+def test_a_resumed_fit_goes_on_in_its_folder_and_ends_like_the_uninterrupted_one(small_arrays, tmp_path):
+    whole = fit(small_arrays, tmp_path, "--name=whole", epochs=4)
+    halved = fit(small_arrays, tmp_path, "--name=halved", epochs=2)
+    (halved / "run.json").unlink()
+    main(["fit", "--ckpt_path", str(halved / "last.ckpt"), "--trainer.max_epochs", "4"])
+    assert not (tmp_path / "halved" / "version_1").exists()
+    weights = [
+        torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (whole, halved)
+    ]
+    for name, tensor in weights[0].items():
+        assert torch.equal(tensor, weights[1][name]), name
+    clocks = ["seconds", "train_seconds"]
+    histories = [pd.read_csv(folder / "history.csv").drop(columns=clocks) for folder in (whole, halved)]
+    pd.testing.assert_frame_equal(*histories)
+    assert (whole / "predictions.csv").read_bytes() == (halved / "predictions.csv").read_bytes()
+    assert (halved / "config.yaml").exists()
+    assert yaml.safe_load((halved / "config_resumed_1.yaml").read_text())["trainer"]["max_epochs"] == 4
+    assert json.loads((halved / "run.json").read_text())["epochs"] == 4
+
+
+def test_test_writes_the_confusion_matrix_as_csv_and_png(run, tmp_path):
+    main(["test", "--ckpt_path", str(run), "--out", str(tmp_path / "results")])
+    matrix = pd.read_csv(tmp_path / "results/confusion_matrix.csv", index_col=0)
+    assert list(matrix.index) == list(matrix.columns) == list(CLASSES)
+    table = pd.read_csv(run / "predictions.csv")
+    test = table[table["split"] == "test"]
+    for label in CLASSES:
+        for predicted in CLASSES:
+            expected = ((test["label"] == label) & (test["predicted"] == predicted)).sum()
+            assert matrix.loc[label, predicted] == expected
+    assert (tmp_path / "results/confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+    metrics = json.loads((tmp_path / "results/metrics.json").read_text())["metrics"]
+    assert {f"test_{name}_{label}" for name in ("recall", "precision", "f1") for label in CLASSES} <= set(
+        metrics
+    )
+
+
+def test_validate_finds_what_the_fit_found(run):
+    main(["validate", "--ckpt_path", str(run / "best.ckpt")])
+    found = json.loads((run / "validate/metrics.json").read_text())["metrics"]
+    history = pd.read_csv(run / "history.csv")
+    best = history.loc[history["val_loss"].idxmin()]
+    assert found["val_loss"] == pytest.approx(best["val_loss"], abs=1e-5)
+    assert found["val_accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-5)
+
+
+def test_predict_takes_arrays_and_never_overwrites_unasked(run, small_arrays, capsys):
+    main(["predict", "--ckpt_path", str(run)])
+    table = pd.read_csv(run / "predictions_small_arrays.csv", dtype={"objid": "int64"})
+    assert table["objid"].tolist() == open_arrays(small_arrays).catalog["objid"].tolist()
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "--ckpt_path", str(run)])
+    assert caught.value.code == 1
+    assert "--overwrite" in capsys.readouterr().err
+    main(["predict", "--ckpt_path", str(run), "--overwrite"])
+
+
+def test_predict_lists_the_images_it_cannot_use(run, raw, tmp_path, capsys):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for place, path in enumerate(sorted((raw / "images_gz2/images").iterdir())[:5]):
+        shutil.copy(path, folder / f"{place}.jpg")
+    (folder / "2.jpg").write_bytes(b"")
+    (folder / "x.jpg").write_text("no image")
+    main(["predict", f"--ckpt_path={run}", f"--data.images={folder}", f"--out={tmp_path}/p.csv"])
+    assert pd.read_csv(tmp_path / "p.csv", dtype={"id": "str"})["id"].tolist() == ["0", "1", "3", "4"]
+    skipped = pd.read_csv(tmp_path / "p_skipped.csv", dtype={"id": "str"})
+    assert skipped["id"].tolist() == ["2", "x"]
+    assert skipped["reason"].tolist()[0] == "an empty file"
+    assert "4 galaxies in" in capsys.readouterr().out
+
+
+def test_a_moved_checkpoint_predicts_without_its_run_folder(run, raw, tmp_path):
+    shutil.copy(run / "best.ckpt", tmp_path / "model.ckpt")
+    images = raw / "images_gz2/images"
+    main(
+        [
+            "predict",
+            f"--ckpt_path={tmp_path}/model.ckpt",
+            f"--data.images={images}",
+            f"--out={tmp_path}/p.csv",
+        ]
+    )
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 80
+
+
+def test_fast_dev_run_leaves_nothing(small_arrays, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main(["fit", f"--config={REFERENCE}", *small(small_arrays), "--trainer.fast_dev_run=true"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["test", "validate", "predict"])
+def test_nothing_untrained_is_ever_measured(command, small_arrays, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, f"--config={REFERENCE}", *small(small_arrays)])
+    assert caught.value.code == 1
+    error = capsys.readouterr().err
+    assert "without a checkpoint would use an untrained network" in error
+    assert f"{command} --ckpt_path" in error
+
+
+def test_users_mistakes_are_one_line_and_leave_no_run_folder(
+    small_arrays, run, raw, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    damaged = shutil.copytree(small_arrays, tmp_path / "damaged")
+    with (damaged / "images.npy").open("r+b") as file:
+        file.seek(9000)
+        file.write(b"\x00\xff\x00\xff")
+    config = f"--config={REFERENCE}"
+    for words, message in (
+        (["fit", config, "--data.arrays=nowhere"], "nowhere holds no galaxy arrays"),
+        (["fit", config, f"--data.arrays={damaged}"], "changed or damaged"),
+        (["fit", config, f"--data.arrays={small_arrays}"], "--model.image_size 64"),
+        (["fit", config, *small(small_arrays), "--model.network=vit"], "no network 'vit'"),
+        (["test", "--ckpt_path=absent.ckpt"], "there is no checkpoint absent.ckpt"),
+        (["test", f"--ckpt_path={run}", f"--data.images={raw}"], "needs labels"),
+        (["predict", f"--ckpt_path={run}", f"--data.images={tmp_path / 'no'}"], "there is no folder"),
+        (["train"], "the first word names a command: fit, validate, test, predict"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(words)
+        assert caught.value.code == 1, words
+        error = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+        assert len(error) == 1
+        assert message in error[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
+
+
+def test_an_unknown_setting_is_refused_by_its_name(small_arrays, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("data:\n  batchsize: 3\n")
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", f"--config={tmp_path}/config.yaml", *small(small_arrays)])
+    assert caught.value.code == 2
+    assert "batchsize" in capsys.readouterr().err
+
+
+def test_both_spellings_of_an_option_work(run):
+    words = complete(["test", f"--ckpt_path={run}"])
+    assert words[-2:] == ["--ckpt_path", str(run / "best.ckpt")]
+    assert words[1:3] == ["--config", str(run / "config.yaml")]
+    main(["validate", f"--ckpt-path={run}"])
+
+
+@pytest.mark.parametrize("command", [[], ["fit"], ["validate"], ["test"], ["predict"]])
+def test_help_reads_without_python_types(command, capsys):
+    with contextlib.suppress(SystemExit):
+        main([*command, "--help"])
+    text = capsys.readouterr().out
+    assert text.startswith("usage: python -m galaxy_lightning")
+    assert not re.search(r"type:|class_path|subclass|<class", text)
+    assert len(text.splitlines()) < 120
+
+
+def test_tensorflow_is_never_imported(small_arrays, tmp_path):
+    code = (
+        "import sys; from galaxy_lightning.cli import main; main(sys.argv[1:]); "
+        "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    words = [
+        "fit",
+        f"--config={REFERENCE}",
+        *small(small_arrays),
+        "--trainer.max_epochs=1",
+        f"--runs={tmp_path}",
+    ]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")
+
+
+def test_two_devices_share_a_fit_and_leave_one_run(small_arrays, tmp_path):
+    words = [
+        "fit",
+        f"--config={REFERENCE}",
+        *small(small_arrays),
+        "--trainer.max_epochs=1",
+        f"--runs={tmp_path}",
+    ]
+    shared = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
+    command = [sys.executable, "-m", "galaxy_lightning", *words, *shared]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (folder,) = (tmp_path / "reference_cnn").iterdir()
+    predictions = pd.read_csv(folder / "predictions.csv", dtype={"objid": "int64"})
+    catalog = open_arrays(small_arrays).catalog
+    assert predictions["objid"].tolist() == catalog[catalog["split"] != "train"]["objid"].tolist()
+    assert json.loads((folder / "run.json").read_text())["devices"] == 2

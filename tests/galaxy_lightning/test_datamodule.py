@@ -1,0 +1,84 @@
+import shutil
+
+import pytest
+import torch
+
+from data_prep.errors import GalaxyError
+from data_prep.schema import CLASSES
+from galaxy_lightning.datamodule import GalaxyDataModule
+
+
+def rows(loader):
+    return torch.cat([batch.rows for batch in loader]).tolist()
+
+
+def test_the_stored_split_is_read_and_none_overlaps(small_arrays):
+    data = GalaxyDataModule(str(small_arrays), batch_size=16)
+    splits = {
+        "train": set(rows(data.train_dataloader())),
+        "val": set(rows(data.val_dataloader())),
+        "test": set(rows(data.test_dataloader())),
+    }
+    catalog = data.arrays.catalog
+    for name, found in splits.items():
+        assert found == set(catalog.index[catalog["split"] == name])
+    assert sum(map(len, splits.values())) == len(set.union(*splits.values())) == len(catalog)
+    assert rows(data.predict_dataloader()) == list(range(len(catalog)))
+
+
+def test_training_is_shuffled_anew_each_epoch_from_the_seed(small_arrays):
+    def epochs(seed):
+        loader = GalaxyDataModule(str(small_arrays), seed=seed).train_dataloader()
+        orders = []
+        for epoch in range(2):
+            loader.sampler.set_epoch(epoch)
+            orders.append(rows(loader))
+        return orders
+
+    first, second = epochs(0)
+    assert first != second
+    assert sorted(first) == sorted(second)
+    assert epochs(0) == [first, second]
+    assert epochs(1)[0] != first
+
+
+def test_damaged_arrays_are_refused_unless_the_user_insists(small_arrays, tmp_path):
+    copy = shutil.copytree(small_arrays, tmp_path / "arrays")
+    with (copy / "images.npy").open("r+b") as file:
+        file.seek(5000)
+        file.write(b"\xff\x00\xff")
+    with pytest.raises(GalaxyError, match="changed or damaged"):
+        GalaxyDataModule(str(copy)).prepare_data()
+    GalaxyDataModule(str(copy), verify=False).prepare_data()
+
+
+def test_missing_arrays_are_simulated_only_where_that_was_asked_for(tmp_path):
+    with pytest.raises(GalaxyError, match="holds no galaxy arrays"):
+        GalaxyDataModule(str(tmp_path / "arrays")).prepare_data()
+    with pytest.raises(GalaxyError, match=r"add --data.arrays"):
+        GalaxyDataModule().prepare_data()
+    data = GalaxyDataModule(str(tmp_path / "arrays"), simulate=20)
+    data.prepare_data()
+    assert len(data.arrays.catalog) == 20
+
+
+def test_a_model_of_another_size_or_other_classes_is_refused(small_arrays):
+    data = GalaxyDataModule(str(small_arrays))
+    data.check_fits(list(CLASSES), 64)
+    with pytest.raises(GalaxyError, match="--model.image_size 64"):
+        data.check_fits(list(CLASSES), 224)
+    with pytest.raises(GalaxyError, match="has the classes elliptical, irregular, spiral"):
+        data.check_fits(["spiral", "elliptical"], 64)
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"num_workers": -1}])
+def test_settings_that_make_no_sense_are_refused(settings):
+    with pytest.raises(GalaxyError, match="must be at least"):
+        GalaxyDataModule("arrays", **settings)
+
+
+def test_a_split_without_galaxies_is_named(small_arrays):
+    data = GalaxyDataModule(str(small_arrays))
+    data.arrays.catalog.loc[data.arrays.catalog["split"] == "test", "split"] = "train"
+    with pytest.raises(GalaxyError, match="holds no test galaxies"):
+        data.test_dataloader()

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from data_prep.arrays import open_arrays
+from data_prep.errors import GalaxyError
+from data_prep.images import read_cutout
+from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, as_is
+
+
+def test_a_batch_is_the_stored_pixels_labels_and_rows(small_arrays):
+    arrays = open_arrays(small_arrays)
+    dataset = ArrayDataset(arrays, np.array([5, 9, 70]))
+    batch = dataset.__getitems__([2, 0])
+    assert batch.images.dtype == torch.uint8
+    assert batch.rows.tolist() == [70, 5]
+    assert np.array_equal(batch.images.numpy(), arrays.images[[70, 5]])
+    assert [arrays.classes[label] for label in batch.labels] == arrays.catalog["label"].iloc[[70, 5]].tolist()
+    assert dataset[1].rows.tolist() == [9]
+
+
+@pytest.mark.parametrize("context", ["spawn", "forkserver"])
+def test_workers_start_under_every_method(small_arrays, context):
+    arrays = open_arrays(small_arrays)
+    loader = DataLoader(
+        ArrayDataset(arrays, np.arange(20)),
+        batch_size=8,
+        num_workers=1,
+        multiprocessing_context=context,
+        collate_fn=as_is,
+    )
+    batches = list(loader)
+    assert [len(batch.rows) for batch in batches] == [8, 8, 4]
+    assert np.array_equal(torch.cat([batch.images for batch in batches]).numpy(), arrays.images[:20])
+
+
+def test_a_folder_is_searched_deep_in_order_and_without_hidden_files(tmp_path):
+    (tmp_path / "b").mkdir()
+    for name in ("z.jpg", "a.PNG", "b/c.jpeg", "._z.jpg", "notes.txt"):
+        Image.new("RGB", (70, 70)).save(tmp_path / name, format="PNG")
+    assert [str(path) for path in ImageFolderDataset(tmp_path, 64).paths] == ["a.PNG", "b/c.jpeg", "z.jpg"]
+
+
+def test_bad_images_are_told_apart_from_good_ones(raw, tmp_path):
+    source = next(iter((raw / "images_gz2/images").iterdir()))
+    (tmp_path / "1.jpg").write_bytes(source.read_bytes())
+    (tmp_path / "2.jpg").touch()
+    Image.new("RGB", (32, 32)).save(tmp_path / "3.jpg")
+    batch = ImageFolderDataset(tmp_path, 64).__getitems__([0, 1, 2])
+    assert batch.problems == {1: "an empty file", 2: "32 x 32 pixels, smaller than the crop of 64"}
+    assert np.array_equal(batch.images[0].numpy(), read_cutout(tmp_path / "1.jpg", 64))
+    assert not batch.images[1:].any()
+    assert batch.labels.tolist() == [-1, -1, -1]
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(GalaxyError, match="holds no image file"):
+        ImageFolderDataset(tmp_path, 64)
+    with pytest.raises(GalaxyError, match="there is no folder"):
+        ImageFolderDataset(tmp_path / "absent", 64)
