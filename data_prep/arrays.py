@@ -93,7 +93,7 @@ def open_arrays(folder: Path) -> GalaxyArrays:
     dataset = read_json(folder / DATASET)
     _check_dataset(dataset, folder / DATASET)
     catalog = _read_catalog(folder / CATALOG, dataset["classes"])
-    images = _map_images(folder / IMAGES)
+    images = map_images(folder / IMAGES)
     if len(images) != len(catalog):
         raise GalaxyError(
             f"{folder}: {IMAGES} holds {len(images):,} images, {CATALOG} {len(catalog):,} rows; {_REMEDY}"
@@ -132,8 +132,18 @@ def _read_catalog(path: Path, classes: list[str]) -> pd.DataFrame:
     return catalog
 
 
-def _map_images(path: Path) -> npt.NDArray[np.uint8]:
-    """Maps the pixels into memory, read-only, never unpickling anything."""
+def map_images(path: Path) -> npt.NDArray[np.uint8]:
+    """Maps the pixels into memory, read-only, never unpickling anything.
+
+    Args:
+        path: An ``images.npy``.
+
+    Returns:
+        uint8 ``[N, H, H, 3]``.
+
+    Raises:
+        GalaxyError: The file holds anything else.
+    """
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:

@@ -27,11 +27,11 @@ def new_file(path: Path) -> Iterator[Path]:
     Raises:
         GalaxyError: The file cannot be made there.
     """
-    with _explained(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
     try:
-        with _explained(path):
+        with writing(path):
             yield partial
             partial.replace(path)
     finally:
@@ -59,7 +59,7 @@ def new_folder(path: Path, *, overwrite: bool = False, marker: str) -> Iterator[
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     replaced = path.with_name(f".{path.name}.replaced-{os.getpid()}")
     try:
-        with _explained(path):
+        with writing(path):
             partial.mkdir(parents=True)
             yield partial
             if path.exists():
@@ -122,8 +122,15 @@ def sha256(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turns the system's refusals to write (disk full, no permission) into one clear error."""
+def writing(path: Path) -> Iterator[None]:
+    """Turns the system's refusals to write (disk full, no permission) into one clear error.
+
+    Args:
+        path: What is being written, for the message.
+
+    Raises:
+        GalaxyError: The system refused.
+    """
     try:
         yield
     except OSError as error:

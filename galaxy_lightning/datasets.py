@@ -8,14 +8,14 @@ class or function, so that workers also start under ``spawn`` (macOS, Windows).
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
-from data_prep.arrays import GalaxyArrays
+from data_prep.arrays import IMAGES, GalaxyArrays, map_images
 from data_prep.errors import GalaxyError
 from data_prep.images import Cutout, ImageError, read_cutout
 from galaxy_lightning.batches import GalaxyBatch
@@ -38,9 +38,14 @@ class ArrayDataset(Dataset[GalaxyBatch]):
     """
 
     def __init__(self, arrays: GalaxyArrays, rows: npt.NDArray[np.int64]) -> None:
-        self.images = arrays.images
+        self.path = arrays.folder / IMAGES
+        self.images: npt.NDArray[np.uint8] | None = arrays.images
         self.labels = arrays.labels
         self.rows = rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the memory map out: pickled, for a spawned worker, it would become all of its pixels."""
+        return self.__dict__ | {"images": None}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -50,6 +55,8 @@ class ArrayDataset(Dataset[GalaxyBatch]):
 
     def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
         """Reads the galaxies at ``indices`` as one batch."""
+        if self.images is None:
+            self.images = map_images(self.path)
         rows = self.rows[np.asarray(indices)]
         return GalaxyBatch(
             torch.from_numpy(self.images[rows]),

@@ -14,13 +14,14 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.errors import GalaxyError
 from data_prep.files import refuse_existing
+from galaxy_lightning.checkpoints import read_hyperparameters, require_same_settings
 from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import CONFUSION_PNG, ConfusionMatrixLogger, EvaluationWriter
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter
-from galaxy_lightning.recorder import HistoryRecorder, RunCheckpoint, write_run
+from galaxy_lightning.recorder import HistoryRecorder, RunCheckpoint, record_run
 from galaxy_lightning.run_folder import PREDICTIONS, arrays_identity, claim_run_folder
 from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.training_help import TrainingHelp
@@ -105,8 +106,17 @@ class GalaxyCLI(LightningCLI):
         self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:
-        """Takes the model's settings from the checkpoint, but for ``fit``, whose config rules."""
-        if self.config.subcommand != "fit":
+        """Takes the model's settings from the checkpoint; a fit that goes on from one must agree with it."""
+        options = self.config[self.config.subcommand]
+        if not options.ckpt_path:
+            return
+        checkpoint = Path(options.ckpt_path)
+        if self.config.subcommand == "fit":
+            require_same_settings(checkpoint, options.model.as_dict())
+        else:
+            read_hyperparameters(
+                checkpoint
+            )  # Lightning reads them too, but has no clear words for a bad file.
             super()._parse_ckpt_path()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -139,7 +149,6 @@ class GalaxyCLI(LightningCLI):
         if folder is None or self.history is None:
             return
         run, best = Path(folder), Path(folder) / "best.ckpt"
-        write = rank_zero_only(write_run)
         self.datamodule.predict_splits = ("val", "test")
         catalog = self.datamodule.arrays.catalog[["objid", "asset_id", "split", "label"]]
         self.trainer.callbacks.append(PredictionWriter(run / PREDICTIONS, catalog, self.model.classes))  # type: ignore[attr-defined]
@@ -147,7 +156,7 @@ class GalaxyCLI(LightningCLI):
             self.model, self.datamodule, return_predictions=False, ckpt_path=best, weights_only=True
         )
         seed = self._get(self.config, "seed_everything")
-        write(run, self.model, self.trainer, self.datamodule.arrays, seed, self.history)
+        rank_zero_only(record_run)(run, self.model, self.trainer, self.datamodule.arrays, seed, self.history)
         _say(
             f"The run is in {run}",
             f"Test it:      {PROGRAM} test --ckpt_path {shlex.quote(str(best))}",

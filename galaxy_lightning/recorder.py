@@ -9,15 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from data_prep.arrays import GalaxyArrays
-from data_prep.files import write_json
 from galaxy_lightning.module import GalaxyClassifier
-from galaxy_lightning.run_folder import (
-    RUN,
-    arrays_identity,
-    environment,
-    read_history,
-    write_history,
-)
+from galaxy_lightning.run_folder import read_history, write_history, write_run
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -65,7 +58,7 @@ class HistoryRecorder(Callback):
         """Adds the epoch."""
         seconds = time.perf_counter() - self._epoch_began
         figures = {
-            name: float(trainer.callback_metrics.get(name, float("nan")))
+            name: round(float(trainer.callback_metrics.get(name, float("nan"))), 6)
             for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
         }
         times = {"seconds": round(seconds, 3), "train_seconds": round(seconds - self._validation_seconds, 3)}
@@ -75,7 +68,7 @@ class HistoryRecorder(Callback):
             write_history(Path(folder), self.epochs)
 
 
-def write_run(
+def record_run(
     folder: Path,
     model: GalaxyClassifier,
     trainer: Trainer,
@@ -83,7 +76,7 @@ def write_run(
     seed: int,
     history: HistoryRecorder,
 ) -> None:
-    """Writes ``run.json``, which makes the run complete.
+    """Writes ``run.json`` of a finished fit.
 
     Args:
         folder: The run folder.
@@ -93,32 +86,26 @@ def write_run(
         seed: The seed of the fit.
         history: The epochs of the fit.
     """
-    train_seconds = sum(row["train_seconds"] for row in history.epochs)
-    images = len(arrays.rows("train")) * len(history.epochs)
-    best = min(history.epochs, key=lambda row: row["val_loss"], default=None)
-    content: dict[str, Any] = {
-        "model": model.hparams["network"],
-        "parameters": sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
-        "hyperparameters": dict(model.hparams),
-        "seed": seed,
-        "arrays": arrays_identity(arrays),
-        "epochs": len(history.epochs),
-        "best_epoch": None if best is None else int(best["epoch"]),
-        "seconds": round(sum(row["seconds"] for row in history.epochs), 3),
-        "images_per_second": round(images / train_seconds, 2) if train_seconds else None,
-        "device": _device(trainer),
-        "devices": trainer.world_size,
-        "precision": str(trainer.precision),
-        **environment("torch", "lightning", "torchmetrics"),
-    }
-    if trainer.strategy.root_device.type == "cuda":
-        content["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
-    write_json(folder / RUN, content)
-
-
-def _device(trainer: Trainer) -> str:
-    """Returns what the model was trained on, in words."""
     device = trainer.strategy.root_device
+    more: dict[str, Any] = {"devices": trainer.world_size, "precision": str(trainer.precision)}
+    if device.type == "cuda":
+        more["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+    write_run(
+        folder,
+        arrays,
+        history.epochs,
+        model=model.hparams["network"],
+        parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
+        hyperparameters=dict(model.hparams),
+        seed=seed,
+        device=_in_words(device),
+        packages=("torch", "lightning", "torchmetrics"),
+        **more,
+    )
+
+
+def _in_words(device: torch.device) -> str:
+    """Returns what a model was trained on, in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

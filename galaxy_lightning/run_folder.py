@@ -12,6 +12,7 @@
 Needs no torch, so that a model from anywhere can leave its run with it.
 """
 
+import contextlib
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.arrays import GalaxyArrays
-from data_prep.files import new_file
+from data_prep.files import new_file, write_json, writing
 
 HISTORY: Final = "history.csv"
 PREDICTIONS: Final = "predictions.csv"
@@ -49,9 +50,13 @@ def claim_run_folder(runs: Path, name: str) -> Path:
 
     Returns:
         The new folder, empty.
+
+    Raises:
+        GalaxyError: It cannot be made there.
     """
     parent = runs / name
-    parent.mkdir(parents=True, exist_ok=True)
+    with writing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
     number = 1 + max(
         (
             int(path.name.removeprefix("version_"))
@@ -62,12 +67,10 @@ def claim_run_folder(runs: Path, name: str) -> Path:
     )
     while True:
         folder = parent / f"version_{number}"
-        try:
+        with writing(folder), contextlib.suppress(FileExistsError):
             folder.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
             return folder
+        number += 1
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
@@ -108,6 +111,52 @@ def read_history(folder: Path) -> list[dict[str, float]]:
         return []
     table = pd.read_csv(path)
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def write_run(
+    folder: Path,
+    arrays: GalaxyArrays,
+    history: Sequence[Mapping[str, float]],
+    *,
+    model: str,
+    parameters: int,
+    hyperparameters: Mapping[str, Any],
+    seed: int,
+    device: str,
+    packages: Sequence[str] = (),
+    **more: Any,
+) -> None:
+    """Writes ``run.json``, which makes a run complete.
+
+    Args:
+        folder: The run folder.
+        arrays: What the model was trained on.
+        history: The epochs, as in ``history.csv``.
+        model: The model's name.
+        parameters: How many numbers it learns.
+        hyperparameters: What it was made with.
+        seed: The one seed of the fit.
+        device: What it was trained on, in words.
+        packages: Distributions whose versions matter to it, besides NumPy and this one.
+        more: Further entries.
+    """
+    train_seconds = sum(row["train_seconds"] for row in history)
+    images = len(arrays.rows("train")) * len(history)
+    best = min(history, key=lambda row: row["val_loss"], default=None)
+    content = {
+        "model": model,
+        "parameters": parameters,
+        "hyperparameters": dict(hyperparameters),
+        "seed": seed,
+        "arrays": arrays_identity(arrays),
+        "epochs": len(history),
+        "best_epoch": None if best is None else int(best["epoch"]),
+        "seconds": round(sum(row["seconds"] for row in history), 3),
+        "images_per_second": round(images / train_seconds, 2) if train_seconds else None,
+        "device": device,
+        **environment(*packages),
+    }
+    write_json(folder / RUN, content | more)
 
 
 def arrays_identity(arrays: GalaxyArrays) -> dict[str, Any]:

@@ -264,6 +264,39 @@ def test_users_mistakes_are_one_line_and_leave_no_run_folder(
     assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
 
 
+class Trap:
+    """Leaves a file behind where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("command", ["fit", "test", "predict"])
+def test_a_checkpoint_that_is_none_is_refused_and_never_run(command, run, small_arrays, tmp_path, capsys):
+    whole = (run / "best.ckpt").read_bytes()
+    (tmp_path / "truncated.ckpt").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.ckpt").touch()
+    (tmp_path / "text.ckpt").write_text("weights")
+    torch.save({"weights": torch.ones(3)}, tmp_path / "other.ckpt")
+    torch.save({"hyper_parameters": Trap(tmp_path / "sprung")}, tmp_path / "malicious.ckpt")
+    for path in sorted(tmp_path.glob("*.ckpt")):
+        with pytest.raises(SystemExit) as caught:
+            main([command, f"--config={REFERENCE}", *small(small_arrays), f"--ckpt_path={path}"])
+        assert caught.value.code == 1
+        assert f"{path} is no checkpoint of a galaxy classifier, or is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_resume_with_other_settings_is_refused(run, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", f"--ckpt_path={run}", "--model.learning_rate=0.1"])
+    assert caught.value.code == 1
+    assert "was made with learning_rate 0.001, not 0.1" in capsys.readouterr().err
+
+
 def test_an_unknown_setting_is_refused_by_its_name(small_arrays, tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("data:\n  batchsize: 3\n")
     with pytest.raises(SystemExit) as caught:

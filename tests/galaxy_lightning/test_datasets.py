@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,13 @@ def test_a_batch_is_the_stored_pixels_labels_and_rows(small_arrays):
     assert np.array_equal(batch.images.numpy(), arrays.images[[70, 5]])
     assert [arrays.classes[label] for label in batch.labels] == arrays.catalog["label"].iloc[[70, 5]].tolist()
     assert dataset[1].rows.tolist() == [9]
+
+
+def test_a_spawned_worker_is_sent_no_pixels(arrays):
+    dataset = ArrayDataset(open_arrays(arrays), np.arange(40))
+    sent = pickle.dumps(dataset)
+    assert len(sent) < 20_000
+    assert torch.equal(pickle.loads(sent).__getitems__([3, 1]).images, dataset.__getitems__([3, 1]).images)
 
 
 @pytest.mark.parametrize("context", ["spawn", "forkserver"])

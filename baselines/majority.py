@@ -1,0 +1,67 @@
+"""The floor: a model that sees no image and predicts how common each class is."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.arrays import GalaxyArrays
+from data_prep.files import new_file, new_folder
+from galaxy_lightning.run_folder import PREDICTIONS, RUN, prediction_table, write_history, write_run
+
+
+def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) -> dict[str, float]:
+    """Counts the classes of the training galaxies, and leaves a run.
+
+    Its probabilities are the classes' shares among the training galaxies, for every galaxy alike;
+    so it always says the most common class. A network that does no better has learnt nothing.
+
+    Args:
+        arrays: The galaxy arrays.
+        out: The run folder to make.
+        overwrite: Replace an older run in ``out``.
+
+    Returns:
+        Accuracy on each split, by its name.
+
+    Raises:
+        GalaxyError: ``out`` exists and must not be replaced.
+    """
+    began = time.perf_counter()
+    labels = arrays.labels
+    counts = np.bincount(labels[arrays.rows("train")], minlength=len(arrays.classes))
+    shares = counts / counts.sum()
+    losses, accuracies = {}, {}
+    for split in ("train", "val", "test"):
+        truth = labels[arrays.rows(split)]
+        losses[split] = float(-np.log(np.maximum(shares[truth], 1e-12)).mean())
+        accuracies[split] = float((truth == shares.argmax()).mean())
+    seconds = time.perf_counter() - began
+    history = [
+        {
+            "epoch": 0,
+            "train_loss": losses["train"],
+            "train_accuracy": accuracies["train"],
+            "val_loss": losses["val"],
+            "val_accuracy": accuracies["val"],
+            "seconds": seconds,
+            "train_seconds": seconds,
+        }
+    ]
+    held_out = arrays.catalog[["objid", "asset_id", "split", "label"]].iloc[arrays.rows("val", "test")]
+    with new_folder(out, overwrite=overwrite, marker=RUN) as folder:
+        write_history(folder, history)
+        with new_file(folder / PREDICTIONS) as partial:
+            probabilities = np.tile(shares.astype(np.float32), (len(held_out), 1))
+            prediction_table(held_out, probabilities, arrays.classes).to_csv(partial, index=False)
+        write_run(
+            folder,
+            arrays,
+            history,
+            model="majority",
+            parameters=len(arrays.classes),
+            hyperparameters={},
+            seed=0,
+            device="cpu",
+        )
+    return accuracies

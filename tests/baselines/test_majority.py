@@ -1,0 +1,49 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import log_loss
+
+from baselines.cli import main
+from data_prep.arrays import open_arrays
+from data_prep.schema import CLASSES
+
+
+def test_it_leaves_a_run_with_what_scikit_learns_dummy_finds(small_arrays, tmp_path, capsys):
+    main(["fit", "majority", "--data", str(small_arrays), "--out", str(tmp_path / "run")])
+    arrays = open_arrays(small_arrays)
+    rows = {split: arrays.rows(split) for split in ("train", "val", "test")}
+    dummy = DummyClassifier(strategy="prior").fit(rows["train"], arrays.labels[rows["train"]])
+    scores = {split: dummy.score(found, arrays.labels[found]) for split, found in rows.items()}
+    assert f"test {scores['test']:.3f}" in capsys.readouterr().out
+    (history,) = pd.read_csv(tmp_path / "run/history.csv").to_dict("records")
+    assert history["train_accuracy"] == pytest.approx(scores["train"])
+    expected = log_loss(arrays.labels[rows["val"]], dummy.predict_proba(rows["val"]), labels=[0, 1, 2])
+    assert history["val_loss"] == pytest.approx(expected)
+    table = pd.read_csv(tmp_path / "run/predictions.csv", dtype={"objid": "int64"})
+    assert table["objid"].tolist() == arrays.catalog["objid"].iloc[arrays.rows("val", "test")].tolist()
+    np.testing.assert_allclose(table[[f"p_{name}" for name in CLASSES]].sum(axis=1), 1, atol=1e-6)
+    run = json.loads((tmp_path / "run/run.json").read_text())
+    assert (run["model"], run["epochs"]) == ("majority", 1)
+    assert run["arrays"]["sha256"] == arrays.dataset["sha256"]
+
+
+def test_an_older_run_is_kept_unless_asked(small_arrays, tmp_path, capsys):
+    words = ["fit", "majority", "--data", str(small_arrays), "--out", str(tmp_path / "run")]
+    main(words)
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "add --overwrite" in capsys.readouterr().err
+    main([*words, "--overwrite"])
+
+
+def test_help_reads_without_python_types_and_imports_no_torch():
+    code = "import sys; from baselines.cli import main; main([]); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: python -m baselines fit MODEL")
+    assert "type:" not in done.stdout
+    assert done.stdout.endswith("False\n")
