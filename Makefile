@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := data/quickstart
-N ?= 600
+N ?= 1000
 
 .PHONY: setup demo test lint lock clean
 
@@ -21,7 +21,10 @@ demo: setup
 	$(BIN)/python -m data_prep preprocess --sample $(DEMO)_sample.csv --raw $(DEMO)_raw --out $(DEMO) --overwrite
 	$(BIN)/python -m data_prep check $(DEMO)
 	$(BIN)/python -m galaxy_lightning fit --config configs/quickstart.yaml
-	$(BIN)/python -m galaxy_lightning test --ckpt_path "$$(ls -td runs/quickstart/version_*/ | head -1)"
+	@run="$$(ls -td runs/quickstart/version_* | head -1)"; \
+	$(BIN)/python -m galaxy_lightning test --ckpt_path "$$run" && \
+	printf '%s\n' '' "Everything about this run: $$run" "Watch its losses, metrics and confusion matrices:" \
+	    "  $(BIN)/tensorboard --logdir runs/quickstart"
 
 test: setup
 	$(BIN)/python -m pytest -n 2

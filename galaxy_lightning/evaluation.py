@@ -1,9 +1,11 @@
 """The confusion matrix as a picture while a fit goes on, and the files that ``test`` leaves."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -16,6 +18,15 @@ from galaxy_lightning.module import GalaxyClassifier
 CONFUSION_CSV: Final = "confusion_matrix.csv"
 CONFUSION_PNG: Final = "confusion_matrix.png"
 METRICS: Final = "metrics.json"
+_OVERALL: Final = {
+    "accuracy": "accuracy",
+    "recall": "macro recall",
+    "precision": "macro precision",
+    "f1": "macro F1",
+}
+
+Counts = npt.NDArray[np.int64]
+"""Numbers of galaxies, ``[true class, predicted class]``."""
 
 
 class ConfusionMatrixLogger(Callback):
@@ -28,7 +39,7 @@ class ConfusionMatrixLogger(Callback):
         counts, classes = _counts(pl_module, "val")
         if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
             figure = confusion_matrix(counts, classes, f"validation, epoch {trainer.current_epoch}")
-            trainer.logger.experiment.add_figure("confusion_matrix/val", figure, trainer.global_step)
+            trainer.logger.experiment.add_figure("val/confusion_matrix", figure, trainer.global_step)
 
 
 class EvaluationWriter(Callback):
@@ -38,7 +49,12 @@ class EvaluationWriter(Callback):
         folder: Where the files go; made when missing, files of an earlier evaluation are replaced.
         split: ``"test"`` or ``"val"``.
         about: What was evaluated on what; kept with the metrics.
+
+    Attributes:
+        report: What was found, as lines of text, once it is known.
     """
+
+    report: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, split: str, about: dict[str, Any]) -> None:
         self.folder = folder
@@ -55,11 +71,11 @@ class EvaluationWriter(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the metrics of the test split."""
-        self._write_metrics(trainer)
+        self._write_metrics(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the metrics of the validation split."""
-        self._write_metrics(trainer)
+        self._write_metrics(trainer, pl_module)
 
     def _write_confusion(self, trainer: Trainer, module: LightningModule) -> None:
         counts, classes = _counts(module, self.split)
@@ -73,13 +89,35 @@ class EvaluationWriter(Callback):
                 partial, dpi=150
             )
 
-    def _write_metrics(self, trainer: Trainer) -> None:
-        metrics = {name: round(float(value), 6) for name, value in trainer.callback_metrics.items()}
+    def _write_metrics(self, trainer: Trainer, module: LightningModule) -> None:
+        prefix = f"{self.split}/"
+        metrics = {
+            name.removeprefix(prefix): round(float(value), 6)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(prefix)
+        }
+        counts, classes = _counts(module, self.split)
+        self.report = tuple(_report(metrics, counts, classes, self.split))
         if trainer.is_global_zero:
-            write_json(self.folder / METRICS, self.about | {"metrics": metrics})
+            write_json(self.folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
 
 
-def _counts(module: LightningModule, split: str) -> "tuple[np.ndarray[Any, np.dtype[np.int64]], list[str]]":
+def _report(metrics: dict[str, float], counts: Counts, classes: list[str], split: str) -> Iterator[str]:
+    """Yields the figures and the confusion matrix as a table."""
+    overall = ", ".join(f"{name} {metrics[key]:.3f}" for key, name in _OVERALL.items())
+    yield f"{counts.sum():,} {split} galaxies: {overall}"
+    yield ""
+    yield f"{'true class':>12}{'recall':>11}{'precision':>11}{'F1':>11}   predicted:" + _cells(classes)
+    for label, row in zip(classes, counts, strict=True):
+        figures = [f"{metrics[f'{key}_{label}']:.3f}" for key in ("recall", "precision", "f1")]
+        yield f"{label:>12}{_cells(figures)}             " + _cells([f"{count:,}" for count in row])
+
+
+def _cells(texts: list[str]) -> str:
+    return "".join(f"{text:>11}" for text in texts)
+
+
+def _counts(module: LightningModule, split: str) -> tuple[Counts, list[str]]:
     """Returns a split's confusion matrix, over all devices, and the class names. Call it on every rank."""
     assert isinstance(module, GalaxyClassifier)
     metrics = getattr(module, f"{split}_metrics")

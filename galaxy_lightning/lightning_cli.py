@@ -17,7 +17,13 @@ from data_prep.files import refuse_existing
 from galaxy_lightning.checkpoints import read_hyperparameters, require_same_settings
 from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
 from galaxy_lightning.datamodule import GalaxyDataModule
-from galaxy_lightning.evaluation import CONFUSION_PNG, ConfusionMatrixLogger, EvaluationWriter
+from galaxy_lightning.evaluation import (
+    CONFUSION_CSV,
+    CONFUSION_PNG,
+    METRICS,
+    ConfusionMatrixLogger,
+    EvaluationWriter,
+)
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter
@@ -182,7 +188,9 @@ class GalaxyCLI(LightningCLI):
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True}
-        return kwargs | ({"return_predictions": False} if subcommand == "predict" else {})
+        if subcommand == "predict":
+            return kwargs | {"return_predictions": False}
+        return kwargs | ({"verbose": False} if subcommand in _SPLIT_OF else {})
 
     def _run_logger(self) -> TensorBoardLogger:
         """Makes the run folder, or on a resume takes the checkpoint's, and a logger into it."""
@@ -206,8 +214,9 @@ class GalaxyCLI(LightningCLI):
             if data.images_folder is not None:
                 raise GalaxyError(f"{self.subcommand} needs labels: name galaxy arrays with --data.arrays")
             about = {"checkpoint": str(checkpoint), "arrays": arrays_identity(data.arrays)}
-            self.results = Path(options.out or checkpoint.parent / str(self.subcommand))
-            return EvaluationWriter(self.results, _SPLIT_OF[str(self.subcommand)], about)
+            results = Path(options.out or checkpoint.parent / str(self.subcommand))
+            self.evaluation = EvaluationWriter(results, _SPLIT_OF[str(self.subcommand)], about)
+            return self.evaluation
         if data.images_folder is not None:
             paths = data.predict_dataloader().dataset.paths
             galaxies = pd.DataFrame(
@@ -223,7 +232,8 @@ class GalaxyCLI(LightningCLI):
         return self.writer
 
     def _say_evaluated(self) -> None:
-        _say(f"Metrics and confusion matrix are in {self.results} (see {CONFUSION_PNG})")
+        where = f"The same as {METRICS}, {CONFUSION_CSV} and {CONFUSION_PNG}: {self.evaluation.folder}"
+        _say(*self.evaluation.report, "", where)
 
 
 class RunConfig(SaveConfigCallback):

@@ -23,8 +23,8 @@ class SplitMetrics(nn.Module):
     """Everything that is measured on one split.
 
     Attributes:
-        overall: ``<split>_accuracy``, and macro ``<split>_recall``, ``_precision`` and ``_f1``.
-        per_class: ``<split>_recall_<class>``, ``_precision_<class>`` and ``_f1_<class>``.
+        overall: ``<split>/accuracy``, and macro ``<split>/recall``, ``/precision`` and ``/f1``.
+        per_class: ``<split>/recall_<class>``, ``/precision_<class>`` and ``/f1_<class>``.
         confusion: Counts ``[true class, predicted class]``.
     """
 
@@ -33,14 +33,14 @@ class SplitMetrics(nn.Module):
         number, names = len(classes), list(classes)
         macro = {name: metric(number, average="macro") for name, metric in _PER_CLASS.items()}
         self.overall = MetricCollection(
-            {"accuracy": MulticlassAccuracy(number, average="micro"), **macro}, prefix=f"{split}_"
+            {"accuracy": MulticlassAccuracy(number, average="micro"), **macro}, prefix=f"{split}/"
         )
         self.per_class = MetricCollection(
             {
                 name: ClasswiseWrapper(metric(number, average=None), labels=names, prefix=f"{name}_")
                 for name, metric in _PER_CLASS.items()
             },
-            prefix=f"{split}_",
+            prefix=f"{split}/",
             compute_groups=False,  # Groups look for shared state in the metrics, not inside their wrappers.
         )
         self.confusion = MulticlassConfusionMatrix(number)

@@ -64,7 +64,7 @@ class GalaxyClassifier(LightningModule):
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
         loss = self._evaluate(batch, "train", self.train_metrics)
-        self.log("train_loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
+        self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
         return loss
 
     def validation_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
@@ -115,7 +115,7 @@ class GalaxyClassifier(LightningModule):
         for metric in (metrics.overall, metrics.per_class, metrics.confusion):
             metric.update(logits, batch.labels)
         self.log(
-            f"{split}_loss",
+            f"{split}/loss",
             loss.detach(),
             prog_bar=split != "train",
             on_step=False,

@@ -18,7 +18,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def __init__(self) -> None:
         super().__init__(
-            filename="best", monitor="val_loss", mode="min", save_last=True, enable_version_counter=False
+            filename="best", monitor="val/loss", mode="min", save_last=True, enable_version_counter=False
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -58,8 +58,9 @@ class HistoryRecorder(Callback):
         """Adds the epoch."""
         seconds = time.perf_counter() - self._epoch_began
         figures = {
-            name: round(float(trainer.callback_metrics.get(name, float("nan"))), 6)
-            for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+            f"{split}_{name}": round(float(trainer.callback_metrics.get(f"{split}/{name}", float("nan"))), 6)
+            for split in ("train", "val")
+            for name in ("loss", "accuracy")
         }
         times = {"seconds": round(seconds, 3), "train_seconds": round(seconds - self._validation_seconds, 3)}
         self.epochs.append({"epoch": trainer.current_epoch, **figures, **times})

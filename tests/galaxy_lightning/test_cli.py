@@ -64,7 +64,7 @@ def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw,
     metrics = json.loads((folder / "test/metrics.json").read_text())["metrics"]
     table = pd.read_csv(folder / "predictions.csv", dtype={"objid": "int64"})
     test = table[table["split"] == "test"]
-    assert (test["label"] == test["predicted"]).mean() == pytest.approx(metrics["test_accuracy"], abs=1e-5)
+    assert (test["label"] == test["predicted"]).mean() == pytest.approx(metrics["accuracy"], abs=1e-5)
 
     main(
         [
@@ -113,10 +113,10 @@ def test_a_run_folder_holds_what_the_contract_says(run, small_arrays):
 def test_tensorboard_shows_losses_metrics_learning_rate_and_confusion_matrix(run):
     events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
     scalars = events.Tags()["scalars"]
-    for name in ("train_loss", "val_loss", "val_accuracy", "val_recall_spiral", "lr-Adam"):
+    for name in ("train/loss", "val/loss", "val/accuracy", "val/recall_spiral", "lr-Adam"):
         assert name in scalars
-    assert len(events.Scalars("val_loss")) == 2
-    assert len(events.Images("confusion_matrix/val")) == 2
+    assert len(events.Scalars("val/loss")) == 2
+    assert len(events.Images("val/confusion_matrix")) == 2
 
 
 def test_a_second_fit_makes_a_second_folder_with_the_same_results(small_arrays, run):
@@ -166,9 +166,7 @@ def test_test_writes_the_confusion_matrix_as_csv_and_png(run, tmp_path):
             assert matrix.loc[label, predicted] == expected
     assert (tmp_path / "results/confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
     metrics = json.loads((tmp_path / "results/metrics.json").read_text())["metrics"]
-    assert {f"test_{name}_{label}" for name in ("recall", "precision", "f1") for label in CLASSES} <= set(
-        metrics
-    )
+    assert {f"{name}_{label}" for name in ("recall", "precision", "f1") for label in CLASSES} <= set(metrics)
 
 
 def test_validate_finds_what_the_fit_found(run):
@@ -176,8 +174,8 @@ def test_validate_finds_what_the_fit_found(run):
     found = json.loads((run / "validate/metrics.json").read_text())["metrics"]
     history = pd.read_csv(run / "history.csv")
     best = history.loc[history["val_loss"].idxmin()]
-    assert found["val_loss"] == pytest.approx(best["val_loss"], abs=1e-5)
-    assert found["val_accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-5)
+    assert found["loss"] == pytest.approx(best["val_loss"], abs=1e-5)
+    assert found["accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-5)
 
 
 def test_predict_takes_arrays_and_never_overwrites_unasked(run, small_arrays, capsys):
