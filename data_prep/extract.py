@@ -1,11 +1,13 @@
 """Drawing a labelled sample of galaxies: mapping, votes and images in one join."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file, refuse_existing, write_json
@@ -49,21 +51,15 @@ def extract(
             f"{raw} is no raw Galaxy Zoo folder, it lacks: {', '.join(missing)}. "
             "Make a simulated one with: python -m data_prep simulate --out RAW"
         )
-    mapping, votes = read_mapping(raw / MAPPING_FILE), read_table2(raw / TABLE2_FILE)
+    with tqdm(total=3, desc="reading the tables", unit=" tables", delay=1) as bar:
+        mapping = read_mapping(raw / MAPPING_FILE)
+        bar.update()
+        votes = read_table2(raw / TABLE2_FILE)
+        bar.update()
+        images = image_names(raw / IMAGES_FOLDER)
+        bar.update()
     votes["label"] = label_galaxies(votes, label_rule, threshold)
-    left_out: dict[str, int] = {}
-
-    def keep(rows: pd.DataFrame, fits: "np.ndarray[Any, np.dtype[np.bool_]]", reason: str) -> pd.DataFrame:
-        left_out[reason] = int(len(rows) - fits.sum())
-        return rows[fits]
-
-    votes = keep(votes, ~votes["OBJID"].duplicated().to_numpy(), "objid repeated in Table 2")
-    joined = mapping.merge(votes, how="left", left_on="objid", right_on="OBJID", indicator="found")
-    joined = keep(joined, (joined["found"] == "both").to_numpy(), "objid not in Table 2")
-    joined = keep(joined, (joined["label"] != UNLABELLED).to_numpy(), "no vote")
-    joined = joined.assign(file=joined["asset_id"].astype(str) + ".jpg")
-    joined = keep(joined, joined["file"].isin(image_names(raw / IMAGES_FOLDER)).to_numpy(), "no image")
-    joined = keep(joined, ~joined["objid"].duplicated().to_numpy(), "objid repeated in the mapping")
+    joined, left_out = join_galaxies(mapping, votes, images)
 
     wanted = len(joined) if n == "all" else n
     if not 1 <= wanted <= len(joined):
@@ -89,6 +85,35 @@ def extract(
         sample.to_csv(partial, index=False)
     write_json(summary_path(out), summary)
     return summary
+
+
+def join_galaxies(
+    mapping: pd.DataFrame, votes: pd.DataFrame, images: Collection[str]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Joins which image shows which galaxy, the galaxies' votes, and the images that there are.
+
+    Args:
+        mapping: ``objid`` and ``asset_id``.
+        votes: Table 2 with a ``label``, ``UNLABELLED`` where the votes are missing.
+        images: Names of the image files.
+
+    Returns:
+        The galaxies that have all three, once each, with their ``file``; and how many rows were
+        left out, by reason.
+    """
+    left_out: dict[str, int] = {}
+
+    def keep(rows: pd.DataFrame, fits: "pd.Series[bool]", reason: str) -> pd.DataFrame:
+        left_out[reason] = int(len(rows) - fits.sum())
+        return rows[fits]
+
+    votes = keep(votes, ~votes["OBJID"].duplicated(), "objid repeated in Table 2")
+    joined = mapping.merge(votes, how="left", left_on="objid", right_on="OBJID", indicator="found")
+    joined = keep(joined, joined["found"] == "both", "objid not in Table 2")
+    joined = keep(joined, joined["label"] != UNLABELLED, "no vote")
+    joined = joined.assign(file=joined["asset_id"].astype(str) + ".jpg")
+    joined = keep(joined, joined["file"].isin(images), "no image")
+    return keep(joined, ~joined["objid"].duplicated(), "objid repeated in the mapping"), left_out
 
 
 def summary_path(sample: Path) -> Path:

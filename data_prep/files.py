@@ -7,9 +7,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
+
+CHUNK_BYTES: Final = 1 << 24
 
 
 @contextlib.contextmanager
@@ -116,9 +120,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
-    """Returns a file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Returns a file's SHA-256 in hexadecimal, with a progress bar where it takes over a second."""
+    digest = hashlib.sha256()
+    with (
+        path.open("rb") as file,
+        tqdm(
+            total=path.stat().st_size, desc=f"checksum of {path.name}", unit="B", unit_scale=True, delay=1
+        ) as bar,
+    ):
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            bar.update(len(chunk))
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pandas as pd
 from jsonargparse import Namespace
+from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelSummary, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -97,7 +98,7 @@ class GalaxyCLI(LightningCLI):
         """Adds the one seed."""
         parser.add_argument(
             "--seed_everything",
-            type=int,
+            type=NonNegativeInt,
             default=0,
             help="the one seed: of weights, shuffling and augmentation",
         )
@@ -120,9 +121,8 @@ class GalaxyCLI(LightningCLI):
         if self.config.subcommand == "fit":
             require_same_settings(checkpoint, options.model.as_dict())
         else:
-            read_hyperparameters(
-                checkpoint
-            )  # Lightning reads them too, but has no clear words for a bad file.
+            # Lightning reads them too, but has no clear words for a bad file.
+            read_hyperparameters(checkpoint)
             super()._parse_ckpt_path()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -138,15 +138,12 @@ class GalaxyCLI(LightningCLI):
         if self.subcommand != "fit":
             callbacks.append(self._result_writer())
         elif not settings.get("fast_dev_run"):
-            self.history = HistoryRecorder()
-            callbacks += [
-                self.history,
-                RunCheckpoint(),
-                ConfusionMatrixLogger(),
-                LearningRateMonitor("epoch"),
+            folder = self._run_folder()
+            callbacks += self._run_callbacks(folder)
+            logger = [
+                TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
+                *_loggers(settings.get("logger")),
             ]
-            callbacks.append(BatchSeed(self._get(self.config, "seed_everything")))
-            logger = [self._run_logger(), *_loggers(settings.get("logger"))]
         return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
 
     def after_fit(self) -> None:
@@ -156,8 +153,6 @@ class GalaxyCLI(LightningCLI):
             return
         run, best = Path(folder), Path(folder) / "best.ckpt"
         self.datamodule.predict_splits = ("val", "test")
-        catalog = self.datamodule.arrays.catalog[["objid", "asset_id", "split", "label"]]
-        self.trainer.callbacks.append(PredictionWriter(run / PREDICTIONS, catalog, self.model.classes))  # type: ignore[attr-defined]
         self.trainer.predict(
             self.model, self.datamodule, return_predictions=False, ckpt_path=best, weights_only=True
         )
@@ -192,19 +187,36 @@ class GalaxyCLI(LightningCLI):
             return kwargs | {"return_predictions": False}
         return kwargs | ({"verbose": False} if subcommand in _SPLIT_OF else {})
 
-    def _run_logger(self) -> TensorBoardLogger:
-        """Makes the run folder, or on a resume takes the checkpoint's, and a logger into it."""
+    def _run_folder(self) -> Path:
+        """Makes the run folder, or on a resume takes the checkpoint's.
+
+        Only the first process does; the trainer tells the others where it is.
+        """
         options = self.config[self.subcommand]
-        name = options.name or (
-            Path(str(options.config[-1])).stem if options.config else self.model.hparams["network"]
-        )
-        if not _is_first_process():  # The trainer tells the other processes where the first one's folder is.
-            return TensorBoardLogger(options.runs, name=name)
         if options.ckpt_path:
-            folder = Path(options.ckpt_path).parent
+            return Path(options.ckpt_path).parent
+        if options.name:
+            name = options.name
+        elif options.config:
+            config = Path(str(options.config[-1])).absolute()
+            # A config that an older run has saved stands for that run.
+            name = config.parent.parent.name if config.name == CONFIG else config.stem
         else:
-            folder = claim_run_folder(Path(options.runs), name)
-        return TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+            name = self.model.hparams["network"]
+        return claim_run_folder(Path(options.runs), name) if _is_first_process() else Path(options.runs)
+
+    def _run_callbacks(self, folder: Path) -> list[Callback]:
+        """Makes what leaves a fit's record in its run folder."""
+        self.history = HistoryRecorder()
+        catalog = self.datamodule.arrays.catalog[["objid", "asset_id", "split", "label"]]
+        return [
+            self.history,
+            BatchSeed(self._get(self.config, "seed_everything")),
+            RunCheckpoint(),
+            ConfusionMatrixLogger(),
+            LearningRateMonitor("epoch"),
+            PredictionWriter(folder / PREDICTIONS, catalog, self.model.classes),
+        ]
 
     def _result_writer(self) -> Callback:
         """Makes what writes the results of ``test``, ``validate`` or ``predict``."""

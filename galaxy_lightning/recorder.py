@@ -34,13 +34,15 @@ class HistoryRecorder(Callback):
         self.epochs: list[dict[str, float]] = []
         self._epoch_began = self._validation_began = self._validation_seconds = 0.0
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes over the epochs that a resumed fit has behind it, and starts the clock for its first."""
-        self._epoch_began = time.perf_counter()
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Reads the epochs that a resumed fit may have behind it."""
         if trainer.log_dir is not None:
-            self.epochs = [
-                row for row in read_history(Path(trainer.log_dir)) if row["epoch"] < trainer.current_epoch
-            ]
+            self.epochs = read_history(Path(trainer.log_dir))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keeps those before the checkpoint, which is loaded by now, and starts the clock."""
+        self.epochs = [row for row in self.epochs if row["epoch"] < trainer.current_epoch]
+        self._epoch_began = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock."""

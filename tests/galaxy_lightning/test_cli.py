@@ -128,6 +128,21 @@ def test_a_second_fit_makes_a_second_folder_with_the_same_results(small_arrays, 
     pd.testing.assert_frame_equal(first, again)
 
 
+def test_a_saved_config_does_its_run_again_under_its_name(run):
+    main(["fit", f"--config={run}/config.yaml", f"--runs={run.parents[1]}"])
+    again = sorted(run.parent.iterdir())[-1]
+    assert again != run
+    assert (again / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+
+
+def test_resuming_a_finished_fit_changes_nothing(small_arrays, tmp_path):
+    folder = fit(small_arrays, tmp_path)
+    kept = {name: (folder / name).read_bytes() for name in ("history.csv", "predictions.csv")}
+    main(["fit", f"--ckpt_path={folder}"])
+    assert {name: (folder / name).read_bytes() for name in kept} == kept
+    assert json.loads((folder / "run.json").read_text())["epochs"] == 2
+
+
 def test_another_seed_gives_another_result(small_arrays, run, tmp_path):
     other = fit(small_arrays, tmp_path, "--seed_everything=1", "--name=other")
     assert other.parent.name == "other"
