@@ -83,9 +83,9 @@ def preprocess(
             "format_version": FORMAT_VERSION,
             "classes": list(CLASSES),
             "crop": crop,
+            **_label_rule(sample),
             "seed": seed,
             "rotate_once": rotate_once,
-            "sample": _sample_summary(sample),
             "galaxies": len(kept),
             "counts": {
                 split: {
@@ -188,10 +188,15 @@ def _read_sample(path: Path) -> pd.DataFrame:
     return sample[["objid", "asset_id", "label", *others, "path"]]
 
 
-def _sample_summary(sample: Path) -> dict[str, Any]:
-    """Returns what ``extract`` noted beside the sample, or that nothing was noted."""
+def _label_rule(sample: Path) -> dict[str, Any]:
+    """Returns how the sample was labelled, and all that ``extract`` noted beside it."""
     path = summary_path(sample)
-    return read_json(path) if path.is_file() else {"label_rule": "unknown: no summary lay beside the sample"}
+    summary = read_json(path) if path.is_file() else {}
+    return {
+        "label_rule": summary.get("label_rule", "unknown: no summary lay beside the sample"),
+        "threshold": summary.get("threshold"),
+        "sample": summary,
+    }
 
 
 def _read_or_reason(path: Path, crop: int) -> Cutout | str:

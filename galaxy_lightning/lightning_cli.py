@@ -8,7 +8,7 @@ import pandas as pd
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelSummary, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -131,7 +131,7 @@ class GalaxyCLI(LightningCLI):
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
         settings = self._get(self.config_init, "trainer")
-        callbacks = [*_listed(settings.get("callbacks")), ModelSummary()]
+        callbacks = _listed(settings.get("callbacks"))
         if not any(isinstance(callback, ProgressBar) for callback in callbacks):
             callbacks.append(TQDMProgressBar())
         logger: list[Logger] | bool = False
@@ -144,7 +144,20 @@ class GalaxyCLI(LightningCLI):
                 TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
                 *_loggers(settings.get("logger")),
             ]
-        return super().instantiate_trainer(callbacks=callbacks, logger=logger, **kwargs)
+        # Lightning's table of layers says less of a whole network than the one line of before_fit.
+        summary = settings.get("enable_model_summary") or False
+        return super().instantiate_trainer(
+            callbacks=callbacks, logger=logger, enable_model_summary=summary, **kwargs
+        )
+
+    def before_fit(self) -> None:
+        """Says what is about to be trained on what."""
+        parameters = sum(weights.numel() for weights in self.model.parameters())
+        numbers = [f"{len(self.datamodule.arrays.rows(split)):,}" for split in ("train", "val")]
+        _say(
+            f"Training {self.model.hparams['network']}, {parameters:,} parameters, on {numbers[0]} galaxies; "
+            f"validating on {numbers[1]}"
+        )
 
     def after_fit(self) -> None:
         """Predicts the held-out galaxies with the best weights, completes the run, says what is next."""
@@ -272,7 +285,7 @@ def _is_shared(key: str) -> bool:
 
 def _listed(callbacks: Any) -> list[Callback]:
     """Returns the callbacks of a config as a list."""
-    return [] if callbacks is None else callbacks if isinstance(callbacks, list) else [callbacks]
+    return [] if callbacks is None else list(callbacks) if isinstance(callbacks, list) else [callbacks]
 
 
 def _loggers(logger: Any) -> list[Logger]:

@@ -25,7 +25,7 @@ def test_the_arrays_hold_what_the_contract_says(raw, sample, arrays):
             assert np.array_equal(opened.images[row], np.asarray(image)[100:324, 100:324])
     dataset = json.loads((arrays / "dataset.json").read_text())
     assert dataset["classes"] == list(CLASSES)
-    assert dataset["sample"]["label_rule"] == "threshold"
+    assert (dataset["label_rule"], dataset["threshold"], dataset["seed"]) == ("threshold", 0.65, 0)
     assert dataset["sha256"] == {name: sha256(arrays / name) for name in ("images.npy", "catalog.csv")}
     assert sum(sum(counts.values()) for counts in dataset["counts"].values()) == len(rows)
     assert opened.labels.tolist() == [CLASSES.index(label) for label in rows["label"]]
@@ -117,4 +117,4 @@ def test_a_sample_of_the_users_own_needs_four_columns_only(raw, sample, tmp_path
     rows[["path", "label", "asset_id", "objid"]].to_csv(tmp_path / "own.csv", index=False)
     dataset = preprocess(tmp_path / "own.csv", raw, tmp_path / "arrays", crop=64, progress=False)
     assert dataset["galaxies"] == len(rows)
-    assert "unknown" in dataset["sample"]["label_rule"]
+    assert "unknown" in dataset["label_rule"]
