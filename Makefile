@@ -36,5 +36,6 @@ lint: setup
 lock:
 	uv pip compile --quiet pyproject.toml --all-extras --universal --generate-hashes --output-file requirements.lock
 
+# Keeps data/ and runs/: they are yours.
 clean:
-	rm -rf .venv data runs
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

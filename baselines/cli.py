@@ -24,17 +24,19 @@ def main(args: Sequence[str] | None = None) -> None:
         description="Baselines: what every network is measured against.",
         usage=f"{PROGRAM} fit MODEL --data ARRAYS --out RUN [options]",
         formatter_class=PlainHelp,
+        allow_abbrev=False,
     )
     fit = ArgumentParser(
         usage=f"{PROGRAM} fit MODEL --data ARRAYS --out RUN [options]",
         description="Fit a baseline on galaxy arrays and leave a run folder.",
         formatter_class=PlainHelp,
+        allow_abbrev=False,
     )
     fit.add_argument("model", choices=["majority"], help="majority: always the most common class")
     fit.add_argument("--data", type=Path, required=True, metavar="ARRAYS", help="folder made by preprocess")
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
     fit.add_argument("--overwrite", action="store_true", help="replace an older run of that name")
-    commands = parser.add_subcommands(title="commands (add --help to one for its options)")
+    commands = parser.add_subcommands(prog=PROGRAM, title="commands (add --help to one for its options)")
     commands.add_subcommand("fit", fit, help="Fit a baseline on galaxy arrays and leave a run folder.")
     if not words:
         parser.print_help()

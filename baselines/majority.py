@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.arrays import GalaxyArrays
-from data_prep.files import new_file, new_folder
-from galaxy_lightning.run_folder import PREDICTIONS, RUN, prediction_table, write_history, write_run
+from data_prep.errors import GalaxyError
+from data_prep.files import new_folder
+from galaxy_lightning.run_folder import HISTORY, PREDICTIONS, RUN, write_history, write_predictions, write_run
 
 
 def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) -> dict[str, float]:
@@ -25,8 +26,10 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
         Accuracy on each split, by its name.
 
     Raises:
-        GalaxyError: ``out`` exists and must not be replaced.
+        GalaxyError: ``out`` exists and must not be replaced, or there are no training galaxies.
     """
+    if not len(arrays.rows("train")):
+        raise GalaxyError(f"{arrays.folder} holds no train galaxies: use a larger sample")
     began = time.perf_counter()
     labels = arrays.labels
     counts = np.bincount(labels[arrays.rows("train")], minlength=len(arrays.classes))
@@ -34,9 +37,10 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
     losses, accuracies = {}, {}
     for split in ("train", "val", "test"):
         truth = labels[arrays.rows(split)]
-        losses[split] = float(-np.log(np.maximum(shares[truth], 1e-12)).mean())
-        accuracies[split] = float((truth == shares.argmax()).mean())
-    seconds = time.perf_counter() - began
+        count = max(len(truth), 1)  # A split of a tiny sample may be empty.
+        losses[split] = round(float(-np.log(np.maximum(shares[truth], 1e-12)).sum() / count), 6)
+        accuracies[split] = round(float((truth == shares.argmax()).sum() / count), 6)
+    seconds = round(time.perf_counter() - began, 6)
     history = [
         {
             "epoch": 0,
@@ -49,11 +53,10 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
         }
     ]
     held_out = arrays.catalog[["objid", "asset_id", "split", "label"]].iloc[arrays.rows("val", "test")]
-    with new_folder(out, overwrite=overwrite, marker=RUN) as folder:
+    with new_folder(out, overwrite=overwrite, holds=(HISTORY, PREDICTIONS, RUN)) as folder:
         write_history(folder, history)
-        with new_file(folder / PREDICTIONS) as partial:
-            probabilities = np.tile(shares.astype(np.float32), (len(held_out), 1))
-            prediction_table(held_out, probabilities, arrays.classes).to_csv(partial, index=False)
+        probabilities = np.tile(shares.astype(np.float32), (len(held_out), 1))
+        write_predictions(folder / PREDICTIONS, held_out, probabilities, arrays.classes)
         write_run(
             folder,
             arrays,
@@ -63,5 +66,6 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
             hyperparameters={},
             seed=0,
             device="cpu",
+            images_per_second=counts.sum() / seconds,
         )
     return accuracies

@@ -8,6 +8,7 @@
 ========================  ==========================================================================
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ import pandas as pd
 from data_prep.errors import GalaxyError
 from data_prep.files import read_json, sha256
 from data_prep.schema import SPLITS
-from data_prep.tables import require_columns
+from data_prep.tables import read_table, require_columns
 
 IMAGES: Final = "images.npy"
 CATALOG: Final = "catalog.csv"
@@ -43,6 +44,10 @@ class GalaxyArrays:
     images: npt.NDArray[np.uint8]
     catalog: pd.DataFrame
     dataset: dict[str, Any]
+
+    def __reduce__(self) -> tuple[Callable[[Path], "GalaxyArrays"], tuple[Path]]:
+        """Pickles as "open that folder": the pixels are never sent to another process."""
+        return open_arrays, (self.folder,)
 
     @property
     def classes(self) -> list[str]:
@@ -69,7 +74,7 @@ class GalaxyArrays:
             if found != expected:
                 raise GalaxyError(
                     f"{self.folder / name} has been changed or damaged since it was made: its SHA-256 is "
-                    f"{found[:12]}..., and {DATASET} says {expected[:12]}...; {_REMEDY}"
+                    f"{found[:12]}..., and {DATASET} says {str(expected)[:12]}...; {_REMEDY}"
                 )
 
 
@@ -89,11 +94,14 @@ def open_arrays(folder: Path) -> GalaxyArrays:
     """
     missing = [name for name in (IMAGES, CATALOG, DATASET) if not (folder / name).is_file()]
     if missing:
-        raise GalaxyError(f"{folder} holds no galaxy arrays, it lacks {', '.join(missing)}: {_REMEDY}")
+        raise GalaxyError(
+            f"{folder} holds no galaxy arrays, it lacks {', '.join(missing)}: name where they lie, "
+            f"or {_REMEDY}"
+        )
     dataset = read_json(folder / DATASET)
     _check_dataset(dataset, folder / DATASET)
     catalog = _read_catalog(folder / CATALOG, dataset["classes"])
-    images = map_images(folder / IMAGES)
+    images = _map_images(folder / IMAGES)
     if len(images) != len(catalog):
         raise GalaxyError(
             f"{folder}: {IMAGES} holds {len(images):,} images, {CATALOG} {len(catalog):,} rows; {_REMEDY}"
@@ -109,19 +117,24 @@ def _check_dataset(dataset: dict[str, Any], path: Path) -> None:
             f"{_REMEDY}"
         )
     classes, hashes = dataset.get("classes"), dataset.get("sha256")
-    if not (isinstance(classes, list) and len(set(classes)) == len(classes) >= 2):
+    if not (
+        isinstance(classes, list)
+        and all(isinstance(name, str) for name in classes)
+        and len(set(classes)) == len(classes) >= 2
+    ):
         raise GalaxyError(f"{path}: 'classes' is not a list of two or more names; {_REMEDY}")
+    for key, kind in (("crop", int), ("counts", dict), ("skipped", list)):
+        if not isinstance(dataset.get(key), kind):
+            raise GalaxyError(f"{path}: '{key}' is missing, or is none; {_REMEDY}")
     if not (isinstance(hashes, dict) and set(hashes) == {IMAGES, CATALOG}):
         raise GalaxyError(f"{path}: 'sha256' does not name {IMAGES} and {CATALOG}; {_REMEDY}")
 
 
 def _read_catalog(path: Path, classes: list[str]) -> pd.DataFrame:
-    """Reads the catalogue, its ids exact, its labels and splits checked."""
-    require_columns(path, ["objid", "asset_id", "label", "split", "path"])
-    try:
-        catalog = pd.read_csv(path, dtype={"objid": "int64", "asset_id": "str", "RA": "str", "DEC": "str"})
-    except ValueError as error:
-        raise GalaxyError(f"{path} cannot be read: {error}; {_REMEDY}") from None
+    """Reads the catalogue, its ids exact, its labels checked, and no galaxy in two splits."""
+    needed = {"objid": "int64"} | dict.fromkeys(("asset_id", "label", "split", "path"), "str")
+    text = [name for name in ("RA", "DEC") if name in require_columns(path, list(needed))]
+    catalog = read_table(path, needed | dict.fromkeys(text, "str"), keep_others=True)
     for column, allowed in (("label", classes), ("split", list(SPLITS))):
         unknown = catalog[~catalog[column].isin(allowed)]
         if len(unknown):
@@ -129,24 +142,21 @@ def _read_catalog(path: Path, classes: list[str]) -> pd.DataFrame:
                 f"{path}, line {unknown.index[0] + 2}, column {column}: {unknown[column].iloc[0]!r} is none "
                 f"of {', '.join(allowed)}; {_REMEDY}"
             )
+    places = catalog[["objid", "split"]].drop_duplicates()
+    twice = places["objid"][places["objid"].duplicated()]
+    if len(twice):
+        raise GalaxyError(
+            f"{path}: {len(twice):,} galaxies are in two splits, the first objid {twice.iloc[0]}, so that a "
+            f"model would be tested on what it was trained on; {_REMEDY}"
+        )
     return catalog
 
 
-def map_images(path: Path) -> npt.NDArray[np.uint8]:
-    """Maps the pixels into memory, read-only, never unpickling anything.
-
-    Args:
-        path: An ``images.npy``.
-
-    Returns:
-        uint8 ``[N, H, H, 3]``.
-
-    Raises:
-        GalaxyError: The file holds anything else.
-    """
+def _map_images(path: Path) -> npt.NDArray[np.uint8]:
+    """Maps the pixels into memory, read-only, never unpickling anything."""
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # A damaged header fails in as many ways as it can be damaged.
         raise GalaxyError(f"{path} is no array that can be read: {error}; {_REMEDY}") from None
     if not (isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 4):
         raise GalaxyError(f"{path} is not uint8 [N, H, H, 3]; {_REMEDY}")

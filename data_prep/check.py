@@ -21,13 +21,6 @@ def check(folder: Path) -> GalaxyArrays:
     """
     arrays = open_arrays(folder)
     arrays.verify()
-    splits_of = arrays.catalog.groupby("objid")["split"].nunique()
-    if (splits_of > 1).any():
-        objid = splits_of.index[splits_of > 1][0]
-        raise GalaxyError(
-            f"{folder / CATALOG}: {int((splits_of > 1).sum()):,} galaxies are in two splits, the first objid "
-            f"{objid}: a model would be tested on what it was trained on"
-        )
     counts = arrays.catalog.groupby(["split", "label"]).size()
     for split in SPLITS:
         for label in arrays.classes:

@@ -48,12 +48,16 @@ def _make_parser() -> ArgumentParser:
         "The usual order: simulate (or place the real files), extract, preprocess, check.",
         usage=f"{PROGRAM} COMMAND [options]",
         formatter_class=PlainHelp,
+        allow_abbrev=False,
     )
-    commands = parser.add_subcommands(title="commands (add --help to one for its options)")
+    commands = parser.add_subcommands(prog=PROGRAM, title="commands (add --help to one for its options)")
 
     def add(name: str, usage: str, description: str) -> ArgumentParser:
         command = ArgumentParser(
-            usage=f"{PROGRAM} {name} {usage} [options]", description=description, formatter_class=PlainHelp
+            usage=f"{PROGRAM} {name} {usage} [options]",
+            description=description,
+            formatter_class=PlainHelp,
+            allow_abbrev=False,
         )
         commands.add_subcommand(name, command, help=description.split(". ")[0].rstrip(".") + ".")
         return command

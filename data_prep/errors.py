@@ -14,13 +14,19 @@ class GalaxyError(Exception):
 
 @contextlib.contextmanager
 def errors_in_one_line(program: str) -> Iterator[None]:
-    """Prints a ``GalaxyError`` as one line on stderr, without a traceback, and exits with status 1.
+    """Prints what the user can mend as one line on stderr, without a traceback, and exits with status 1.
+
+    That is a ``GalaxyError``, and what the system refuses (``OSError``). An interruption by the
+    user ends quietly with status 130, as shells have it.
 
     Args:
         program: The command's name, put before the message.
     """
     try:
         yield
-    except GalaxyError as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
+    except (GalaxyError, OSError) as error:
+        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from error
+    except KeyboardInterrupt as error:
+        print(f"{program}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from error

@@ -44,7 +44,10 @@ def extract(
         GalaxyError: Something is missing from ``raw``, ``out`` exists, or fewer than ``n``
             galaxies fit.
     """
-    refuse_existing(out, overwrite=overwrite)
+    if out.suffix != ".csv":
+        raise GalaxyError(f"{out}: the sample is written as CSV, with a summary beside it: name it .csv")
+    for path in (out, summary_path(out)):
+        refuse_existing(path, overwrite=overwrite)
     missing = [name for name in (MAPPING_FILE, TABLE2_FILE, IMAGES_FOLDER) if not (raw / name).exists()]
     if missing:
         raise GalaxyError(
@@ -62,11 +65,13 @@ def extract(
     joined, left_out = join_galaxies(mapping, votes, images)
 
     wanted = len(joined) if n == "all" else n
-    if not 1 <= wanted <= len(joined):
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+    if not 1 <= wanted <= len(joined) or not len(joined):
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count) or "none"
+        asked = n if n == "all" else f"{n:,}"
+        remedy = "ask for fewer, or for all with --n all" if len(joined) else "there is nothing to draw from"
         raise GalaxyError(
-            f"{wanted:,} galaxies were asked for, and {raw} holds {len(joined):,} that fit "
-            f"(left out: {reasons or 'none'}): ask for fewer, or for all with --n all"
+            f"{asked} galaxies were asked for, and {raw} holds {len(joined):,} that fit "
+            f"(left out: {reasons}): {remedy}"
         )
     drawn = np.random.default_rng(seed).permutation(len(joined))[:wanted]
     sample = joined.iloc[drawn]

@@ -3,9 +3,9 @@
 import contextlib
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    partial = path.with_name(f".{path.stem}.partial-{uuid.uuid4().hex[:12]}{path.suffix}")
     try:
         with writing(path):
             yield partial
@@ -43,14 +43,15 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, *, overwrite: bool = False, marker: str) -> Iterator[Path]:
+def new_folder(path: Path, *, overwrite: bool = False, holds: Collection[str]) -> Iterator[Path]:
     """Gives a temporary folder beside ``path``, renamed to ``path`` when the block ends well.
 
     Args:
         path: The folder to make. Its parents are made when missing.
         overwrite: Replace an older folder of that name, at the moment of renaming.
-        marker: A file that every folder of this kind holds. A folder without it is never
-            replaced, so that a slip in a path cannot delete something else.
+        holds: The files and folders that one of this kind holds. A folder that lacks one, or
+            holds anything else, is never replaced, so that a slip in a path, or a file that the
+            user has put there, costs nothing.
 
     Yields:
         The temporary folder, empty, to write to.
@@ -58,29 +59,35 @@ def new_folder(path: Path, *, overwrite: bool = False, marker: str) -> Iterator[
     Raises:
         GalaxyError: The folder exists and must not be replaced, or cannot be made.
     """
-    refuse_existing(path, overwrite=overwrite, marker=marker)
-    path = path.absolute()
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    replaced = path.with_name(f".{path.name}.replaced-{os.getpid()}")
+    path = path.resolve()
+    refuse_existing(path, overwrite=overwrite, holds=holds)
+    token = uuid.uuid4().hex[:12]
+    partial, replaced = (path.with_name(f".{path.name}.{kind}-{token}") for kind in ("partial", "replaced"))
     try:
         with writing(path):
             partial.mkdir(parents=True)
             yield partial
+            refuse_existing(path, overwrite=overwrite, holds=holds)  # Somebody may have made it meanwhile.
             if path.exists():
                 path.rename(replaced)
-            partial.rename(path)
+            try:
+                partial.rename(path)
+            except OSError:
+                if replaced.exists():
+                    replaced.rename(path)
+                raise
+        shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
 
 
-def refuse_existing(path: Path, *, overwrite: bool, marker: str | None = None) -> None:
+def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | None = None) -> None:
     """Stops when ``path`` exists and the user has not said that it may be replaced.
 
     Args:
         path: A file or folder that is about to be made.
         overwrite: The user's word that it may be replaced.
-        marker: For a folder, the file that shows it to be one of ours.
+        holds: For a folder, what one of ours holds.
 
     Raises:
         GalaxyError: It exists, and must not be replaced.
@@ -89,9 +96,18 @@ def refuse_existing(path: Path, *, overwrite: bool, marker: str | None = None) -
         return
     if not overwrite:
         raise GalaxyError(f"{path} already exists: name another place, or add --overwrite to replace it")
-    if marker is not None and not (path / marker).is_file():
+    if path.is_dir() != (holds is not None):
         raise GalaxyError(
-            f"{path} holds no {marker}, so it was not made by this command and is not replaced: "
+            f"{path} is {'a' if path.is_dir() else 'no'} folder, and is not replaced: name another place"
+        )
+    if holds is None:
+        return
+    found = {entry.name for entry in path.iterdir()}
+    if found != set(holds):
+        lacks, foreign = sorted(set(holds) - found), sorted(found - set(holds))
+        wrong = f"lacks {lacks[0]}" if lacks else f"also holds {foreign[0]}"
+        raise GalaxyError(
+            f"{path} {wrong}, so not all of it was made by this command and it is not replaced: "
             "name another place, or remove it yourself"
         )
 
@@ -109,14 +125,19 @@ def read_json(path: Path) -> dict[str, Any]:
         GalaxyError: The file is missing or holds no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise GalaxyError(f"{path} is missing") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise GalaxyError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
         raise GalaxyError(f"{path} holds no JSON object")
     return content
+
+
+def _no_number(text: str) -> None:
+    """Refuses NaN and infinities, which JSON does not have."""
+    raise ValueError(f"{text} is no JSON")
 
 
 def sha256(path: Path) -> str:

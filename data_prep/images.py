@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from data_prep.errors import GalaxyError
 
@@ -41,6 +41,6 @@ def read_cutout(path: Path, crop: int) -> Cutout:
     except FileNotFoundError:
         raise ImageError("missing") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if path.is_file() and path.stat().st_size == 0:
+        if isinstance(error, UnidentifiedImageError) and path.stat().st_size == 0:
             raise ImageError("an empty file") from None
         raise ImageError(f"cannot be decoded: {str(error).replace(str(path), path.name)}") from None

@@ -66,7 +66,7 @@ def preprocess(
         raise GalaxyError(f"the crop must be at least 1 pixel, not {crop}")
     catalog = _read_sample(sample)
     turns = _draw_turns(len(catalog), seed) if rotate_once else None
-    with new_folder(out, overwrite=overwrite, marker=DATASET) as folder:
+    with new_folder(out, overwrite=overwrite, holds=(IMAGES, CATALOG, DATASET)) as folder:
         files = [raw / path for path in catalog["path"]]
         skipped = _write_images(folder / IMAGES, files, crop, turns, workers or os.cpu_count() or 1, progress)
         if len(skipped) == len(catalog):
@@ -179,6 +179,12 @@ def _read_sample(path: Path) -> pd.DataFrame:
         raise GalaxyError(
             f"{path}, line {unknown.index[0] + 2}, column label: {unknown['label'].iloc[0]!r} is none of "
             f"{', '.join(CLASSES)}"
+        )
+    labels = sample.groupby("objid")["label"].nunique()
+    if (labels > 1).any():
+        raise GalaxyError(
+            f"{path}: {int((labels > 1).sum()):,} galaxies have two labels, the first objid "
+            f"{labels.idxmax()}: give all images of a galaxy the same"
         )
     if sample["path"].isna().any():
         raise GalaxyError(

@@ -50,6 +50,14 @@ def read_table2(path: Path) -> pd.DataFrame:
     """
     votes = dict.fromkeys((*VOTE_COLUMNS, *FLAG_COLUMNS), "float64")
     table = read_table(path, {"OBJID": "int64", "RA": "str", "DEC": "str", **votes})
+    for name in VOTE_COLUMNS[1:]:
+        wrong = (table[name] < 0) | (table[name] > 1)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise GalaxyError(
+                f"{path}, line {row + 2}, column {name}: {table[name].iloc[row]:g} is no share of votes: "
+                "it must lie from 0 to 1, or be empty where it is unknown"
+            )
     return table[list(TABLE2_COLUMNS)]
 
 
@@ -70,23 +78,23 @@ def read_table(path: Path, dtypes: Mapping[str, str], *, keep_others: bool = Fal
         GalaxyError: The file is missing, empty or no table, a column is missing, or a cell does
             not hold what its column must.
     """
-    found = require_columns(path, list(dtypes))
-    others = [name for name in found if name not in dtypes] if keep_others else []
+    require_columns(path, list(dtypes))
     whole = [name for name, dtype in dtypes.items() if dtype == "int64"]
     try:
+        # All columns are read, so that a row with more cells than the first line names is noticed.
         table = pd.read_csv(
-            path,
-            usecols=[*dtypes, *others],
-            dtype=dict(dtypes) | dict.fromkeys(whole, "str"),
-            encoding="utf-8-sig",
+            path, dtype=dict(dtypes) | dict.fromkeys(whole, "str"), encoding="utf-8-sig", low_memory=False
         )
+        if not isinstance(table.index, pd.RangeIndex):
+            raise GalaxyError(f"{path}: its rows have more cells than its first line has names")
         for name in whole:
             table[name] = table[name].to_numpy(dtype=object).astype(np.int64)
     except (ValueError, TypeError, OverflowError) as error:
         raise GalaxyError(_first_bad_cell(path, dtypes) or f"{path} cannot be read: {error}") from None
     for name in whole:
         refuse_rounded_ids(table[name].to_numpy(), path, name)
-    return table[[*dtypes, *others]]
+    others = [name for name in table.columns if name not in dtypes]
+    return table[[*dtypes, *(others if keep_others else [])]]
 
 
 def require_columns(path: Path, wanted: Sequence[str]) -> list[str]:
@@ -132,9 +140,7 @@ def refuse_rounded_ids(ids: npt.NDArray[np.int64], path: Path, column: str) -> N
 def _first_bad_cell(path: Path, dtypes: Mapping[str, str]) -> str | None:
     """Reads the table again as text and describes its first unfit cell, if that is what is wrong."""
     try:
-        text = pd.read_csv(
-            path, usecols=list(dtypes), dtype="str", encoding="utf-8-sig", keep_default_na=False
-        )
+        text = pd.read_csv(path, dtype="str", encoding="utf-8-sig", keep_default_na=False)
     except ValueError:
         return None
     for name, dtype in dtypes.items():

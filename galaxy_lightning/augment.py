@@ -22,10 +22,11 @@ def quarter_turns(images: Tensor, generator: torch.Generator) -> Tensor:
     Returns:
         The turned images, in the same layout.
     """
-    turns = torch.randint(4, (len(images),), generator=generator).to(images.device)
+    turns = torch.randint(4, (len(images),), generator=generator)
     turned = images.clone()
     for quarters in (1, 2, 3):
-        chosen = turns == quarters
+        # Found on the CPU, so that a GPU need not be waited for.
+        chosen = (turns == quarters).nonzero().squeeze(1).to(images.device, non_blocking=True)
         turned[chosen] = torch.rot90(images[chosen], quarters, dims=(1, 2))
     return turned
 

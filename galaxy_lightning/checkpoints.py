@@ -1,53 +1,102 @@
-"""Reading a checkpoint's settings, without running anything that the file may hold."""
+"""What a checkpoint remembers of its training, read without running anything that the file may hold."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
+from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 
+_BAD_FILE: Final = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    UnpicklingError,
+)
 
-def read_hyperparameters(checkpoint: Path) -> dict[str, Any]:
-    """Reads what a model was made with.
+
+@dataclass(frozen=True)
+class Trained:
+    """What a checkpoint remembers, besides its weights.
+
+    Attributes:
+        path: The ``.ckpt`` file.
+        hyperparameters: What the model was made with.
+        data: The data's settings: SHA-256 of the arrays, batch size, augmentation, seed.
+        train_objids: ``[N]`` the galaxies that it was trained on.
+    """
+
+    path: Path
+    hyperparameters: dict[str, Any]
+    data: dict[str, Any]
+    train_objids: npt.NDArray[np.int64]
+
+    def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Stops a fit that would go on from here with other settings.
+
+        Raises:
+            GalaxyError: They differ.
+        """
+        now, then = {**hyperparameters, **data}, {**self.hyperparameters, **self.data}
+        differ = [name for name in now if name in then and then[name] != now[name]]
+        if differ:
+            both = ", ".join(
+                "other arrays" if name == "arrays" else f"{name} {then[name]!r}, not {now[name]!r}"
+                for name in differ
+            )
+            raise GalaxyError(
+                f"{self.path} was made with {both}: go on with the same settings, or begin a new fit "
+                "without --ckpt_path"
+            )
+
+    def require_unseen(self, arrays: GalaxyArrays, split: str) -> None:
+        """Stops a measurement on galaxies that the model was trained on.
+
+        Raises:
+            GalaxyError: There are some in that split.
+        """
+        seen = np.isin(arrays.catalog["objid"].to_numpy()[arrays.rows(split)], self.train_objids)
+        if seen.any():
+            raise GalaxyError(
+                f"{self.path} was trained on {int(seen.sum()):,} of the {len(seen):,} {split} galaxies of "
+                f"{arrays.folder}, whose split is another one: a score there would mean nothing. Measure it "
+                "on the arrays it was trained with, or train it again on these"
+            )
+
+
+def read_checkpoint(path: Path) -> Trained:
+    """Reads what a checkpoint remembers, running nothing that the file holds.
 
     Args:
-        checkpoint: A ``.ckpt`` file.
-
-    Returns:
-        The model's hyperparameters.
+        path: A ``.ckpt`` file.
 
     Raises:
         GalaxyError: It is no checkpoint of a galaxy classifier, or damaged.
     """
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        return dict(content["hyper_parameters"])
-    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, UnpicklingError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise GalaxyError(
-            f"{checkpoint} is no checkpoint of a galaxy classifier, or is damaged "
-            f"({reason}); nothing in it was run"
-        ) from None
-
-
-def require_same_settings(checkpoint: Path, settings: Mapping[str, Any]) -> None:
-    """Stops a fit that would go on from a checkpoint with other settings.
-
-    Args:
-        checkpoint: What the fit goes on from.
-        settings: What the model is about to be made with.
-
-    Raises:
-        GalaxyError: They differ, or the checkpoint cannot be read.
-    """
-    trained = read_hyperparameters(checkpoint)
-    differ = [name for name in settings if name in trained and trained[name] != settings[name]]
-    if differ:
-        both = ", ".join(f"{name} {trained[name]!r}, not {settings[name]!r}" for name in differ)
-        raise GalaxyError(
-            f"{checkpoint} was made with {both}: go on with the same settings, or begin a new fit "
-            "without --ckpt_path"
-        )
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        data = content["GalaxyDataModule"]
+        if not isinstance(content["state_dict"], dict):
+            raise TypeError("'state_dict' is none")
+        hyperparameters, settings = dict(content["hyper_parameters"]), dict(data["settings"])
+        return Trained(path, hyperparameters, settings, data["train_objids"].numpy())
+    except UnpicklingError:
+        reason = "it holds something other than numbers and settings"
+    except KeyError as error:
+        reason = f"it lacks {error}"
+    except _BAD_FILE as error:
+        reason = str(error) or type(error).__name__
+    raise GalaxyError(
+        f"{path} is no checkpoint of a galaxy classifier, or is damaged ({reason.splitlines()[0]}); "
+        "nothing in it was run"
+    )

@@ -1,10 +1,12 @@
 """The galaxy arrays as batches: one stored split, shuffled and augmented from one seed."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from data_prep.arrays import GalaxyArrays, open_arrays
@@ -50,7 +52,8 @@ class GalaxyDataModule(LightningDataModule):
         super().__init__()
         if batch_size < 1 or num_workers < 0:
             raise GalaxyError(
-                f"data.batch_size ({batch_size}) must be at least 1, num_workers ({num_workers}) 0"
+                f"data.batch_size must be at least 1 and data.num_workers at least 0, not "
+                f"{batch_size} and {num_workers}"
             )
         self.arrays_folder = Path(arrays) if arrays else None
         self.images_folder = Path(images) if images else None
@@ -59,7 +62,7 @@ class GalaxyDataModule(LightningDataModule):
         self.simulate = simulate
         self.verify = verify
         self.num_workers = num_workers
-        self.seed = seed
+        self.seed = int(seed)
         self.predict_splits: tuple[str, ...] = SPLITS
         self.crop = CROP_PX
         self._arrays: GalaxyArrays | None = None
@@ -77,6 +80,26 @@ class GalaxyDataModule(LightningDataModule):
                 raise GalaxyError("no galaxy arrays were named: add --data.arrays ARRAYS")
             self._arrays = open_arrays(self.arrays_folder)
         return self._arrays
+
+    @functools.cached_property
+    def image_folder(self) -> ImageFolderDataset:
+        """The folder of images to classify, searched once: a file that is added later changes no row."""
+        assert self.images_folder is not None
+        return ImageFolderDataset(self.images_folder, self.crop)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what a checkpoint remembers of the data: the seen galaxies, and what the fit depends on."""
+        return {
+            "train_objids": torch.from_numpy(
+                self.arrays.catalog["objid"].to_numpy()[self.arrays.rows("train")]
+            ),
+            "settings": {
+                "arrays": self.arrays.dataset["sha256"],
+                "batch_size": self.batch_size,
+                "augment": self.augment,
+                "seed": self.seed,
+            },
+        }
 
     def prepare_data(self) -> None:
         """Makes the arrays where they are missing and may be simulated, and verifies them; once."""
@@ -117,28 +140,22 @@ class GalaxyDataModule(LightningDataModule):
     def train_dataloader(self) -> Loader:
         """Returns the training galaxies, shuffled anew each epoch."""
         dataset = self._split("train")
-        trainer = self.trainer
-        sampler: DistributedSampler[GalaxyBatch] = DistributedSampler(
-            dataset,
-            num_replicas=trainer.world_size if trainer else 1,
-            rank=trainer.global_rank if trainer else 0,
-            seed=self.seed,
-        )
-        return self._loader(dataset, sampler)
+        processes, rank = self._share()
+        return self._loader(dataset, DistributedSampler(dataset, processes, rank, seed=self.seed))
 
     def val_dataloader(self) -> Loader:
         """Returns the validation galaxies, in order."""
-        return self._loader(self._split("val"))
+        return self._in_order(self._split("val"))
 
     def test_dataloader(self) -> Loader:
         """Returns the test galaxies, in order."""
-        return self._loader(self._split("test"))
+        return self._in_order(self._split("test"))
 
     def predict_dataloader(self) -> Loader:
         """Returns the folder's images, or the arrays' galaxies in ``predict_splits``, in order."""
         if self.images_folder is not None:
-            return self._loader(ImageFolderDataset(self.images_folder, self.crop))
-        return self._loader(self._split(*self.predict_splits))
+            return self._in_order(self.image_folder)
+        return self._in_order(self._split(*self.predict_splits))
 
     def on_after_batch_transfer(self, batch: GalaxyBatch, dataloader_idx: int) -> GalaxyBatch:
         """Augments a training batch on its device.
@@ -154,6 +171,15 @@ class GalaxyDataModule(LightningDataModule):
         generator.manual_seed(seed_for(self.seed, *place))
         return batch._replace(images=AUGMENTATIONS[self.augment](batch.images, generator))
 
+    def require_galaxies(self, *splits: str) -> None:
+        """Stops when a split that is about to be used holds no galaxies.
+
+        Raises:
+            GalaxyError: One is empty.
+        """
+        for split in splits:
+            self._split(split)
+
     def _split(self, *splits: str) -> ArrayDataset:
         rows = self.arrays.rows(*splits)
         if not len(rows):
@@ -162,7 +188,16 @@ class GalaxyDataModule(LightningDataModule):
             )
         return ArrayDataset(self.arrays, rows)
 
-    def _loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any] | None = None) -> Loader:
+    def _share(self) -> tuple[int, int]:
+        """Returns how many processes share the galaxies, and which of them this is."""
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+    def _in_order(self, dataset: Dataset[GalaxyBatch]) -> Loader:
+        """Loads each galaxy once, however many processes share them: none is to be counted twice."""
+        processes, rank = self._share()
+        return self._loader(dataset, UnrepeatedDistributedSampler(dataset, processes, rank, shuffle=False))
+
+    def _loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any]) -> Loader:
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
@@ -179,8 +214,9 @@ class GalaxyDataModule(LightningDataModule):
         from data_prep.preprocess import preprocess
         from data_prep.simulate import simulate_survey
 
-        raw, sample = arrays.with_name(f"{arrays.name}_raw"), arrays.with_name(f"{arrays.name}_sample.csv")
+        raw = arrays.with_name(f"{arrays.name}_raw")
+        sample = raw / "sample.csv"
         print(f"{arrays} is missing: making it from {self.simulate:,} simulated galaxies ({raw})")
         simulate_survey(raw, self.simulate, overwrite=True)
-        extract(raw, sample, n="all", overwrite=True)
+        extract(raw, sample, n="all")
         preprocess(sample, raw, arrays)

@@ -1,4 +1,4 @@
-"""Datasets that hand over whole batches: one read a batch, no Python a galaxy.
+"""Datasets that hand over whole batches, gathered by one call and no Python a galaxy.
 
 ``DataLoader`` asks a dataset with ``__getitems__`` for all indices of a batch at once; what it
 returns is the batch, so the loader's ``collate_fn`` is :func:`as_is`. Everything here is a plain
@@ -8,14 +8,14 @@ class or function, so that workers also start under ``spawn`` (macOS, Windows).
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
-from data_prep.arrays import IMAGES, GalaxyArrays, map_images
+from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.images import Cutout, ImageError, read_cutout
 from galaxy_lightning.batches import GalaxyBatch
@@ -38,14 +38,9 @@ class ArrayDataset(Dataset[GalaxyBatch]):
     """
 
     def __init__(self, arrays: GalaxyArrays, rows: npt.NDArray[np.int64]) -> None:
-        self.path = arrays.folder / IMAGES
-        self.images: npt.NDArray[np.uint8] | None = arrays.images
+        self.arrays = arrays
         self.labels = arrays.labels
         self.rows = rows
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leaves the memory map out: pickled, for a spawned worker, it would become all of its pixels."""
-        return self.__dict__ | {"images": None}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -55,11 +50,9 @@ class ArrayDataset(Dataset[GalaxyBatch]):
 
     def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
         """Reads the galaxies at ``indices`` as one batch."""
-        if self.images is None:
-            self.images = map_images(self.path)
         rows = self.rows[np.asarray(indices)]
         return GalaxyBatch(
-            torch.from_numpy(self.images[rows]),
+            torch.from_numpy(self.arrays.images[rows]),
             torch.from_numpy(self.labels[rows]),
             torch.from_numpy(rows),
             {},
@@ -70,7 +63,7 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
     """Every image file below a folder, without labels: the galaxies to predict.
 
     Args:
-        folder: The folder; its subfolders are searched too, hidden files are not.
+        folder: The folder; its subfolders are searched too, hidden files and folders are not.
         crop: Side of the centre crop in pixels that the model was trained on.
 
     Raises:
@@ -85,9 +78,9 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
         self.folder = folder
         self.crop = crop
         self.paths = sorted(
-            path.relative_to(folder)
-            for path in folder.rglob("*")
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+            path
+            for path in (found.relative_to(folder) for found in folder.rglob("*"))
+            if path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.parts)
         )
         if not self.paths:
             raise GalaxyError(f"{folder} holds no image file ({', '.join(IMAGE_SUFFIXES)})")

@@ -30,16 +30,22 @@ Counts = npt.NDArray[np.int64]
 
 
 class ConfusionMatrixLogger(Callback):
-    """Shows TensorBoard the validation split's confusion matrix after every epoch."""
+    """Shows TensorBoard the confusion matrices of training and validation after every epoch."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draws the training split's, as counted while the weights changed."""
+        self._show(trainer, pl_module, "train")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws the matrix, but for the sanity check's."""
-        if trainer.sanity_checking:
-            return
-        counts, classes = _counts(pl_module, "val")
+        """Draws the validation split's, but for the sanity check's."""
+        if not trainer.sanity_checking:
+            self._show(trainer, pl_module, "val")
+
+    def _show(self, trainer: Trainer, module: LightningModule, split: str) -> None:
+        counts, classes = _counts(module, split)
         if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
-            figure = confusion_matrix(counts, classes, f"validation, epoch {trainer.current_epoch}")
-            trainer.logger.experiment.add_figure("val/confusion_matrix", figure, trainer.global_step)
+            figure = confusion_matrix(counts, classes, f"{split}, epoch {trainer.current_epoch}")
+            trainer.logger.experiment.add_figure(f"{split}/confusion_matrix", figure, trainer.global_step)
 
 
 class EvaluationWriter(Callback):

@@ -1,21 +1,23 @@
 """LightningCLI with run folders: where results go, and that nothing untrained is ever measured."""
 
+import contextlib
+import os
 import shlex
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, TQDMProgressBar
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.errors import GalaxyError
 from data_prep.files import refuse_existing
-from galaxy_lightning.checkpoints import read_hyperparameters, require_same_settings
+from galaxy_lightning.checkpoints import Trained, read_checkpoint
 from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import (
@@ -28,8 +30,8 @@ from galaxy_lightning.evaluation import (
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter
-from galaxy_lightning.recorder import HistoryRecorder, RunCheckpoint, record_run
-from galaxy_lightning.run_folder import PREDICTIONS, arrays_identity, claim_run_folder
+from galaxy_lightning.recorder import HistoryRecorder, RunCheckpoint, RunConfig, record_run
+from galaxy_lightning.run_folder import HISTORY, PREDICTIONS, arrays_identity, claim_run_folder
 from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.training_help import TrainingHelp
 
@@ -43,7 +45,14 @@ def run(words: list[str]) -> None:
         words: The complete command line; see :func:`galaxy_lightning.cli.complete`.
     """
     quieten()
-    GalaxyCLI(args=words)
+    try:
+        GalaxyCLI(args=words)
+    except MisconfigurationException as error:
+        raise GalaxyError(f"the trainer's settings do not work: {error}") from error
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        raise GalaxyError(f"the checkpoint's weights do not fit its model: {error}") from error
 
 
 class GalaxyCLI(LightningCLI):
@@ -51,6 +60,8 @@ class GalaxyCLI(LightningCLI):
 
     history: HistoryRecorder | None = None
     """The epochs of a fit that leaves a run; a fast_dev_run leaves none."""
+    trained: Trained | None = None
+    """What the checkpoint remembers, where one is named."""
 
     def __init__(self, args: ArgsType) -> None:
         super().__init__(
@@ -75,13 +86,19 @@ class GalaxyCLI(LightningCLI):
             load_from_checkpoint_support=False,
         )
 
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """Makes a parser that takes no abbreviated options: a slip would set what it happens to begin."""
+        return super().init_parser(allow_abbrev=False, **kwargs)
+
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
         """Adds where results go."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
         fit, predict = self._subcommand_parsers["fit"], self._subcommand_parsers["predict"]
-        fit.add_argument("--name", type=str | None, help="the run's name; by default the config file's")
+        fit.add_argument(
+            "--name", type=str | None, help="the run's name; by default the (last) config file's"
+        )
         fit.add_argument("--runs", type=str, default="runs", help="folder of all runs")
         for command in _SPLIT_OF:
             self._subcommand_parsers[command].add_argument(
@@ -113,42 +130,51 @@ class GalaxyCLI(LightningCLI):
         self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:
-        """Takes the model's settings from the checkpoint; a fit that goes on from one must agree with it."""
+        """Takes the model's settings from the checkpoint; a fit that goes on from one keeps its own."""
         options = self.config[self.config.subcommand]
-        if not options.ckpt_path:
-            return
-        checkpoint = Path(options.ckpt_path)
-        if self.config.subcommand == "fit":
-            require_same_settings(checkpoint, options.model.as_dict())
-        else:
-            # Lightning reads them too, but has no clear words for a bad file.
-            read_hyperparameters(checkpoint)
-            super()._parse_ckpt_path()
+        if options.ckpt_path:
+            self.trained = read_checkpoint(Path(options.ckpt_path))
+            if self.config.subcommand != "fit":
+                super()._parse_ckpt_path()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
+        if self.subcommand != "fit":
+            self.datamodule.simulate = 0
         if _is_first_process():
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
         settings = self._get(self.config_init, "trainer")
         callbacks = _listed(settings.get("callbacks"))
-        if not any(isinstance(callback, ProgressBar) for callback in callbacks):
+        progress = settings.get("enable_progress_bar") is not False
+        if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
             callbacks.append(TQDMProgressBar())
-        logger: list[Logger] | bool = False
+        # Lightning's table of layers says less of a whole network than the one line of before_fit.
+        kwargs |= {
+            "callbacks": callbacks,
+            "enable_model_summary": settings.get("enable_model_summary") or False,
+        }
         if self.subcommand != "fit":
             callbacks.append(self._result_writer())
-        elif not settings.get("fast_dev_run"):
-            folder = self._run_folder()
-            callbacks += self._run_callbacks(folder)
-            logger = [
-                TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
-                *_loggers(settings.get("logger")),
-            ]
-        # Lightning's table of layers says less of a whole network than the one line of before_fit.
-        summary = settings.get("enable_model_summary") or False
-        return super().instantiate_trainer(
-            callbacks=callbacks, logger=logger, enable_model_summary=summary, **kwargs
-        )
+            return super().instantiate_trainer(logger=False, **kwargs)
+        if self.trained:
+            self.trained.require_same_settings(
+                dict(self.model.hparams), self.datamodule.state_dict()["settings"]
+            )
+        self.datamodule.require_galaxies("train", "val", "test")
+        if settings.get("fast_dev_run"):
+            return super().instantiate_trainer(logger=False, **kwargs)
+        folder = self._run_folder()
+        callbacks += self._run_callbacks(folder)
+        run_logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+        try:
+            return super().instantiate_trainer(
+                logger=[run_logger, *_loggers(settings.get("logger"))], default_root_dir=folder, **kwargs
+            )
+        except (MisconfigurationException, ValueError, TypeError) as error:
+            with contextlib.suppress(OSError):  # Where the folder is empty, the fit never began.
+                folder.rmdir()
+            raise GalaxyError(f"the trainer's settings do not work: {error}") from error
 
     def before_fit(self) -> None:
         """Says what is about to be trained on what."""
@@ -165,7 +191,13 @@ class GalaxyCLI(LightningCLI):
         if folder is None or self.history is None:
             return
         run, best = Path(folder), Path(folder) / "best.ckpt"
+        if not best.is_file():
+            raise GalaxyError(
+                "the fit ended before it had validated an epoch, so there are no best weights and the run in "
+                f"{run} is not complete: let it train and validate for one epoch at least"
+            )
         self.datamodule.predict_splits = ("val", "test")
+        self.trainer.limit_predict_batches = 1.0
         self.trainer.predict(
             self.model, self.datamodule, return_predictions=False, ckpt_path=best, weights_only=True
         )
@@ -201,13 +233,14 @@ class GalaxyCLI(LightningCLI):
         return kwargs | ({"verbose": False} if subcommand in _SPLIT_OF else {})
 
     def _run_folder(self) -> Path:
-        """Makes the run folder, or on a resume takes the checkpoint's.
+        """Makes the run folder, or on a resume takes the checkpoint's, where that lies in one.
 
         Only the first process does; the trainer tells the others where it is.
         """
         options = self.config[self.subcommand]
-        if options.ckpt_path:
-            return Path(options.ckpt_path).parent
+        resumed = Path(options.ckpt_path).parent if options.ckpt_path else None
+        if resumed and (resumed / CONFIG).is_file() and (resumed / HISTORY).is_file():
+            return resumed
         if options.name:
             name = options.name
         elif options.config:
@@ -238,12 +271,14 @@ class GalaxyCLI(LightningCLI):
         if self.subcommand in _SPLIT_OF:
             if data.images_folder is not None:
                 raise GalaxyError(f"{self.subcommand} needs labels: name galaxy arrays with --data.arrays")
+            assert self.trained is not None
+            self.trained.require_unseen(data.arrays, _SPLIT_OF[str(self.subcommand)])
             about = {"checkpoint": str(checkpoint), "arrays": arrays_identity(data.arrays)}
             results = Path(options.out or checkpoint.parent / str(self.subcommand))
             self.evaluation = EvaluationWriter(results, _SPLIT_OF[str(self.subcommand)], about)
             return self.evaluation
         if data.images_folder is not None:
-            paths = data.predict_dataloader().dataset.paths
+            paths = data.image_folder.paths
             galaxies = pd.DataFrame(
                 {"id": [path.stem for path in paths], "path": [str(path) for path in paths]}
             )
@@ -252,35 +287,16 @@ class GalaxyCLI(LightningCLI):
             galaxies = data.arrays.catalog[["objid", "asset_id", "split", "label", "path"]]
             source = data.arrays.folder
         table = Path(options.out or checkpoint.parent / f"predictions_{source.resolve().name}.csv")
-        refuse_existing(table, overwrite=options.overwrite)
+        if table.suffix != ".csv":
+            raise GalaxyError(f"{table}: predictions are written as CSV: name it .csv")
         self.writer = PredictionWriter(table, galaxies, self.model.classes)
+        for path in (table, self.writer.skipped_path):
+            refuse_existing(path, overwrite=options.overwrite)
         return self.writer
 
     def _say_evaluated(self) -> None:
         where = f"The same as {METRICS}, {CONFUSION_CSV} and {CONFUSION_PNG}: {self.evaluation.folder}"
         _say(*self.evaluation.report, "", where)
-
-
-class RunConfig(SaveConfigCallback):
-    """Saves what made a run, so that every other command can read it back."""
-
-    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
-        """Saves the config of a fit; a resumed fit keeps the first one and adds its own."""
-        if stage != "fit" or trainer.log_dir is None:
-            return
-        self.config = Namespace(  # type: ignore[no-untyped-call]
-            **{key: value for key, value in self.config.items() if _is_shared(key)}
-        )
-        folder = Path(trainer.log_dir)
-        if trainer.is_global_zero and (folder / CONFIG).exists():
-            resumes = len(list(folder.glob("config_resumed_*.yaml"))) + 1
-            self.config_filename = f"config_resumed_{resumes}.yaml"
-        super().setup(trainer, pl_module, stage)
-
-
-def _is_shared(key: str) -> bool:
-    """Says whether a setting means the same to every command, and so belongs into a run's config."""
-    return key.partition(".")[0] in ("seed_everything", "trainer", "model", "data")
 
 
 def _listed(callbacks: Any) -> list[Callback]:
@@ -297,7 +313,8 @@ def _loggers(logger: Any) -> list[Logger]:
 
 def _is_first_process() -> bool:
     """Says whether this is the first of the processes that train together, before they have met."""
-    return getattr(rank_zero_only, "rank", 0) == 0
+    nodes = (int(os.environ.get(name, 0)) for name in ("NODE_RANK", "GROUP_RANK"))
+    return getattr(rank_zero_only, "rank", 0) == 0 and not any(nodes)
 
 
 @rank_zero_only

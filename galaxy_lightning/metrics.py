@@ -1,6 +1,7 @@
 """What is measured of a classifier on each split, all of it by torchmetrics.
 
-Recall is what astronomers call completeness, precision purity.
+Recall is what astronomers call completeness, precision purity. Labels and logits come from our own
+data and networks, so torchmetrics need not check them in every step (``validate_args``).
 """
 
 from collections.abc import Sequence
@@ -31,16 +32,21 @@ class SplitMetrics(nn.Module):
     def __init__(self, split: str, classes: Sequence[str]) -> None:
         super().__init__()
         number, names = len(classes), list(classes)
-        macro = {name: metric(number, average="macro") for name, metric in _PER_CLASS.items()}
+        macro = {
+            name: metric(number, average="macro", validate_args=False) for name, metric in _PER_CLASS.items()
+        }
         self.overall = MetricCollection(
-            {"accuracy": MulticlassAccuracy(number, average="micro"), **macro}, prefix=f"{split}/"
+            {"accuracy": MulticlassAccuracy(number, average="micro", validate_args=False), **macro},
+            prefix=f"{split}/",
         )
         self.per_class = MetricCollection(
             {
-                name: ClasswiseWrapper(metric(number, average=None), labels=names, prefix=f"{name}_")
+                name: ClasswiseWrapper(
+                    metric(number, average=None, validate_args=False), labels=names, prefix=f"{name}_"
+                )
                 for name, metric in _PER_CLASS.items()
             },
             prefix=f"{split}/",
             compute_groups=False,  # Groups look for shared state in the metrics, not inside their wrappers.
         )
-        self.confusion = MulticlassConfusionMatrix(number)
+        self.confusion = MulticlassConfusionMatrix(number, validate_args=False)

@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from data_prep.errors import GalaxyError
 from data_prep.schema import CLASSES, CROP_PX, SPLITS
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.metrics import SplitMetrics
@@ -21,6 +22,9 @@ class GalaxyClassifier(LightningModule):
         image_size: Side of the images in pixels; the arrays' crop.
         learning_rate: Adam's learning rate.
         adam_epsilon: Adam's epsilon; Keras's default.
+
+    Raises:
+        GalaxyError: There is no such network, or a setting is out of range.
     """
 
     def __init__(
@@ -32,6 +36,11 @@ class GalaxyClassifier(LightningModule):
         adam_epsilon: float = 1e-7,
     ) -> None:
         super().__init__()
+        if not (learning_rate > 0 and adam_epsilon > 0):
+            raise GalaxyError(
+                f"model.learning_rate and model.adam_epsilon must be above 0, "
+                f"not {learning_rate} and {adam_epsilon}"
+            )
         classes = list(classes)
         self.save_hyperparameters()
         self.classes = classes
@@ -94,15 +103,15 @@ class GalaxyClassifier(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Logs the training split's figures per class."""
-        self.log_dict(self.train_metrics.per_class.compute())
+        self.log_dict(self.train_metrics.per_class.compute(), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the validation split's figures per class."""
-        self.log_dict(self.val_metrics.per_class.compute())
+        self.log_dict(self.val_metrics.per_class.compute(), sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         """Logs the test split's figures per class."""
-        self.log_dict(self.test_metrics.per_class.compute())
+        self.log_dict(self.test_metrics.per_class.compute(), sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Returns Adam."""

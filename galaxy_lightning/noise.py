@@ -12,7 +12,7 @@ _NO_NEWS: Final = (
     r"Checkpoint directory .* exists and is not empty",
     # A small survey has few batches.
     r"The number of training batches .* is smaller than the logging interval",
-    # The arrays are memory-mapped: a worker would only copy what is read in one go anyway.
+    # The arrays are memory-mapped: workers help only where they do not fit into the machine's memory.
     r"The '\w+' does not have many workers",
     # Evaluating keeps no checkpoints.
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file
 from galaxy_lightning.batches import GalaxyBatch
-from galaxy_lightning.run_folder import prediction_table
+from galaxy_lightning.run_folder import write_predictions
 
 
 class PredictionWriter(Callback):
@@ -81,7 +81,7 @@ class PredictionWriter(Callback):
         self.skipped_path.unlink(missing_ok=True)
         if bad:
             with new_file(self.skipped_path) as partial:
-                self.skipped.to_csv(partial, index=False)
+                self.skipped.to_csv(partial, index=False, errors="backslashreplace")
         if not rows:
             first = self.skipped.iloc[0]
             raise GalaxyError(
@@ -89,7 +89,4 @@ class PredictionWriter(Callback):
                 f"{first['path']}: {first['reason']}"
             )
         probabilities = np.stack([self._probabilities[row] for row in rows])
-        with new_file(self.path) as partial:
-            prediction_table(self.galaxies.iloc[rows], probabilities, self.classes).to_csv(
-                partial, index=False
-            )
+        write_predictions(self.path, self.galaxies.iloc[rows], probabilities, self.classes)

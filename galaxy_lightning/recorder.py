@@ -1,16 +1,23 @@
 """Leaves a fit's record in its run folder while it trains."""
 
+import math
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
 
 from data_prep.arrays import GalaxyArrays
+from data_prep.errors import GalaxyError
+from galaxy_lightning.batches import GalaxyBatch
+from galaxy_lightning.cli import CONFIG, PROGRAM
 from galaxy_lightning.module import GalaxyClassifier
-from galaxy_lightning.run_folder import read_history, write_history, write_run
+from galaxy_lightning.run_folder import RUN, read_history, write_history, write_run
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -26,18 +33,45 @@ class RunCheckpoint(ModelCheckpoint):
         self.dirpath = trainer.log_dir
         super().setup(trainer, pl_module, stage)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over the best score, also where the run folder has moved or its path is spelled otherwise."""
+        folder = str(self.dirpath)
+
+        def moved(path: str) -> str:
+            return os.path.join(folder, os.path.basename(path)) if path else path  # noqa: PTH118, PTH119
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        best = {moved(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(
+            state_dict
+            | {"dirpath": self.dirpath, "best_k_models": best}
+            | {name: moved(state_dict[name]) for name in paths}
+        )
+
 
 class HistoryRecorder(Callback):
-    """Writes ``history.csv`` after every epoch; a resumed fit continues it."""
+    """Writes ``history.csv`` after every epoch; a resumed fit continues it.
+
+    Attributes:
+        epochs: The rows so far.
+        images: Training images seen by this process, since it began.
+        train_seconds: Time spent on them.
+    """
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
+        self.images = 0
+        self.train_seconds = 0.0
         self._epoch_began = self._validation_began = self._validation_seconds = 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Reads the epochs that a resumed fit may have behind it."""
-        if trainer.log_dir is not None:
-            self.epochs = read_history(Path(trainer.log_dir))
+        """Reads the epochs that a resumed fit has behind it, whose run is no longer complete."""
+        folder = trainer.log_dir  # All processes ask for it together, or they wait for each other forever.
+        if folder is None:
+            return
+        self.epochs = read_history(Path(folder))
+        if trainer.is_global_zero:
+            (Path(folder) / RUN).unlink(missing_ok=True)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps those before the checkpoint, which is loaded by now, and starts the clock."""
@@ -45,8 +79,14 @@ class HistoryRecorder(Callback):
         self._epoch_began = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the clock."""
+        """Starts the clock of an epoch."""
         self._epoch_began, self._validation_seconds = time.perf_counter(), 0.0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: GalaxyBatch, batch_idx: int
+    ) -> None:
+        """Counts the images."""
+        self.images += len(batch.rows)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the clock of the validation."""
@@ -57,18 +97,57 @@ class HistoryRecorder(Callback):
         self._validation_seconds += time.perf_counter() - self._validation_began
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Adds the epoch."""
+        """Adds the epoch; what was not validated in it stays empty."""
         seconds = time.perf_counter() - self._epoch_began
-        figures = {
-            f"{split}_{name}": round(float(trainer.callback_metrics.get(f"{split}/{name}", float("nan"))), 6)
-            for split in ("train", "val")
-            for name in ("loss", "accuracy")
-        }
-        times = {"seconds": round(seconds, 3), "train_seconds": round(seconds - self._validation_seconds, 3)}
-        self.epochs.append({"epoch": trainer.current_epoch, **figures, **times})
+        train_seconds = seconds - self._validation_seconds
+        self.train_seconds += train_seconds
+        row: dict[str, float] = {"epoch": trainer.current_epoch}
+        for split, measured in (("train", True), ("val", self._validation_seconds > 0)):
+            for name in ("loss", "accuracy"):
+                value = trainer.callback_metrics.get(f"{split}/{name}") if measured else None
+                row[f"{split}_{name}"] = float("nan") if value is None else round(float(value), 6)
+        self.epochs.append(row | {"seconds": round(seconds, 3), "train_seconds": round(train_seconds, 3)})
         folder = trainer.log_dir
         if trainer.is_global_zero and folder is not None:
             write_history(Path(folder), self.epochs)
+        if not math.isfinite(row["train_loss"]):
+            raise GalaxyError(
+                f"the training loss is {row['train_loss']} after epoch {trainer.current_epoch}: the fit has "
+                "diverged; begin again with a lower --model.learning_rate"
+            )
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Says how an interrupted fit goes on."""
+        if not (isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero):
+            return
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, RunCheckpoint) and Path(callback.last_model_path).is_file():
+                print(f"\nGo on with: {PROGRAM} fit --ckpt_path {callback.last_model_path}")
+
+
+class RunConfig(SaveConfigCallback):
+    """Saves what made a run, so that every other command can read it back."""
+
+    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        """Saves the config of a fit; a resumed fit keeps the first one and adds its own."""
+        if stage != "fit" or trainer.log_dir is None:
+            return
+        self.config = Namespace(  # type: ignore[no-untyped-call]
+            **{key: value for key, value in self.config.items() if _is_shared(key)}
+        )
+        # Any command, from any folder, finds the arrays again; and none but a fit makes them.
+        if self.config.data.arrays:
+            self.config.data.arrays = str(Path(self.config.data.arrays).resolve())
+        folder = Path(trainer.log_dir)
+        if trainer.is_global_zero and (folder / CONFIG).exists():
+            resumes = len(list(folder.glob("config_resumed_*.yaml"))) + 1
+            self.config_filename = f"config_resumed_{resumes}.yaml"
+        super().setup(trainer, pl_module, stage)
+
+
+def _is_shared(key: str) -> bool:
+    """Says whether a setting means the same to every command, and so belongs into a run's config."""
+    return key.partition(".")[0] in ("seed_everything", "trainer", "model", "data")
 
 
 def record_run(
@@ -102,6 +181,7 @@ def record_run(
         hyperparameters=dict(model.hparams),
         seed=seed,
         device=_in_words(device),
+        images_per_second=history.images * trainer.world_size / max(history.train_seconds, 1e-9),
         packages=("torch", "lightning", "torchmetrics"),
         **more,
     )

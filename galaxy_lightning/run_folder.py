@@ -13,10 +13,8 @@ Needs no torch, so that a model from anywhere can leave its run with it.
 """
 
 import contextlib
-import platform
-import sys
+import math
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +23,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.arrays import GalaxyArrays
+from data_prep.errors import GalaxyError
 from data_prep.files import new_file, write_json, writing
+from galaxy_lightning.environment import environment
 
 HISTORY: Final = "history.csv"
 PREDICTIONS: Final = "predictions.csv"
@@ -52,8 +52,12 @@ def claim_run_folder(runs: Path, name: str) -> Path:
         The new folder, empty.
 
     Raises:
-        GalaxyError: It cannot be made there.
+        GalaxyError: It cannot be made there, or the name is a path.
     """
+    if Path(name).name != name:
+        raise GalaxyError(
+            f"{name!r} is no name for a run: leave out slashes and dots, or set the folder with --runs"
+        )
     parent = runs / name
     with writing(parent):
         parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +102,17 @@ def prediction_table(
     return table
 
 
+def write_predictions(
+    path: Path, galaxies: pd.DataFrame, probabilities: npt.NDArray[np.float32], classes: Sequence[str]
+) -> None:
+    """Writes a table of predictions, whole or not at all; see :func:`prediction_table`."""
+    with new_file(path) as partial:
+        # A file name that is no valid UTF-8 is written with its odd bytes escaped.
+        prediction_table(galaxies, probabilities, classes).to_csv(
+            partial, index=False, errors="backslashreplace"
+        )
+
+
 def write_history(folder: Path, epochs: Sequence[Mapping[str, float]]) -> None:
     """Writes ``history.csv``, whole or not at all."""
     with new_file(folder / HISTORY) as partial:
@@ -123,6 +138,7 @@ def write_run(
     hyperparameters: Mapping[str, Any],
     seed: int,
     device: str,
+    images_per_second: float,
     packages: Sequence[str] = (),
     **more: Any,
 ) -> None:
@@ -137,12 +153,12 @@ def write_run(
         hyperparameters: What it was made with.
         seed: The one seed of the fit.
         device: What it was trained on, in words.
+        images_per_second: Training images, over the time of training without validation.
         packages: Distributions whose versions matter to it, besides NumPy and this one.
         more: Further entries.
     """
-    train_seconds = sum(row["train_seconds"] for row in history)
-    images = len(arrays.rows("train")) * len(history)
-    best = min(history, key=lambda row: row["val_loss"], default=None)
+    validated = [row for row in history if not math.isnan(row["val_loss"])]
+    best = min(validated, key=lambda row: row["val_loss"], default=None)
     content = {
         "model": model,
         "parameters": parameters,
@@ -152,7 +168,7 @@ def write_run(
         "epochs": len(history),
         "best_epoch": None if best is None else int(best["epoch"]),
         "seconds": round(sum(row["seconds"] for row in history), 3),
-        "images_per_second": round(images / train_seconds, 2) if train_seconds else None,
+        "images_per_second": round(images_per_second, 2),
         "device": device,
         **environment(*packages),
     }
@@ -162,46 +178,3 @@ def write_run(
 def arrays_identity(arrays: GalaxyArrays) -> dict[str, Any]:
     """Returns what tells these arrays from any others: where they lie, and their SHA-256."""
     return {"path": str(arrays.folder), "galaxies": len(arrays.catalog), "sha256": arrays.dataset["sha256"]}
-
-
-def environment(*packages: str) -> dict[str, Any]:
-    """Returns what a figure of speed or memory depends on, besides the model.
-
-    Args:
-        packages: Distributions whose versions matter to this model.
-
-    Returns:
-        ``peak_memory_mb`` of this process so far, ``processor``, ``platform`` and ``versions``.
-    """
-    versions = {"python": platform.python_version()}
-    for name in ("galaxy-lightning", "numpy", *packages):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "peak_memory_mb": _peak_memory_mb(),
-        "processor": _processor(),
-        "platform": platform.platform(),
-        "versions": versions,
-    }
-
-
-def _peak_memory_mb() -> float | None:
-    """Returns the most memory this process has held, in megabytes; unknown on Windows."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
-
-
-def _processor() -> str:
-    """Returns the processor's model name."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 import platform
+import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,6 +29,8 @@ from data_prep.simulate.votes import draw_votes
 
 MARKER: Final = "simulation.json"
 TRUTH_FILE: Final = "truth.csv"
+SURVEY: Final = (Path(IMAGES_FOLDER).parts[0], MAPPING_FILE, TABLE2_FILE, TRUTH_FILE, MARKER)
+"""What the folder of a simulated survey holds."""
 
 UNPICTURED_SHARE: Final = 0.04
 """Rows of Table 2 without a picture, over those with one: Table 2 holds more galaxies than Galaxy Zoo 2."""
@@ -64,7 +67,7 @@ def simulate_survey(
         GalaxyError: A number is out of range, or the folder cannot be written or must not be replaced.
     """
     _check(n, seed, workers)
-    with new_folder(out, overwrite=overwrite, marker=MARKER) as folder:
+    with new_folder(out, overwrite=overwrite, holds=SURVEY) as folder:
         images = folder / IMAGES_FOLDER
         images.mkdir(parents=True)
         truth = list(_pictures(images, n, seed, workers or os.cpu_count() or 1, progress))
@@ -114,13 +117,22 @@ def _pictures(images: Path, n: int, seed: int, workers: int, progress: bool) -> 
     # unless told otherwise, so the processes do not crowd each other out.
     spawn = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(min(workers, n), mp_context=spawn) as pool:
-            yield from _bar(pool.map(draw, range(n), chunksize=8), n, progress)
+        with ProcessPoolExecutor(min(workers, n), mp_context=spawn, initializer=_leave_interrupts) as pool:
+            try:
+                yield from _bar(pool.map(draw, range(n), chunksize=8), n, progress)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     except BrokenProcessPool:
         raise GalaxyError(
             "a process that draws pictures was ended from outside, perhaps for want of memory: ask for fewer "
             'workers; in a script of your own, call simulate_survey below if __name__ == "__main__":'
         ) from None
+
+
+def _leave_interrupts() -> None:
+    """Leaves an interruption by the user to the parent process, which ends the others in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _bar(galaxies: Iterable[Galaxy], n: int, progress: bool) -> Iterator[Galaxy]:

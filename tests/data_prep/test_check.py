@@ -107,9 +107,27 @@ def test_a_pickle_in_place_of_the_pixels_is_refused_unopened(copy):
 
 @pytest.mark.parametrize(
     "change",
-    [{"format_version": 99}, {"classes": ["spiral"]}, {"classes": "spiral"}, {"sha256": {"images.npy": "0"}}],
+    [
+        {"format_version": 99},
+        {"classes": ["spiral"]},
+        {"classes": "spiral"},
+        {"sha256": {"images.npy": "0"}},
+        {"classes": [1, 2]},
+        {"crop": None},
+        {"counts": 3},
+        {"skipped": "none"},
+    ],
 )
 def test_a_dataset_file_of_another_kind_is_refused(copy, change):
     edit_dataset(copy, lambda dataset: dataset.update(change))
     with pytest.raises(GalaxyError, match=r"dataset.json"):
+        open_arrays(copy)
+
+
+@pytest.mark.parametrize(
+    "junk", [b"", b"PK\x03\x04 no archive", b"\x93NUMPY\x01\x00\x10\x00{'descr': junk((", b"\x00" * 300]
+)
+def test_a_damaged_header_is_one_error(copy, junk):
+    (copy / "images.npy").write_bytes(junk)
+    with pytest.raises(GalaxyError, match=r"images\.npy"):
         open_arrays(copy)

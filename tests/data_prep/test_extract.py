@@ -106,3 +106,12 @@ def test_the_full_mapping_and_table_are_joined_right(tmp_path):
         spiral[rows] >= 0.65, "spiral", np.where(elliptical[rows] >= 0.65, "elliptical", "irregular")
     )
     assert (sample["label"].to_numpy() == expected).all()
+
+
+def test_the_summary_costs_no_other_file(raw, tmp_path):
+    (tmp_path / "sample.json").write_text("precious")
+    with pytest.raises(GalaxyError, match=r"sample\.json already exists"):
+        extract(raw, tmp_path / "sample.csv", n=5)
+    with pytest.raises(GalaxyError, match=r"name it \.csv"):
+        extract(raw, tmp_path / "sample.json", n=5, overwrite=True)
+    assert (tmp_path / "sample.json").read_text() == "precious"

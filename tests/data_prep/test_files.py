@@ -18,11 +18,11 @@ def test_a_file_that_fails_leaves_the_older_one(tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "arrays"
-    with pytest.raises(RuntimeError), new_folder(path, marker="m") as partial:
+    with pytest.raises(RuntimeError), new_folder(path, holds=["m"]) as partial:
         (partial / "m").touch()
         raise RuntimeError
     assert os.listdir(tmp_path) == []
-    with new_folder(path, marker="m") as partial:
+    with new_folder(path, holds=["m"]) as partial:
         (partial / "m").write_text("1")
         assert not path.exists()
     assert os.listdir(tmp_path) == ["arrays"]
@@ -32,16 +32,22 @@ def test_overwriting_needs_the_word_and_the_marker(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     (home / "thesis.tex").touch()
-    with pytest.raises(GalaxyError, match="add --overwrite"), new_folder(home, marker="m"):
+    with pytest.raises(GalaxyError, match="add --overwrite"), new_folder(home, holds=["m"]):
         pass
     with (
-        pytest.raises(GalaxyError, match="not made by this command"),
-        new_folder(home, overwrite=True, marker="m"),
+        pytest.raises(GalaxyError, match="not all of it was made by this command"),
+        new_folder(home, overwrite=True, holds=["m"]),
     ):
         pass
     assert (home / "thesis.tex").exists()
     (home / "m").touch()
-    with new_folder(home, overwrite=True, marker="m") as partial:
+    with (
+        pytest.raises(GalaxyError, match=r"also holds thesis\.tex"),
+        new_folder(home, overwrite=True, holds=["m"]),
+    ):
+        pass
+    (home / "thesis.tex").unlink()
+    with new_folder(home, overwrite=True, holds=["m"]) as partial:
         (partial / "new").touch()
     assert os.listdir(home) == ["new"]
     assert os.listdir(tmp_path) == ["home"]
@@ -53,7 +59,7 @@ def test_a_place_that_cannot_be_written_is_an_error_in_one_line(tmp_path):
         pass
     with (
         pytest.raises(GalaxyError, match="cannot be written"),
-        new_folder(tmp_path / "file" / "b", marker="m"),
+        new_folder(tmp_path / "file" / "b", holds=["m"]),
     ):
         pass
 
@@ -73,3 +79,23 @@ def test_json_round_trip_and_damage(tmp_path):
 def test_sha256_is_the_standard_one(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_folder_that_somebody_else_makes_meanwhile_is_kept(tmp_path):
+    path = tmp_path / "arrays"
+    with pytest.raises(GalaxyError, match="already exists"), new_folder(path, holds=["m"]) as partial:
+        (partial / "m").write_text("mine")
+        path.mkdir()
+        (path / "m").write_text("theirs")
+    assert (path / "m").read_text() == "theirs"
+    assert os.listdir(tmp_path) == ["arrays"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/m").touch()
+    (tmp_path / "link").symlink_to("there")
+    with new_folder(tmp_path / "link", overwrite=True, holds=["m"]) as partial:
+        (partial / "m").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there/m").read_text() == "new"

@@ -118,3 +118,19 @@ def test_a_sample_of_the_users_own_needs_four_columns_only(raw, sample, tmp_path
     dataset = preprocess(tmp_path / "own.csv", raw, tmp_path / "arrays", crop=64, progress=False)
     assert dataset["galaxies"] == len(rows)
     assert "unknown" in dataset["label_rule"]
+
+
+def test_a_galaxy_with_two_labels_is_refused(sample, raw, tmp_path):
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    double = pd.concat([rows, rows.head(1).assign(label="spiral"), rows.head(1).assign(label="irregular")])
+    double.to_csv(tmp_path / "sample.csv", index=False)
+    with pytest.raises(GalaxyError, match="1 galaxies have two labels"):
+        preprocess(tmp_path / "sample.csv", raw, tmp_path / "arrays", progress=False)
+
+
+def test_overwriting_costs_nothing_that_the_user_has_put_there(sample, raw, tmp_path):
+    preprocess(sample, raw, tmp_path / "arrays", crop=64, progress=False)
+    (tmp_path / "arrays/notes.txt").write_text("precious")
+    with pytest.raises(GalaxyError, match=r"also holds notes\.txt"):
+        preprocess(sample, raw, tmp_path / "arrays", crop=64, progress=False, overwrite=True)
+    assert (tmp_path / "arrays/notes.txt").read_text() == "precious"

@@ -80,3 +80,19 @@ def test_a_vote_that_is_no_number_is_refused_with_its_line(tmp_path):
     pd.DataFrame([row, row | {"P_EL": "many"}]).to_csv(path, index=False)
     with pytest.raises(GalaxyError, match="line 3, column P_EL: 'many'"):
         read_table2(path)
+
+
+@pytest.mark.parametrize(("vote", "shown"), [("65", "65"), ("-1", "-1"), ("-999", "-999")])
+def test_a_vote_that_is_no_share_is_refused_with_its_line(tmp_path, vote, shown):
+    row = dict.fromkeys(TABLE2_COLUMNS, "0.5") | {"OBJID": OBJID, "NVOTE": 30}
+    path = tmp_path / "table2.csv"
+    pd.DataFrame([row, row | {"P_CS_DEBIASED": vote}]).to_csv(path, index=False)
+    with pytest.raises(GalaxyError, match=f"line 3, column P_CS_DEBIASED: {shown} is no share of votes"):
+        read_table2(path)
+
+
+@pytest.mark.parametrize("rows", ["{0},a,3\n{0},a,4,0\n", "{0},a,3,0\n{0},a,4,0\n"])
+def test_rows_with_more_cells_than_the_header_are_refused(tmp_path, rows):
+    path = write(tmp_path / "mapping.csv", "objid,sample,asset_id\n" + rows.format(OBJID))
+    with pytest.raises(GalaxyError, match="cannot be read|more cells"):
+        read_mapping(path)

@@ -16,6 +16,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_prep.arrays import open_arrays
+from data_prep.cli import main as data_prep
 from data_prep.schema import CLASSES
 from galaxy_lightning.cli import complete, main
 from galaxy_lightning.module import GalaxyClassifier
@@ -310,6 +311,117 @@ def test_a_resume_with_other_settings_is_refused(run, capsys):
     assert "was made with learning_rate 0.001, not 0.1" in capsys.readouterr().err
 
 
+def test_nothing_is_measured_on_galaxies_that_were_trained_on(run, raw, sample, tmp_path, capsys):
+    words = [
+        "--sample",
+        str(sample),
+        "--raw",
+        str(raw),
+        "--crop",
+        "64",
+        "--seed",
+        "9",
+        "--out",
+        str(tmp_path / "a"),
+    ]
+    data_prep(["preprocess", *words])
+    for command in ("test", "validate"):
+        with pytest.raises(SystemExit) as caught:
+            main([command, f"--ckpt_path={run}", f"--data.arrays={tmp_path / 'a'}"])
+        assert caught.value.code == 1
+        assert re.search(r"was trained on \d+ of the \d+ (test|val) galaxies", capsys.readouterr().err)
+    with pytest.raises(SystemExit):
+        main(["fit", f"--ckpt_path={run}", f"--data.arrays={tmp_path / 'a'}"])
+    assert "was made with other arrays" in capsys.readouterr().err
+
+
+def test_a_moved_run_resumes_with_its_best_score(small_arrays, tmp_path):
+    folder = fit(small_arrays, tmp_path / "here", epochs=3)
+    whole = fit(small_arrays, tmp_path / "whole", epochs=4)
+    moved = shutil.move(folder, tmp_path / "moved")
+    main(["fit", f"--ckpt_path={moved}", "--trainer.max_epochs=4"])
+    assert (Path(moved) / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
+    assert not (tmp_path / "here/reference_cnn/version_0").exists()
+
+
+def test_a_checkpoint_outside_a_run_is_gone_on_from_in_a_new_run(run, small_arrays, tmp_path):
+    shutil.copy(run / "last.ckpt", tmp_path / "last.ckpt")
+    (tmp_path / "predictions.csv").write_text("precious")
+    words = [f"--config={REFERENCE}", *small(small_arrays), "--trainer.max_epochs=3", f"--runs={tmp_path}"]
+    main(["fit", *words, f"--ckpt_path={tmp_path}/last.ckpt"])
+    assert (tmp_path / "predictions.csv").read_text() == "precious"
+    assert (tmp_path / "reference_cnn/version_0/run.json").exists()
+
+
+def test_other_commands_find_the_arrays_from_any_folder_and_never_simulate(
+    small_arrays, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(small_arrays.parent)
+    folder = fit(small_arrays.name, tmp_path, config=FOLDER / "quickstart.yaml")
+    monkeypatch.chdir(tmp_path)
+    main(["test", f"--ckpt_path={folder}"])
+    with pytest.raises(SystemExit):
+        main(["test", f"--ckpt_path={folder}", "--data.arrays=absent"])
+    assert "absent holds no galaxy arrays" in capsys.readouterr().err
+    assert not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--trainer.accelerator=gpu"], "settings do not work"),
+        (["--trainer.enable_checkpointing=false"], "settings do not work"),
+        (["--trainer.limit_train_batches=2.5"], "settings do not work"),
+        (["--model.learning_rate=-1"], "must be above 0"),
+        (["--name=../out"], "is no name for a run"),
+    ],
+)
+@pytest.mark.skipif(
+    torch.cuda.is_available(), reason="one of the mistakes is to ask for a GPU where there is none"
+)
+def test_trainer_settings_that_do_not_work_are_one_line_and_leave_nothing(
+    words, message, small_arrays, tmp_path, capsys
+):
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", f"--config={REFERENCE}", *small(small_arrays), f"--runs={tmp_path}", *words])
+    assert caught.value.code == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("version_*"))
+
+
+def test_a_fit_that_diverges_stops_and_says_so(small_arrays, tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        fit(small_arrays, tmp_path, "--model.learning_rate=1e30")
+    assert caught.value.code == 1
+    assert "has diverged" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("run.json"))
+
+
+def test_epochs_without_validation_stay_empty_in_the_history(small_arrays, tmp_path):
+    folder = fit(small_arrays, tmp_path, "--trainer.check_val_every_n_epoch=2", epochs=4)
+    history = pd.read_csv(folder / "history.csv")
+    assert history["val_loss"].isna().tolist() == [True, False, True, False]
+    best = int(history["val_loss"].idxmin())
+    assert json.loads((folder / "run.json").read_text())["best_epoch"] == best
+
+
+def test_abbreviated_options_are_refused(small_arrays, tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        fit(small_arrays, tmp_path, "--model.learning_rat=0.1")
+    assert caught.value.code == 2
+    assert "learning_rat" in capsys.readouterr().err
+
+
+def test_an_older_list_of_skipped_images_is_kept_unless_asked(run, raw, tmp_path):
+    (tmp_path / "p_skipped.csv").write_text("precious")
+    with pytest.raises(SystemExit):
+        main(["predict", f"--ckpt_path={run}", f"--data.images={raw}", f"--out={tmp_path}/p.csv"])
+    with pytest.raises(SystemExit):
+        main(["predict", f"--ckpt_path={run}", f"--data.images={raw}", f"--out={tmp_path}/p.fits"])
+    assert (tmp_path / "p_skipped.csv").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["p_skipped.csv"]
+
+
 def test_an_unknown_setting_is_refused_by_its_name(small_arrays, tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("data:\n  batchsize: 3\n")
     with pytest.raises(SystemExit) as caught:
@@ -352,6 +464,7 @@ def test_tensorflow_is_never_imported(small_arrays, tmp_path):
 
 
 def test_two_devices_share_a_fit_and_leave_one_run(small_arrays, tmp_path):
+    """Its validation and test splits have an odd number of galaxies, none of which may count twice."""
     words = [
         "fit",
         f"--config={REFERENCE}",
@@ -360,11 +473,21 @@ def test_two_devices_share_a_fit_and_leave_one_run(small_arrays, tmp_path):
         f"--runs={tmp_path}",
     ]
     shared = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
-    command = [sys.executable, "-m", "galaxy_lightning", *words, *shared]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "galaxy_lightning"]
+    done = subprocess.run(
+        [*command, *words, *shared], capture_output=True, text=True, check=False, timeout=200
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     (folder,) = (tmp_path / "reference_cnn").iterdir()
     predictions = pd.read_csv(folder / "predictions.csv", dtype={"objid": "int64"})
     catalog = open_arrays(small_arrays).catalog
     assert predictions["objid"].tolist() == catalog[catalog["split"] != "train"]["objid"].tolist()
     assert json.loads((folder / "run.json").read_text())["devices"] == 2
+    val = predictions[predictions["split"] == "val"]
+    history = pd.read_csv(folder / "history.csv")
+    accuracy = (val["label"] == val["predicted"]).mean()
+    assert history["val_accuracy"].iloc[0] == pytest.approx(accuracy, abs=1e-5)
+    one = [f"--ckpt_path={folder}", "--trainer.devices=1", "--trainer.strategy=auto"]
+    main(["validate", *one])
+    alone = json.loads((folder / "validate/metrics.json").read_text())["metrics"]
+    assert alone["loss"] == pytest.approx(history["val_loss"].iloc[0], abs=1e-5)

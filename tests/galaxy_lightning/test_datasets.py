@@ -27,6 +27,7 @@ def test_a_spawned_worker_is_sent_no_pixels(arrays):
     dataset = ArrayDataset(open_arrays(arrays), np.arange(40))
     sent = pickle.dumps(dataset)
     assert len(sent) < 20_000
+    assert len(pickle.dumps(open_arrays(arrays))) < 1000
     assert torch.equal(pickle.loads(sent).__getitems__([3, 1]).images, dataset.__getitems__([3, 1]).images)
 
 
