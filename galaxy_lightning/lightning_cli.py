@@ -1,7 +1,6 @@
 """LightningCLI with run folders: where results go, and that nothing untrained is ever measured."""
 
 import contextlib
-import os
 import shlex
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +29,7 @@ from galaxy_lightning.evaluation import (
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter
+from galaxy_lightning.rank_zero import is_first_process, say
 from galaxy_lightning.recorder import HistoryRecorder, RunCheckpoint, RunConfig, record_run
 from galaxy_lightning.run_folder import HISTORY, PREDICTIONS, arrays_identity, claim_run_folder
 from galaxy_lightning.seeding import BatchSeed
@@ -74,10 +74,7 @@ class GalaxyCLI(LightningCLI):
                 "prog": PROGRAM,
                 "formatter_class": TrainingHelp,
                 **{
-                    name: {
-                        "usage": f"{PROGRAM} {name} [--config FILE] [options]",
-                        "description": text,
-                    }
+                    name: {"usage": f"{PROGRAM} {name} [--config FILE] [options]", "description": text}
                     for name, text in DESCRIPTIONS.items()
                 },
             },
@@ -141,7 +138,7 @@ class GalaxyCLI(LightningCLI):
         """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
         if self.subcommand != "fit":
             self.datamodule.simulate = 0
-        if _is_first_process():
+        if is_first_process():
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
         settings = self._get(self.config_init, "trainer")
@@ -180,7 +177,7 @@ class GalaxyCLI(LightningCLI):
         """Says what is about to be trained on what."""
         parameters = sum(weights.numel() for weights in self.model.parameters())
         numbers = [f"{len(self.datamodule.arrays.rows(split)):,}" for split in ("train", "val")]
-        _say(
+        say(
             f"Training {self.model.hparams['network']}, {parameters:,} parameters, on {numbers[0]} galaxies; "
             f"validating on {numbers[1]}"
         )
@@ -203,7 +200,7 @@ class GalaxyCLI(LightningCLI):
         )
         seed = self._get(self.config, "seed_everything")
         rank_zero_only(record_run)(run, self.model, self.trainer, self.datamodule.arrays, seed, self.history)
-        _say(
+        say(
             f"The run is in {run}",
             f"Test it:      {PROGRAM} test --ckpt_path {shlex.quote(str(best))}",
             f"Use it:       {PROGRAM} predict --ckpt_path {shlex.quote(str(best))} --data.images FOLDER",
@@ -211,17 +208,16 @@ class GalaxyCLI(LightningCLI):
         )
 
     def after_test(self) -> None:
-        """Says where the results are."""
-        self._say_evaluated()
+        """Shows what was found, and says where it is."""
+        where = f"The same as {METRICS}, {CONFUSION_CSV} and {CONFUSION_PNG}: {self.evaluation.folder}"
+        say(*self.evaluation.report, "", where)
 
-    def after_validate(self) -> None:
-        """Says where the results are."""
-        self._say_evaluated()
+    after_validate = after_test
 
     def after_predict(self) -> None:
         """Says where the table is."""
         skipped = f"; {len(self.writer.skipped):,} skipped, see {self.writer.skipped_path}"
-        _say(
+        say(
             f"{self.writer.written:,} galaxies in {self.writer.path}"
             + (skipped if len(self.writer.skipped) else "")
         )
@@ -249,7 +245,7 @@ class GalaxyCLI(LightningCLI):
             name = config.parent.parent.name if config.name == CONFIG else config.stem
         else:
             name = self.model.hparams["network"]
-        return claim_run_folder(Path(options.runs), name) if _is_first_process() else Path(options.runs)
+        return claim_run_folder(Path(options.runs), name) if is_first_process() else Path(options.runs)
 
     def _run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes what leaves a fit's record in its run folder."""
@@ -294,10 +290,6 @@ class GalaxyCLI(LightningCLI):
             refuse_existing(path, overwrite=options.overwrite)
         return self.writer
 
-    def _say_evaluated(self) -> None:
-        where = f"The same as {METRICS}, {CONFUSION_CSV} and {CONFUSION_PNG}: {self.evaluation.folder}"
-        _say(*self.evaluation.report, "", where)
-
 
 def _listed(callbacks: Any) -> list[Callback]:
     """Returns the callbacks of a config as a list."""
@@ -309,15 +301,3 @@ def _loggers(logger: Any) -> list[Logger]:
     return [
         entry for entry in (logger if isinstance(logger, list) else [logger]) if isinstance(entry, Logger)
     ]
-
-
-def _is_first_process() -> bool:
-    """Says whether this is the first of the processes that train together, before they have met."""
-    nodes = (int(os.environ.get(name, 0)) for name in ("NODE_RANK", "GROUP_RANK"))
-    return getattr(rank_zero_only, "rank", 0) == 0 and not any(nodes)
-
-
-@rank_zero_only
-def _say(*lines: str) -> None:
-    """Prints to the user, once however many devices there are."""
-    print("\n" + "\n".join(lines))

@@ -60,6 +60,8 @@ class TrainingHelp(PlainHelp):
             return False
         if self._prog.split()[-1] != "fit" and (group == "model" or name in (*_TRAINING_TEXTS, *_FIT_DATA)):
             return False
+        if option == "data.images" and self._prog.split()[-1] != "predict":
+            return False
         return group != "trainer" or option in _TEXTS
 
     def _get_help_string(self, action: Action) -> str:
