@@ -1,6 +1,7 @@
 """The galaxy arrays as batches: one stored split, shuffled and augmented from one seed."""
 
 import functools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -215,8 +216,9 @@ class GalaxyDataModule(LightningDataModule):
         from data_prep.simulate import simulate_survey
 
         raw = arrays.with_name(f"{arrays.name}_raw")
-        sample = raw / "sample.csv"
         print(f"{arrays} is missing: making it from {self.simulate:,} simulated galaxies ({raw})")
         simulate_survey(raw, self.simulate, overwrite=True)
-        extract(raw, sample, n="all")
-        preprocess(sample, raw, arrays)
+        with tempfile.TemporaryDirectory() as folder:
+            sample = Path(folder) / "sample.csv"
+            extract(raw, sample, n="all")
+            preprocess(sample, raw, arrays)

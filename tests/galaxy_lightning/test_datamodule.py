@@ -60,6 +60,10 @@ def test_missing_arrays_are_simulated_only_where_that_was_asked_for(tmp_path):
     data = GalaxyDataModule(str(tmp_path / "arrays"), simulate=20)
     data.prepare_data()
     assert len(data.arrays.catalog) == 20
+    # The survey is left as "data_prep simulate" would leave it, so that it can be replaced.
+    shutil.rmtree(tmp_path / "arrays")
+    GalaxyDataModule(str(tmp_path / "arrays"), simulate=10).prepare_data()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["arrays", "arrays_raw"]
 
 
 def test_a_model_of_another_size_or_other_classes_is_refused(small_arrays):
