@@ -1,0 +1,28 @@
+"""The same commands on a GPU, where there is one."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from galaxy_lightning.cli import main
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_fit_a_test_and_a_prediction_on_a_gpu(precision, small_arrays, tmp_path):
+    words = [f"--data.arrays={small_arrays}", "--model.image_size=64", f"--runs={tmp_path}", "--name=gpu"]
+    trainer = ["--trainer.accelerator=gpu", "--trainer.devices=1", f"--trainer.precision={precision}"]
+    main(["fit", *words, *trainer, "--trainer.max_epochs=2"])
+    run = tmp_path / "gpu/version_0"
+    about = json.loads((run / "run.json").read_text())
+    assert about["device"] == torch.cuda.get_device_name(0)
+    assert about["peak_device_memory_mb"] > 0
+    main(["test", f"--ckpt_path={run}"])
+    main(["predict", f"--ckpt_path={run}", f"--out={tmp_path}/p.csv", "--trainer.accelerator=cpu"])
+    on_cpu = pd.read_csv(tmp_path / "p.csv").set_index("objid")["p_spiral"]
+    on_gpu = pd.read_csv(run / "predictions.csv").set_index("objid")["p_spiral"]
+    difference = (on_cpu.loc[on_gpu.index] - on_gpu).abs().max()
+    assert difference < (1e-3 if precision == "32-true" else 0.05)
