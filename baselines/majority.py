@@ -6,9 +6,17 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.arrays import GalaxyArrays
-from data_prep.errors import GalaxyError
 from data_prep.files import new_folder
-from galaxy_lightning.run_folder import HISTORY, PREDICTIONS, RUN, write_history, write_predictions, write_run
+from data_prep.schema import SPLITS
+from galaxy_lightning.run_folder import (
+    HISTORY,
+    IDENTITY_COLUMNS,
+    PREDICTIONS,
+    RUN,
+    write_history,
+    write_predictions,
+    write_run,
+)
 
 
 def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) -> dict[str, float]:
@@ -28,14 +36,12 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
     Raises:
         GalaxyError: ``out`` exists and must not be replaced, or there are no training galaxies.
     """
-    if not len(arrays.rows("train")):
-        raise GalaxyError(f"{arrays.folder} holds no train galaxies: use a larger sample")
     began = time.perf_counter()
     labels = arrays.labels
-    counts = np.bincount(labels[arrays.rows("train")], minlength=len(arrays.classes))
+    counts = np.bincount(labels[arrays.some_rows("train")], minlength=len(arrays.classes))
     shares = counts / counts.sum()
     losses, accuracies = {}, {}
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         truth = labels[arrays.rows(split)]
         count = max(len(truth), 1)  # A split of a tiny sample may be empty.
         losses[split] = round(float(-np.log(np.maximum(shares[truth], 1e-12)).sum() / count), 6)
@@ -52,7 +58,7 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
             "train_seconds": seconds,
         }
     ]
-    held_out = arrays.catalog[["objid", "asset_id", "split", "label"]].iloc[arrays.rows("val", "test")]
+    held_out = arrays.catalog[IDENTITY_COLUMNS].iloc[arrays.rows("val", "test")]
     with new_folder(out, overwrite=overwrite, holds=(HISTORY, PREDICTIONS, RUN)) as folder:
         write_history(folder, history)
         probabilities = np.tile(shares.astype(np.float32), (len(held_out), 1))

@@ -20,7 +20,7 @@ import pandas as pd
 from data_prep.errors import GalaxyError
 from data_prep.files import read_json, sha256
 from data_prep.schema import SPLITS
-from data_prep.tables import read_table, require_columns
+from data_prep.tables import read_table, refuse_unknown
 
 IMAGES: Final = "images.npy"
 CATALOG: Final = "catalog.csv"
@@ -62,6 +62,17 @@ class GalaxyArrays:
     def rows(self, *splits: str) -> npt.NDArray[np.int64]:
         """Returns the row numbers of the galaxies in the named splits, in order."""
         return np.flatnonzero(self.catalog["split"].isin(splits).to_numpy()).astype(np.int64)
+
+    def some_rows(self, *splits: str) -> npt.NDArray[np.int64]:
+        """Returns the rows of the named splits, of which there must be some.
+
+        Raises:
+            GalaxyError: There are none.
+        """
+        rows = self.rows(*splits)
+        if not len(rows):
+            raise GalaxyError(f"{self.folder} holds no {' or '.join(splits)} galaxies: use a larger sample")
+        return rows
 
     def verify(self) -> None:
         """Checks both files' SHA-256 against ``dataset.json``; about a second per gigabyte.
@@ -133,15 +144,9 @@ def _check_dataset(dataset: dict[str, Any], path: Path) -> None:
 def _read_catalog(path: Path, classes: list[str]) -> pd.DataFrame:
     """Reads the catalogue, its ids exact, its labels checked, and no galaxy in two splits."""
     needed = {"objid": "int64"} | dict.fromkeys(("asset_id", "label", "split", "path"), "str")
-    text = [name for name in ("RA", "DEC") if name in require_columns(path, list(needed))]
-    catalog = read_table(path, needed | dict.fromkeys(text, "str"), keep_others=True)
-    for column, allowed in (("label", classes), ("split", list(SPLITS))):
-        unknown = catalog[~catalog[column].isin(allowed)]
-        if len(unknown):
-            raise GalaxyError(
-                f"{path}, line {unknown.index[0] + 2}, column {column}: {unknown[column].iloc[0]!r} is none "
-                f"of {', '.join(allowed)}; {_REMEDY}"
-            )
+    catalog = read_table(path, needed, keep_others=True)
+    refuse_unknown(catalog, path, "label", classes, f"; {_REMEDY}")
+    refuse_unknown(catalog, path, "split", SPLITS, f"; {_REMEDY}")
     places = catalog[["objid", "split"]].drop_duplicates()
     twice = places["objid"][places["objid"].duplicated()]
     if len(twice):

@@ -65,7 +65,7 @@ def extract(
     joined, left_out = join_galaxies(mapping, votes, images)
 
     wanted = len(joined) if n == "all" else n
-    if not 1 <= wanted <= len(joined) or not len(joined):
+    if not 1 <= wanted <= len(joined):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count) or "none"
         asked = n if n == "all" else f"{n:,}"
         remedy = "ask for fewer, or for all with --n all" if len(joined) else "there is nothing to draw from"

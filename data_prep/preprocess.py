@@ -21,7 +21,7 @@ from data_prep.files import new_folder, read_json, sha256, write_json
 from data_prep.images import Cutout, ImageError, read_cutout
 from data_prep.schema import CLASSES, CROP_PX, SPLITS
 from data_prep.splits import draw_split
-from data_prep.tables import read_table, require_columns
+from data_prep.tables import read_table, refuse_unknown
 
 CHUNK: Final = 256
 """Images decoded and written at a time: 39 MB at 224 pixels, whatever the size of the sample."""
@@ -166,20 +166,14 @@ def _write_images(
 def _read_sample(path: Path) -> pd.DataFrame:
     """Reads a sample, its four needed columns first and checked, the others as they are."""
     needed = {"objid": "int64", "asset_id": "str", "label": "str", "path": "str"}
-    text = [name for name in ("RA", "DEC") if name in require_columns(path, list(needed))]
-    sample = read_table(path, needed | dict.fromkeys(text, "str"), keep_others=True)
+    sample = read_table(path, needed, keep_others=True)
     if sample.empty:
         raise GalaxyError(f"{path} holds no galaxies")
     if reserved := {"split", "quarter_turns"} & set(sample.columns):
         raise GalaxyError(
             f"{path}: the column {', '.join(sorted(reserved))} is made by preprocess: leave it out"
         )
-    unknown = sample[~sample["label"].isin(CLASSES)]
-    if len(unknown):
-        raise GalaxyError(
-            f"{path}, line {unknown.index[0] + 2}, column label: {unknown['label'].iloc[0]!r} is none of "
-            f"{', '.join(CLASSES)}"
-        )
+    refuse_unknown(sample, path, "label", CLASSES)
     labels = sample.groupby("objid")["label"].nunique()
     if (labels > 1).any():
         raise GalaxyError(

@@ -24,7 +24,8 @@ VOTE_COLUMNS: Final = (
     "P_CS_DEBIASED",
 )
 FLAG_COLUMNS: Final = ("SPIRAL", "ELLIPTICAL", "UNCERTAIN")
-TABLE2_COLUMNS: Final = ("OBJID", "RA", "DEC", *VOTE_COLUMNS, *FLAG_COLUMNS)
+POSITION_COLUMNS: Final = ("RA", "DEC")
+TABLE2_COLUMNS: Final = ("OBJID", *POSITION_COLUMNS, *VOTE_COLUMNS, *FLAG_COLUMNS)
 """Columns of Galaxy Zoo 1's Table 2 (Lintott et al. 2011), ``GalaxyZoo1_DR_table2.csv``."""
 
 MAPPING_FILE: Final = "gz2_filename_mapping.csv"

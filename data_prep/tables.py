@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.errors import GalaxyError
-from data_prep.schema import FLAG_COLUMNS, MAPPING_COLUMNS, TABLE2_COLUMNS, VOTE_COLUMNS
+from data_prep.schema import FLAG_COLUMNS, MAPPING_COLUMNS, POSITION_COLUMNS, TABLE2_COLUMNS, VOTE_COLUMNS
 
 LARGEST_EXACT_FLOAT: Final = 2**53
 """Integers above this one do not all survive a conversion to a 64-bit float."""
@@ -49,7 +49,7 @@ def read_table2(path: Path) -> pd.DataFrame:
         GalaxyError: The file or a column is missing, or a cell is no number where it must be one.
     """
     votes = dict.fromkeys((*VOTE_COLUMNS, *FLAG_COLUMNS), "float64")
-    table = read_table(path, {"OBJID": "int64", "RA": "str", "DEC": "str", **votes})
+    table = read_table(path, {"OBJID": "int64", **dict.fromkeys(POSITION_COLUMNS, "str"), **votes})
     for name in VOTE_COLUMNS[1:]:
         wrong = (table[name] < 0) | (table[name] > 1)
         if wrong.any():
@@ -69,7 +69,8 @@ def read_table(path: Path, dtypes: Mapping[str, str], *, keep_others: bool = Fal
     Args:
         path: The CSV, with a header line.
         dtypes: The type of each wanted column: ``"int64"``, ``"float64"`` or ``"str"``.
-        keep_others: Read the file's other columns too, after the wanted ones, as they are.
+        keep_others: Read the file's other columns too, after the wanted ones, as they are; a
+            position stays the text that it is.
 
     Returns:
         Those columns, in that order.
@@ -83,7 +84,10 @@ def read_table(path: Path, dtypes: Mapping[str, str], *, keep_others: bool = Fal
     try:
         # All columns are read, so that a row with more cells than the first line names is noticed.
         table = pd.read_csv(
-            path, dtype=dict(dtypes) | dict.fromkeys(whole, "str"), encoding="utf-8-sig", low_memory=False
+            path,
+            dtype=dict.fromkeys(POSITION_COLUMNS, "str") | dict(dtypes) | dict.fromkeys(whole, "str"),
+            encoding="utf-8-sig",
+            low_memory=False,
         )
         if not isinstance(table.index, pd.RangeIndex):
             raise GalaxyError(f"{path}: its rows have more cells than its first line has names")
@@ -117,6 +121,22 @@ def require_columns(path: Path, wanted: Sequence[str]) -> list[str]:
             f"(its first line names: {', '.join(found)[:300] or 'nothing'})"
         )
     return found
+
+
+def refuse_unknown(
+    table: pd.DataFrame, path: Path, column: str, allowed: Sequence[str], remedy: str = ""
+) -> None:
+    """Stops at the first row of a table that holds none of a column's allowed values.
+
+    Raises:
+        GalaxyError: There is one; the message ends with ``remedy``.
+    """
+    unknown = table[~table[column].isin(allowed)]
+    if len(unknown):
+        raise GalaxyError(
+            f"{path}, line {unknown.index[0] + 2}, column {column}: {unknown[column].iloc[0]!r} is none of "
+            f"{', '.join(allowed)}{remedy}"
+        )
 
 
 def refuse_rounded_ids(ids: npt.NDArray[np.int64], path: Path, column: str) -> None:

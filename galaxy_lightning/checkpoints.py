@@ -13,16 +13,7 @@ import torch
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 
-_BAD_FILE: Final = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    KeyError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    UnpicklingError,
-)
+_BAD_FILE: Final = (OSError, EOFError, RuntimeError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)

@@ -172,22 +172,8 @@ class GalaxyDataModule(LightningDataModule):
         generator.manual_seed(seed_for(self.seed, *place))
         return batch._replace(images=AUGMENTATIONS[self.augment](batch.images, generator))
 
-    def require_galaxies(self, *splits: str) -> None:
-        """Stops when a split that is about to be used holds no galaxies.
-
-        Raises:
-            GalaxyError: One is empty.
-        """
-        for split in splits:
-            self._split(split)
-
     def _split(self, *splits: str) -> ArrayDataset:
-        rows = self.arrays.rows(*splits)
-        if not len(rows):
-            raise GalaxyError(
-                f"{self.arrays.folder} holds no {' or '.join(splits)} galaxies: use a larger sample"
-            )
-        return ArrayDataset(self.arrays, rows)
+        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits))
 
     def _share(self) -> tuple[int, int]:
         """Returns how many processes share the galaxies, and which of them this is."""

@@ -67,35 +67,15 @@ class EvaluationWriter(Callback):
         self.split = split
         self.about = about
 
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the confusion matrix of the test split."""
-        self._write_confusion(trainer, pl_module)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the confusion matrix of the validation split."""
-        self._write_confusion(trainer, pl_module)
-
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the metrics of the test split."""
-        self._write_metrics(trainer, pl_module)
+        """Writes what was found on the test split."""
+        self._write(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the metrics of the validation split."""
-        self._write_metrics(trainer, pl_module)
+        """Writes what was found on the validation split."""
+        self._write(trainer, pl_module)
 
-    def _write_confusion(self, trainer: Trainer, module: LightningModule) -> None:
-        counts, classes = _counts(module, self.split)
-        if not trainer.is_global_zero:
-            return
-        with new_file(self.folder / CONFUSION_CSV) as partial:
-            table = pd.DataFrame(counts, index=pd.Index(classes, name="true \\ predicted"), columns=classes)
-            table.to_csv(partial)
-        with new_file(self.folder / CONFUSION_PNG) as partial:
-            confusion_matrix(counts, classes, f"{self.split}, {counts.sum():,} galaxies").savefig(
-                partial, dpi=150
-            )
-
-    def _write_metrics(self, trainer: Trainer, module: LightningModule) -> None:
+    def _write(self, trainer: Trainer, module: LightningModule) -> None:
         prefix = f"{self.split}/"
         metrics = {
             name.removeprefix(prefix): round(float(value), 6)
@@ -104,8 +84,15 @@ class EvaluationWriter(Callback):
         }
         counts, classes = _counts(module, self.split)
         self.report = tuple(_report(metrics, counts, classes, self.split))
-        if trainer.is_global_zero:
-            write_json(self.folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
+        if not trainer.is_global_zero:
+            return
+        with new_file(self.folder / CONFUSION_CSV) as partial:
+            table = pd.DataFrame(counts, index=pd.Index(classes, name="true \\ predicted"), columns=classes)
+            table.to_csv(partial)
+        with new_file(self.folder / CONFUSION_PNG) as partial:
+            title = f"{self.split}, {counts.sum():,} galaxies"
+            confusion_matrix(counts, classes, title).savefig(partial, dpi=150)
+        write_json(self.folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
 
 
 def _report(metrics: dict[str, float], counts: Counts, classes: list[str], split: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.errors import GalaxyError
 from data_prep.files import refuse_existing
+from data_prep.schema import SPLITS
 from galaxy_lightning.checkpoints import Trained, read_checkpoint
 from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
 from galaxy_lightning.datamodule import GalaxyDataModule
@@ -31,7 +32,13 @@ from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter
 from galaxy_lightning.rank_zero import is_first_process, say
 from galaxy_lightning.recorder import HistoryRecorder, RunCheckpoint, RunConfig, record_run
-from galaxy_lightning.run_folder import HISTORY, PREDICTIONS, arrays_identity, claim_run_folder
+from galaxy_lightning.run_folder import (
+    HISTORY,
+    IDENTITY_COLUMNS,
+    PREDICTIONS,
+    arrays_identity,
+    claim_run_folder,
+)
 from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.training_help import TrainingHelp
 
@@ -132,7 +139,8 @@ class GalaxyCLI(LightningCLI):
         if options.ckpt_path:
             self.trained = read_checkpoint(Path(options.ckpt_path))
             if self.config.subcommand != "fit":
-                super()._parse_ckpt_path()
+                settings = {self.config.subcommand: {"model": self.trained.hyperparameters}}
+                self.config = self.parser.parse_object(settings, self.config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
@@ -158,7 +166,8 @@ class GalaxyCLI(LightningCLI):
             self.trained.require_same_settings(
                 dict(self.model.hparams), self.datamodule.state_dict()["settings"]
             )
-        self.datamodule.require_galaxies("train", "val", "test")
+        for split in SPLITS:
+            self.datamodule.arrays.some_rows(split)
         if settings.get("fast_dev_run"):
             return super().instantiate_trainer(logger=False, **kwargs)
         folder = self._run_folder()
@@ -250,7 +259,7 @@ class GalaxyCLI(LightningCLI):
     def _run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes what leaves a fit's record in its run folder."""
         self.history = HistoryRecorder()
-        catalog = self.datamodule.arrays.catalog[["objid", "asset_id", "split", "label"]]
+        catalog = self.datamodule.arrays.catalog[IDENTITY_COLUMNS]
         return [
             self.history,
             BatchSeed(self._get(self.config, "seed_everything")),
@@ -280,7 +289,7 @@ class GalaxyCLI(LightningCLI):
             )
             source = data.images_folder
         else:
-            galaxies = data.arrays.catalog[["objid", "asset_id", "split", "label", "path"]]
+            galaxies = data.arrays.catalog[[*IDENTITY_COLUMNS, "path"]]
             source = data.arrays.folder
         table = Path(options.out or checkpoint.parent / f"predictions_{source.resolve().name}.csv")
         if table.suffix != ".csv":

@@ -135,7 +135,7 @@ class RunConfig(SaveConfigCallback):
         self.config = Namespace(  # type: ignore[no-untyped-call]
             **{key: value for key, value in self.config.items() if _is_shared(key)}
         )
-        # Any command, from any folder, finds the arrays again; and none but a fit makes them.
+        # Any command, from any folder, finds the arrays again.
         if self.config.data.arrays:
             self.config.data.arrays = str(Path(self.config.data.arrays).resolve())
         folder = Path(trainer.log_dir)

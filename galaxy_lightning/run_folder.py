@@ -30,6 +30,9 @@ from galaxy_lightning.environment import environment
 HISTORY: Final = "history.csv"
 PREDICTIONS: Final = "predictions.csv"
 RUN: Final = "run.json"
+IDENTITY_COLUMNS: Final = ["objid", "asset_id", "split", "label"]
+"""What ``predictions.csv`` says of each galaxy besides the predictions."""
+
 HISTORY_COLUMNS: Final = (
     "epoch",
     "train_loss",

@@ -55,12 +55,13 @@ class TrainingHelp(PlainHelp):
 
     def _is_shown(self, option: str) -> bool:
         """Says whether the help shows an option; those of a fit, only the fit's."""
+        command = self._prog.split()[-1]
         group, _, name = option.rpartition(".")
         if option in _UNSHOWN or option.endswith((".help", ".seed")):
             return False
-        if self._prog.split()[-1] != "fit" and (group == "model" or name in (*_TRAINING_TEXTS, *_FIT_DATA)):
+        if command != "fit" and (group == "model" or name in (*_TRAINING_TEXTS, *_FIT_DATA)):
             return False
-        if option == "data.images" and self._prog.split()[-1] != "predict":
+        if option == "data.images" and command != "predict":
             return False
         return group != "trainer" or option in _TEXTS
 

@@ -27,9 +27,9 @@ from data_prep.simulate.galaxies import SHAPE_SHARES, Galaxy, draw_galaxy
 from data_prep.simulate.sky import cutout
 from data_prep.simulate.votes import draw_votes
 
-MARKER: Final = "simulation.json"
+SIMULATION_FILE: Final = "simulation.json"
 TRUTH_FILE: Final = "truth.csv"
-SURVEY: Final = (Path(IMAGES_FOLDER).parts[0], MAPPING_FILE, TABLE2_FILE, TRUTH_FILE, MARKER)
+SURVEY: Final = (Path(IMAGES_FOLDER).parts[0], MAPPING_FILE, TABLE2_FILE, TRUTH_FILE, SIMULATION_FILE)
 """What the folder of a simulated survey holds."""
 
 UNPICTURED_SHARE: Final = 0.04
@@ -74,7 +74,7 @@ def simulate_survey(
         _write_tables(folder, truth, seed)
         shapes = collections.Counter(galaxy.shape for galaxy in truth)
         write_json(
-            folder / MARKER,
+            folder / SIMULATION_FILE,
             {
                 "n": n,
                 "seed": seed,
