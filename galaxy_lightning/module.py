@@ -11,6 +11,7 @@ from data_prep.schema import CLASSES, CROP_PX, SPLITS
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.metrics import SplitMetrics
 from galaxy_lightning.networks import make_network
+from galaxy_lightning.optimizers import KerasAdam
 
 
 class GalaxyClassifier(LightningModule):
@@ -114,13 +115,23 @@ class GalaxyClassifier(LightningModule):
         self.log_dict(self.test_metrics.per_class.compute(), sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Returns Adam."""
-        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, eps=self.adam_epsilon)
+        """Returns Adam, as Keras computes it."""
+        return KerasAdam(self.parameters(), self.learning_rate, self.adam_epsilon)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Returns a batch's mean cross-entropy plus the network's penalty, as Keras does, a scalar.
+
+        Args:
+            logits: ``[B, classes]``.
+            labels: ``[B]`` class numbers.
+        """
+        loss: Tensor = self.criterion(logits, labels) + self.network.penalty()
+        return loss
 
     def _evaluate(self, batch: GalaxyBatch, split: str, metrics: SplitMetrics) -> Tensor:
-        """Computes a batch's loss, the network's penalty included as in Keras's, and counts its metrics."""
+        """Computes a batch's loss and counts its metrics."""
         logits, size = self(batch.images), len(batch.rows)
-        loss: Tensor = self.criterion(logits, batch.labels) + self.network.penalty()
+        loss = self.loss(logits, batch.labels)
         for metric in (metrics.overall, metrics.per_class, metrics.confusion):
             metric.update(logits, batch.labels)
         self.log(
