@@ -3,17 +3,14 @@
 Each command imports what it needs only when it runs, so that ``--help`` is immediate.
 """
 
-import re
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from data_prep.errors import errors_in_one_line
-from data_prep.plain_help import PlainHelp
+from data_prep.commands import Commands, options_without
 from data_prep.schema import CROP_PX, CUTOUT_PX
 
 PROGRAM = "python -m data_prep"
@@ -25,49 +22,23 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The command line's words; by default those the program was started with.
     """
-    words = [_with_dashes(word) for word in (sys.argv[1:] if args is None else args)]
-    parser = _make_parser()
-    if not words:
-        parser.print_help()
-        return
-    parsed = parser.parse_args(words)
-    with errors_in_one_line(f"{PROGRAM} {parsed.subcommand}"):
-        _COMMANDS[parsed.subcommand](parsed[parsed.subcommand])
+    _make_commands().main(args)
 
 
-def _with_dashes(word: str) -> str:
-    """Takes ``--label_rule`` for ``--label-rule``: the training commands spell theirs so."""
-    return re.sub(r"^--[a-z_]+", lambda option: option.group().replace("_", "-"), word)
-
-
-def _make_parser() -> ArgumentParser:
-    """Makes the parser of all commands."""
-    parser = ArgumentParser(
-        prog=PROGRAM,
-        description="From raw Galaxy Zoo files to the galaxy arrays that every model is trained on. "
+def _make_commands() -> Commands:
+    """Makes the parsers of all commands."""
+    commands = Commands(
+        PROGRAM,
+        "From raw Galaxy Zoo files to the galaxy arrays that every model is trained on. "
         "The usual order: simulate (or place the real files), extract, preprocess, check.",
-        usage=f"{PROGRAM} COMMAND [options]",
-        formatter_class=PlainHelp,
-        allow_abbrev=False,
     )
-    commands = parser.add_subcommands(prog=PROGRAM, title="commands (add --help to one for its options)")
-
-    def add(name: str, usage: str, description: str) -> ArgumentParser:
-        command = ArgumentParser(
-            usage=f"{PROGRAM} {name} {usage} [options]",
-            description=description,
-            formatter_class=PlainHelp,
-            allow_abbrev=False,
-        )
-        commands.add_subcommand(name, command, help=description.split(". ")[0].rstrip(".") + ".")
-        return command
-
-    simulate = add(
+    simulate = commands.add(
         "simulate",
         "--out RAW",
         "Make a simulated survey in the raw Galaxy Zoo layout. "
         f"SDSS-like {CUTOUT_PX} x {CUTOUT_PX} pixel JPEGs of galaxies of known shape, their file mapping, "
         "and a Table 2 of simulated votes; for trying everything out without downloading anything.",
+        _simulate,
     )
     _add_out(simulate, "RAW", "folder to make")
     simulate.add_argument("--n", type=PositiveInt, default=1000, help="how many galaxies")
@@ -75,12 +46,13 @@ def _make_parser() -> ArgumentParser:
     _add_workers(simulate)
     _add_overwrite(simulate)
 
-    extract = add(
+    extract = commands.add(
         "extract",
         "--raw RAW --out FILE",
         "Draw a labelled sample of galaxies at random. "
         "Joins the file mapping, the votes of Table 2 and the images, labels each galaxy from its votes, and "
         "writes a CSV with one row per galaxy.",
+        _extract,
     )
     _add_raw(extract)
     _add_out(extract, "FILE", "CSV to write; a summary goes beside it, with suffix .json")
@@ -99,12 +71,13 @@ def _make_parser() -> ArgumentParser:
     _add_seed(extract, "of the draw")
     _add_overwrite(extract)
 
-    preprocess = add(
+    preprocess = commands.add(
         "preprocess",
         "--sample FILE --raw RAW --out ARRAYS",
         "Make the galaxy arrays of a sample. "
         "Crops the centre of each image, and stores pixels, catalogue and the one split into train, val and "
         "test (70/15/15, by galaxy, every class in its share) in a folder that every model reads.",
+        _preprocess,
     )
     preprocess.add_argument("--sample", type=Path, required=True, metavar="FILE", help="CSV made by extract")
     _add_raw(preprocess)
@@ -122,13 +95,14 @@ def _make_parser() -> ArgumentParser:
     _add_workers(preprocess)
     _add_overwrite(preprocess)
 
-    check = add(
+    check = commands.add(
         "check",
         "ARRAYS",
         "Verify galaxy arrays: hashes, shapes, classes, and that no galaxy is in two splits.",
+        _check,
     )
     check.add_argument("arrays", type=Path, metavar="ARRAYS", help="folder made by preprocess")
-    return parser
+    return commands
 
 
 def _add_raw(parser: ArgumentParser) -> None:
@@ -165,7 +139,7 @@ def _add_overwrite(parser: ArgumentParser) -> None:
 def _simulate(options: Namespace) -> None:
     from data_prep.simulate import simulate_survey
 
-    simulate_survey(options.out, **_without(options, "out"))
+    simulate_survey(options.out, **options_without(options, "out"))
     print(f"{options.n:,} simulated galaxies in {options.out}")
     print(f"next: {PROGRAM} extract --raw {options.out} --out SAMPLE.csv --n all")
 
@@ -173,7 +147,7 @@ def _simulate(options: Namespace) -> None:
 def _extract(options: Namespace) -> None:
     from data_prep.extract import extract, summary_path
 
-    summary = extract(options.raw, options.out, **_without(options, "raw", "out"))
+    summary = extract(options.raw, options.out, **options_without(options, "raw", "out"))
     counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
     print(f"{summary['galaxies']:,} of the {summary['that_fit']:,} galaxies that fit: {counts}")
     print("left out: " + (", ".join(f"{n:,} {why}" for why, n in summary["left_out"].items() if n) or "none"))
@@ -185,7 +159,7 @@ def _preprocess(options: Namespace) -> None:
     from data_prep.preprocess import preprocess, report
 
     dataset = preprocess(
-        options.sample, options.raw, options.out, **_without(options, "sample", "raw", "out")
+        options.sample, options.raw, options.out, **options_without(options, "sample", "raw", "out")
     )
     print(
         f"{dataset['galaxies']:,} galaxies of {dataset['crop']} x {dataset['crop']} pixels in {options.out}"
@@ -206,16 +180,3 @@ def _check(options: Namespace) -> None:
         f"{options.arrays}: {len(arrays.catalog):,} galaxies, whole and consistent, no galaxy in two splits"
     )
     print("\n".join(report(arrays.dataset)))
-
-
-def _without(options: Namespace, *names: str) -> dict[str, Any]:
-    """Returns a command's options but for those named."""
-    return {name: value for name, value in options.as_dict().items() if name not in names}
-
-
-_COMMANDS: dict[str, Callable[[Namespace], None]] = {
-    "simulate": _simulate,
-    "extract": _extract,
-    "preprocess": _preprocess,
-    "check": _check,
-}
