@@ -6,12 +6,16 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Final
 
+import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning.pytorch import LightningModule
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
+from data_prep.files import new_file
+from galaxy_lightning.datamodule import GalaxyDataModule
 
 _BAD_FILE: Final = (OSError, EOFError, RuntimeError, TypeError, ValueError, AttributeError)
 
@@ -63,6 +67,29 @@ class Trained:
                 f"{arrays.folder}, whose split is another one: a score there would mean nothing. Measure it "
                 "on the arrays it was trained with, or train it again on these"
             )
+
+
+def write_checkpoint(path: Path, model: LightningModule, data: GalaxyDataModule) -> None:
+    """Writes a checkpoint of a model that no trainer has at hand, as if a fit had left it.
+
+    Args:
+        path: The ``.ckpt`` to write.
+        model: The model, with its weights.
+        data: What it was trained on.
+
+    Raises:
+        GalaxyError: It cannot be written there.
+    """
+    content = {
+        "state_dict": model.state_dict(),
+        "hyper_parameters": dict(model.hparams),
+        "GalaxyDataModule": data.state_dict(),
+        "pytorch-lightning_version": lightning.__version__,
+        "epoch": 0,
+        "global_step": 0,
+    }
+    with new_file(path) as partial:
+        torch.save(content, partial)
 
 
 def read_checkpoint(path: Path) -> Trained:

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from data_prep.files import new_file, write_json
-from galaxy_lightning.figures import confusion_matrix
+from galaxy_lightning.figures import Counts, confusion_matrix
 from galaxy_lightning.metrics import SplitMetrics
 from galaxy_lightning.module import GalaxyClassifier
 
@@ -24,9 +23,6 @@ _OVERALL: Final = {
     "precision": "macro precision",
     "f1": "macro F1",
 }
-
-Counts = npt.NDArray[np.int64]
-"""Numbers of galaxies, ``[true class, predicted class]``."""
 
 
 class ConfusionMatrixLogger(Callback):

@@ -1,13 +1,25 @@
 """Every figure of the project, drawn without a screen."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe & Ito's (2008), which colour-blind readers tell apart."""
+
+Counts = npt.NDArray[np.int64]
+"""Numbers of galaxies, ``[true class, predicted class]``."""
 
 
-def confusion_matrix(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str) -> Figure:
+def confusion_matrix(counts: Counts, classes: Sequence[str], title: str) -> Figure:
     """Draws a confusion matrix, normalised by row: the diagonal is each class's recall.
 
     Args:
@@ -18,26 +30,136 @@ def confusion_matrix(counts: npt.NDArray[np.int64], classes: Sequence[str], titl
     Returns:
         The figure; each cell holds the share of its row and the number of galaxies.
     """
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.2 + 1.1 * len(classes)
     figure = Figure(figsize=(size, size - 0.4), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    image = _draw_confusion(axes, counts, classes, title)
+    axes.set_ylabel("true class")
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def confusion_matrices(matrices: Mapping[str, Counts], classes: Sequence[str]) -> Figure:
+    """Draws the confusion matrices of several models side by side, at most three in a row.
+
+    Args:
+        matrices: By model, ``[true class, predicted class]`` numbers of galaxies.
+        classes: The class names, in order.
+
+    Returns:
+        The figure.
+    """
+    columns = min(3, len(matrices))
+    rows = -(-len(matrices) // columns)
+    side = 0.9 + 0.9 * len(classes)
+    figure = Figure(figsize=(columns * side + 1.2, rows * (side + 0.4)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(matrices) :]:
+        axes.axis("off")
+    for place, (axes, (name, counts)) in enumerate(zip(grid.flat, matrices.items(), strict=False)):
+        image = _draw_confusion(axes, counts, classes, _wrapped(name))
+        if place % columns == 0:
+            axes.set_ylabel("true class")
+    figure.colorbar(image, ax=grid, label="share of the true class", shrink=0.7)
+    return figure
+
+
+def evolution(
+    histories: Mapping[str, Sequence[pd.DataFrame]], measure: str, floor: float | None = None
+) -> Figure:
+    """Draws how a measure went over the epochs, on the training and on the validation galaxies.
+
+    Args:
+        histories: By model, the ``history.csv`` of each of its runs.
+        measure: ``"loss"`` or ``"accuracy"``.
+        floor: What a model that has learnt nothing reaches, as a dotted line.
+
+    Returns:
+        The figure: a thin line for each run, a thick one for their mean.
+    """
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    both = figure.subplots(1, 2, sharey=True)
+    for axes, (split, title) in zip(both, (("train", "training"), ("val", "validation")), strict=True):
+        for place, (name, runs) in enumerate(histories.items()):
+            _draw_evolution(axes, runs, f"{split}_{measure}", name, COLOURS[place % len(COLOURS)])
+        if floor is not None:
+            axes.axhline(floor, color="0.5", linestyle=":", label="most common class")
+        axes.set_title(f"{title} galaxies")
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+    if measure == "loss":
+        both[0].set_ylim(bottom=0, top=_highest(histories))
+    both[0].set_ylabel(measure)
+    handles, labels = both[1].get_legend_handles_labels()
+    columns = max(1, min(len(labels), 110 // (8 + max(map(len, labels)))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+    return figure
+
+
+def gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: str) -> Figure:
+    """Draws galaxies in rows of three, each with a caption.
+
+    Args:
+        images: uint8 ``[N, H, W, 3]``.
+        captions: ``N`` texts.
+        title: What they are.
+
+    Returns:
+        The figure.
+    """
+    rows = max(1, -(-len(images) // 3))
+    figure = Figure(figsize=(6.6, 0.5 + 2.45 * rows), layout="constrained")
+    figure.suptitle(_wrapped(title, 60))
+    grid = figure.subplots(rows, 3, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, image, caption in zip(grid.flat, images, captions, strict=False):
+        axes.imshow(image)
+        axes.set_title(caption, fontsize=9)
+    return figure
+
+
+def _draw_confusion(axes: Axes, counts: Counts, classes: Sequence[str], title: str) -> AxesImage:
+    """Draws one matrix; each cell holds the share of its row and the number of galaxies."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     for row, column in np.ndindex(*counts.shape):
-        share = shares[row, column]
         axes.text(
             column,
             row,
-            f"{share:.2f}\n({counts[row, column]:,})",
+            f"{shares[row, column]:.2f}\n({counts[row, column]:,})",
             ha="center",
             va="center",
-            color="white" if share > 0.55 else "black",
+            color="white" if shares[row, column] > 0.55 else "black",
         )
     places = range(len(classes))
     axes.set_xticks(places, list(classes))
     axes.set_yticks(places, list(classes), rotation=90, va="center")
     axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
     axes.set_title(title)
-    return figure
+    return image
+
+
+def _draw_evolution(axes: Axes, runs: Sequence[pd.DataFrame], column: str, name: str, colour: str) -> None:
+    """Draws one model's runs and their mean; of a single epoch, a mark."""
+    curves = [run.set_index("epoch")[column].dropna() for run in runs]
+    mean = pd.concat(curves, axis=1).mean(axis=1).sort_index()
+    style: dict[str, Any] = {"color": colour, "marker": "o" if len(mean) < 2 else None}
+    if len(curves) > 1:
+        for curve in curves:
+            axes.plot(curve.index, curve, linewidth=0.8, alpha=0.35, **style)
+    axes.plot(mean.index, mean, linewidth=2, label=name, **style)
+
+
+def _highest(histories: Mapping[str, Sequence[pd.DataFrame]]) -> float | None:
+    """Returns where a plot of losses ends: above nearly all, so that one wild epoch hides nothing."""
+    runs = [run for several in histories.values() for run in several]
+    values = np.concatenate([run[["train_loss", "val_loss"]].to_numpy().ravel() for run in runs])
+    values = values[np.isfinite(values)]
+    return 1.1 * float(np.quantile(values, 0.98)) if len(values) else None
+
+
+def _wrapped(text: str, width: int = 24) -> str:
+    """Breaks a long title into lines."""
+    return "\n".join(textwrap.wrap(text, width))

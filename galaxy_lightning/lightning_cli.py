@@ -208,7 +208,9 @@ class GalaxyCLI(LightningCLI):
             self.model, self.datamodule, return_predictions=False, ckpt_path=best, weights_only=True
         )
         seed = self._get(self.config, "seed_everything")
-        rank_zero_only(record_run)(run, self.model, self.trainer, self.datamodule.arrays, seed, self.history)
+        data = self.datamodule
+        settings = {"batch_size": data.batch_size, "augment": data.augment}
+        rank_zero_only(record_run)(run, self.model, self.trainer, data.arrays, settings, seed, self.history)
         say(
             f"The run is in {run}",
             f"Test it:      {PROGRAM} test --ckpt_path {shlex.quote(str(best))}",

@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,7 @@ def record_run(
     model: GalaxyClassifier,
     trainer: Trainer,
     arrays: GalaxyArrays,
+    settings: Mapping[str, Any],
     seed: int,
     history: HistoryRecorder,
 ) -> None:
@@ -165,6 +167,7 @@ def record_run(
         model: The trained model.
         trainer: The trainer, after the fit.
         arrays: What the model was trained on.
+        settings: How the galaxies were fed to it.
         seed: The seed of the fit.
         history: The epochs of the fit.
     """
@@ -178,7 +181,7 @@ def record_run(
         history.epochs,
         model=model.hparams["network"],
         parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
-        hyperparameters=dict(model.hparams),
+        hyperparameters={**model.hparams, **settings, "epochs": trainer.max_epochs},
         seed=seed,
         device=_in_words(device),
         images_per_second=history.images * trainer.world_size / max(history.train_seconds, 1e-9),

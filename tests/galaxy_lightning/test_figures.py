@@ -1,6 +1,7 @@
 import numpy as np
+import pandas as pd
 
-from galaxy_lightning.figures import confusion_matrix
+from galaxy_lightning.figures import confusion_matrices, confusion_matrix, evolution, gallery
 
 
 def test_each_cell_holds_the_share_of_its_row_and_the_number():
@@ -13,3 +14,41 @@ def test_each_cell_holds_the_share_of_its_row_and_the_number():
     assert texts[8] == "0.93\n(64)"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["elliptical", "irregular", "spiral"]
     assert axes.get_xlabel() == "predicted class"
+
+
+def history(epochs, start):
+    losses = [start / (epoch + 1) for epoch in range(epochs)]
+    columns = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    return pd.DataFrame({"epoch": range(epochs)} | dict.fromkeys(columns, losses))
+
+
+def test_the_evolution_shows_every_run_and_their_mean():
+    figure = evolution({"a": [history(3, 1.0), history(5, 2.0)], "b": [history(1, 0.5)]}, "loss", floor=0.4)
+    training, validation = figure.axes
+    assert [len(line.get_xdata()) for line in validation.lines] == [3, 5, 5, 1, 2]
+    np.testing.assert_allclose(validation.lines[2].get_ydata()[:3], [1.5, 0.75, 0.5])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "most common class"]
+    assert training.get_title() == "training galaxies"
+
+
+def test_epochs_without_validation_leave_a_gap_and_no_epochs_nothing():
+    run = history(3, 1.0)
+    run.loc[1, "val_loss"] = np.nan
+    figure = evolution({"a": [run], "b": [history(0, 1.0)]}, "loss")
+    assert [len(line.get_xdata()) for line in figure.axes[1].lines] == [2, 0]
+
+
+def test_confusion_matrices_stand_side_by_side():
+    counts = np.array([[3, 1], [0, 4]])
+    figure = confusion_matrices(dict.fromkeys("abcd", counts), ["disc", "ball"])
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:4] == ["a", "b", "c", "d"]
+    assert figure.axes[3].get_ylabel() == "true class"
+
+
+def test_a_gallery_holds_what_it_is_given():
+    images = np.zeros((4, 8, 8, 3), np.uint8)
+    figure = gallery(images, list("wxyz"), "mistakes")
+    assert [axes.get_title() for axes in figure.axes][:4] == list("wxyz")
+    assert sum(len(axes.images) for axes in figure.axes) == 4
+    assert not gallery(images[:0], [], "none").axes[0].images

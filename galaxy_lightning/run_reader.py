@@ -1,0 +1,177 @@
+"""Reads a run folder, whatever has trained the model, and refuses what cannot be compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_prep.arrays import GalaxyArrays
+from data_prep.errors import GalaxyError
+from data_prep.files import read_json
+from data_prep.tables import read_table, refuse_unknown
+from galaxy_lightning.run_folder import (
+    HISTORY,
+    HISTORY_COLUMNS,
+    IDENTITY_COLUMNS,
+    PREDICTIONS,
+    RUN,
+    probability_columns,
+)
+
+SUM_TOLERANCE: Final = 2e-3
+"""How far a galaxy's probabilities may add up to something other than 1: three of three decimals do."""
+
+_NUMBERS: Final = ("parameters", "seed", "seconds", "images_per_second", "peak_memory_mb")
+"""What ``run.json`` may say of a run in numbers; a run from elsewhere may leave any of them out."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on known galaxy arrays.
+
+    Attributes:
+        folder: Where it lies.
+        about: What ``run.json`` says.
+        history: ``history.csv``: a row per epoch.
+        probabilities: ``[N, classes]`` of the test galaxies, in the arrays' order.
+        predicted: ``[N]`` class numbers that the model gives them.
+    """
+
+    folder: Path
+    about: dict[str, Any]
+    history: pd.DataFrame
+    probabilities: npt.NDArray[np.float64]
+    predicted: npt.NDArray[np.int64]
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.about["model"])
+
+    def number(self, name: str) -> float | None:
+        """Returns a number that ``run.json`` gives, or none."""
+        value = self.about.get(name)
+        return None if value is None else float(value)
+
+
+def read_run(folder: Path, arrays: GalaxyArrays) -> Run:
+    """Reads a run and checks that it can be compared with others on the same arrays.
+
+    Args:
+        folder: A run folder; see :mod:`galaxy_lightning.run_folder`.
+        arrays: What it must have been made on.
+
+    Returns:
+        The run, its test galaxies in the order of the arrays.
+
+    Raises:
+        GalaxyError: A file or an entry is missing or wrong; the run was made on other arrays;
+            galaxies are missing, repeated or unknown; a probability is none.
+    """
+    missing = [name for name in (RUN, PREDICTIONS, HISTORY) if not (folder / name).is_file()]
+    if missing:
+        raise GalaxyError(f"{folder} is no complete run: it lacks {', '.join(missing)}")
+    about = _read_about(folder / RUN, arrays)
+    history = read_table(
+        folder / HISTORY, {name: "float64" for name in HISTORY_COLUMNS if name != "train_seconds"}
+    )
+    held_out = _read_predictions(folder / PREDICTIONS, arrays)
+    test = held_out[held_out["split"] == "test"]
+    classes = arrays.classes
+    return Run(
+        folder=folder,
+        about=about,
+        history=history,
+        probabilities=test[probability_columns(classes)].to_numpy(dtype=np.float64),
+        predicted=pd.Index(classes).get_indexer(pd.Index(test["predicted"])).astype(np.int64),
+    )
+
+
+def _read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
+    """Reads ``run.json`` and checks what the comparison needs of it."""
+    about = read_json(path)
+    if not (isinstance(about.get("model"), str) and about["model"].strip()):
+        raise GalaxyError(f"{path}: 'model' does not name the model")
+    identity = about.get("arrays")
+    found = identity.get("sha256") if isinstance(identity, dict) else None
+    if not isinstance(found, dict):
+        raise GalaxyError(
+            f"{path}: 'arrays' does not hold the 'sha256' of the galaxy arrays, as in their dataset.json"
+        )
+    for name, expected in arrays.dataset["sha256"].items():
+        if found.get(name) != expected:
+            raise GalaxyError(
+                f"{path.parent} was made on other galaxy arrays than {arrays.folder}: the SHA-256 of {name} "
+                f"is {str(found.get(name))[:12]}... there, {str(expected)[:12]}... here. Only runs on "
+                "identical splits are compared: train the model again on these arrays"
+            )
+    for name in _NUMBERS:
+        value = about.get(name)
+        if not (value is None or (isinstance(value, int | float) and not isinstance(value, bool))):
+            raise GalaxyError(f"{path}: {name!r} is {value!r}, not a number")
+    if not isinstance(about.get("hyperparameters", {}), dict):
+        raise GalaxyError(f"{path}: 'hyperparameters' are no settings by name")
+    return about
+
+
+def _read_predictions(path: Path, arrays: GalaxyArrays) -> pd.DataFrame:
+    """Reads ``predictions.csv`` in the arrays' order, every validation and test galaxy in it once."""
+    classes, columns = arrays.classes, probability_columns(arrays.classes)
+    dtypes = {"objid": "int64"} | dict.fromkeys((*IDENTITY_COLUMNS[1:], "predicted"), "str")
+    table = read_table(path, dtypes | dict.fromkeys(columns, "float64"), keep_others=True)
+    unknown = [name for name in table.columns if name.startswith("p_") and name not in columns]
+    if unknown:
+        raise GalaxyError(
+            f"{path}: the column {unknown[0]} is of none of the arrays' classes {', '.join(classes)}"
+        )
+    for column in ("label", "predicted"):
+        refuse_unknown(table, path, column, classes)
+    _check_probabilities(table, path, columns)
+    expected = arrays.catalog[IDENTITY_COLUMNS].iloc[arrays.rows("val", "test")]
+    keys = ["objid", "asset_id"]
+    places = pd.MultiIndex.from_frame(table[keys])
+    wanted = pd.MultiIndex.from_frame(expected[keys])
+    _refuse(path, places[places.duplicated()], "is there twice", "are there twice")
+    _refuse(path, places.difference(wanted), *["not among the arrays' validation and test galaxies"] * 2)
+    _refuse(path, wanted.difference(places), "is missing", "are missing")
+    table = table.iloc[places.get_indexer(wanted)]
+    for column in ("split", "label"):
+        differ = np.flatnonzero(table[column].to_numpy() != expected[column].to_numpy())
+        if len(differ):
+            row = differ[0]
+            raise GalaxyError(
+                f"{path}: the {column} of objid {expected['objid'].iloc[row]} is {table[column].iloc[row]!r} "
+                f"there, {expected[column].iloc[row]!r} in the arrays"
+            )
+    return table
+
+
+def _check_probabilities(table: pd.DataFrame, path: Path, columns: Sequence[str]) -> None:
+    """Checks that every row holds probabilities."""
+    values = table[list(columns)].to_numpy()
+    sums = values.sum(axis=1)
+    for wrong, what in (
+        (~np.isfinite(values).all(axis=1), "a probability is missing or no number"),
+        ((values < 0).any(axis=1), "a probability is below 0"),
+        (np.abs(sums - 1) > SUM_TOLERANCE, "the probabilities do not sum to 1"),
+    ):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            numbers = ", ".join(f"{value:g}" for value in values[row])
+            raise GalaxyError(
+                f"{path}, line {row + 2}, objid {table['objid'].iloc[row]}: {what} ({numbers}); "
+                f"{int(wrong.sum()):,} such row{'s' if wrong.sum() > 1 else ''}"
+            )
+
+
+def _refuse(path: Path, galaxies: pd.MultiIndex, one: str, many: str) -> None:
+    """Stops when there are such galaxies."""
+    if len(galaxies):
+        objid, asset_id = galaxies[0]
+        count = len(galaxies)
+        what = f"{count:,} galaxies {many}, the first" if count > 1 else f"a galaxy {one}:"
+        raise GalaxyError(f"{path}: {what} objid {objid}, asset id {asset_id}")
