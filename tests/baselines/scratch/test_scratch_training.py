@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from baselines.cli import main
+from baselines.scratch.training import _resized
+from data_prep.arrays import open_arrays
+from galaxy_lightning.run_reader import read_run
+
+CONFIGS = Path(__file__).parents[3] / "configs/baselines"
+
+
+def fit(model, arrays, out, *more):
+    main(["fit", model, "--data", str(arrays), "--out", str(out), *more])
+    return read_run(out, open_arrays(arrays))
+
+
+@pytest.mark.parametrize(("model", "parameters"), [("scratch", 11_235), ("scratch-full", None)])
+def test_a_fit_leaves_a_run_and_the_same_seed_the_same_one(model, parameters, small_arrays, tmp_path):
+    words = ["--epochs", "2", "--batch-size", "16"]
+    run = fit(model, small_arrays, tmp_path / "run", *words)
+    again = fit(model, small_arrays, tmp_path / "again", *words)
+    other = fit(model, small_arrays, tmp_path / "other", *words, "--seed", "1")
+    assert run.model == model
+    assert parameters is None or run.number("parameters") == parameters
+    assert (run.about["epochs"], len(run.history)) == (2, 2)
+    np.testing.assert_array_equal(run.probabilities, again.probabilities)
+    assert np.abs(run.probabilities - other.probabilities).max() > 0
+
+
+def test_the_loops_train_to_the_same_network(raw, small_arrays, tmp_path):
+    words = ["--epochs", "1", "--learning-rate", "0.1"]
+    fast = fit("scratch", small_arrays, tmp_path / "fast", *words)
+    slow = fit("scratch", small_arrays, tmp_path / "slow", *words, "--engine", "loops")
+    np.testing.assert_allclose(slow.probabilities, fast.probabilities, atol=1e-5)
+    assert slow.number("images_per_second") < fast.number("images_per_second")
+
+
+def test_the_kept_weights_are_of_the_lowest_validation_loss(small_arrays, tmp_path):
+    fit("scratch", small_arrays, tmp_path / "run", "--epochs", "6", "--learning-rate", "0.3")
+    history = pd.read_csv(tmp_path / "run/history.csv")
+    table = pd.read_csv(tmp_path / "run/predictions.csv")
+    val = table[table["split"] == "val"]
+    found = (val["label"] == val["predicted"]).mean()
+    assert found == pytest.approx(history["val_accuracy"][history["val_loss"].idxmin()])
+
+
+def test_the_config_of_good_settings_is_what_the_command_does_by_itself(small_arrays, tmp_path):
+    for name, more in (("plain", []), ("config", ["--config", str(CONFIGS / "scratch.yaml")])):
+        fit("scratch", small_arrays, tmp_path / name, *more)
+    plain, config = (json.loads((tmp_path / name / "run.json").read_text()) for name in ("plain", "config"))
+    assert plain["hyperparameters"] == config["hyperparameters"]
+    assert yaml.safe_load((CONFIGS / "scratch.yaml").read_text()).items() <= plain["hyperparameters"].items()
+
+
+def test_the_references_own_settings_are_a_config(small_arrays, tmp_path):
+    run = fit("scratch", small_arrays, tmp_path / "run", "--config", str(CONFIGS / "scratch_reference.yaml"))
+    settings = {"epochs": 5, "batch_size": 64, "learning_rate": 0.001, "momentum": 0.0}
+    assert run.about["hyperparameters"] == settings | {"engine": "vectorized"}
+
+
+def test_images_are_averaged_down_to_32_pixels(small_arrays):
+    arrays = open_arrays(small_arrays)
+    means = arrays.images.reshape(len(arrays.images), 32, 2, 32, 2, 3).mean(axis=(2, 4))
+    assert np.abs(_resized(arrays) - means).max() <= 1  # Pillow rounds rows and columns in turn.
+
+
+def test_a_fit_that_diverges_leaves_nothing_and_says_what_to_do(small_arrays, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        fit("scratch", small_arrays, tmp_path / "run", "--learning-rate", "1e30")
+    assert "begin again with a lower --learning-rate" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_that_are_too_small_are_refused(raw, sample, tmp_path, capsys):
+    from data_prep.cli import main as data_prep
+
+    words = ["--sample", str(sample), "--raw", str(raw), "--out", str(tmp_path / "tiny"), "--crop", "20"]
+    data_prep(["preprocess", *words])
+    for model, message in (("scratch", "at least 32"), ("scratch-full", "at least 46")):
+        with pytest.raises(SystemExit):
+            fit(model, tmp_path / "tiny", tmp_path / "run")
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.real
+def test_with_good_settings_it_learns_real_galaxies(real_sample, tmp_path):
+    from data_prep.cli import main as data_prep
+
+    sample, arrays = tmp_path / "sample.csv", tmp_path / "arrays"
+    words = ["--raw", str(real_sample), "--out", str(sample), "--n", "all", "--label-rule", "flags"]
+    data_prep(["extract", *words])
+    data_prep(["preprocess", "--sample", str(sample), "--raw", str(real_sample), "--out", str(arrays)])
+    run = fit("scratch", arrays, tmp_path / "run")
+    opened = open_arrays(arrays)
+    assert (run.predicted == opened.labels[opened.rows("test")]).mean() >= 0.6
