@@ -1,13 +1,17 @@
-"""The command line of the baselines: ``python -m baselines fit majority``."""
+"""The command line of the baselines: ``python -m baselines fit|compare|parity|to-torch|to-keras``.
 
-import sys
+Each command imports what it needs only when it runs, so that ``--help`` is immediate.
+"""
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveFloat, PositiveInt
 
-from data_prep.errors import errors_in_one_line
-from data_prep.plain_help import PlainHelp
+from data_prep.arrays import GalaxyArrays
+from data_prep.commands import Commands, options_without
 
 PROGRAM = "python -m baselines"
 
@@ -18,36 +22,216 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The command line's words; by default those the program was started with.
     """
-    words = list(sys.argv[1:] if args is None else args)
-    parser = ArgumentParser(
-        prog=PROGRAM,
-        description="Baselines: what every network is measured against.",
-        usage=f"{PROGRAM} fit MODEL --data ARRAYS --out RUN [options]",
-        formatter_class=PlainHelp,
-        allow_abbrev=False,
-    )
-    fit = ArgumentParser(
-        usage=f"{PROGRAM} fit MODEL --data ARRAYS --out RUN [options]",
-        description="Fit a baseline on galaxy arrays and leave a run folder.",
-        formatter_class=PlainHelp,
-        allow_abbrev=False,
-    )
-    fit.add_argument("model", choices=["majority"], help="majority: always the most common class")
-    fit.add_argument("--data", type=Path, required=True, metavar="ARRAYS", help="folder made by preprocess")
-    fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
-    fit.add_argument("--overwrite", action="store_true", help="replace an older run of that name")
-    commands = parser.add_subcommands(prog=PROGRAM, title="commands (add --help to one for its options)")
-    commands.add_subcommand("fit", fit, help="Fit a baseline on galaxy arrays and leave a run folder.")
-    if not words:
-        parser.print_help()
-        return
-    options = parser.parse_args(words).fit
-    with errors_in_one_line(f"{PROGRAM} fit"):
-        from baselines.majority import fit_majority
-        from data_prep.arrays import open_arrays
+    _make_commands().main(args)
 
-        arrays = open_arrays(options.data)
-        arrays.verify()
-        accuracies = fit_majority(arrays, options.out, overwrite=options.overwrite)
+
+def _make_commands() -> Commands:
+    """Makes the parsers of all commands."""
+    commands = Commands(
+        PROGRAM,
+        "What every network is measured against, and the comparison of any number of models on identical "
+        "splits.",
+    )
+    _add_fits(
+        commands.add_group(
+            "fit",
+            "Fit a baseline on galaxy arrays and leave a run folder.",
+            "MODEL --data ARRAYS --out RUN [options]",
+        )
+    )
+
+    compare = commands.add(
+        "compare",
+        "--data ARRAYS --out REPORT",
+        "Train models on the same split, and compare them with each other and with runs that exist. "
+        "Writes report.html, report.md, metrics.json and figures. An interrupted comparison goes on with the "
+        "runs that are complete."
+        f"\nExample:\n{PROGRAM} compare --data ARRAYS --out REPORT --models keras reference_cnn --seeds 0 1",
+        _compare,
+    )
+    _add_data(compare)
+    compare.add_argument(
+        "--out", type=Path, required=True, metavar="REPORT", help="folder to make, or to go on in"
+    )
+    compare.add_argument(
+        "--models",
+        nargs="*",
+        type=str,
+        default=["keras", "reference_cnn", "scratch"],
+        metavar="MODEL",
+        help="what to train: keras, scratch, scratch-full, majority, or a config of galaxy_lightning (its "
+        "path, or its name in configs/); none trains nothing",
+    )
+    compare.add_argument(
+        "--seeds", nargs="+", type=NonNegativeInt, default=[0], metavar="SEED", help="one run each"
+    )
+    compare.add_argument(
+        "--runs", nargs="*", type=Path, default=[], metavar="RUN", help="run folders that exist, to join in"
+    )
+
+    parity = commands.add(
+        "parity",
+        "--data ARRAYS",
+        "Show that the Keras CNN and reference_cnn are one network. "
+        "Layers side by side; outputs from the same weights; training from the same weights on the same "
+        "batches.",
+        _parity,
+    )
+    _add_data(parity)
+    parity.add_argument("--galaxies", type=PositiveInt, default=64, help="galaxies to compare outputs on")
+    parity.add_argument("--steps", type=PositiveInt, default=50, help="training steps")
+    parity.add_argument("--batch-size", type=PositiveInt, default=32, help="galaxies per step")
+    parity.add_argument(
+        "--precision",
+        type=Literal["float64", "float32"],
+        default="float64",
+        help="what both compute in: in float32, training multiplies differences of rounding",
+    )
+    _add_seed(parity, "of weights and batches")
+
+    to_torch = commands.add(
+        "to-torch",
+        "--weights FILE --data ARRAYS --out FILE",
+        "Carry a Keras CNN's weights over to PyTorch. "
+        "Writes a checkpoint of reference_cnn, for python -m galaxy_lightning test and predict.",
+        _to_torch,
+    )
+    to_torch.add_argument(
+        "--weights", type=Path, required=True, metavar="FILE", help="model.keras of a Keras run"
+    )
+    _add_data(to_torch, "galaxy arrays that it was trained on")
+    to_torch.add_argument("--out", type=Path, required=True, metavar="FILE", help=".ckpt to write")
+
+    to_keras = commands.add(
+        "to-keras",
+        "--ckpt-path FILE --out FILE",
+        "Carry the weights of a reference_cnn over to Keras. "
+        "Writes a .keras file, which keras.saving.load_model opens.",
+        _to_keras,
+    )
+    to_keras.add_argument("--ckpt-path", type=Path, required=True, metavar="FILE", help="checkpoint")
+    to_keras.add_argument("--out", type=Path, required=True, metavar="FILE", help=".keras to write")
+    for command in (to_torch, to_keras):
+        command.add_argument("--overwrite", action="store_true", help="replace an older file of that name")
+    return commands
+
+
+def _add_fits(fits: Commands) -> None:
+    """Adds the models that can be fitted."""
+
+    def add(name: str, description: str) -> ArgumentParser:
+        def fit(options: Namespace) -> None:
+            _fit(name, options)
+
+        command = fits.add(name, "--data ARRAYS --out RUN", description, fit)
+        command.add_argument(
+            "--config", action="config", help="YAML file of options; options after it override it"
+        )
+        _add_data(command)
+        command.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
+        command.add_argument("--overwrite", action="store_true", help="replace an older run of that name")
+        return command
+
+    def add_training(command: ArgumentParser, epochs: int, learning_rate: float, optimiser: str) -> None:
+        command.add_argument(
+            "--epochs", type=PositiveInt, default=epochs, help="passes through the training galaxies"
+        )
+        command.add_argument("--batch-size", type=PositiveInt, default=64, help="galaxies per step")
+        command.add_argument(
+            "--learning-rate", type=PositiveFloat, default=learning_rate, help=f"of {optimiser}"
+        )
+        _add_seed(command, "of weights, shuffling and dropout")
+
+    add("majority", "The floor: always the most common class. Sees no image.")
+    add_training(
+        add("keras", "The reference's Keras CNN, on TensorFlow. In mixed_float16 on a GPU."), 15, 1e-3, "Adam"
+    )
+    scratch = add(
+        "scratch",
+        "A small CNN in NumPy and for loops, on images of 32 x 32 pixels. As the reference specified it: one "
+        "convolution of 16 filters, max-pooling, a dense layer. The reference's own settings, with which it "
+        "hardly learns, are in configs/baselines/scratch_reference.yaml.",
+    )
+    add_training(scratch, 40, 0.01, "stochastic gradient descent")
+    scratch.add_argument("--momentum", type=ClosedUnitInterval, default=0.9, help="of the same")
+    scratch.add_argument(
+        "--engine",
+        type=Literal["loops", "vectorized"],
+        default="vectorized",
+        help="loops computes the same in plain for loops, in a thousand times the time",
+    )
+    add_training(
+        add("scratch-full", "The Keras CNN's architecture in NumPy, on whole images."), 15, 1e-3, "Adam"
+    )
+
+
+def _add_data(parser: ArgumentParser, what: str = "folder made by preprocess") -> None:
+    parser.add_argument("--data", type=Path, required=True, metavar="ARRAYS", help=what)
+
+
+def _add_seed(parser: ArgumentParser, what: str) -> None:
+    parser.add_argument("--seed", type=NonNegativeInt, default=0, help=f"seed {what}")
+
+
+def _open(folder: Path) -> GalaxyArrays:
+    from data_prep.arrays import open_arrays
+
+    arrays = open_arrays(folder)
+    arrays.verify()
+    return arrays
+
+
+def _fit(model: str, options: Namespace) -> None:
+    from data_prep.files import refuse_existing
+    from galaxy_lightning.run_folder import HISTORY, PREDICTIONS, RUN
+
+    if not options.overwrite:  # Before anything slow; the fit itself says what may be replaced.
+        refuse_existing(options.out, overwrite=False, holds=(HISTORY, PREDICTIONS, RUN))
+    arrays = _open(options.data)
+    settings: dict[str, Any] = options_without(options, "data", "out")
+    if model == "majority":
+        from baselines.majority import fit_majority as fit
+    elif model == "keras":
+        from baselines.keras_cnn import fit_keras as fit
+    elif model == "scratch":
+        from baselines.scratch.training import fit_scratch as fit
+    else:
+        from baselines.scratch.training import fit_scratch_full as fit
+    accuracies = fit(arrays, options.out, **settings)
     found = ", ".join(f"{split} {accuracy:.3f}" for split, accuracy in accuracies.items())
-    print(f"{options.model}: accuracy {found}; the run is in {options.out}")
+    print(f"{model}: accuracy {found}; the run is in {options.out}")
+
+
+def _compare(options: Namespace) -> None:
+    from baselines.comparison.compare import compare
+
+    arrays = _open(options.data)
+    lines = compare(arrays, options.out, options.models, options.seeds, options.runs)
+    print("\n".join(lines))
+
+
+def _parity(options: Namespace) -> None:
+    from baselines.parity import measure_parity, parity_report
+
+    arrays = _open(options.data)
+    parity = measure_parity(arrays, **options_without(options, "data"))
+    print("\n".join(parity_report(parity, options.data, options.steps, options.galaxies)))
+
+
+def _to_torch(options: Namespace) -> None:
+    from baselines.weights import checkpoint_from_keras
+    from data_prep.files import refuse_existing
+
+    refuse_existing(options.out, overwrite=options.overwrite)
+    checkpoint_from_keras(options.weights, _open(options.data), options.out)
+    print(f"The checkpoint is {options.out}")
+    print(f"next: python -m galaxy_lightning test --ckpt_path {options.out} --data.arrays {options.data}")
+
+
+def _to_keras(options: Namespace) -> None:
+    from baselines.weights import keras_from_checkpoint
+    from data_prep.files import refuse_existing
+
+    refuse_existing(options.out, overwrite=options.overwrite)
+    keras_from_checkpoint(options.ckpt_path, options.out)
+    print(f"The Keras model is {options.out}; open it with keras.saving.load_model")

@@ -44,6 +44,6 @@ def test_an_older_run_is_kept_unless_asked(small_arrays, tmp_path, capsys):
 def test_help_reads_without_python_types_and_imports_no_torch():
     code = "import sys; from baselines.cli import main; main([]); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("usage: python -m baselines fit MODEL")
+    assert done.stdout.startswith("usage: python -m baselines COMMAND")
     assert "type:" not in done.stdout
     assert done.stdout.endswith("False\n")

@@ -1,0 +1,102 @@
+"""The whole comparison: train what is asked for, read every run, measure, and report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from baselines.comparison.report import FIGURES, HTML, MARKDOWN, write_report
+from baselines.comparison.summary import group, summarise
+from baselines.comparison.training import Job, plan, train
+from data_prep.arrays import GalaxyArrays
+from data_prep.errors import GalaxyError
+from data_prep.files import write_json, writing
+from galaxy_lightning.run_reader import Run, read_run
+
+METRICS: Final = "metrics.json"
+RUNS: Final = "runs"
+_OURS: Final = {HTML, MARKDOWN, METRICS, FIGURES, RUNS}
+
+
+def compare(
+    arrays: GalaxyArrays, out: Path, models: Sequence[str], seeds: Sequence[int], runs: Sequence[Path]
+) -> list[str]:
+    """Trains models on the stored split, and compares them with each other and with runs that exist.
+
+    Args:
+        arrays: The galaxy arrays.
+        out: The report's folder. Runs in it that are complete are not trained again.
+        models: What to train; see :func:`~baselines.comparison.training.plan`.
+        seeds: The seeds to train each with.
+        runs: Run folders to join in.
+
+    Returns:
+        What came of it, as lines of text.
+
+    Raises:
+        GalaxyError: Nothing is to be compared, ``out`` holds something else, or a run cannot be
+            compared; or, once the report is written, that a model has failed.
+    """
+    _check_place(out)
+    arrays.some_rows("test")
+    jobs = plan(arrays, list(models), list(seeds), out / RUNS)
+    if not (jobs or runs):
+        raise GalaxyError("nothing to compare: name models with --models, or run folders with --runs")
+    # Before anything is trained: a run that cannot be compared would waste the wait.
+    joining = [read_run(folder, arrays) for folder in dict.fromkeys(path.resolve() for path in runs)]
+    with writing(out):
+        (out / RUNS).mkdir(parents=True, exist_ok=True)
+    trained, failures = _trained(jobs, arrays)
+    if not (trained or joining):
+        raise GalaxyError("every model failed: " + "; ".join(failures))
+    own = {run.folder.resolve() for run in trained}
+    grouped = group([*trained, *(run for run in joining if run.folder not in own)])
+    summary = summarise(arrays, grouped) | {"failures": failures}
+    write_report(out, arrays, grouped, summary)
+    write_json(out / METRICS, summary)
+    if failures:
+        raise GalaxyError(
+            f"the report is {out / HTML}, but without what failed: {'; '.join(failures)}. Mend it and run "
+            "the same command again: it goes on with the runs that are complete"
+        )
+    return [*_lines(summary), "", f"The report is {out / HTML}"]
+
+
+def _check_place(out: Path) -> None:
+    """Stops before anything of the user's is written over."""
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in _OURS) if out.is_dir() else []
+    if foreign or (out.exists() and not out.is_dir()):
+        raise GalaxyError(
+            f"{out} {'holds ' + foreign[0] if foreign else 'is no folder'}, so it is no report's folder: "
+            "name another place"
+        )
+
+
+def _trained(jobs: Sequence[Job], arrays: GalaxyArrays) -> tuple[list[Run], list[str]]:
+    """Trains what is not complete yet; returns the runs, and what failed and why."""
+    trained, failures = [], []
+    for number, job in enumerate(jobs, start=1):
+        if job.run is None:
+            print(f"[{number}/{len(jobs)}] training {job}", flush=True)
+            why = train(job)
+            if why:
+                failures.append(f"{job} {why}")
+                continue
+        else:
+            print(f"[{number}/{len(jobs)}] {job}: complete, in {job.run}", flush=True)
+        assert job.run is not None
+        trained.append(read_run(job.run, arrays))
+    return trained, failures
+
+
+def _lines(summary: dict[str, Any]) -> list[str]:
+    """Returns accuracies and tests as lines of text."""
+    width = max(len(model["name"]) for model in summary["models"])
+    lines = []
+    for model in summary["models"]:
+        spread = f" ± {model['sd']['accuracy']:.3f}" if model["sd"]["accuracy"] is not None else ""
+        low, high = model["accuracy_interval"]
+        bounds = f"   [{low:.3f}, {high:.3f}]" if low is not None else ""
+        lines.append(
+            f"{model['name']:<{width}}  test accuracy {model['mean']['accuracy']:.3f}{spread}{bounds}"
+        )
+    return lines

@@ -1,0 +1,112 @@
+"""What is measured on held-out galaxies, and how sure it is."""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+BINS: Final = 15
+"""Bins of the expected calibration error, as in Guo et al. 2017."""
+
+RESAMPLES: Final = 10_000
+Labels = npt.NDArray[np.int64]
+Probabilities = npt.NDArray[np.float64]
+
+
+def confusion_counts(labels: Labels, predicted: Labels, classes: int) -> npt.NDArray[np.int64]:
+    """Counts galaxies by true and predicted class.
+
+    Args:
+        labels: ``[N]`` true class numbers.
+        predicted: ``[N]`` predicted class numbers.
+        classes: How many classes there are.
+
+    Returns:
+        ``[true class, predicted class]``.
+    """
+    counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def recalls(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Returns each class's recall (completeness): found among the true; NaN where there are none."""
+    return _shares(np.diag(counts), counts.sum(axis=1))
+
+
+def precisions(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Returns each class's precision (purity): true among the predicted; NaN where none is predicted."""
+    return _shares(np.diag(counts), counts.sum(axis=0))
+
+
+def calibration_error(labels: Labels, predicted: Labels, probabilities: Probabilities) -> float:
+    """Returns the expected calibration error of the predicted class's probability.
+
+    Galaxies are put into ``BINS`` bins of equal width by that probability; the error is the mean
+    distance of a bin's accuracy from its mean probability, weighted by the bin's galaxies
+    (Naeini et al. 2015; Guo et al. 2017).
+
+    Args:
+        labels: ``[N]`` true class numbers.
+        predicted: ``[N]`` predicted class numbers.
+        probabilities: ``[N, classes]``.
+    """
+    confidences = probabilities[np.arange(len(labels)), predicted]
+    bins = np.clip(np.ceil(confidences * BINS).astype(int) - 1, 0, BINS - 1)
+    gaps = np.bincount(bins, weights=(labels == predicted) - confidences, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def bootstrap_interval(scores: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Returns the 95% percentile bootstrap interval of a mean over galaxies (Efron & Tibshirani 1993).
+
+    It says how far the mean would vary over other test galaxies; not over other trainings, which
+    the spread over seeds says.
+
+    Args:
+        scores: ``[N]``: each test galaxy's score, the mean over seeds where there are several.
+    """
+    if len(scores) < 2:
+        return float("nan"), float("nan")
+    interval = stats.bootstrap(
+        (scores,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=max(1, 10_000_000 // len(scores)),
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def mcnemar(one_right: npt.NDArray[np.bool_], other_right: npt.NDArray[np.bool_]) -> tuple[int, int, float]:
+    """Tests whether two models differ, by the galaxies that only one of them has right (McNemar 1947).
+
+    If they were equally good, either would be as likely as the other to be the one that is right:
+    the exact two-sided binomial test of that.
+
+    Args:
+        one_right: ``[N]`` whether one model is right.
+        other_right: ``[N]`` whether the other is, on the same galaxies.
+
+    Returns:
+        How many galaxies only the one has right, how many only the other, and p.
+    """
+    only_one, only_other = int((one_right & ~other_right).sum()), int((~one_right & other_right).sum())
+    if not only_one + only_other:
+        return 0, 0, 1.0
+    return only_one, only_other, float(stats.binomtest(only_one, only_one + only_other).pvalue)
+
+
+def combined_p(values: npt.ArrayLike) -> float:
+    """Combines the p-values of several runs on the same galaxies: twice their median, at most 1.
+
+    Valid however the runs depend on each other (Rueschendorf 1982; DiCiccio et al. 2020).
+    """
+    p = np.asarray(values, dtype=float)
+    return float(p[0]) if len(p) == 1 else float(min(1.0, 2 * np.median(p)))
+
+
+def _shares(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    shares: npt.NDArray[np.float64] = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return shares

@@ -1,0 +1,187 @@
+"""Writes a comparison down: tables and figures as one HTML page, and as Markdown."""
+
+import base64
+import math
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import numpy as np
+from matplotlib.figure import Figure
+
+from baselines.comparison.summary import Model
+from data_prep.arrays import GalaxyArrays
+from data_prep.files import new_file
+from galaxy_lightning.figures import confusion_matrices, evolution, gallery
+
+HTML: Final = "report.html"
+MARKDOWN: Final = "report.md"
+FIGURES: Final = "figures"
+GALLERY: Final = 9
+NONE: Final = "-"
+_COSTS: Final = (
+    ("parameters", "parameters", 0),
+    ("seconds", "seconds to train", 0),
+    ("images_per_second", "training images/s", 1),
+    ("peak_memory_mb", "peak memory (MB)", 0),
+)
+
+
+def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summary: dict[str, Any]) -> None:
+    """Writes ``report.html``, which needs no other file, ``report.md``, and the figures that it shows.
+
+    Args:
+        out: The report's folder.
+        arrays: The galaxy arrays.
+        models: The models.
+        summary: What was measured; see :func:`~baselines.comparison.summary.summarise`.
+    """
+    figures = []
+    for name, caption, figure in _figures(arrays, models, summary):
+        path = out / FIGURES / f"{name}.png"
+        with new_file(path) as partial:
+            figure.savefig(partial, dpi=130)
+        data = base64.b64encode(path.read_bytes()).decode("ascii")
+        figures.append({"path": f"{FIGURES}/{path.name}", "caption": caption, "data": data})
+    content = {
+        "arrays": arrays,
+        "classes": arrays.classes,
+        "summary": summary,
+        "models": [model["name"] for model in summary["models"]],
+        "rows": _table(summary),
+        "tests": _tests(summary),
+        "figures": figures,
+        "today": date.today().isoformat(),
+        "several": any(len(model.runs) > 1 for model in models),
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("baselines.comparison", "."),
+        autoescape=jinja2.select_autoescape(["html.jinja"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    for name in (HTML, MARKDOWN):
+        with new_file(out / name) as partial:
+            text = environment.get_template(f"{name}.jinja").render(content)
+            partial.write_text(text, encoding="utf-8")
+
+
+def _table(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the table's rows: what is measured, and a cell for each model."""
+    classes = summary["classes"]
+    measures = [
+        ("accuracy", "accuracy", 3),
+        ("macro_recall", "macro recall", 3),
+        *((f"recall_{name}", f"recall, {name}", 3) for name in classes),
+        *((f"precision_{name}", f"precision, {name}", 3) for name in classes),
+        ("calibration_error", "expected calibration error", 3),
+        *_COSTS,
+    ]
+    rows = []
+    for key, title, decimals in measures:
+        cells = [_spread(model["mean"][key], model["sd"][key], decimals) for model in summary["models"]]
+        rows.append({"title": title, "cells": cells})
+        if key == "accuracy":
+            intervals = [model["accuracy_interval"] for model in summary["models"]]
+            cells = [NONE if low is None else f"{low:.3f} to {high:.3f}" for low, high in intervals]
+            rows.append({"title": "95% interval", "cells": cells})
+    devices = [
+        ", ".join(sorted({str(run["device"] or NONE) for run in m["runs"]})) for m in summary["models"]
+    ]
+    rows.append({"title": "device", "cells": devices})
+    rows.append({"title": "runs (seeds)", "cells": [_seeds(model["runs"]) for model in summary["models"]]})
+    return rows
+
+
+def _spread(mean: float | None, deviation: float | None, decimals: int) -> str:
+    """Writes a mean with its standard deviation, where that says something."""
+    if mean is None:
+        return NONE
+    text = f"{mean:,.{decimals}f}"
+    return text if not deviation else f"{text} ± {deviation:,.{decimals}f}"
+
+
+def _seeds(runs: Sequence[dict[str, Any]]) -> str:
+    seeds = [str(run["seed"]) for run in runs if run["seed"] is not None]
+    return f"{len(runs)} ({', '.join(seeds)})" if seeds else str(len(runs))
+
+
+def _tests(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """Returns the pairs of models, with McNemar's test in words."""
+    rows = []
+    for test in summary["mcnemar"]:
+        one, other = test["models"]
+        rows.append(
+            {
+                "one": one,
+                "other": other,
+                "only_one": f"{test['only_one_right']:g}",
+                "only_other": f"{test['only_other_right']:g}",
+                "p": _p(test["p"]),
+                "verdict": "differ" if test["p"] < 0.05 else "do not differ significantly",
+            }
+        )
+    return rows
+
+
+def _p(value: float) -> str:
+    """Writes a p-value: two digits, and powers of ten where it is tiny."""
+    if value >= 0.001:
+        return f"{value:.{max(2, 1 - math.floor(math.log10(value)))}f}"
+    return f"{value:.0e}"
+
+
+def _figures(
+    arrays: GalaxyArrays, models: Sequence[Model], summary: dict[str, Any]
+) -> list[tuple[str, str, Figure]]:
+    """Draws the figures: file name, caption, figure."""
+    histories = {model.name: [run.history for run in model.runs] for model in models}
+    counts = summary["test_galaxies"]
+    floor = max(counts.values()) / sum(counts.values())
+    confusions = {
+        model["name"]: np.sum([run["confusion"] for run in model["runs"]], axis=0)
+        for model in summary["models"]
+    }
+    figures = [
+        (
+            "loss",
+            "Loss by epoch, penalties on the weights included. Thin lines are runs, thick ones their mean.",
+            evolution(histories, "loss"),
+        ),
+        (
+            "accuracy",
+            "Accuracy by epoch. That on training galaxies is counted while the weights change, with dropout "
+            "and augmentation where the model has them.",
+            evolution(histories, "accuracy", floor),
+        ),
+        (
+            "confusion",
+            "Confusion matrices of the test galaxies: the share of each true class (and the number of "
+            "galaxies, over all runs).",
+            confusion_matrices(confusions, arrays.classes),
+        ),
+    ]
+    for place, model in enumerate(models):
+        images, captions, wrong = _mistakes(arrays, model)
+        shown = f"the {len(images)} surest of {wrong}" if wrong > len(images) else f"all {wrong}"
+        caption = f"Wrongly labelled test galaxies of {model.name}: {shown}, in its first run."
+        figures.append((f"mistakes_{place}", caption, gallery(images, captions, model.name)))
+    return figures
+
+
+def _mistakes(arrays: GalaxyArrays, model: Model) -> tuple[Any, list[str], int]:
+    """Returns images and captions of the surest mistakes of a model's first run, and how many it made."""
+    run, rows = model.runs[0], arrays.rows("test")
+    labels, classes = arrays.labels[rows], arrays.classes
+    wrong = np.flatnonzero(run.predicted != labels)
+    sureness = run.probabilities[wrong, run.predicted[wrong]]
+    chosen = wrong[np.argsort(-sureness, kind="stable")][:GALLERY]
+    captions = [
+        f"{arrays.catalog['objid'].iloc[rows[place]]}\n{classes[labels[place]]}, not "
+        f"{classes[run.predicted[place]]} ({run.probabilities[place, run.predicted[place]]:.2f})"
+        for place in chosen
+    ]
+    return arrays.images[rows[chosen]], captions, len(wrong)

@@ -1,0 +1,168 @@
+"""Puts runs together: one entry per model, with the spread over its seeds, and each pair tested."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from baselines.comparison.measures import (
+    bootstrap_interval,
+    calibration_error,
+    combined_p,
+    confusion_counts,
+    mcnemar,
+    precisions,
+    recalls,
+)
+from data_prep.arrays import GalaxyArrays
+from galaxy_lightning.run_folder import arrays_identity
+from galaxy_lightning.run_reader import Run
+
+COSTS: Final = ("parameters", "seconds", "images_per_second", "peak_memory_mb")
+"""What ``run.json`` says of a run that is compared too."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The runs of one model: the same network and settings, other seeds.
+
+    Attributes:
+        name: The model's name; with the settings in which it differs, where two share the name.
+        runs: Its runs.
+    """
+
+    name: str
+    runs: list[Run]
+
+    def right(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Returns ``[runs, N]``: which test galaxies each run has right."""
+        return np.array([run.predicted == labels for run in self.runs])
+
+
+def group(runs: Sequence[Run]) -> list[Model]:
+    """Puts the runs of the same model with the same hyperparameters together, in order of appearance.
+
+    Args:
+        runs: All runs.
+
+    Returns:
+        The models. Two that share a name are told apart by the settings in which they differ.
+    """
+    groups: list[list[Run]] = []
+    for run in runs:
+        same = (
+            other for other in groups if (other[0].model, _settings(other[0])) == (run.model, _settings(run))
+        )
+        home = next(same, None)
+        if home is None:
+            groups.append([run])
+        else:
+            home.append(run)
+    return [Model(_name(members[0], [other[0] for other in groups]), members) for members in groups]
+
+
+def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
+    """Measures every model on the test galaxies.
+
+    Args:
+        arrays: The galaxy arrays.
+        models: The models, at least one.
+
+    Returns:
+        The content of ``metrics.json``.
+    """
+    labels, classes = arrays.labels[arrays.rows("test")], arrays.classes
+    counts = np.bincount(labels, minlength=len(classes))
+    pairs = itertools.combinations(models, 2)
+    return {
+        "arrays": arrays_identity(arrays),
+        "classes": classes,
+        "test_galaxies": dict(zip(classes, counts.tolist(), strict=True)),
+        "models": [_measured(model, labels, classes) for model in models],
+        "mcnemar": [_tested(one, other, labels) for one, other in pairs],
+    }
+
+
+def _measured(model: Model, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
+    """Measures one model: each run, mean and spread over runs, and the interval of the mean accuracy."""
+    runs = [_measured_run(run, labels, classes) for run in model.runs]
+    names = [
+        name for name, value in runs[0].items() if isinstance(value, int | float | None) and name != "seed"
+    ]
+    table = {name: np.array([run[name] for run in runs], dtype=float) for name in names}
+    interval = bootstrap_interval(model.right(labels).mean(axis=0))
+    return {
+        "name": model.name,
+        "hyperparameters": _settings(model.runs[0]),
+        "mean": {name: _number(values.mean()) for name, values in table.items()},
+        "sd": {
+            name: _number(values.std(ddof=1)) if len(runs) > 1 else None for name, values in table.items()
+        },
+        "accuracy_interval": [_number(bound) for bound in interval],
+        "runs": runs,
+    }
+
+
+def _measured_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
+    """Measures one run."""
+    counts = confusion_counts(labels, run.predicted, len(classes))
+    recall, precision = recalls(counts), precisions(counts)
+    present = counts.sum(axis=1) > 0
+    return {
+        "folder": str(run.folder),
+        "seed": run.about.get("seed"),
+        "device": run.about.get("device"),
+        "accuracy": float(np.diag(counts).sum() / counts.sum()),
+        "macro_recall": _number(recall[present].mean()),
+        **{f"recall_{name}": _number(value) for name, value in zip(classes, recall, strict=True)},
+        **{f"precision_{name}": _number(value) for name, value in zip(classes, precision, strict=True)},
+        "calibration_error": calibration_error(labels, run.predicted, run.probabilities),
+        **{name: run.number(name) for name in COSTS},
+        "confusion": counts.tolist(),
+    }
+
+
+def _tested(one: Model, other: Model, labels: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Tests one pair of models: every run of the one against every run of the other."""
+    tests = [
+        (*mcnemar(right, wrong), (i, j))
+        for (i, right), (j, wrong) in itertools.product(
+            enumerate(one.right(labels)), enumerate(other.right(labels))
+        )
+    ]
+    return {
+        "models": [one.name, other.name],
+        "p": combined_p([p for _, _, p, _ in tests]),
+        "only_one_right": float(np.median([test[0] for test in tests])),
+        "only_other_right": float(np.median([test[1] for test in tests])),
+        "tests": [
+            {"runs": list(runs), "only_one_right": a, "only_other_right": b, "p": p}
+            for a, b, p, runs in tests
+        ],
+    }
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    return dict(run.about.get("hyperparameters", {}))
+
+
+def _name(run: Run, firsts: Sequence[Run]) -> str:
+    """Names a model; where others share the name, with as few settings as tell it from them."""
+    own = _settings(run)
+    namesakes = [_settings(other) for other in firsts if other.model == run.model and _settings(other) != own]
+    if not namesakes:
+        return run.model
+    differ = [name for name in own if any(other.get(name) != own[name] for other in namesakes)]
+    everyone = [own, *namesakes]
+    # One setting is enough where no two have the same.
+    enough = [name for name in differ if len({str(other.get(name)) for other in everyone}) == len(everyone)]
+    told = ", ".join(f"{name} {own[name]}" for name in enough[:1] or differ)
+    return f"{run.model} ({told or 'no settings'})"
+
+
+def _number(value: Any) -> float | None:
+    """Returns a number that JSON has, or none."""
+    return float(value) if np.isfinite(value) else None

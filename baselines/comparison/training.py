@@ -1,0 +1,125 @@
+"""Trains the models that a comparison asks for, each in a process of its own.
+
+So the peak memory is the model's own, no library meets another, and a model that fails takes
+nothing else with it.
+"""
+
+import subprocess
+import sys
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from data_prep.arrays import GalaxyArrays
+from data_prep.errors import GalaxyError
+from galaxy_lightning.run_folder import RUN
+
+BASELINES: Final = ("majority", "keras", "scratch", "scratch-full")
+CONFIGS: Final = Path(__file__).parents[2] / "configs"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to train from one seed.
+
+    Attributes:
+        model: A baseline's name, or that of a config.
+        seed: The seed.
+        folder: Where its run goes; a fit by ``galaxy_lightning`` makes ``version_<k>`` in it.
+        command: The words that train it.
+    """
+
+    model: str
+    seed: int
+    folder: Path
+    command: tuple[str, ...]
+
+    @property
+    def run(self) -> Path | None:
+        """The complete run, once there is one."""
+        found = [self.folder, *sorted(self.folder.glob("version_*"))]
+        return next((folder for folder in found if (folder / RUN).is_file()), None)
+
+    def __str__(self) -> str:
+        """Names it for the user."""
+        return f"{self.model}, seed {self.seed}"
+
+
+def plan(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) -> list[Job]:
+    """Plans which runs are needed.
+
+    Args:
+        arrays: What is trained on.
+        models: Names of baselines, names in ``configs/``, or paths of configs.
+        seeds: The seeds of each.
+        runs: Where the runs go.
+
+    Returns:
+        The jobs, seed by seed, so that an interrupted comparison has something of every model.
+
+    Raises:
+        GalaxyError: There is no such model, or two share a name.
+    """
+    words = {model: _words(model) for model in models}
+    names = [Path(model).stem for model in words]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise GalaxyError(f"two models are called {min(twice)}: rename a config")
+    jobs = []
+    for place, seed in enumerate(dict.fromkeys(seeds)):
+        for (model, command), name in zip(words.items(), names, strict=True):
+            if model == "majority" and place:
+                continue  # It has no chance in it.
+            folder = runs / name / f"seed_{seed}"
+            options: dict[str, object]
+            if model in BASELINES:
+                options = {"--data": arrays.folder, "--out": folder}
+                options |= {"--seed": seed} if model != "majority" else {}
+            else:
+                options = {"--data.arrays": arrays.folder, "--seed_everything": seed}
+                options |= {"--runs": folder.parent, "--name": folder.name}
+            words_of = (str(word) for option in options.items() for word in option)
+            jobs.append(Job(name, seed, folder, (*command, *words_of)))
+    return jobs
+
+
+def train(job: Job) -> str | None:
+    """Trains a model in a process of its own; what it prints is shown.
+
+    Args:
+        job: What to train.
+
+    Returns:
+        Nothing where the run is complete; else why it is not.
+    """
+    with subprocess.Popen(  # noqa: S603 - the words are this program's own.
+        [sys.executable, "-m", *job.command], stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        last: deque[bytes] = deque(maxlen=20)
+        # A progress bar ends no lines: what there is, is shown at once.
+        while part := process.stderr.read1(4096):  # type: ignore[attr-defined]
+            last.append(part)
+            sys.stderr.write(part.decode(errors="replace"))
+            sys.stderr.flush()
+    if process.returncode == 0 and job.run is not None:
+        return None
+    lines = [line.strip() for line in b"".join(last).decode(errors="replace").splitlines() if line.strip()]
+    said = f": {lines[-1].rpartition(' error: ')[2]}" if lines else ""
+    return f"ended with status {process.returncode}{said}"
+
+
+def _words(model: str) -> tuple[str, ...]:
+    """Returns the words that begin a model's command line."""
+    if model in BASELINES:
+        return "baselines", "fit", model
+    config = Path(model) if model.endswith((".yaml", ".yml")) else CONFIGS / f"{model}.yaml"
+    if not config.is_file():
+        known = sorted(path.stem for path in CONFIGS.glob("*.yaml")) if CONFIGS.is_dir() else []
+        raise GalaxyError(
+            f"there is no model {model!r}: --models takes {', '.join(BASELINES)}, or a config of "
+            f"galaxy_lightning, by its path or its name in {CONFIGS.name}/"
+            + (f" ({', '.join(known)})" if known else "")
+        )
+    return "galaxy_lightning", "fit", "--config", str(config)

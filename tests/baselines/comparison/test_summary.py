@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from baselines.comparison.summary import group, summarise
+from data_prep.arrays import open_arrays
+from galaxy_lightning.run_reader import Run
+
+
+def run(model, predicted, folder="run", **about):
+    probabilities = np.eye(3)[predicted]
+    return Run(Path(folder), {"model": model, **about}, pd.DataFrame(), probabilities, np.array(predicted))
+
+
+def names(*runs):
+    return [model.name for model in group(runs)]
+
+
+def test_runs_of_one_model_and_its_settings_stand_together():
+    models = group([run("a", [0], seed=0), run("b", [0]), run("a", [0], seed=1)])
+    assert [(model.name, len(model.runs)) for model in models] == [("a", 2), ("b", 1)]
+
+
+def test_models_that_share_a_name_are_told_apart_by_as_few_settings_as_do():
+    slow, fast = {"lr": 0.1, "epochs": 40, "batch": 64}, {"lr": 0.01, "epochs": 5, "batch": 64}
+    assert names(run("a", [0], hyperparameters=slow), run("a", [0], hyperparameters=fast), run("b", [0])) == [
+        *("a (lr 0.1)", "a (lr 0.01)", "b"),
+    ]
+    both = {"lr": 0.1, "epochs": 5, "batch": 64}
+    found = names(*(run("a", [0], hyperparameters=settings) for settings in (slow, fast, both)))
+    assert found == ["a (lr 0.1, epochs 40)", "a (lr 0.01, epochs 5)", "a (lr 0.1, epochs 5)"]
+    assert names(run("a", [0]), run("a", [0], hyperparameters=fast)) == ["a (no settings)", "a (lr 0.01)"]
+
+
+def test_means_spreads_and_tests_are_over_runs(small_arrays):
+    arrays = open_arrays(small_arrays)
+    labels = arrays.labels[arrays.rows("test")]
+    off_by_one, wrong = labels.copy(), (labels + 1) % 3
+    off_by_one[0] = wrong[0]
+    runs = [run("a", labels, seconds=10), run("a", off_by_one, seconds=14), run("b", wrong)]
+    summary = summarise(arrays, group(runs))
+    a, b = summary["models"]
+    count = len(labels)
+    assert a["mean"]["accuracy"] == pytest.approx(1 - 0.5 / count)
+    assert a["sd"]["accuracy"] == pytest.approx(np.std([1, 1 - 1 / count], ddof=1))
+    assert (a["mean"]["seconds"], b["mean"]["seconds"]) == (12, None)
+    assert b["mean"]["accuracy"] == 0
+    assert b["sd"]["accuracy"] is None
+    low, high = a["accuracy_interval"]
+    assert low <= a["mean"]["accuracy"] <= high
+    (test,) = summary["mcnemar"]
+    assert [(t["runs"], t["only_one_right"], t["only_other_right"]) for t in test["tests"]] == [
+        ([0, 0], count, 0),
+        ([1, 0], count - 1, 0),
+    ]
+    assert sum(summary["test_galaxies"].values()) == count
