@@ -94,8 +94,10 @@ class Commands:
         words = [_with_dashes(word) for word in (sys.argv[1:] if args is None else args)]
         if not words:
             self.parser.print_help()
-            return
-        self.run(self.parser.parse_args(words))
+        elif len(words) == 1 and words[0] in self._groups:
+            self._groups[words[0]].main([])
+        else:
+            self.run(self.parser.parse_args(words))
 
 
 def options_without(options: Namespace, *names: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The whole comparison: train what is asked for, read every run, measure, and report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,10 +42,11 @@ def compare(
     if not (jobs or runs):
         raise GalaxyError("nothing to compare: name models with --models, or run folders with --runs")
     # Before anything is trained: a run that cannot be compared would waste the wait.
+    complete = {job: read_run(job.run, arrays) for job in jobs if job.run is not None}
     joining = [read_run(folder, arrays) for folder in dict.fromkeys(path.resolve() for path in runs)]
     with writing(out):
         (out / RUNS).mkdir(parents=True, exist_ok=True)
-    trained, failures = _trained(jobs, arrays)
+    trained, failures = _trained(jobs, complete, arrays)
     if not (trained or joining):
         raise GalaxyError("every model failed: " + "; ".join(failures))
     own = {run.folder.resolve() for run in trained}
@@ -71,20 +72,21 @@ def _check_place(out: Path) -> None:
         )
 
 
-def _trained(jobs: Sequence[Job], arrays: GalaxyArrays) -> tuple[list[Run], list[str]]:
+def _trained(
+    jobs: Sequence[Job], complete: Mapping[Job, Run], arrays: GalaxyArrays
+) -> tuple[list[Run], list[str]]:
     """Trains what is not complete yet; returns the runs, and what failed and why."""
     trained, failures = [], []
     for number, job in enumerate(jobs, start=1):
-        if job.run is None:
-            print(f"[{number}/{len(jobs)}] training {job}", flush=True)
-            why = train(job)
-            if why:
-                failures.append(f"{job} {why}")
-                continue
-        else:
-            print(f"[{number}/{len(jobs)}] {job}: complete, in {job.run}", flush=True)
-        assert job.run is not None
-        trained.append(read_run(job.run, arrays))
+        if job in complete:
+            print(f"[{number}/{len(jobs)}] {job}: complete, in {complete[job].folder}", flush=True)
+            trained.append(complete[job])
+            continue
+        print(f"[{number}/{len(jobs)}] training {job}", flush=True)
+        try:
+            trained.append(read_run(train(job), arrays))
+        except GalaxyError as error:
+            failures.append(f"{job}: {error}")
     return trained, failures
 
 
@@ -99,4 +101,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
         lines.append(
             f"{model['name']:<{width}}  test accuracy {model['mean']['accuracy']:.3f}{spread}{bounds}"
         )
-    return lines
+    pairs = [(" and ".join(test["models"]), test["p"]) for test in summary["mcnemar"]]
+    width = max((len(pair) for pair, _ in pairs), default=0)
+    lines += ["", "Do they differ? McNemar's exact test:"] if pairs else []
+    return lines + [f"{pair:<{width}}  p {p:.2g}" for pair, p in pairs]

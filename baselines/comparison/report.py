@@ -166,6 +166,8 @@ def _figures(
     ]
     for place, model in enumerate(models):
         images, captions, wrong = _mistakes(arrays, model)
+        if not wrong:
+            continue
         shown = f"the {len(images)} surest of {wrong}" if wrong > len(images) else f"all {wrong}"
         caption = f"Wrongly labelled test galaxies of {model.name}: {shown}, in its first run."
         figures.append((f"mistakes_{place}", caption, gallery(images, captions, model.name)))

@@ -4,6 +4,7 @@ So the peak memory is the model's own, no library meets another, and a model tha
 nothing else with it.
 """
 
+import io
 import subprocess
 import sys
 from collections import deque
@@ -84,30 +85,35 @@ def plan(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) 
     return jobs
 
 
-def train(job: Job) -> str | None:
+def train(job: Job) -> Path:
     """Trains a model in a process of its own; what it prints is shown.
 
     Args:
         job: What to train.
 
     Returns:
-        Nothing where the run is complete; else why it is not.
+        Its run.
+
+    Raises:
+        GalaxyError: It has failed; the message is the last that it said.
     """
     with subprocess.Popen(  # noqa: S603 - the words are this program's own.
         [sys.executable, "-m", *job.command], stderr=subprocess.PIPE
     ) as process:
-        assert process.stderr is not None
+        assert isinstance(process.stderr, io.BufferedReader)
         last: deque[bytes] = deque(maxlen=20)
         # A progress bar ends no lines: what there is, is shown at once.
-        while part := process.stderr.read1(4096):  # type: ignore[attr-defined]
+        while part := process.stderr.read1():
             last.append(part)
             sys.stderr.write(part.decode(errors="replace"))
             sys.stderr.flush()
-    if process.returncode == 0 and job.run is not None:
-        return None
-    lines = [line.strip() for line in b"".join(last).decode(errors="replace").splitlines() if line.strip()]
-    said = f": {lines[-1].rpartition(' error: ')[2]}" if lines else ""
-    return f"ended with status {process.returncode}{said}"
+    if process.returncode or job.run is None:
+        lines = [
+            line.strip() for line in b"".join(last).decode(errors="replace").splitlines() if line.strip()
+        ]
+        said = f": {lines[-1].rpartition(' error: ')[2]}" if lines else ""
+        raise GalaxyError(f"ended with status {process.returncode}{said}")
+    return job.run
 
 
 def _words(model: str) -> tuple[str, ...]:

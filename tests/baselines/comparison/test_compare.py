@@ -142,7 +142,7 @@ def test_a_model_that_fails_does_not_lose_the_others(small_arrays, tmp_path, cap
     with pytest.raises(SystemExit, match="1"):
         compare(small_arrays, tmp_path / "report", "--models", config, "scratch")
     error = capfd.readouterr().err
-    assert "without what failed: broken, seed 0 ended with status 1" in error
+    assert "without what failed: broken, seed 0: ended with status 1" in error
     assert "images of 64 pixels, the model takes 50" in error.splitlines()[-1]
     summary = json.loads((tmp_path / "report/metrics.json").read_text())
     assert [model["name"] for model in summary["models"]] == ["scratch"]
