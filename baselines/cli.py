@@ -215,7 +215,7 @@ def _parity(options: Namespace) -> None:
 
     arrays = _open(options.data)
     parity = measure_parity(arrays, **options_without(options, "data"))
-    print("\n".join(parity_report(parity, options.data, options.steps, options.galaxies)))
+    print("\n".join(parity_report(parity, options.data, options.steps)))
 
 
 def _to_torch(options: Namespace) -> None:

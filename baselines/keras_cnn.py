@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from baselines.recording import Fit, recording
+from baselines.recording import Fit, recording, require_finite
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from galaxy_lightning.run_folder import HISTORY_COLUMNS
@@ -138,7 +138,8 @@ def fit_keras(
         Accuracy on the validation and test galaxies.
 
     Raises:
-        GalaxyError: ``out`` exists, a split is empty, or there is no TensorFlow.
+        GalaxyError: ``out`` exists, a split is empty, the images are too small, the fit has diverged,
+            or there is no TensorFlow.
     """
     with recording(arrays, out, model="keras", seed=seed, overwrite=overwrite, files=(MODEL_FILE,)) as record:
         keras = import_keras()
@@ -159,12 +160,11 @@ def fit_keras(
                 shuffle=False,  # _batches does.
                 verbose=0,
                 callbacks=[
-                    _epoch_recorder(keras, history, bar),
+                    _epoch_recorder(keras, history, record.folder / MODEL_FILE, bar),
                     keras.callbacks.TerminateOnNaN(),
-                    keras.callbacks.ModelCheckpoint(record.folder / MODEL_FILE, save_best_only=True),
                 ],
             )
-        record.require_finite(history)
+        require_finite(history)
         network.load_weights(record.folder / MODEL_FILE)
         held_out = _batches(arrays, arrays.rows("val", "test"), batch_size)
         record.fit = Fit(
@@ -201,8 +201,8 @@ def _batches(
     return dataset.batch(batch_size).map(load).prefetch(1)
 
 
-def _epoch_recorder(keras: Any, history: list[dict[str, float]], bar: Any) -> Any:
-    """Makes the callback that times every epoch, validation apart, and moves the progress bar."""
+def _epoch_recorder(keras: Any, history: list[dict[str, float]], best: Path, bar: Any) -> Any:
+    """Makes the callback that times every epoch, keeps the best weights, and moves the progress bar."""
 
     class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -221,6 +221,8 @@ def _epoch_recorder(keras: Any, history: list[dict[str, float]], bar: Any) -> An
             seconds = time.perf_counter() - self.began
             found = (logs["loss"], logs["accuracy"], logs["val_loss"], logs["val_accuracy"])
             numbers = (epoch, *found, seconds, seconds - self.validating)
+            if logs["val_loss"] < min((row["val_loss"] for row in history), default=np.inf):
+                self.model.save(best)
             history.append(dict(zip(HISTORY_COLUMNS, numbers, strict=True)))
             bar.set_postfix(epoch=epoch, val_accuracy=f"{logs['val_accuracy']:.3f}")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from data_prep.arrays import GalaxyArrays
 from galaxy_lightning.module import GalaxyClassifier
 
 Precision = Literal["float64", "float32"]
+BATCH: Final = 64
+"""Galaxies whose outputs are computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Parity:
 
     Attributes:
         layers: Their layers side by side, as lines of text.
+        galaxies: How many galaxies the outputs were compared on.
         outputs: Largest difference of any probability, from the same weights.
         outputs_back: The same, after the weights went to PyTorch and back into a new Keras network.
         losses: Largest relative difference of the loss over the training steps.
@@ -31,6 +34,7 @@ class Parity:
     """
 
     layers: list[str]
+    galaxies: int
     outputs: float
     outputs_back: float
     losses: float
@@ -94,7 +98,7 @@ def _measure(
     ours = GalaxyClassifier(classes=classes, image_size=size).to(getattr(torch, precision))
     ours.network.load_state_dict(torch_from_keras(theirs.get_weights()))
     copy.set_weights(keras_from_torch(ours.network.state_dict()))
-    images = arrays.images[:galaxies]
+    images = np.array(arrays.images[:galaxies])
 
     before, ours_before = _keras_outputs(theirs, images, precision), _torch_outputs(ours, images)
     back = _keras_outputs(copy, images, precision)
@@ -120,6 +124,7 @@ def _measure(
     after, ours_after = _keras_outputs(theirs, images, precision), _torch_outputs(ours, images)
     return Parity(
         layers=layer_table(theirs, ours),
+        galaxies=len(images),
         outputs=_apart(before, ours_before),
         outputs_back=_apart(before, back),
         losses=worst,
@@ -129,13 +134,15 @@ def _measure(
 
 
 def _keras_outputs(network: Any, images: npt.NDArray[np.uint8], precision: Precision) -> npt.NDArray[Any]:
-    return np.asarray(network(_scaled(images, precision), training=False))
+    batches = (images[at : at + BATCH] for at in range(0, len(images), BATCH))
+    return np.concatenate([network(_scaled(batch, precision), training=False).numpy() for batch in batches])
 
 
 def _torch_outputs(model: GalaxyClassifier, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     model.eval()
     with torch.no_grad():
-        return np.asarray(model(torch.from_numpy(images)).softmax(dim=1))
+        parts = (torch.from_numpy(images[at : at + BATCH]) for at in range(0, len(images), BATCH))
+        return torch.cat([model(part).softmax(dim=1) for part in parts]).numpy()
 
 
 def _scaled(images: npt.NDArray[np.uint8], precision: Precision) -> npt.NDArray[Any]:
@@ -147,12 +154,12 @@ def _apart(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
     return float(np.abs(one - other).max())
 
 
-def parity_report(parity: Parity, arrays: Path, steps: int, galaxies: int) -> list[str]:
+def parity_report(parity: Parity, arrays: Path, steps: int) -> list[str]:
     """Returns what was measured, as lines of text."""
     return [
         *parity.layers,
         "",
-        f"On {galaxies} galaxies of {arrays}, largest difference of a probability:",
+        f"On {parity.galaxies} galaxies of {arrays}, largest difference of a probability:",
         f"  Keras -> PyTorch            {parity.outputs:.1e}",
         f"  Keras -> PyTorch -> Keras   {parity.outputs_back:.1e}",
         f"After {steps} training steps from the same weights on the same batches, dropout off:",

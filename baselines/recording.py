@@ -62,17 +62,18 @@ class Record:
     fit: Fit | None = None
     accuracies: dict[str, float] = field(default_factory=dict)
 
-    @staticmethod
-    def require_finite(history: Sequence[Mapping[str, float]]) -> None:
-        """Stops a fit that has diverged.
 
-        Raises:
-            GalaxyError: Its last training or validation loss is no number.
-        """
-        last = history[-1] if history else {"epoch": 0, "train_loss": math.nan, "val_loss": math.nan}
-        if not (math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])):
+def require_finite(history: Sequence[Mapping[str, float]]) -> None:
+    """Stops a fit that has diverged.
+
+    Raises:
+        GalaxyError: Its last training or validation loss is no number, or there is no epoch.
+    """
+    last = history[-1] if history else {"epoch": 0, "train_loss": math.nan, "val_loss": math.nan}
+    for split, name in (("train", "training"), ("val", "validation")):
+        if not math.isfinite(last[f"{split}_loss"]):
             raise GalaxyError(
-                f"the training loss is {last['train_loss']} after epoch {last['epoch']:.0f}: the fit has "
+                f"the {name} loss is {last[f'{split}_loss']} after epoch {last['epoch']:.0f}: the fit has "
                 "diverged; begin again with a lower --learning-rate"
             )
 

@@ -16,6 +16,8 @@ from data_prep.files import new_file
 from galaxy_lightning.checkpoints import read_checkpoint, write_checkpoint
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.run_folder import RUN
+from galaxy_lightning.run_reader import read_about
 
 TORCH_LAYERS: Final = ("features.0", "features.3", "features.6", "features.9", "hidden", "head.2")
 """The layers of ``ReferenceCNN`` that have weights, in Keras's order."""
@@ -69,7 +71,7 @@ def keras_from_torch(state: Mapping[str, Tensor]) -> list[npt.NDArray[Any]]:
     return weights
 
 
-def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> GalaxyClassifier:
+def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> None:
     """Writes a checkpoint of the Lightning model with the weights of a Keras one.
 
     Args:
@@ -79,15 +81,15 @@ def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> Galaxy
             it is never tested on them.
         out: The ``.ckpt`` to write, for ``python -m galaxy_lightning test`` and ``predict``.
 
-    Returns:
-        The Lightning model.
-
     Raises:
-        GalaxyError: The file holds no such weights, or the checkpoint cannot be written.
+        GalaxyError: The file holds no such weights, lies in a run on other arrays, or the checkpoint
+            cannot be written.
     """
-    keras = make_keras_cnn(len(arrays.classes), arrays.images.shape[1])
     if not path.is_file():
         raise GalaxyError(f"there is no file {path}: name the model.keras of a Keras run")
+    if (path.parent / RUN).is_file():
+        read_about(path.parent / RUN, arrays)  # Other arrays would name other galaxies as trained on.
+    keras = make_keras_cnn(len(arrays.classes), arrays.images.shape[1])
     try:
         keras.load_weights(path)
     except Exception as error:  # A damaged file fails in as many ways as it can be damaged.
@@ -99,18 +101,14 @@ def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> Galaxy
     model = GalaxyClassifier(classes=arrays.classes, image_size=arrays.images.shape[1])
     model.network.load_state_dict(torch_from_keras(keras.get_weights()))
     write_checkpoint(out, model, GalaxyDataModule(str(arrays.folder)))
-    return model
 
 
-def keras_from_checkpoint(path: Path, out: Path) -> Any:
+def keras_from_checkpoint(path: Path, out: Path) -> None:
     """Writes a Keras model with the weights of a checkpoint of the Lightning model.
 
     Args:
         path: The ``.ckpt`` of a ``reference_cnn``.
         out: The ``.keras`` to write; ``keras.saving.load_model`` opens it.
-
-    Returns:
-        The Keras model.
 
     Raises:
         GalaxyError: The checkpoint is of another network, or cannot be read.
@@ -125,7 +123,6 @@ def keras_from_checkpoint(path: Path, out: Path) -> Any:
     keras.set_weights(keras_from_torch(model.network.state_dict()))
     with new_file(out) as partial:
         keras.save(partial)
-    return keras
 
 
 def layer_table(keras: Any, model: GalaxyClassifier) -> list[str]:

@@ -1,11 +1,11 @@
 """How fast the reference's two networks train, as ratios from one run: python benchmarks/training.py.
 
-Every figure is a training by the real command in a process of its own, the models in turn, several
-times over; the first epoch, in which things are compiled and first read, does not count. Run it on
-a machine that does nothing else.
+The networks at 224 x 224 are trained by the real commands, each in a process of its own, in turn and
+several times over; the first epoch, in which things are compiled and first read, does not count. The
+two engines of the small one make training steps in this process. Run it on a machine that does nothing
+else.
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -23,6 +23,7 @@ from tqdm import tqdm
 from baselines.scratch.layer import Engine
 from baselines.scratch.models import specified_cnn
 from baselines.scratch.optimizers import SGD
+from data_prep.files import write_json
 from data_prep.plain_help import PlainHelp
 from galaxy_lightning.environment import environment
 from galaxy_lightning.run_folder import HISTORY
@@ -41,7 +42,9 @@ def main() -> None:
         prog="python benchmarks/training.py", description=__doc__, formatter_class=PlainHelp
     )
     parser.add_argument("--repeats", type=PositiveInt, default=3, help="how often everything is measured")
-    parser.add_argument("--galaxies", type=PositiveInt, default=640, help="simulated galaxies to train on")
+    parser.add_argument(
+        "--galaxies", type=PositiveInt, default=640, help="simulated galaxies, of which 70% are trained on"
+    )
     parser.add_argument("--out", type=Path | None, default=None, metavar="FILE", help="JSON to write")
     options = parser.parse_args()
     speeds: dict[str, list[float]] = {}
@@ -71,7 +74,7 @@ def main() -> None:
     print(f"images/s, medians of {options.repeats}: {found}")
     if options.out:
         content = {"rows": rows, "images_per_second": speeds, **environment("torch", "tensorflow")}
-        options.out.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(options.out, content)
 
 
 def _simulate(folder: Path, galaxies: int) -> Path:
@@ -87,7 +90,7 @@ def _simulate(folder: Path, galaxies: int) -> Path:
 
 def _images_per_second(command: str, arrays: Path, out: Path) -> float:
     """Trains by a real command; returns training images per second of the epochs after the first."""
-    _quietly(command.format(arrays=arrays, out=out).split(), Path.cwd())
+    _quietly([word.format(arrays=arrays, out=out) for word in command.split()], Path.cwd())
     (history,) = [*out.rglob(HISTORY)]
     seconds = pd.read_csv(history)["train_seconds"][1:].mean()
     train = pd.read_csv(arrays / "catalog.csv")["split"] == "train"

@@ -117,4 +117,4 @@ def _first_sentence(description: str) -> str:
 
 def _with_dashes(word: str) -> str:
     """Takes ``--label_rule`` for ``--label-rule``: the training commands spell theirs so."""
-    return re.sub(r"^--[a-z_]+", lambda option: option.group().replace("_", "-"), word)
+    return re.sub(r"^--(?!print_config)[a-z_]+", lambda option: option.group().replace("_", "-"), word)

@@ -29,19 +29,26 @@ class Trained:
         hyperparameters: What the model was made with.
         data: The data's settings: SHA-256 of the arrays, batch size, augmentation, seed.
         train_objids: ``[N]`` the galaxies that it was trained on.
+        resumable: Whether a fit can go on from it: it holds the optimiser's state too.
     """
 
     path: Path
     hyperparameters: dict[str, Any]
     data: dict[str, Any]
     train_objids: npt.NDArray[np.int64]
+    resumable: bool
 
     def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """Stops a fit that would go on from here with other settings.
+        """Stops a fit that would go on from here with other settings, or without the optimiser's state.
 
         Raises:
-            GalaxyError: They differ.
+            GalaxyError: They differ, or there is none.
         """
+        if not self.resumable:
+            raise GalaxyError(
+                f"{self.path} holds weights without an optimiser's state, so no fit can go on from it: test "
+                "or predict with it, or begin a new fit without --ckpt_path"
+            )
         now, then = {**hyperparameters, **data}, {**self.hyperparameters, **self.data}
         differ = [name for name in now if name in then and then[name] != now[name]]
         if differ:
@@ -88,8 +95,8 @@ def write_checkpoint(path: Path, model: LightningModule, data: GalaxyDataModule)
         "epoch": 0,
         "global_step": 0,
     }
-    with new_file(path) as partial:
-        torch.save(content, partial)
+    with new_file(path) as partial, partial.open("wb") as file:
+        torch.save(content, file)
 
 
 def read_checkpoint(path: Path) -> Trained:
@@ -107,7 +114,8 @@ def read_checkpoint(path: Path) -> Trained:
         if not isinstance(content["state_dict"], dict):
             raise TypeError("'state_dict' is none")
         hyperparameters, settings = dict(content["hyper_parameters"]), dict(data["settings"])
-        return Trained(path, hyperparameters, settings, data["train_objids"].numpy())
+        resumable = "optimizer_states" in content
+        return Trained(path, hyperparameters, settings, data["train_objids"].numpy(), resumable)
     except UnpicklingError:
         reason = "it holds something other than numbers and settings"
     except KeyError as error:

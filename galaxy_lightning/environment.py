@@ -32,12 +32,17 @@ def environment(*packages: str) -> dict[str, Any]:
 
 def _peak_memory_mb() -> float | None:
     """Returns this process's peak resident memory in megabytes, mapped pages included; none on Windows."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux's getrusage would count what the process that started this one has used.
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) * 1024 / 1e6, 1)
     try:
         import resource
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
 
 
 def _processor() -> str:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any, Final
 
 import numpy as np
@@ -10,10 +11,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe & Ito's (2008), which colour-blind readers tell apart."""
+
+_STYLES: Final[list[dict[str, Any]]] = [
+    {"color": colour, "linestyle": line} for line in ("-", "--", "-.") for colour in COLOURS
+]
 
 Counts = npt.NDArray[np.int64]
 """Numbers of galaxies, ``[true class, predicted class]``."""
@@ -57,7 +63,7 @@ def confusion_matrices(matrices: Mapping[str, Counts], classes: Sequence[str]) -
     for axes in grid.flat[len(matrices) :]:
         axes.axis("off")
     for place, (axes, (name, counts)) in enumerate(zip(grid.flat, matrices.items(), strict=False)):
-        image = _draw_confusion(axes, counts, classes, _wrapped(name))
+        image = _draw_confusion(axes, counts, classes, name)
         if place % columns == 0:
             axes.set_ylabel("true class")
     figure.colorbar(image, ax=grid, label="share of the true class", shrink=0.7)
@@ -65,14 +71,16 @@ def confusion_matrices(matrices: Mapping[str, Counts], classes: Sequence[str]) -
 
 
 def evolution(
-    histories: Mapping[str, Sequence[pd.DataFrame]], measure: str, floor: float | None = None
+    histories: Mapping[str, Sequence[pd.DataFrame]],
+    measure: str,
+    floor: Mapping[str, float] | None = None,
 ) -> Figure:
     """Draws how a measure went over the epochs, on the training and on the validation galaxies.
 
     Args:
         histories: By model, the ``history.csv`` of each of its runs.
         measure: ``"loss"`` or ``"accuracy"``.
-        floor: What a model that has learnt nothing reaches, as a dotted line.
+        floor: What a model that has learnt nothing reaches on ``"train"`` and ``"val"``, as a dotted line.
 
     Returns:
         The figure: a thin line for each run, a thick one for their mean.
@@ -80,10 +88,10 @@ def evolution(
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     both = figure.subplots(1, 2, sharey=True)
     for axes, (split, title) in zip(both, (("train", "training"), ("val", "validation")), strict=True):
-        for place, (name, runs) in enumerate(histories.items()):
-            _draw_evolution(axes, runs, f"{split}_{measure}", name, COLOURS[place % len(COLOURS)])
+        for place, runs in enumerate(histories.values()):
+            _draw_evolution(axes, runs, f"{split}_{measure}", _STYLES[place % len(_STYLES)])
         if floor is not None:
-            axes.axhline(floor, color="0.5", linestyle=":", label="most common class")
+            axes.axhline(floor[split], color="0.5", linestyle=":")
         axes.set_title(f"{title} galaxies")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -91,9 +99,17 @@ def evolution(
     if measure == "loss":
         both[0].set_ylim(bottom=0, top=_highest(histories))
     both[0].set_ylabel(measure)
-    handles, labels = both[1].get_legend_handles_labels()
-    columns = max(1, min(len(labels), 110 // (8 + max(map(len, labels)))))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+    handles = [
+        Line2D([], [], linewidth=2, **style) for _, style in zip(histories, cycle(_STYLES), strict=False)
+    ]
+    labels = [_short(name) for name in histories]
+    if floor is not None:
+        handles.append(Line2D([], [], color="0.5", linestyle=":"))
+        labels.append("most common class")
+    columns = max(1, min(len(labels), 110 // (8 + max(map(len, labels), default=1))))
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 
@@ -109,14 +125,14 @@ def gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: str) 
         The figure.
     """
     rows = max(1, -(-len(images) // 3))
-    figure = Figure(figsize=(6.6, 0.5 + 2.45 * rows), layout="constrained")
-    figure.suptitle(_wrapped(title, 60))
+    figure = Figure(figsize=(6.6, 0.5 + 2.6 * rows), layout="constrained")
+    _title(figure, title, 60)
     grid = figure.subplots(rows, 3, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for axes, image, caption in zip(grid.flat, images, captions, strict=False):
         axes.imshow(image)
-        axes.set_title(caption, fontsize=9)
+        axes.set_title(caption, fontsize=9).set_parse_math(False)
     return figure
 
 
@@ -137,19 +153,19 @@ def _draw_confusion(axes: Axes, counts: Counts, classes: Sequence[str], title: s
     axes.set_xticks(places, list(classes))
     axes.set_yticks(places, list(classes), rotation=90, va="center")
     axes.set_xlabel("predicted class")
-    axes.set_title(title)
+    _title(axes, title, 28)
     return image
 
 
-def _draw_evolution(axes: Axes, runs: Sequence[pd.DataFrame], column: str, name: str, colour: str) -> None:
+def _draw_evolution(axes: Axes, runs: Sequence[pd.DataFrame], column: str, style: Mapping[str, Any]) -> None:
     """Draws one model's runs and their mean; of a single epoch, a mark."""
     curves = [run.set_index("epoch")[column].dropna() for run in runs]
     mean = pd.concat(curves, axis=1).mean(axis=1).sort_index()
-    style: dict[str, Any] = {"color": colour, "marker": "o" if len(mean) < 2 else None}
+    marker = "o" if len(mean) < 2 else None
     if len(curves) > 1:
         for curve in curves:
-            axes.plot(curve.index, curve, linewidth=0.8, alpha=0.35, **style)
-    axes.plot(mean.index, mean, linewidth=2, label=name, **style)
+            axes.plot(curve.index, curve, linewidth=0.8, alpha=0.35, marker=marker, **style)
+    axes.plot(mean.index, mean, linewidth=2, marker=marker, **style)
 
 
 def _highest(histories: Mapping[str, Sequence[pd.DataFrame]]) -> float | None:
@@ -160,6 +176,13 @@ def _highest(histories: Mapping[str, Sequence[pd.DataFrame]]) -> float | None:
     return 1.1 * float(np.quantile(values, 0.98)) if len(values) else None
 
 
-def _wrapped(text: str, width: int = 24) -> str:
-    """Breaks a long title into lines."""
-    return "\n".join(textwrap.wrap(text, width))
+def _title(owner: Axes | Figure, name: str, width: int) -> None:
+    """Puts a name over a plot, in lines, and as it is: a dollar sign in it begins no formula."""
+    text = "\n".join(textwrap.wrap(_short(name), width))
+    title = owner.suptitle(text) if isinstance(owner, Figure) else owner.set_title(text)
+    title.set_parse_math(False)
+
+
+def _short(name: str) -> str:
+    """Cuts a name that is too long for a figure."""
+    return textwrap.shorten(name, 80, placeholder=" ...") if " " in name else name[:80]

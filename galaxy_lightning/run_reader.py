@@ -22,8 +22,8 @@ from galaxy_lightning.run_folder import (
     probability_columns,
 )
 
-SUM_TOLERANCE: Final = 2e-3
-"""How far a galaxy's probabilities may add up to something other than 1: three of three decimals do."""
+ROUNDING: Final = 5e-4
+"""How far a probability of three decimals is from what it was; the sum over classes may be off by as many."""
 
 _NUMBERS: Final = ("parameters", "seed", "seconds", "images_per_second", "peak_memory_mb")
 """What ``run.json`` may say of a run in numbers; a run from elsewhere may leave any of them out."""
@@ -49,8 +49,18 @@ class Run:
 
     @property
     def model(self) -> str:
-        """The model's name."""
-        return str(self.about["model"])
+        """The model's name, on one line."""
+        return " ".join(str(self.about["model"]).split())
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The model's hyperparameters."""
+        return dict(self.about.get("hyperparameters", {}))
+
+    @property
+    def identity(self) -> tuple[str, dict[str, Any], float | None]:
+        """What two runs share only if they are the same training: model, settings and seed."""
+        return self.model, self.settings, self.number("seed")
 
     def number(self, name: str) -> float | None:
         """Returns a number that ``run.json`` gives, or none."""
@@ -75,10 +85,8 @@ def read_run(folder: Path, arrays: GalaxyArrays) -> Run:
     missing = [name for name in (RUN, PREDICTIONS, HISTORY) if not (folder / name).is_file()]
     if missing:
         raise GalaxyError(f"{folder} is no complete run: it lacks {', '.join(missing)}")
-    about = _read_about(folder / RUN, arrays)
-    history = read_table(
-        folder / HISTORY, {name: "float64" for name in HISTORY_COLUMNS if name != "train_seconds"}
-    )
+    about = read_about(folder / RUN, arrays)
+    history = _read_history(folder / HISTORY)
     held_out = _read_predictions(folder / PREDICTIONS, arrays)
     test = held_out[held_out["split"] == "test"]
     classes = arrays.classes
@@ -91,8 +99,29 @@ def read_run(folder: Path, arrays: GalaxyArrays) -> Run:
     )
 
 
-def _read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
-    """Reads ``run.json`` and checks what the comparison needs of it."""
+def _read_history(path: Path) -> pd.DataFrame:
+    """Reads ``history.csv``, each epoch in it once."""
+    history = read_table(path, {name: "float64" for name in HISTORY_COLUMNS if name != "train_seconds"})
+    wrong = history["epoch"].isna() | history["epoch"].duplicated()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise GalaxyError(f"{path}, line {row + 2}: the epoch is missing, or is there twice")
+    return history.sort_values("epoch", ignore_index=True)
+
+
+def read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
+    """Reads ``run.json`` and checks what a comparison needs of it.
+
+    Args:
+        path: The file.
+        arrays: What the run must have been made on.
+
+    Returns:
+        What it says.
+
+    Raises:
+        GalaxyError: An entry is missing or wrong, or the run was made on other arrays.
+    """
     about = read_json(path)
     if not (isinstance(about.get("model"), str) and about["model"].strip()):
         raise GalaxyError(f"{path}: 'model' does not name the model")
@@ -106,8 +135,8 @@ def _read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
         if found.get(name) != expected:
             raise GalaxyError(
                 f"{path.parent} was made on other galaxy arrays than {arrays.folder}: the SHA-256 of {name} "
-                f"is {str(found.get(name))[:12]}... there, {str(expected)[:12]}... here. Only runs on "
-                "identical splits are compared: train the model again on these arrays"
+                f"is {str(found.get(name))[:12]}... there, {str(expected)[:12]}... here. Name the arrays that it "
+                "was made on, or train the model again on these"
             )
     for name in _NUMBERS:
         value = about.get(name)
@@ -136,7 +165,8 @@ def _read_predictions(path: Path, arrays: GalaxyArrays) -> pd.DataFrame:
     places = pd.MultiIndex.from_frame(table[keys])
     wanted = pd.MultiIndex.from_frame(expected[keys])
     _refuse(path, places[places.duplicated()], "is there twice", "are there twice")
-    _refuse(path, places.difference(wanted), *["not among the arrays' validation and test galaxies"] * 2)
+    foreign = "not among the arrays' validation and test galaxies"
+    _refuse(path, places.difference(wanted), f"is {foreign}", f"are {foreign}")
     _refuse(path, wanted.difference(places), "is missing", "are missing")
     table = table.iloc[places.get_indexer(wanted)]
     for column in ("split", "label"):
@@ -157,7 +187,7 @@ def _check_probabilities(table: pd.DataFrame, path: Path, columns: Sequence[str]
     for wrong, what in (
         (~np.isfinite(values).all(axis=1), "a probability is missing or no number"),
         ((values < 0).any(axis=1), "a probability is below 0"),
-        (np.abs(sums - 1) > SUM_TOLERANCE, "the probabilities do not sum to 1"),
+        (np.abs(sums - 1) > ROUNDING * len(columns) + 1e-6, "the probabilities do not sum to 1"),
     ):
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])

@@ -49,8 +49,7 @@ def compare(
     trained, failures = _trained(jobs, complete, arrays)
     if not (trained or joining):
         raise GalaxyError("every model failed: " + "; ".join(failures))
-    own = {run.folder.resolve() for run in trained}
-    grouped = group([*trained, *(run for run in joining if run.folder not in own)])
+    grouped = group(_distinct([*trained, *joining]))
     summary = summarise(arrays, grouped) | {"failures": failures}
     write_report(out, arrays, grouped, summary)
     write_json(out / METRICS, summary)
@@ -64,7 +63,8 @@ def compare(
 
 def _check_place(out: Path) -> None:
     """Stops before anything of the user's is written over."""
-    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in _OURS) if out.is_dir() else []
+    found = sorted(entry.name for entry in out.iterdir()) if out.is_dir() else []
+    foreign = [name for name in found if name not in _OURS and not name.startswith(".")]
     if foreign or (out.exists() and not out.is_dir()):
         raise GalaxyError(
             f"{out} {'holds ' + foreign[0] if foreign else 'is no folder'}, so it is no report's folder: "
@@ -88,6 +88,25 @@ def _trained(
         except GalaxyError as error:
             failures.append(f"{job}: {error}")
     return trained, failures
+
+
+def _distinct(runs: Sequence[Run]) -> list[Run]:
+    """Leaves out a run that repeats another: same model, settings and seed. It would feign agreement."""
+    kept: list[Run] = []
+    for run in runs:
+        seed = run.about.get("seed")
+        same = (
+            other
+            for other in kept
+            if run.folder.resolve() == other.folder.resolve()
+            or (seed is not None and run.identity == other.identity)
+        )
+        other = next(same, None)
+        if other is None:
+            kept.append(run)
+        else:
+            print(f"{run.folder} is left out: same model, settings and seed as {other.folder}", flush=True)
+    return kept
 
 
 def _lines(summary: dict[str, Any]) -> list[str]:

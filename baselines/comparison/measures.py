@@ -65,8 +65,11 @@ def bootstrap_interval(scores: npt.NDArray[np.float64]) -> tuple[float, float]:
 
     Args:
         scores: ``[N]``: each test galaxy's score, the mean over seeds where there are several.
+
+    Returns:
+        Its bounds; NaN where all scores are equal.
     """
-    if len(scores) < 2:
+    if len(np.unique(scores)) < 2:  # Resampling equal scores would claim certainty.
         return float("nan"), float("nan")
     interval = stats.bootstrap(
         (scores,),
@@ -101,7 +104,7 @@ def mcnemar(one_right: npt.NDArray[np.bool_], other_right: npt.NDArray[np.bool_]
 def combined_p(values: npt.ArrayLike) -> float:
     """Combines the p-values of several runs on the same galaxies: twice their median, at most 1.
 
-    Valid however the runs depend on each other (Rueschendorf 1982; DiCiccio et al. 2020).
+    Valid however the runs depend on each other (Rüger 1978; DiCiccio et al. 2020).
     """
     p = np.asarray(values, dtype=float)
     return float(p[0]) if len(p) == 1 else float(min(1.0, 2 * np.median(p)))

@@ -1,7 +1,6 @@
 """Writes a comparison down: tables and figures as one HTML page, and as Markdown."""
 
 import base64
-import math
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -22,10 +21,10 @@ FIGURES: Final = "figures"
 GALLERY: Final = 9
 NONE: Final = "-"
 _COSTS: Final = (
-    ("parameters", "parameters", 0),
-    ("seconds", "seconds to train", 0),
-    ("images_per_second", "training images/s", 1),
-    ("peak_memory_mb", "peak memory (MB)", 0),
+    ("parameters", "parameters"),
+    ("seconds", "seconds to train"),
+    ("images_per_second", "training images/s"),
+    ("peak_memory_mb", "peak memory (MB)"),
 )
 
 
@@ -73,16 +72,16 @@ def _table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the table's rows: what is measured, and a cell for each model."""
     classes = summary["classes"]
     measures = [
-        ("accuracy", "accuracy", 3),
-        ("macro_recall", "macro recall", 3),
-        *((f"recall_{name}", f"recall, {name}", 3) for name in classes),
-        *((f"precision_{name}", f"precision, {name}", 3) for name in classes),
-        ("calibration_error", "expected calibration error", 3),
+        ("accuracy", "accuracy"),
+        ("macro_recall", "macro recall"),
+        *((f"recall_{name}", f"recall, {name}") for name in classes),
+        *((f"precision_{name}", f"precision, {name}") for name in classes),
+        ("calibration_error", "expected calibration error"),
         *_COSTS,
     ]
     rows = []
-    for key, title, decimals in measures:
-        cells = [_spread(model["mean"][key], model["sd"][key], decimals) for model in summary["models"]]
+    for key, title in measures:
+        cells = [_spread(model["mean"][key], model["sd"][key]) for model in summary["models"]]
         rows.append({"title": title, "cells": cells})
         if key == "accuracy":
             intervals = [model["accuracy_interval"] for model in summary["models"]]
@@ -96,12 +95,12 @@ def _table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _spread(mean: float | None, deviation: float | None, decimals: int) -> str:
+def _spread(mean: float | None, deviation: float | None) -> str:
     """Writes a mean with its standard deviation, where that says something."""
     if mean is None:
         return NONE
-    text = f"{mean:,.{decimals}f}"
-    return text if not deviation else f"{text} ± {deviation:,.{decimals}f}"
+    decimals = 3 if mean <= 1 else 1 if mean < 100 and mean % 1 else 0
+    return f"{mean:,.{decimals}f}" + (f" ± {deviation:,.{decimals}f}" if deviation else "")
 
 
 def _seeds(runs: Sequence[dict[str, Any]]) -> str:
@@ -121,17 +120,15 @@ def _tests(summary: dict[str, Any]) -> list[dict[str, str]]:
                 "only_one": f"{test['only_one_right']:g}",
                 "only_other": f"{test['only_other_right']:g}",
                 "p": _p(test["p"]),
-                "verdict": "differ" if test["p"] < 0.05 else "do not differ significantly",
+                "verdict": "differ" if test["p"] < 0.05 else "no significant difference",
             }
         )
     return rows
 
 
 def _p(value: float) -> str:
-    """Writes a p-value: two digits, and powers of ten where it is tiny."""
-    if value >= 0.001:
-        return f"{value:.{max(2, 1 - math.floor(math.log10(value)))}f}"
-    return f"{value:.0e}"
+    """Writes a p-value."""
+    return "< 0.001" if value < 0.001 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
 def _figures(
@@ -139,8 +136,8 @@ def _figures(
 ) -> list[tuple[str, str, Figure]]:
     """Draws the figures: file name, caption, figure."""
     histories = {model.name: [run.history for run in model.runs] for model in models}
-    counts = summary["test_galaxies"]
-    floor = max(counts.values()) / sum(counts.values())
+    common = np.bincount(arrays.labels[arrays.rows("train")]).argmax()
+    floor = {split: float((arrays.labels[arrays.rows(split)] == common).mean()) for split in ("train", "val")}
     confusions = {
         model["name"]: np.sum([run["confusion"] for run in model["runs"]], axis=0)
         for model in summary["models"]
@@ -182,8 +179,8 @@ def _mistakes(arrays: GalaxyArrays, model: Model) -> tuple[Any, list[str], int]:
     sureness = run.probabilities[wrong, run.predicted[wrong]]
     chosen = wrong[np.argsort(-sureness, kind="stable")][:GALLERY]
     captions = [
-        f"{arrays.catalog['objid'].iloc[rows[place]]}\n{classes[labels[place]]}, not "
-        f"{classes[run.predicted[place]]} ({run.probabilities[place, run.predicted[place]]:.2f})"
+        f"{arrays.catalog['objid'].iloc[rows[place]]}\ntrue {classes[labels[place]]}\n"
+        f"predicted {classes[run.predicted[place]]} ({run.probabilities[place, run.predicted[place]]:.2f})"
         for place in chosen
     ]
     return arrays.images[rows[chosen]], captions, len(wrong)

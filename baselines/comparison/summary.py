@@ -53,15 +53,18 @@ def group(runs: Sequence[Run]) -> list[Model]:
     """
     groups: list[list[Run]] = []
     for run in runs:
-        same = (
-            other for other in groups if (other[0].model, _settings(other[0])) == (run.model, _settings(run))
-        )
+        same = (one for one in groups if (one[0].model, one[0].settings) == (run.model, run.settings))
         home = next(same, None)
         if home is None:
             groups.append([run])
         else:
             home.append(run)
-    return [Model(_name(members[0], [other[0] for other in groups]), members) for members in groups]
+    firsts = [members[0] for members in groups]
+    names = [_name(first, firsts) for first in firsts]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            names[place] = f"{name} #{names[:place].count(name) + 1}"
+    return [Model(name, members) for name, members in zip(names, groups, strict=True)]
 
 
 def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
@@ -89,14 +92,13 @@ def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
 def _measured(model: Model, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
     """Measures one model: each run, mean and spread over runs, and the interval of the mean accuracy."""
     runs = [_measured_run(run, labels, classes) for run in model.runs]
-    names = [
-        name for name, value in runs[0].items() if isinstance(value, int | float | None) and name != "seed"
-    ]
+    per_class = (f"{measure}_{name}" for measure in ("recall", "precision") for name in classes)
+    names = ["accuracy", "macro_recall", *per_class, "calibration_error", *COSTS]
     table = {name: np.array([run[name] for run in runs], dtype=float) for name in names}
     interval = bootstrap_interval(model.right(labels).mean(axis=0))
     return {
         "name": model.name,
-        "hyperparameters": _settings(model.runs[0]),
+        "hyperparameters": model.runs[0].settings,
         "mean": {name: _number(values.mean()) for name, values in table.items()},
         "sd": {
             name: _number(values.std(ddof=1)) if len(runs) > 1 else None for name, values in table.items()
@@ -145,22 +147,15 @@ def _tested(one: Model, other: Model, labels: npt.NDArray[np.int64]) -> dict[str
     }
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    return dict(run.about.get("hyperparameters", {}))
-
-
 def _name(run: Run, firsts: Sequence[Run]) -> str:
     """Names a model; where others share the name, with as few settings as tell it from them."""
-    own = _settings(run)
-    namesakes = [_settings(other) for other in firsts if other.model == run.model and _settings(other) != own]
-    if not namesakes:
-        return run.model
-    differ = [name for name in own if any(other.get(name) != own[name] for other in namesakes)]
-    everyone = [own, *namesakes]
+    settings = [other.settings for other in firsts if other.model == run.model]
+    keys = dict.fromkeys(key for some in settings for key in some)
+    differ = [key for key in keys if any(some.get(key) != settings[0].get(key) for some in settings)]
     # One setting is enough where no two have the same.
-    enough = [name for name in differ if len({str(other.get(name)) for other in everyone}) == len(everyone)]
-    told = ", ".join(f"{name} {own[name]}" for name in enough[:1] or differ)
-    return f"{run.model} ({told or 'no settings'})"
+    enough = [key for key in differ if len({str(some.get(key)) for some in settings}) == len(settings)]
+    told = ", ".join(f"{key} {run.settings.get(key, 'unknown')}" for key in enough[:1] or differ)
+    return f"{run.model} ({told})" if told else run.model
 
 
 def _number(value: Any) -> float | None:

@@ -4,6 +4,8 @@ So the peak memory is the model's own, no library meets another, and a model tha
 nothing else with it.
 """
 
+import codecs
+import hashlib
 import io
 import subprocess
 import sys
@@ -60,24 +62,24 @@ def plan(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) 
         The jobs, seed by seed, so that an interrupted comparison has something of every model.
 
     Raises:
-        GalaxyError: There is no such model, or two share a name.
+        GalaxyError: There is no such model.
     """
     words = {model: _words(model) for model in models}
-    names = [Path(model).stem for model in words]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise GalaxyError(f"two models are called {min(twice)}: rename a config")
     jobs = []
     for place, seed in enumerate(dict.fromkeys(seeds)):
-        for (model, command), name in zip(words.items(), names, strict=True):
+        for model, command in words.items():
             if model == "majority" and place:
                 continue  # It has no chance in it.
+            name = Path(model).stem
             folder = runs / name / f"seed_{seed}"
             options: dict[str, object]
             if model in BASELINES:
                 options = {"--data": arrays.folder, "--out": folder}
                 options |= {"--seed": seed} if model != "majority" else {}
             else:
+                # A config that has been changed since is another model.
+                digest = hashlib.sha256(Path(command[-1]).read_bytes()).hexdigest()[:8]
+                folder = runs / f"{name}-{digest}" / f"seed_{seed}"
                 options = {"--data.arrays": arrays.folder, "--seed_everything": seed}
                 options |= {"--runs": folder.parent, "--name": folder.name}
             words_of = (str(word) for option in options.items() for word in option)
@@ -101,16 +103,15 @@ def train(job: Job) -> Path:
         [sys.executable, "-m", *job.command], stderr=subprocess.PIPE
     ) as process:
         assert isinstance(process.stderr, io.BufferedReader)
-        last: deque[bytes] = deque(maxlen=20)
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        last: deque[str] = deque(maxlen=20)
         # A progress bar ends no lines: what there is, is shown at once.
         while part := process.stderr.read1():
-            last.append(part)
-            sys.stderr.write(part.decode(errors="replace"))
+            last.append(decoder.decode(part))
+            sys.stderr.write(last[-1])
             sys.stderr.flush()
     if process.returncode or job.run is None:
-        lines = [
-            line.strip() for line in b"".join(last).decode(errors="replace").splitlines() if line.strip()
-        ]
+        lines = [line.strip() for line in "".join(last).splitlines() if line.strip()]
         said = f": {lines[-1].rpartition(' error: ')[2]}" if lines else ""
         raise GalaxyError(f"ended with status {process.returncode}{said}")
     return job.run

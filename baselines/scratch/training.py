@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from baselines.recording import Fit, Record, recording
+from baselines.recording import Fit, Record, recording, require_finite
 from baselines.scratch.layer import Array, Engine
 from baselines.scratch.loss import cross_entropy, softmax
 from baselines.scratch.models import full_cnn, specified_cnn
@@ -169,7 +169,7 @@ def _train(
             seconds = time.perf_counter() - began
             found = (train_loss / len(train), train_right / len(train), val_loss, val_accuracy)
             history.append(dict(zip(HISTORY_COLUMNS, (epoch, *found, seconds, train_seconds), strict=True)))
-            record.require_finite(history)
+            require_finite(history)
             if val_loss < best:
                 best, best_weights = val_loss, network.weights()
             bar.set_postfix(epoch=epoch, val_accuracy=f"{val_accuracy:.3f}")

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from baselines.keras_cnn import import_keras, make_keras_cnn
 from baselines.weights import keras_from_torch, layer_table, torch_from_keras
 from data_prep.arrays import open_arrays
 from data_prep.errors import GalaxyError
+from data_prep.files import sha256
 from galaxy_lightning.cli import main as galaxy_lightning
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
@@ -62,6 +64,10 @@ def test_a_keras_run_becomes_a_checkpoint_that_tests_alike(keras_run, small_arra
     table = table[table["split"] == "test"]
     assert found == pytest.approx((table["label"] == table["predicted"]).mean(), abs=1e-6)
     with pytest.raises(SystemExit):
+        words_of_fit = ["--ckpt_path", str(checkpoint), "--data.arrays", str(small_arrays)]
+        galaxy_lightning(["fit", *words_of_fit, "--model.image_size", "64"])
+    assert "holds weights without an optimiser's state" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
         main([*words, "--out", str(checkpoint)])
     assert "add --overwrite" in capsys.readouterr().err
 
@@ -81,16 +87,28 @@ def test_a_checkpoint_becomes_a_keras_file_and_a_checkpoint_again(keras_run, sma
 def test_what_cannot_be_carried_over_is_refused(keras_run, arrays, small_arrays, tmp_path, capsys):
     damaged = tmp_path / "damaged.keras"
     damaged.write_bytes(b"no zip")
+    alone = tmp_path / "alone.keras"
+    shutil.copyfile(keras_run / "model.keras", alone)
     for weights, data, message in (
         (tmp_path / "none.keras", small_arrays, "there is no file"),
         (damaged, small_arrays, "does not hold the weights of a Keras CNN"),
-        (keras_run / "model.keras", arrays, "for images of 224 pixels"),
+        (alone, arrays, "for images of 224 pixels"),
     ):
         with pytest.raises(SystemExit):
             words = ["--weights", str(weights), "--data", str(data), "--out", str(tmp_path / "out.ckpt")]
             main(["to-torch", *words])
         assert message in capsys.readouterr().err
         assert not (tmp_path / "out.ckpt").exists()
+    other = tmp_path / "other"
+    shutil.copytree(small_arrays, other)
+    dataset = json.loads((other / "dataset.json").read_text())
+    (other / "catalog.csv").write_text((other / "catalog.csv").read_text() + "\n")
+    dataset["sha256"]["catalog.csv"] = sha256(other / "catalog.csv")
+    (other / "dataset.json").write_text(json.dumps(dataset))
+    with pytest.raises(SystemExit):
+        words = ["--weights", str(keras_run / "model.keras"), "--data", str(other)]
+        main(["to-torch", *words, "--out", str(tmp_path / "out.ckpt")])
+    assert "was made on other galaxy arrays" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["to-keras", "--ckpt-path", str(damaged), "--out", str(tmp_path / "out.keras")])
     assert "is no checkpoint" in capsys.readouterr().err

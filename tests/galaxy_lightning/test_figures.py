@@ -23,7 +23,11 @@ def history(epochs, start):
 
 
 def test_the_evolution_shows_every_run_and_their_mean():
-    figure = evolution({"a": [history(3, 1.0), history(5, 2.0)], "b": [history(1, 0.5)]}, "loss", floor=0.4)
+    figure = evolution(
+        {"a": [history(3, 1.0), history(5, 2.0)], "b": [history(1, 0.5)]},
+        "loss",
+        floor={"train": 0.3, "val": 0.4},
+    )
     training, validation = figure.axes
     assert [len(line.get_xdata()) for line in validation.lines] == [3, 5, 5, 1, 2]
     np.testing.assert_allclose(validation.lines[2].get_ydata()[:3], [1.5, 0.75, 0.5])

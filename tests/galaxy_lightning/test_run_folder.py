@@ -51,6 +51,13 @@ def test_the_environment_is_described():
     assert {"python", "numpy", "torch", "galaxy-lightning"} == set(found["versions"])
 
 
+def test_peak_memory_is_this_process_own_and_not_its_parents():
+    held = bytearray(300_000_000)
+    code = "from galaxy_lightning.environment import environment; print(environment()['peak_memory_mb'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < len(held) / 1e6
+
+
 def test_run_folders_need_no_torch():
     code = "import sys, galaxy_lightning.run_folder; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -108,6 +108,14 @@ def test_an_incomplete_run_is_refused(arrays, by_hand, name):
         read_run(by_hand, arrays)
 
 
+@pytest.mark.parametrize("epoch", ["0", ""])
+def test_an_epoch_that_is_missing_or_there_twice_is_refused(arrays, by_hand, epoch):
+    with (by_hand / "history.csv").open("a") as file:
+        file.write(f"{epoch},0.9,0.5,1,0.5,11\n")
+    with pytest.raises(GalaxyError, match=r"history.csv, line 4: the epoch is missing, or is there twice"):
+        read_run(by_hand, arrays)
+
+
 def test_a_history_without_losses_is_refused(arrays, by_hand):
     (by_hand / "history.csv").write_text("epoch,loss\n0,1\n")
     with pytest.raises(GalaxyError, match="lacks the columns train_loss"):

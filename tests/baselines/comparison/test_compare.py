@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from baselines.cli import main
+from baselines.comparison.training import plan
 from data_prep.arrays import open_arrays
 from data_prep.schema import CLASSES
 
@@ -163,11 +164,45 @@ def test_a_lightning_config_is_trained_and_joins(small_arrays, tmp_path, capfd):
     config = tmp_path / "tiny.yaml"
     config.write_text("model:\n  image_size: 64\ntrainer:\n  max_epochs: 1\ndata:\n  batch_size: 16\n")
     compare(small_arrays, tmp_path / "report", "--models", config, "majority")
-    assert (tmp_path / "report/runs/tiny/seed_0/version_0/best.ckpt").is_file()
+    assert len([*(tmp_path / "report/runs").glob("tiny-*/seed_0/version_0/best.ckpt")]) == 1
     summary = json.loads((tmp_path / "report/metrics.json").read_text())
     assert summary["models"][0]["name"] == "reference_cnn"
     settings = summary["models"][0]["hyperparameters"]
     assert (settings["epochs"], settings["batch_size"], settings["augment"]) == (1, 16, "quarter_turns")
+
+
+def test_a_config_that_was_changed_since_is_trained_again(small_arrays, tmp_path):
+    arrays, config = open_arrays(small_arrays), tmp_path / "tiny.yaml"
+    config.write_text("trainer:\n  max_epochs: 1\n")
+    (before,) = plan(arrays, [str(config)], [0], tmp_path)
+    (again,) = plan(arrays, [str(config)], [0], tmp_path)
+    config.write_text("trainer:\n  max_epochs: 2\n")
+    (after,) = plan(arrays, [str(config)], [0], tmp_path)
+    assert before == again
+    assert before.folder != after.folder
+
+
+def test_a_run_that_repeats_another_is_left_out(report, small_arrays, tmp_path, capfd):
+    copy = tmp_path / "copy"
+    shutil.copytree(report / "runs/scratch/seed_0", copy)
+    runs = [report / "runs/scratch/seed_0", copy, report / "runs/scratch/seed_1"]
+    compare(small_arrays, tmp_path / "report", "--models", "--runs", *runs)
+    assert f"{copy} is left out: same model, settings and seed" in capfd.readouterr().out
+    (model,) = json.loads((tmp_path / "report/metrics.json").read_text())["models"]
+    assert [run["seed"] for run in model["runs"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "name", ["_x", r"net $\foo$", "$x^$", "m" * 5000, "word " * 500, "two\nlines", "émoji 🌌"]
+)
+def test_any_name_can_be_drawn(name, fourth_model, small_arrays, tmp_path):
+    about = json.loads((fourth_model / "run.json").read_text())
+    (fourth_model / "run.json").write_text(json.dumps(about | {"model": name}))
+    compare(small_arrays, tmp_path / "report", "--models", "--runs", fourth_model)
+    table = [
+        line for line in (tmp_path / "report/report.md").read_text().splitlines() if line.startswith("|")
+    ]
+    assert len({line.count("|") for line in table}) == 1
 
 
 @pytest.mark.parametrize(

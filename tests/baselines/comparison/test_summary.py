@@ -31,7 +31,7 @@ def test_models_that_share_a_name_are_told_apart_by_as_few_settings_as_do():
     both = {"lr": 0.1, "epochs": 5, "batch": 64}
     found = names(*(run("a", [0], hyperparameters=settings) for settings in (slow, fast, both)))
     assert found == ["a (lr 0.1, epochs 40)", "a (lr 0.01, epochs 5)", "a (lr 0.1, epochs 5)"]
-    assert names(run("a", [0]), run("a", [0], hyperparameters=fast)) == ["a (no settings)", "a (lr 0.01)"]
+    assert names(run("a", [0]), run("a", [0], hyperparameters=fast)) == ["a (lr unknown)", "a (lr 0.01)"]
 
 
 def test_means_spreads_and_tests_are_over_runs(small_arrays):
