@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
-from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveFloat, PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt, restricted_number_type
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.commands import Commands, options_without
 
 PROGRAM = "python -m baselines"
+_Momentum = restricted_number_type("Momentum", float, [(">=", 0), ("<", 1)])
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -153,7 +154,7 @@ def _add_fits(fits: Commands) -> None:
         "hardly learns, are in configs/baselines/scratch_reference.yaml.",
     )
     add_training(scratch, 40, 0.01, "stochastic gradient descent")
-    scratch.add_argument("--momentum", type=ClosedUnitInterval, default=0.9, help="of the same")
+    scratch.add_argument("--momentum", type=_Momentum, default=0.9, help="of the same")
     scratch.add_argument(
         "--engine",
         type=Literal["loops", "vectorized"],

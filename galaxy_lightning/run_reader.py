@@ -135,8 +135,8 @@ def read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
         if found.get(name) != expected:
             raise GalaxyError(
                 f"{path.parent} was made on other galaxy arrays than {arrays.folder}: the SHA-256 of {name} "
-                f"is {str(found.get(name))[:12]}... there, {str(expected)[:12]}... here. Name the arrays that it "
-                "was made on, or train the model again on these"
+                f"is {str(found.get(name))[:12]}... there, {str(expected)[:12]}... here. Name the arrays "
+                "that it was made on, or train the model again on these"
             )
     for name in _NUMBERS:
         value = about.get(name)
