@@ -10,6 +10,7 @@ setup: .venv/.installed
 
 # Made again only when the lock changes.
 .venv/.installed: requirements.lock
+	@echo "Installing about 8 GB of libraries into .venv; this takes minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -27,6 +28,7 @@ demo: setup
 	    --models keras scratch majority --runs "$$run" && \
 	printf '%s\n' '' "Everything about this run: $$run" "Watch its losses, metrics and confusion matrices:" \
 	    "  $(BIN)/tensorboard --logdir runs/quickstart" \
+	    "A short training on simulated galaxies shows the way, not what the models can do." \
 	    "All models compared, for a browser: $$run/comparison/report.html"
 
 test: setup

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
-from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt, restricted_number_type
+from jsonargparse.typing import PositiveFloat, PositiveInt, restricted_number_type
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.commands import Commands, options_without
 
 PROGRAM = "python -m baselines"
+_Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**32)])  # What Keras takes.
 _Momentum = restricted_number_type("Momentum", float, [(">=", 0), ("<", 1)])
 
 
@@ -58,14 +59,12 @@ def _make_commands() -> Commands:
         "--models",
         nargs="*",
         type=str,
-        default=["keras", "reference_cnn", "scratch"],
+        default=["keras", "reference_cnn", "scratch", "majority"],
         metavar="MODEL",
         help="what to train: keras, scratch, scratch-full, majority, or a config of galaxy_lightning (its "
         "path, or its name in configs/); none trains nothing",
     )
-    compare.add_argument(
-        "--seeds", nargs="+", type=NonNegativeInt, default=[0], metavar="SEED", help="one run each"
-    )
+    compare.add_argument("--seeds", nargs="+", type=_Seed, default=[0], metavar="SEED", help="one run each")
     compare.add_argument(
         "--runs", nargs="*", type=Path, default=[], metavar="RUN", help="run folders that exist, to join in"
     )
@@ -98,7 +97,7 @@ def _make_commands() -> Commands:
         _to_torch,
     )
     to_torch.add_argument(
-        "--weights", type=Path, required=True, metavar="FILE", help="model.keras of a Keras run"
+        "--weights", type=Path, required=True, metavar="FILE", help="a Keras run, or its model.keras"
     )
     _add_data(to_torch, "galaxy arrays that it was trained on")
     to_torch.add_argument("--out", type=Path, required=True, metavar="FILE", help=".ckpt to write")
@@ -110,7 +109,13 @@ def _make_commands() -> Commands:
         "Writes a .keras file, which keras.saving.load_model opens.",
         _to_keras,
     )
-    to_keras.add_argument("--ckpt-path", type=Path, required=True, metavar="FILE", help="checkpoint")
+    to_keras.add_argument(
+        "--ckpt-path",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="checkpoint, or the run folder that holds it",
+    )
     to_keras.add_argument("--out", type=Path, required=True, metavar="FILE", help=".keras to write")
     for command in (to_torch, to_keras):
         command.add_argument("--overwrite", action="store_true", help="replace an older file of that name")
@@ -171,7 +176,7 @@ def _add_data(parser: ArgumentParser, what: str = "folder made by preprocess") -
 
 
 def _add_seed(parser: ArgumentParser, what: str) -> None:
-    parser.add_argument("--seed", type=NonNegativeInt, default=0, help=f"seed {what}")
+    parser.add_argument("--seed", type=_Seed, default=0, help=f"seed {what}")
 
 
 def _open(folder: Path) -> GalaxyArrays:

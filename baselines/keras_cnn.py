@@ -198,7 +198,7 @@ def _batches(
     dataset = tf.data.Dataset.from_tensor_slices(rows)
     if shuffle_seed is not None:
         dataset = dataset.shuffle(len(rows), seed=shuffle_seed, reshuffle_each_iteration=True)
-    return dataset.batch(batch_size).map(load).prefetch(1)
+    return dataset.batch(min(batch_size, len(rows))).map(load).prefetch(1)
 
 
 def _epoch_recorder(keras: Any, history: list[dict[str, float]], best: Path, bar: Any) -> Any:

@@ -52,5 +52,6 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
             parameters=len(arrays.classes),
             hyperparameters={},
             device="cpu",
+            sees_images=False,
         )
     return record.accuracies

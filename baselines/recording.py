@@ -37,6 +37,7 @@ class Fit:
         device: What it was trained on, in words.
         packages: Distributions whose versions matter to it.
         more: Further entries for ``run.json``.
+        sees_images: Whether images per second mean anything for it.
     """
 
     history: Sequence[Mapping[str, float]]
@@ -46,6 +47,7 @@ class Fit:
     device: str
     packages: Sequence[str] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+    sees_images: bool = True
 
 
 @dataclass
@@ -54,11 +56,13 @@ class Record:
 
     Attributes:
         folder: Where a fit may leave its own files.
+        model: The model's name.
         fit: To be set once the fit is finished.
         accuracies: On the validation and test galaxies, once the run is complete.
     """
 
     folder: Path
+    model: str
     fit: Fit | None = None
     accuracies: dict[str, float] = field(default_factory=dict)
 
@@ -107,7 +111,7 @@ def recording(
     for split in SPLITS:
         arrays.some_rows(split)
     with new_folder(out, overwrite=overwrite, holds=(HISTORY, PREDICTIONS, RUN, *files)) as folder:
-        record = Record(folder)
+        record = Record(folder, model)
         yield record
         fit = record.fit
         assert fit is not None
@@ -115,6 +119,7 @@ def recording(
         write_history(folder, fit.history)
         write_predictions(folder / PREDICTIONS, held_out, fit.probabilities, arrays.classes)
         images = len(arrays.rows("train")) * len(fit.history)
+        seconds = max(sum(row["train_seconds"] for row in fit.history), 1e-9)
         write_run(
             folder,
             arrays,
@@ -124,7 +129,7 @@ def recording(
             hyperparameters=fit.hyperparameters,
             seed=seed,
             device=fit.device,
-            images_per_second=images / max(sum(row["train_seconds"] for row in fit.history), 1e-9),
+            images_per_second=images / seconds if fit.sees_images else None,
             packages=fit.packages,
             **fit.more,
         )

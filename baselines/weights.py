@@ -1,5 +1,6 @@
 """Carries the reference CNN's weights from Keras to PyTorch and back."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from baselines.keras_cnn import make_keras_cnn
+from baselines.keras_cnn import MODEL_FILE, make_keras_cnn
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file
@@ -75,8 +76,8 @@ def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> None:
     """Writes a checkpoint of the Lightning model with the weights of a Keras one.
 
     Args:
-        path: ``model.keras`` (or any ``.weights.h5``) of the Keras CNN. Only its weights are read;
-            nothing in it is run.
+        path: A Keras run, or its ``model.keras``, or any ``.weights.h5`` of the Keras CNN. Only its
+            weights are read; nothing in it is run.
         arrays: What it was trained on; the checkpoint remembers their training galaxies, so that
             it is never tested on them.
         out: The ``.ckpt`` to write, for ``python -m galaxy_lightning test`` and ``predict``.
@@ -85,18 +86,22 @@ def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> None:
         GalaxyError: The file holds no such weights, lies in a run on other arrays, or the checkpoint
             cannot be written.
     """
+    path = path / MODEL_FILE if path.is_dir() else path
     if not path.is_file():
-        raise GalaxyError(f"there is no file {path}: name the model.keras of a Keras run")
+        raise GalaxyError(f"there is no file {path}: name a Keras run, or its {MODEL_FILE}")
     if (path.parent / RUN).is_file():
         read_about(path.parent / RUN, arrays)  # Other arrays would name other galaxies as trained on.
     keras = make_keras_cnn(len(arrays.classes), arrays.images.shape[1])
     try:
-        keras.load_weights(path)
+        with warnings.catch_warnings():
+            # The optimiser's state is not carried over.
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            keras.load_weights(path)
     except Exception as error:  # A damaged file fails in as many ways as it can be damaged.
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise GalaxyError(
             f"{path} does not hold the weights of a Keras CNN for images of {arrays.images.shape[1]} pixels "
-            f"and {len(arrays.classes)} classes, as in {arrays.folder}: {reason[0]}"
+            f"and {len(arrays.classes)} classes, as in {arrays.folder}: {reason}"
         ) from None
     model = GalaxyClassifier(classes=arrays.classes, image_size=arrays.images.shape[1])
     model.network.load_state_dict(torch_from_keras(keras.get_weights()))
@@ -107,7 +112,7 @@ def keras_from_checkpoint(path: Path, out: Path) -> None:
     """Writes a Keras model with the weights of a checkpoint of the Lightning model.
 
     Args:
-        path: The ``.ckpt`` of a ``reference_cnn``.
+        path: The ``.ckpt`` of a ``reference_cnn``, or its run folder, whose ``best.ckpt`` is taken.
         out: The ``.keras`` to write; ``keras.saving.load_model`` opens it.
 
     Raises:
@@ -115,6 +120,7 @@ def keras_from_checkpoint(path: Path, out: Path) -> None:
     """
     if out.suffix != ".keras":
         raise GalaxyError(f"{out}: Keras models are written as .keras")
+    path = path / "best.ckpt" if path.is_dir() else path
     settings = read_checkpoint(path).hyperparameters
     if settings["network"] != "reference_cnn":
         raise GalaxyError(f"{path} is of the network {settings['network']!r}: only reference_cnn has a twin")

@@ -35,7 +35,7 @@ class Commands:
         self._subcommands = self.parser.add_subcommands(
             prog=program, title="commands (add --help to one for its options)"
         )
-        self._actions: dict[str, Callable[[Namespace], None]] = {}
+        self._commands: dict[str, tuple[ArgumentParser, Callable[[Namespace], None]]] = {}
         self._groups: dict[str, Commands] = {}
 
     def add(
@@ -54,7 +54,7 @@ class Commands:
         """
         command = _parser(description, f"{self.program} {name} {usage} [options]")
         self._subcommands.add_subcommand(name, command, help=_first_sentence(description))
-        self._actions[name] = action
+        self._commands[name] = command, action
         return command
 
     def add_group(self, name: str, description: str, usage: str) -> "Commands":
@@ -76,15 +76,6 @@ class Commands:
         self._groups[name] = group
         return group
 
-    def run(self, parsed: Namespace) -> None:
-        """Runs the command that has been parsed."""
-        name = parsed.subcommand
-        if name in self._groups:
-            self._groups[name].run(parsed[name])
-            return
-        with errors_in_one_line(f"{self.program} {name}"):
-            self._actions[name](parsed[name])
-
     def main(self, args: Sequence[str] | None = None) -> None:
         """Parses a command line and runs its command; without any words, shows the help.
 
@@ -94,10 +85,16 @@ class Commands:
         words = [_with_dashes(word) for word in (sys.argv[1:] if args is None else args)]
         if not words:
             self.parser.print_help()
-        elif len(words) == 1 and words[0] in self._groups:
-            self._groups[words[0]].main([])
+        elif words[0] in self._groups:
+            self._groups[words[0]].main(words[1:])
+        elif words[0] in self._commands:
+            # By its own parser, whose messages name its own options and usage.
+            parser, action = self._commands[words[0]]
+            options = parser.parse_args(words[1:])
+            with errors_in_one_line(f"{self.program} {words[0]}"):
+                action(options)
         else:
-            self.run(self.parser.parse_args(words))
+            self.parser.parse_args(words)  # --help, or no command of ours: it says so.
 
 
 def options_without(options: Namespace, *names: str) -> dict[str, Any]:
@@ -107,7 +104,12 @@ def options_without(options: Namespace, *names: str) -> dict[str, Any]:
 
 def _parser(description: str, usage: str, **more: Any) -> ArgumentParser:
     return ArgumentParser(
-        description=description, usage=usage, formatter_class=PlainHelp, allow_abbrev=False, **more
+        description=description,
+        usage=usage,
+        formatter_class=PlainHelp,
+        allow_abbrev=False,
+        print_config=None,
+        **more,
     )
 
 
@@ -117,4 +119,4 @@ def _first_sentence(description: str) -> str:
 
 def _with_dashes(word: str) -> str:
     """Takes ``--label_rule`` for ``--label-rule``: the training commands spell theirs so."""
-    return re.sub(r"^--(?!print_config)[a-z_]+", lambda option: option.group().replace("_", "-"), word)
+    return re.sub(r"^--[a-z_]+", lambda option: option.group().replace("_", "-"), word)

@@ -3,6 +3,10 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import Final
+
+LONGEST: Final = 2000
+"""Characters of a message that are shown."""
 
 
 class GalaxyError(Exception):
@@ -25,7 +29,10 @@ def errors_in_one_line(program: str) -> Iterator[None]:
     try:
         yield
     except (GalaxyError, OSError) as error:
-        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        message = " ".join(str(error).split())
+        if len(message) > LONGEST:  # A cell of a damaged table can be as long as the file.
+            message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
+        print(f"{program}: error: {message}", file=sys.stderr)
         raise SystemExit(1) from error
     except KeyboardInterrupt as error:
         print(f"{program}: interrupted", file=sys.stderr)

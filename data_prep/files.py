@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import shutil
 import uuid
 from collections.abc import Collection, Iterator
@@ -125,7 +126,9 @@ def read_json(path: Path) -> dict[str, Any]:
         GalaxyError: The file is missing or holds no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        content = json.loads(
+            path.read_text(encoding="utf-8-sig"), parse_constant=_no_number, parse_float=_finite
+        )
     except FileNotFoundError:
         raise GalaxyError(f"{path} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -133,6 +136,14 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise GalaxyError(f"{path} holds no JSON object")
     return content
+
+
+def _finite(text: str) -> float:
+    """Refuses numbers that are too large for a float."""
+    number = float(text)
+    if not math.isfinite(number):
+        _no_number(text)
+    return number
 
 
 def _no_number(text: str) -> None:

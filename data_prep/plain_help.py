@@ -16,8 +16,6 @@ class PlainHelp(DefaultHelpFormatter):
 
     def _get_help_string(self, action: Action) -> str:
         text = action.help or ""
-        if action.dest == "print_config":
-            return "print the complete config that the other options amount to, and stop"
         if action.required:
             return f"{text} (required)" if action.option_strings else text
         if action.default is None or action.default is False or action.default == SUPPRESS:

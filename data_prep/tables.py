@@ -105,7 +105,7 @@ def require_columns(path: Path, wanted: Sequence[str]) -> list[str]:
     """Returns a CSV's column names, or says which of the wanted ones it lacks.
 
     Raises:
-        GalaxyError: The file is missing, empty or not text, or lacks a wanted column.
+        GalaxyError: The file is missing, empty or not text, lacks a wanted column, or has it twice.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -120,6 +120,9 @@ def require_columns(path: Path, wanted: Sequence[str]) -> list[str]:
             f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)} "
             f"(its first line names: {', '.join(found)[:300] or 'nothing'})"
         )
+    twice = [name for name in wanted if found.count(name) > 1]
+    if twice:
+        raise GalaxyError(f"{path} has the column {twice[0]} more than once: keep the one that is meant")
     return found
 
 

@@ -46,7 +46,7 @@ def confusion_matrix(counts: Counts, classes: Sequence[str], title: str) -> Figu
 
 
 def confusion_matrices(matrices: Mapping[str, Counts], classes: Sequence[str]) -> Figure:
-    """Draws the confusion matrices of several models side by side, at most three in a row.
+    """Draws the confusion matrices of several models side by side, two or three in a row.
 
     Args:
         matrices: By model, ``[true class, predicted class]`` numbers of galaxies.
@@ -55,7 +55,7 @@ def confusion_matrices(matrices: Mapping[str, Counts], classes: Sequence[str]) -
     Returns:
         The figure.
     """
-    columns = min(3, len(matrices))
+    columns = 2 if len(matrices) == 4 else min(3, len(matrices))
     rows = -(-len(matrices) // columns)
     side = 0.9 + 0.9 * len(classes)
     figure = Figure(figsize=(columns * side + 1.2, rows * (side + 0.4)), layout="constrained")

@@ -141,7 +141,7 @@ def write_run(
     hyperparameters: Mapping[str, Any],
     seed: int,
     device: str,
-    images_per_second: float,
+    images_per_second: float | None,
     packages: Sequence[str] = (),
     **more: Any,
 ) -> None:
@@ -156,7 +156,8 @@ def write_run(
         hyperparameters: What it was made with.
         seed: The one seed of the fit.
         device: What it was trained on, in words.
-        images_per_second: Training images, over the time of training without validation.
+        images_per_second: Training images, over the time of training without validation; none where
+            no image is looked at.
         packages: Distributions whose versions matter to it, besides NumPy and this one.
         more: Further entries.
     """
@@ -171,7 +172,7 @@ def write_run(
         "epochs": len(history),
         "best_epoch": None if best is None else int(best["epoch"]),
         "seconds": round(sum(row["seconds"] for row in history), 3),
-        "images_per_second": round(images_per_second, 2),
+        "images_per_second": None if images_per_second is None else round(images_per_second, 2),
         "device": device,
         **environment(*packages),
     }

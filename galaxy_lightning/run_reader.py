@@ -1,5 +1,6 @@
 """Reads a run folder, whatever has trained the model, and refuses what cannot be compared."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from galaxy_lightning.run_folder import (
 ROUNDING: Final = 5e-4
 """How far a probability of three decimals is from what it was; the sum over classes may be off by as many."""
 
+LARGEST: Final = 1e15
+"""No loss, time or count is larger."""
+
 _NUMBERS: Final = ("parameters", "seed", "seconds", "images_per_second", "peak_memory_mb")
 """What ``run.json`` may say of a run in numbers; a run from elsewhere may leave any of them out."""
 
@@ -49,8 +53,9 @@ class Run:
 
     @property
     def model(self) -> str:
-        """The model's name, on one line."""
-        return " ".join(str(self.about["model"]).split())
+        """The model's name: on one line, without control characters, of at most 80 characters."""
+        name = " ".join(self.about["model"].split())
+        return "".join(letter for letter in name if letter.isprintable())[:80]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -102,10 +107,16 @@ def read_run(folder: Path, arrays: GalaxyArrays) -> Run:
 def _read_history(path: Path) -> pd.DataFrame:
     """Reads ``history.csv``, each epoch in it once."""
     history = read_table(path, {name: "float64" for name in HISTORY_COLUMNS if name != "train_seconds"})
-    wrong = history["epoch"].isna() | history["epoch"].duplicated()
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise GalaxyError(f"{path}, line {row + 2}: the epoch is missing, or is there twice")
+    epochs, losses = history["epoch"], history[["train_loss", "val_loss", "seconds"]]
+    accuracies = history[["train_accuracy", "val_accuracy"]]
+    for wrong, what in (
+        (~(epochs >= 0) | ~np.isfinite(epochs), "the epoch is missing, or is none"),
+        (epochs.duplicated(), "the epoch is there twice"),
+        ((losses.abs() > LARGEST).any(axis=1), "a loss or time is too large to be one"),
+        (((accuracies < 0) | (accuracies > 1)).any(axis=1), "an accuracy does not lie from 0 to 1"),
+    ):
+        if wrong.any():
+            raise GalaxyError(f"{path}, line {int(np.flatnonzero(wrong)[0]) + 2}: {what}")
     return history.sort_values("epoch", ignore_index=True)
 
 
@@ -140,8 +151,13 @@ def read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
             )
     for name in _NUMBERS:
         value = about.get(name)
-        if not (value is None or (isinstance(value, int | float) and not isinstance(value, bool))):
-            raise GalaxyError(f"{path}: {name!r} is {value!r}, not a number")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (value is None or (is_number and 0 <= value <= LARGEST)):
+            raise GalaxyError(f"{path}: {name!r} is {str(value)[:80]!r}, not a number from 0 to {LARGEST:g}")
+    try:
+        json.dumps(about, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise GalaxyError(f"{path} holds a lone surrogate, which is no character") from None
     if not isinstance(about.get("hyperparameters", {}), dict):
         raise GalaxyError(f"{path}: 'hyperparameters' are no settings by name")
     return about

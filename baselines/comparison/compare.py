@@ -4,17 +4,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.comparison.report import FIGURES, HTML, MARKDOWN, write_report
-from baselines.comparison.summary import group, summarise
+from baselines.comparison.report import FIGURES, HTML, MARKDOWN, p_text, write_report
+from baselines.comparison.summary import group, ranked, summarise
 from baselines.comparison.training import Job, plan, train
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
-from data_prep.files import write_json, writing
+from data_prep.files import read_json, write_json, writing
 from galaxy_lightning.run_reader import Run, read_run
 
 METRICS: Final = "metrics.json"
 RUNS: Final = "runs"
 _OURS: Final = {HTML, MARKDOWN, METRICS, FIGURES, RUNS}
+_SYSTEM: Final = (".", "Thumbs.db", "desktop.ini")
+"""What operating systems leave in folders."""
 
 
 def compare(
@@ -36,20 +38,20 @@ def compare(
         GalaxyError: Nothing is to be compared, ``out`` holds something else, or a run cannot be
             compared; or, once the report is written, that a model has failed.
     """
-    _check_place(out)
+    _check_place(out, arrays)
     arrays.some_rows("test")
     jobs = plan(arrays, list(models), list(seeds), out / RUNS)
     if not (jobs or runs):
         raise GalaxyError("nothing to compare: name models with --models, or run folders with --runs")
     # Before anything is trained: a run that cannot be compared would waste the wait.
     complete = {job: read_run(job.run, arrays) for job in jobs if job.run is not None}
-    joining = [read_run(folder, arrays) for folder in dict.fromkeys(path.resolve() for path in runs)]
+    joining = [read_run(folder, arrays) for folder in runs]
     with writing(out):
-        (out / RUNS).mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     trained, failures = _trained(jobs, complete, arrays)
     if not (trained or joining):
         raise GalaxyError("every model failed: " + "; ".join(failures))
-    grouped = group(_distinct([*trained, *joining]))
+    grouped = ranked(group(_distinct([*trained, *joining])), arrays)
     summary = summarise(arrays, grouped) | {"failures": failures}
     write_report(out, arrays, grouped, summary)
     write_json(out / METRICS, summary)
@@ -61,14 +63,23 @@ def compare(
     return [*_lines(summary), "", f"The report is {out / HTML}"]
 
 
-def _check_place(out: Path) -> None:
+def _check_place(out: Path, arrays: GalaxyArrays) -> None:
     """Stops before anything of the user's is written over."""
-    found = sorted(entry.name for entry in out.iterdir()) if out.is_dir() else []
-    foreign = [name for name in found if name not in _OURS and not name.startswith(".")]
-    if foreign or (out.exists() and not out.is_dir()):
+    if out.resolve().is_relative_to(arrays.folder.resolve()):
+        raise GalaxyError(f"{out} lies in the galaxy arrays: name another place")
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise GalaxyError(f"{out} is no folder: name another place")
+    found = {path.name: path for path in out.iterdir() if not path.name.startswith(_SYSTEM)}
+    folders = (FIGURES, RUNS)
+    wrong = [name for name, path in found.items() if name not in _OURS or path.is_dir() != (name in folders)]
+    if not wrong and found and RUNS not in found:
+        wrong = [] if METRICS in found and "mcnemar" in read_json(out / METRICS) else [*found]
+    if wrong:
         raise GalaxyError(
-            f"{out} {'holds ' + foreign[0] if foreign else 'is no folder'}, so it is no report's folder: "
-            "name another place"
+            f"{out} holds {min(wrong)}, which is none of a report's, so it is no report's folder: name "
+            "another place"
         )
 
 
@@ -123,4 +134,4 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     pairs = [(" and ".join(test["models"]), test["p"]) for test in summary["mcnemar"]]
     width = max((len(pair) for pair, _ in pairs), default=0)
     lines += ["", "Do they differ? McNemar's exact test:"] if pairs else []
-    return lines + [f"{pair:<{width}}  p {p:.2g}" for pair, p in pairs]
+    return lines + [f"{pair:<{width}}  p {p_text(p)}" for pair, p in pairs]

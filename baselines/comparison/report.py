@@ -1,6 +1,8 @@
 """Writes a comparison down: tables and figures as one HTML page, and as Markdown."""
 
 import base64
+import io
+import warnings
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -39,17 +41,20 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
     """
     figures = []
     for name, caption, figure in _figures(arrays, models, summary):
-        path = out / FIGURES / f"{name}.png"
-        with new_file(path) as partial:
-            figure.savefig(partial, dpi=130)
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
-        figures.append({"path": f"{FIGURES}/{path.name}", "caption": caption, "data": data})
+        picture = io.BytesIO()
+        with warnings.catch_warnings():
+            # A name may hold a letter that the font lacks, or be too long for its place.
+            warnings.filterwarnings("ignore", "Glyph .* missing|constrained_layout not applied")
+            figure.savefig(picture, dpi=130)
+        data = base64.b64encode(picture.getvalue()).decode("ascii")
+        figures.append({"path": f"{FIGURES}/{name}.png", "caption": caption, "data": data})
     content = {
         "arrays": arrays,
         "classes": arrays.classes,
         "summary": summary,
         "models": [model["name"] for model in summary["models"]],
         "rows": _table(summary),
+        "settings": _settings_table(summary),
         "tests": _tests(summary),
         "figures": figures,
         "today": date.today().isoformat(),
@@ -62,10 +67,23 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    for name in (HTML, MARKDOWN):
+    environment.filters["cell"] = _cell
+    pages = {name: environment.get_template(f"{name}.jinja").render(content) for name in (HTML, MARKDOWN)}
+    # Nothing is written before all of it is known.
+    for entry in figures:
+        with new_file(out / entry["path"]) as partial:
+            partial.write_bytes(base64.b64decode(entry["data"]))
+    for path in (out / FIGURES).glob("mistakes_*.png"):
+        if f"{FIGURES}/{path.name}" not in {entry["path"] for entry in figures}:
+            path.unlink()  # Of an older report, with other models.
+    for name, text in pages.items():
         with new_file(out / name) as partial:
-            text = environment.get_template(f"{name}.jinja").render(content)
             partial.write_text(text, encoding="utf-8")
+
+
+def _cell(text: str) -> str:
+    """Writes a text as a cell of a Markdown table."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 def _table(summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -81,12 +99,15 @@ def _table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     rows = []
     for key, title in measures:
-        cells = [_spread(model["mean"][key], model["sd"][key]) for model in summary["models"]]
+        spread = key != "parameters"
+        cells = [
+            _spread(model["mean"][key], model["sd"][key] if spread else None) for model in summary["models"]
+        ]
         rows.append({"title": title, "cells": cells})
         if key == "accuracy":
             intervals = [model["accuracy_interval"] for model in summary["models"]]
             cells = [NONE if low is None else f"{low:.3f} to {high:.3f}" for low, high in intervals]
-            rows.append({"title": "95% interval", "cells": cells})
+            rows.append({"title": "accuracy, 95% interval", "cells": cells})
     devices = [
         ", ".join(sorted({str(run["device"] or NONE) for run in m["runs"]})) for m in summary["models"]
     ]
@@ -95,12 +116,22 @@ def _table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def _settings_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the rows of the settings: each hyperparameter that any model states."""
+    stated = [model["hyperparameters"] for model in summary["models"]]
+    names = dict.fromkeys(name for settings in stated for name in settings if name != "classes")
+    return [
+        {"title": name.replace("_", " "), "cells": [str(settings.get(name, NONE)) for settings in stated]}
+        for name in names
+    ]
+
+
 def _spread(mean: float | None, deviation: float | None) -> str:
-    """Writes a mean with its standard deviation, where that says something."""
+    """Writes a mean, with its standard deviation where there is one."""
     if mean is None:
         return NONE
     decimals = 3 if mean <= 1 else 1 if mean < 100 and mean % 1 else 0
-    return f"{mean:,.{decimals}f}" + (f" ± {deviation:,.{decimals}f}" if deviation else "")
+    return f"{mean:,.{decimals}f}" + ("" if deviation is None else f" ± {deviation:,.{decimals}f}")
 
 
 def _seeds(runs: Sequence[dict[str, Any]]) -> str:
@@ -119,14 +150,14 @@ def _tests(summary: dict[str, Any]) -> list[dict[str, str]]:
                 "other": other,
                 "only_one": f"{test['only_one_right']:g}",
                 "only_other": f"{test['only_other_right']:g}",
-                "p": _p(test["p"]),
+                "p": p_text(test["p"]),
                 "verdict": "differ" if test["p"] < 0.05 else "no significant difference",
             }
         )
     return rows
 
 
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
     """Writes a p-value."""
     return "< 0.001" if value < 0.001 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
@@ -135,7 +166,11 @@ def _figures(
     arrays: GalaxyArrays, models: Sequence[Model], summary: dict[str, Any]
 ) -> list[tuple[str, str, Figure]]:
     """Draws the figures: file name, caption, figure."""
-    histories = {model.name: [run.history for run in model.runs] for model in models}
+    histories = {
+        model.name: [run.history for run in model.runs]
+        for model in models
+        if any(len(run.history) for run in model.runs)
+    }
     common = np.bincount(arrays.labels[arrays.rows("train")]).argmax()
     floor = {split: float((arrays.labels[arrays.rows(split)] == common).mean()) for split in ("train", "val")}
     confusions = {
@@ -144,35 +179,41 @@ def _figures(
     }
     figures = [
         (
-            "loss",
-            "Loss by epoch, penalties on the weights included. Thin lines are runs, thick ones their mean.",
-            evolution(histories, "loss"),
-        ),
-        (
-            "accuracy",
-            "Accuracy by epoch. That on training galaxies is counted while the weights change, with dropout "
-            "and augmentation where the model has them.",
-            evolution(histories, "accuracy", floor),
-        ),
-        (
             "confusion",
             "Confusion matrices of the test galaxies: the share of each true class (and the number of "
             "galaxies, over all runs).",
             confusion_matrices(confusions, arrays.classes),
-        ),
+        )
     ]
+    if histories:
+        figures += [
+            (
+                "loss",
+                "Loss by epoch. Thin lines are runs, thick ones their mean. It includes what a model adds "
+                "for its weights, so heights compare only where that is alike.",
+                evolution(histories, "loss"),
+            ),
+            (
+                "accuracy",
+                "Accuracy by epoch. That on training galaxies is counted while the weights change, with "
+                "dropout and augmentation where the model has them.",
+                evolution(histories, "accuracy", floor),
+            ),
+        ]
     for place, model in enumerate(models):
         images, captions, wrong = _mistakes(arrays, model)
-        if not wrong:
-            continue
-        shown = f"the {len(images)} surest of {wrong}" if wrong > len(images) else f"all {wrong}"
-        caption = f"Wrongly labelled test galaxies of {model.name}: {shown}, in its first run."
+        if not wrong or not np.ptp(model.runs[0].probabilities, axis=0).any():
+            continue  # It makes no mistake, or is as sure of all of them.
+        shown = (
+            f"the {len(images)} of {wrong} that it is surest of" if wrong > len(images) else f"all {wrong}"
+        )
+        caption = f"Test galaxies that {model.name} gets wrong, in its first run: {shown}."
         figures.append((f"mistakes_{place}", caption, gallery(images, captions, model.name)))
     return figures
 
 
 def _mistakes(arrays: GalaxyArrays, model: Model) -> tuple[Any, list[str], int]:
-    """Returns images and captions of the surest mistakes of a model's first run, and how many it made."""
+    """Returns images and captions of a model's surest mistakes, in its first run, and how many it made."""
     run, rows = model.runs[0], arrays.rows("test")
     labels, classes = arrays.labels[rows], arrays.classes
     wrong = np.flatnonzero(run.predicted != labels)

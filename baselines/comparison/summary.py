@@ -67,6 +67,12 @@ def group(runs: Sequence[Run]) -> list[Model]:
     return [Model(name, members) for name, members in zip(names, groups, strict=True)]
 
 
+def ranked(models: Sequence[Model], arrays: GalaxyArrays) -> list[Model]:
+    """Sorts models by their mean accuracy on the test galaxies, the best first."""
+    labels = arrays.labels[arrays.rows("test")]
+    return sorted(models, key=lambda model: -float(model.right(labels).mean()))
+
+
 def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
     """Measures every model on the test galaxies.
 

@@ -99,6 +99,8 @@ def train(job: Job) -> Path:
     Raises:
         GalaxyError: It has failed; the message is the last that it said.
     """
+    if job.folder.is_dir() and any(path.is_file() for path in job.folder.iterdir()):
+        raise GalaxyError(f"{job.folder} is no complete run: remove it, and it is trained again")
     with subprocess.Popen(  # noqa: S603 - the words are this program's own.
         [sys.executable, "-m", *job.command], stderr=subprocess.PIPE
     ) as process:
@@ -111,10 +113,17 @@ def train(job: Job) -> Path:
             sys.stderr.write(last[-1])
             sys.stderr.flush()
     if process.returncode or job.run is None:
-        lines = [line.strip() for line in "".join(last).splitlines() if line.strip()]
-        said = f": {lines[-1].rpartition(' error: ')[2]}" if lines else ""
-        raise GalaxyError(f"ended with status {process.returncode}{said}")
+        raise GalaxyError(_reason(process.returncode, "".join(last)))
     return job.run
+
+
+def _reason(status: int, said: str) -> str:
+    """Says why a process has failed: its error message, or the last that it said."""
+    if status < 0:
+        return f"was killed by signal {-status}" + (", perhaps for want of memory" if status == -9 else "")
+    _, found, message = said.rpartition("error: ")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return f"ended with status {status}: {' '.join(message.split()) if found else ''.join(lines[-1:])}"
 
 
 def _words(model: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from galaxy_lightning.run_folder import HISTORY_COLUMNS
 
+WEIGHTS: Final = "weights.npz"
 SMALL_PX: Final = 32
 """Side of the images that the specified network sees, in pixels."""
 
@@ -36,7 +37,7 @@ def fit_scratch(
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, float]:
-    """Trains the specified CNN on images resized to 32 x 32 pixels, and leaves a run.
+    """Trains the specified CNN on images resized to 32 x 32 pixels, and leaves a run, with ``weights.npz``.
 
     Args:
         arrays: The galaxy arrays.
@@ -55,7 +56,7 @@ def fit_scratch(
     Raises:
         GalaxyError: ``out`` exists, a split is empty, or the fit has diverged.
     """
-    with recording(arrays, out, model="scratch", seed=seed, overwrite=overwrite) as record:
+    with recording(arrays, out, model="scratch", seed=seed, overwrite=overwrite, files=(WEIGHTS,)) as record:
         network = specified_cnn(len(arrays.classes), np.random.default_rng(seed), engine)
         data = _Galaxies(arrays, _resized(arrays))
         hyperparameters = {
@@ -79,7 +80,7 @@ def fit_scratch_full(
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, float]:
-    """Trains the Keras CNN's architecture in NumPy, with Adam, on whole images, and leaves a run.
+    """Trains the Keras CNN's architecture in NumPy, with Adam, and leaves a run, with ``weights.npz``.
 
     Args:
         arrays: The galaxy arrays.
@@ -97,7 +98,9 @@ def fit_scratch_full(
         GalaxyError: ``out`` exists, a split is empty, the images are too small, or the fit has
             diverged.
     """
-    with recording(arrays, out, model="scratch-full", seed=seed, overwrite=overwrite) as record:
+    with recording(
+        arrays, out, model="scratch-full", seed=seed, overwrite=overwrite, files=(WEIGHTS,)
+    ) as record:
         network = full_cnn(len(arrays.classes), arrays.images.shape[1], np.random.default_rng(seed))
         hyperparameters = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
         data = _Galaxies(arrays, arrays.images)
@@ -153,7 +156,8 @@ def _train(
     history: list[dict[str, float]] = []
     best, best_weights = np.inf, network.weights()
     steps = -(-len(train) // batch_size)
-    with tqdm(total=epochs * steps, desc="training", unit="batch") as bar:
+    # A fit that diverges is told by its loss.
+    with np.errstate(all="ignore"), tqdm(total=epochs * steps, desc=record.model, unit="batch") as bar:
         for epoch in range(epochs):
             began = time.perf_counter()
             order = np.random.default_rng((seed, epoch)).permutation(train)
@@ -174,6 +178,7 @@ def _train(
                 best, best_weights = val_loss, network.weights()
             bar.set_postfix(epoch=epoch, val_accuracy=f"{val_accuracy:.3f}")
     network.load_weights(best_weights)
+    np.savez(record.folder / WEIGHTS, allow_pickle=False, **best_weights)
     record.fit = Fit(
         history=history,
         probabilities=softmax(_logits(network, data, data.arrays.rows("val", "test"), batch_size)),

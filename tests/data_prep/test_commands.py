@@ -45,12 +45,6 @@ def test_without_words_the_help_lists_first_sentences(commands, capsys):
     assert capsys.readouterr().out.startswith("usage: python -m telescope calibrate INSTRUMENT")
 
 
-def test_the_config_can_be_printed(commands, capsys):
-    with pytest.raises(SystemExit, match="0"):
-        commands.main(["calibrate", "camera", "--print_config"])
-    assert capsys.readouterr().out.strip() == "{}"
-
-
 def test_unknown_commands_are_refused(commands, capsys):
     with pytest.raises(SystemExit, match="2"):
         commands.main(["listen"])

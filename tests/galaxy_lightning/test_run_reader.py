@@ -90,7 +90,10 @@ def test_predictions_that_cannot_be_compared_are_refused_with_the_reason(arrays,
         ({"arrays": None}, "does not hold the 'sha256'"),
         ({"arrays": {"sha256": {"images.npy": "0" * 64}}}, "made on other galaxy arrays"),
         ({"parameters": "many"}, "'parameters' is 'many', not a number"),
-        ({"seed": True}, "'seed' is True, not a number"),
+        ({"seed": True}, "'seed' is 'True', not a number"),
+        ({"seconds": -1}, "'seconds' is '-1', not a number from 0"),
+        ({"parameters": 10**400}, "not a number from 0 to 1e"),
+        ({"device": "\ud800"}, "lone surrogate"),
         ({"hyperparameters": [1]}, "no settings by name"),
     ],
 )
@@ -112,8 +115,44 @@ def test_an_incomplete_run_is_refused(arrays, by_hand, name):
 def test_an_epoch_that_is_missing_or_there_twice_is_refused(arrays, by_hand, epoch):
     with (by_hand / "history.csv").open("a") as file:
         file.write(f"{epoch},0.9,0.5,1,0.5,11\n")
-    with pytest.raises(GalaxyError, match=r"history.csv, line 4: the epoch is missing, or is there twice"):
+    with pytest.raises(GalaxyError, match=r"history.csv, line 4: the epoch is (missing|there twice)"):
         read_run(by_hand, arrays)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("2,1e300,0.5,1,0.5,11", "too large"),
+        ("2,0.9,50,1,0.5,11", "accuracy does not lie from 0 to 1"),
+        ("inf,0.9,0.5,1,0.5,11", "epoch is missing, or is none"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(arrays, by_hand, row, message):
+    with (by_hand / "history.csv").open("a") as file:
+        file.write(f"{row}\n")
+    with pytest.raises(GalaxyError, match=f"history.csv, line 4: .*{message}"):
+        read_run(by_hand, arrays)
+
+
+def test_numbers_that_no_float_holds_are_no_json(arrays, by_hand):
+    path = by_hand / "run.json"
+    path.write_text(path.read_text().replace("{", '{"seed": 1e999, ', 1))
+    with pytest.raises(GalaxyError, match="1e999 is no JSON"):
+        read_run(by_hand, arrays)
+
+
+def test_a_column_that_is_there_twice_is_refused(arrays, by_hand):
+    path = by_hand / "predictions.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]},predicted", *(f"{line},spiral" for line in lines[1:])]))
+    with pytest.raises(GalaxyError, match="column predicted more than once"):
+        read_run(by_hand, arrays)
+
+
+def test_a_name_is_put_on_one_line(arrays, by_hand):
+    path = by_hand / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": "two\n lines\x1b[31m" + "x" * 100}))
+    assert read_run(by_hand, arrays).model == "two lines[31m" + "x" * 67
 
 
 def test_a_history_without_losses_is_refused(arrays, by_hand):

@@ -55,7 +55,7 @@ def fourth_model(small_arrays, tmp_path):
 def test_the_report_stands_alone(report):
     page = (report / "report.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert len(sources) == 5
+    assert len(sources) == 4
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert "@import" not in page
     assert "<script" not in page
@@ -77,7 +77,7 @@ def test_the_markdown_table_is_one_and_its_figures_are_there(report):
     assert len(table) == 2 + 4 + 2 * len(CLASSES) + 4 + 2
     figures = re.findall(r"!\[.*\]\((.*)\)", text)
     assert [name.split("/")[1] for name in figures] == [
-        *("loss.png", "accuracy.png", "confusion.png", "mistakes_0.png", "mistakes_1.png"),
+        *("confusion.png", "loss.png", "accuracy.png", "mistakes_0.png"),
     ]
     for name in figures:
         with Image.open(report / name) as image:
@@ -123,7 +123,7 @@ def test_a_fourth_model_written_by_hand_joins(report, fourth_model, small_arrays
     assert "&lt;b&gt;oracle&lt;/b&gt;" in page
     assert "<b>oracle" not in page
     text = (tmp_path / "report/report.md").read_text()
-    assert "| <b>oracle</b> \\| v2 |" in text
+    assert "| &lt;b>oracle&lt;/b> \\| v2 |" in text
     summary = json.loads((tmp_path / "report/metrics.json").read_text())
     assert summary["mcnemar"][0]["p"] < 0.05
 
@@ -223,5 +223,40 @@ def test_a_folder_of_the_users_is_left_alone(small_arrays, tmp_path, capfd):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(SystemExit):
         compare(small_arrays, tmp_path, "--models", "majority")
-    assert "holds thesis.tex, so it is no report's folder" in capfd.readouterr().err
+    assert "holds thesis.tex, which is none of a report's" in capfd.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("name", ["report.html", "metrics.json", "figures", "runs"])
+def test_a_file_of_the_users_that_has_our_name_is_left_alone(name, small_arrays, tmp_path, capfd):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / name).write_text("{}")
+    with pytest.raises(SystemExit):
+        compare(small_arrays, out, "--models", "majority")
+    assert f"holds {name}" in capfd.readouterr().err
+    assert (out / name).read_text() == "{}"
+
+
+def test_a_report_does_not_go_into_the_arrays(small_arrays, capfd):
+    with pytest.raises(SystemExit):
+        compare(small_arrays, small_arrays / "report", "--models", "majority")
+    assert "lies in the galaxy arrays" in capfd.readouterr().err
+
+
+def test_an_older_reports_figures_do_not_stay_behind(report, small_arrays, fourth_model, tmp_path):
+    folder = tmp_path / "report"
+    shutil.copytree(report, folder)
+    (folder / ".DS_Store").write_bytes(b"Finder")
+    assert (folder / "figures/mistakes_0.png").is_file()
+    compare(small_arrays, folder, "--models", "--runs", fourth_model)
+    assert not [*(folder / "figures").glob("mistakes_*.png")]
+
+
+def test_what_is_left_of_a_run_is_named(report, small_arrays, tmp_path, capfd):
+    folder = tmp_path / "report"
+    shutil.copytree(report, folder)
+    (folder / "runs/scratch/seed_0/run.json").unlink()
+    with pytest.raises(SystemExit):
+        compare(small_arrays, folder, "--models", *SMALL)
+    assert "runs/scratch/seed_0 is no complete run: remove it" in capfd.readouterr().err
