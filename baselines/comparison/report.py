@@ -3,7 +3,7 @@
 import base64
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -50,7 +50,7 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
         figures.append({"path": f"{FIGURES}/{name}.png", "caption": caption, "data": data})
     content = {
         "arrays": arrays,
-        "classes": arrays.classes,
+        "labels": _labelling(arrays.dataset),
         "summary": summary,
         "models": [model["name"] for model in summary["models"]],
         "rows": _table(summary),
@@ -79,6 +79,14 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
     for name, text in pages.items():
         with new_file(out / name) as partial:
             partial.write_text(text, encoding="utf-8")
+
+
+def _labelling(dataset: Mapping[str, Any]) -> str:
+    """Says in words where the labels come from."""
+    rule, threshold = dataset.get("label_rule"), dataset.get("threshold")
+    if rule == "threshold":
+        return f"debiased votes of {threshold} or more"
+    return "Galaxy Zoo 1's flags" if rule == "flags" else f"rule {rule}"
 
 
 def _cell(text: str) -> str:
