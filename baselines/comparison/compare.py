@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from baselines.comparison.report import FIGURES, HTML, MARKDOWN, p_text, write_report
 from baselines.comparison.summary import group, ranked, summarise
-from baselines.comparison.training import Job, plan, train
+from baselines.comparison.training import BASELINES, Job, plan, train
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.files import read_json, write_json, writing
@@ -45,6 +45,9 @@ def compare(
         raise GalaxyError("nothing to compare: name models with --models, or run folders with --runs")
     # Before anything is trained: a run that cannot be compared would waste the wait.
     complete = {job: read_run(job.run, arrays) for job in jobs if job.run is not None}
+    for job, run in complete.items():
+        if job.model in BASELINES and run.model != job.model:
+            raise GalaxyError(f"{run.folder} is a run of {run.model}, not of {job.model}: remove it")
     joining = [read_run(folder, arrays) for folder in runs]
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)

@@ -253,6 +253,16 @@ def test_an_older_reports_figures_do_not_stay_behind(report, small_arrays, fourt
     assert not [*(folder / "figures").glob("mistakes_*.png")]
 
 
+def test_a_run_that_stands_in_anothers_place_is_named(report, small_arrays, tmp_path, capfd):
+    folder = tmp_path / "report"
+    shutil.copytree(report, folder)
+    shutil.rmtree(folder / "runs/majority/seed_0")
+    shutil.copytree(folder / "runs/scratch/seed_0", folder / "runs/majority/seed_0")
+    with pytest.raises(SystemExit):
+        compare(small_arrays, folder, "--models", *SMALL)
+    assert "is a run of scratch, not of majority" in capfd.readouterr().err
+
+
 def test_what_is_left_of_a_run_is_named(report, small_arrays, tmp_path, capfd):
     folder = tmp_path / "report"
     shutil.copytree(report, folder)

@@ -37,7 +37,6 @@ def test_the_loops_train_to_the_same_network(raw, small_arrays, tmp_path):
     fast = fit("scratch", small_arrays, tmp_path / "fast", *words)
     slow = fit("scratch", small_arrays, tmp_path / "slow", *words, "--engine", "loops")
     np.testing.assert_allclose(slow.probabilities, fast.probabilities, atol=1e-5)
-    assert slow.number("images_per_second") < fast.number("images_per_second")
 
 
 def test_the_kept_weights_are_of_the_lowest_validation_loss(small_arrays, tmp_path):
