@@ -62,6 +62,24 @@ def import_keras() -> Any:
     return keras
 
 
+@contextlib.contextmanager
+def computing_in(keras: Any, policy: str) -> Iterator[None]:
+    """Makes Keras networks of a precision within a block.
+
+    Args:
+        keras: The ``keras`` module.
+        policy: ``"float32"``, ``"float64"`` or ``"mixed_float16"``.
+    """
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64" if policy == "float64" else "float32")
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
+
+
 def make_keras_cnn(
     classes: int = 3, image_size: int = 224, *, dropout: bool = True, learning_rate: float = 1e-3
 ) -> Any:
@@ -147,9 +165,9 @@ def fit_keras(
 
         gpus = tf.config.list_physical_devices("GPU")
         policy = "mixed_float16" if gpus else "float32"
-        keras.config.set_dtype_policy(policy)
         keras.utils.set_random_seed(seed)
-        network = make_keras_cnn(len(arrays.classes), arrays.images.shape[1], learning_rate=learning_rate)
+        with computing_in(keras, policy):
+            network = make_keras_cnn(len(arrays.classes), arrays.images.shape[1], learning_rate=learning_rate)
         steps = -(-len(arrays.rows("train")) // batch_size)
         history: list[dict[str, float]] = []
         with tqdm(total=epochs * steps, desc="keras", unit="batch") as bar:

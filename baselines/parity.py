@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from baselines.keras_cnn import import_keras, make_keras_cnn
+from baselines.keras_cnn import computing_in, import_keras, make_keras_cnn
 from baselines.weights import keras_from_torch, layer_table, torch_from_keras
 from data_prep.arrays import GalaxyArrays
 from galaxy_lightning.module import GalaxyClassifier
@@ -73,14 +73,8 @@ def measure_parity(
         GalaxyError: There is no TensorFlow, or the images are too small.
     """
     keras = import_keras()
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx(precision)
-    keras.config.set_dtype_policy(precision)
-    try:
+    with computing_in(keras, precision):
         return _measure(keras, arrays, galaxies, steps, batch_size, precision, seed)
-    finally:
-        keras.config.set_floatx(before[0])
-        keras.config.set_dtype_policy(before[1])
 
 
 def _measure(

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from baselines.cli import main
-from baselines.keras_cnn import _batches, import_keras, make_keras_cnn
+from baselines.keras_cnn import _batches, computing_in, import_keras, make_keras_cnn
 from data_prep.arrays import open_arrays
 from data_prep.errors import GalaxyError
 from galaxy_lightning.run_reader import read_run
@@ -73,15 +73,15 @@ def test_the_network_is_the_specified_one():
 
 def test_the_softmax_stays_in_float32_where_the_rest_is_in_float16():
     keras = import_keras()
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
+    with computing_in(keras, "mixed_float16"):
         network = make_keras_cnn(3, 64)
-        assert {layer.compute_dtype for layer in network.layers[:-1]} == {"float16"}
-        assert network.layers[-1].compute_dtype == "float32"
-        assert type(network.optimizer).__name__ == "LossScaleOptimizer"
-    finally:
-        keras.config.set_dtype_policy(before)
+    assert {layer.compute_dtype for layer in network.layers[:-1]} == {"float16"}
+    assert network.layers[-1].compute_dtype == "float32"
+    assert type(network.optimizer).__name__ == "LossScaleOptimizer"
+    assert keras.config.dtype_policy().name == "float32"
+    images = np.random.default_rng(0).random((4, 64, 64, 3), dtype=np.float32)
+    history = network.fit(images, np.array([0, 1, 2, 0]), verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
 
 
 def test_a_fit_leaves_a_run(keras_run, small_arrays):
