@@ -34,7 +34,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-# Ratios, from a machine that does nothing else; about four minutes.
+# Ratios, from a machine that does nothing else; about five minutes.
 bench: setup
 	$(BIN)/python benchmarks/training.py
 
