@@ -189,10 +189,9 @@ def _open(folder: Path) -> GalaxyArrays:
 
 def _fit(model: str, options: Namespace) -> None:
     from data_prep.files import refuse_existing
-    from galaxy_lightning.run_folder import HISTORY, PREDICTIONS, RUN
 
     if not options.overwrite:  # Before anything slow; the fit itself says what may be replaced.
-        refuse_existing(options.out, overwrite=False, holds=(HISTORY, PREDICTIONS, RUN))
+        refuse_existing(options.out, overwrite=False)
     arrays = _open(options.data)
     settings: dict[str, Any] = options_without(options, "data", "out")
     if model == "majority":

@@ -39,15 +39,17 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
         models: The models.
         summary: What was measured; see :func:`~baselines.comparison.summary.summarise`.
     """
-    figures = []
+    figures, pictures = [], {}
     for name, caption, figure in _figures(arrays, models, summary):
         picture = io.BytesIO()
         with warnings.catch_warnings():
             # A name may hold a letter that the font lacks, or be too long for its place.
             warnings.filterwarnings("ignore", "Glyph .* missing|constrained_layout not applied")
             figure.savefig(picture, dpi=130)
+        path = f"{FIGURES}/{name}.png"
+        pictures[out / path] = picture.getvalue()
         data = base64.b64encode(picture.getvalue()).decode("ascii")
-        figures.append({"path": f"{FIGURES}/{name}.png", "caption": caption, "data": data})
+        figures.append({"path": path, "caption": caption, "data": data})
     content = {
         "arrays": arrays,
         "labels": _labelling(arrays.dataset),
@@ -70,12 +72,12 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
     environment.filters["cell"] = _cell
     pages = {name: environment.get_template(f"{name}.jinja").render(content) for name in (HTML, MARKDOWN)}
     # Nothing is written before all of it is known.
-    for entry in figures:
-        with new_file(out / entry["path"]) as partial:
-            partial.write_bytes(base64.b64decode(entry["data"]))
-    for path in (out / FIGURES).glob("mistakes_*.png"):
-        if f"{FIGURES}/{path.name}" not in {entry["path"] for entry in figures}:
-            path.unlink()  # Of an older report, with other models.
+    for place, picture_bytes in pictures.items():
+        with new_file(place) as partial:
+            partial.write_bytes(picture_bytes)
+    for place in (out / FIGURES).glob("mistakes_*.png"):
+        if place not in pictures:
+            place.unlink()  # Of an older report, with other models.
     for name, text in pages.items():
         with new_file(out / name) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -64,26 +64,22 @@ def plan(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) 
     Raises:
         GalaxyError: There is no such model.
     """
-    words = {model: _words(model) for model in models}
+    recipes = {model: _recipe(model) for model in models}
     jobs = []
     for place, seed in enumerate(dict.fromkeys(seeds)):
-        for model, command in words.items():
+        for model, (name, command) in recipes.items():
             if model == "majority" and place:
                 continue  # It has no chance in it.
-            name = Path(model).stem
             folder = runs / name / f"seed_{seed}"
             options: dict[str, object]
             if model in BASELINES:
                 options = {"--data": arrays.folder, "--out": folder}
                 options |= {"--seed": seed} if model != "majority" else {}
             else:
-                # A config that has been changed since is another model.
-                digest = hashlib.sha256(Path(command[-1]).read_bytes()).hexdigest()[:8]
-                folder = runs / f"{name}-{digest}" / f"seed_{seed}"
                 options = {"--data.arrays": arrays.folder, "--seed_everything": seed}
                 options |= {"--runs": folder.parent, "--name": folder.name}
-            words_of = (str(word) for option in options.items() for word in option)
-            jobs.append(Job(name, seed, folder, (*command, *words_of)))
+            words = (str(word) for option in options.items() for word in option)
+            jobs.append(Job(Path(model).stem, seed, folder, (*command, *words)))
     return jobs
 
 
@@ -126,10 +122,10 @@ def _reason(status: int, said: str) -> str:
     return f"ended with status {status}: {' '.join(message.split()) if found else ''.join(lines[-1:])}"
 
 
-def _words(model: str) -> tuple[str, ...]:
-    """Returns the words that begin a model's command line."""
+def _recipe(model: str) -> tuple[str, tuple[str, ...]]:
+    """Returns the name of a model's folder, and the words that begin its command line."""
     if model in BASELINES:
-        return "baselines", "fit", model
+        return model, ("baselines", "fit", model)
     config = Path(model) if model.endswith((".yaml", ".yml")) else CONFIGS / f"{model}.yaml"
     if not config.is_file():
         known = sorted(path.stem for path in CONFIGS.glob("*.yaml")) if CONFIGS.is_dir() else []
@@ -138,4 +134,6 @@ def _words(model: str) -> tuple[str, ...]:
             f"galaxy_lightning, by its path or its name in {CONFIGS.name}/"
             + (f" ({', '.join(known)})" if known else "")
         )
-    return "galaxy_lightning", "fit", "--config", str(config)
+    # A config that has been changed since is another model.
+    digest = hashlib.sha256(config.read_bytes()).hexdigest()[:8]
+    return f"{config.stem}-{digest}", ("galaxy_lightning", "fit", "--config", str(config))

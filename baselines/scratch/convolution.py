@@ -19,16 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.scratch.initialisers import Initialiser, glorot_uniform
-from baselines.scratch.layer import Array, Engine, Layer
+from baselines.scratch.layer import Array, Engine, TwoEngineLayer
 
 
-class Conv2D(Layer):
+class Conv2D(TwoEngineLayer):
     """``y[b, f, r, s] = sum over c, i, j of x[b, c, r + i, s + j] * w[f, c, i, j] + bias[f]``.
 
     Each filter ``f`` is a small pattern that is looked for everywhere: ``i`` and ``j`` run over the
     ``k * k`` places of its kernel, ``c`` over the channels. (Mathematicians call this a correlation;
     a convolution would turn the kernel round.) "Valid": the kernel stays within the image, so that
-    ``H x W`` pixels become ``(H - k + 1) x (W - k + 1)``.
+    ``[B, C, H, W]`` becomes ``[B, filters, H - k + 1, W - k + 1]``.
 
     With ``g = dL/dy``, the chain rule gives, as ``y`` is linear in all that it is made of,
 
@@ -65,26 +65,12 @@ class Conv2D(Layer):
         dtype: npt.DTypeLike = np.float32,
         engine: Engine = "vectorized",
     ) -> None:
-        super().__init__()
-        self.engine = engine
+        super().__init__(engine)
         self.needs_input_gradient = needs_input_gradient
         shape = (filters, channels, kernel_size, kernel_size)
         self.parameters["weights"] = initialise(shape, generator).astype(dtype)
         if bias:
             self.parameters["bias"] = np.zeros(filters, dtype)
-
-    def forward(self, inputs: Array, *, training: bool = False) -> Array:
-        """Computes ``[B, C, H, W]`` to ``[B, filters, H - k + 1, W - k + 1]``."""
-        self._inputs = inputs
-        if self.engine == "loops":
-            return self._forward_loops(inputs)
-        return self._forward_vectorized(inputs)
-
-    def backward(self, gradient: Array) -> Array:
-        """Computes ``[B, filters, H - k + 1, W - k + 1]`` to ``[B, C, H, W]``."""
-        if self.engine == "loops":
-            return self._backward_loops(gradient)
-        return self._backward_vectorized(gradient)
 
     def _forward_loops(self, inputs: Array) -> Array:
         weights = self.parameters["weights"]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.scratch.initialisers import Initialiser, glorot_uniform
-from baselines.scratch.layer import Array, Engine, Layer
+from baselines.scratch.layer import Array, Engine, Layer, TwoEngineLayer
 
 
 class Flatten(Layer):
@@ -22,8 +22,10 @@ class Flatten(Layer):
         return gradient.reshape(self._shape)
 
 
-class Dense(Layer):
+class Dense(TwoEngineLayer):
     """``y[b, o] = sum over i of x[b, i] * w[i, o] + bias[o]``, or ``y = x @ w + bias``.
+
+    ``[B, inputs]`` becomes ``[B, outputs]``.
 
     With ``g = dL/dy``, the chain rule gives, as each ``y[b, o]`` is linear in all that it is made of,
 
@@ -55,25 +57,16 @@ class Dense(Layer):
         dtype: npt.DTypeLike = np.float32,
         engine: Engine = "vectorized",
     ) -> None:
-        super().__init__()
+        super().__init__(engine)
         self.l2 = l2
-        self.engine = engine
         self.parameters = {
             "weights": initialise((inputs, outputs), generator).astype(dtype),
             "bias": np.zeros(outputs, dtype),
         }
 
-    def forward(self, inputs: Array, *, training: bool = False) -> Array:
-        """Computes ``[B, inputs]`` to ``[B, outputs]``."""
-        self._inputs = inputs
-        if self.engine == "loops":
-            return self._forward_loops(inputs)
-        return self._forward_vectorized(inputs)
-
     def backward(self, gradient: Array) -> Array:
         """Computes ``[B, outputs]`` to ``[B, inputs]``, and the gradients of weights and bias."""
-        backward = self._backward_loops if self.engine == "loops" else self._backward_vectorized
-        inputs_gradient = backward(gradient)
+        inputs_gradient = super().backward(gradient)
         if self.l2:
             self.gradients["weights"] += 2 * self.l2 * self.parameters["weights"]
         return inputs_gradient

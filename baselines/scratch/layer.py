@@ -85,3 +85,38 @@ class Layer(ABC):
         if memory is None or memory.size < count or memory.dtype != dtype:
             memory = self._memory[name] = np.empty(count, dtype)
         return memory[:count].reshape(shape)
+
+
+class TwoEngineLayer(Layer):
+    """A layer that is written twice, side by side; ``engine`` says which way it computes.
+
+    Args:
+        engine: ``"loops"`` or ``"vectorized"``.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine = engine
+
+    def forward(self, inputs: Array, *, training: bool = False) -> Array:
+        """See :meth:`Layer.forward`."""
+        self._inputs = inputs
+        return self._forward_loops(inputs) if self.engine == "loops" else self._forward_vectorized(inputs)
+
+    def backward(self, gradient: Array) -> Array:
+        """See :meth:`Layer.backward`."""
+        return (
+            self._backward_loops(gradient) if self.engine == "loops" else self._backward_vectorized(gradient)
+        )
+
+    @abstractmethod
+    def _forward_loops(self, inputs: Array) -> Array: ...
+
+    @abstractmethod
+    def _forward_vectorized(self, inputs: Array) -> Array: ...
+
+    @abstractmethod
+    def _backward_loops(self, gradient: Array) -> Array: ...
+
+    @abstractmethod
+    def _backward_vectorized(self, gradient: Array) -> Array: ...

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from baselines.scratch.layer import Array, Engine, Layer
+from baselines.scratch.layer import Array, Engine, TwoEngineLayer
 
 
-class MaxPool2D(Layer):
+class MaxPool2D(TwoEngineLayer):
     """``y[b, c, r, s] = max of x[b, c, r * size + i, s * size + j]`` over ``i, j < size``.
 
-    The windows do not overlap; rows and columns at the end that do not fill one are dropped. What is
-    found matters, and not exactly where: the layers after see ``size`` times as far for
-    ``1 / size^2`` of the work.
+    ``[B, C, H, W]`` becomes ``[B, C, H // size, W // size]``: the windows do not overlap; rows and
+    columns at the end that do not fill one are dropped. What is found matters, and not exactly where:
+    the layers after see ``size`` times as far for ``1 / size^2`` of the work.
 
     A small change of any input but the largest changes nothing, so ``dy/dx`` is 1 for the largest
     and 0 for all others, and the window's whole gradient goes to the largest. Where several are
@@ -24,22 +24,8 @@ class MaxPool2D(Layer):
     """
 
     def __init__(self, size: int = 2, *, engine: Engine = "vectorized") -> None:
-        super().__init__()
+        super().__init__(engine)
         self.size = size
-        self.engine = engine
-
-    def forward(self, inputs: Array, *, training: bool = False) -> Array:
-        """Computes ``[B, C, H, W]`` to ``[B, C, H // size, W // size]``."""
-        self._inputs = inputs
-        if self.engine == "loops":
-            return self._forward_loops(inputs)
-        return self._forward_vectorized(inputs)
-
-    def backward(self, gradient: Array) -> Array:
-        """Computes ``[B, C, H // size, W // size]`` to ``[B, C, H, W]``."""
-        if self.engine == "loops":
-            return self._backward_loops(gradient)
-        return self._backward_vectorized(gradient)
 
     def _forward_loops(self, inputs: Array) -> Array:
         batch, channels, height, width = inputs.shape

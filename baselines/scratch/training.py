@@ -178,7 +178,7 @@ def _train(
                 best, best_weights = val_loss, network.weights()
             bar.set_postfix(epoch=epoch, val_accuracy=f"{val_accuracy:.3f}")
     network.load_weights(best_weights)
-    np.savez(record.folder / WEIGHTS, allow_pickle=False, **best_weights)
+    np.savez(record.folder / WEIGHTS, **best_weights)  # type: ignore[arg-type]  # All are arrays by name.
     record.fit = Fit(
         history=history,
         probabilities=softmax(_logits(network, data, data.arrays.rows("val", "test"), batch_size)),
