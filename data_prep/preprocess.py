@@ -19,8 +19,8 @@ from data_prep.errors import GalaxyError
 from data_prep.extract import summary_path
 from data_prep.files import new_folder, read_json, sha256, write_json
 from data_prep.images import Cutout, ImageError, read_cutout
-from data_prep.schema import CLASSES, CROP_PX, SPLITS
-from data_prep.splits import draw_split
+from data_prep.schema import CLASSES, CROP_PX
+from data_prep.splits import draw_split, split_counts
 from data_prep.tables import read_table, refuse_unknown
 
 CHUNK: Final = 256
@@ -87,12 +87,7 @@ def preprocess(
             "seed": seed,
             "rotate_once": rotate_once,
             "galaxies": len(kept),
-            "counts": {
-                split: {
-                    label: int((kept[kept["split"] == split]["label"] == label).sum()) for label in CLASSES
-                }
-                for split in SPLITS
-            },
+            "counts": split_counts(kept["split"].to_numpy(dtype=str), kept["label"].to_numpy(dtype=str)),
             "skipped": [
                 {
                     "objid": int(catalog["objid"].iloc[row]),

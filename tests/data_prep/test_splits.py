@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from data_prep.errors import GalaxyError
 from data_prep.schema import CLASSES, SPLIT_SHARES, SPLITS
-from data_prep.splits import deal, draw_split
+from data_prep.splits import deal, draw_folds, draw_split
 
 
 def galaxies(n, seed=0):
@@ -45,3 +46,30 @@ def test_every_stretch_holds_each_split_in_its_share(shares):
     for end in range(1, 401):
         for number, share in enumerate(shares):
             assert abs((dealt[:end] == number).sum() - share * end) < 1
+
+
+@pytest.mark.parametrize("folds", [2, 5, 7])
+def test_each_galaxy_is_tested_in_exactly_one_fold(folds):
+    objids, labels = galaxies(1001)
+    splits = np.array(draw_folds(objids, labels, folds))
+    assert ((splits == "test").sum(axis=0) == 1).all()
+    for split in splits:
+        for name, share in zip(SPLITS, (1 - 1 / folds - 0.1, 0.1, 1 / folds), strict=True):
+            assert abs((split == name).sum() - share * 1001) < 2
+            for label in CLASSES:
+                assert abs(((split == name) & (labels == label)).sum() - share * (labels == label).sum()) <= 2
+
+
+def test_folds_keep_the_images_of_a_galaxy_together_and_depend_on_the_seed():
+    objids, labels = galaxies(300)
+    splits = draw_folds(np.tile(objids, 3), np.tile(labels, 3), 5, seed=1)
+    for split in splits:
+        assert (split.reshape(3, -1) == split[:300]).all()
+    assert not np.array_equal(splits, draw_folds(np.tile(objids, 3), np.tile(labels, 3), 5, seed=2))
+
+
+@pytest.mark.parametrize("folds", [0, 1, 6, 1000])
+def test_folds_that_cannot_be(folds):
+    objids, labels = galaxies(10)
+    with pytest.raises(GalaxyError, match=f"10 galaxies cannot make {folds} folds"):
+        draw_folds(objids, labels, folds)
