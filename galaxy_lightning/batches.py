@@ -14,9 +14,16 @@ class GalaxyBatch(NamedTuple):
         rows: int64 ``[B]`` each galaxy's row in its catalogue.
         problems: Why a row's image cannot be used, by row. Its pixels are black, and whatever is
             predicted for it is dropped.
+        frames: float32 ``[B, 2, 3]``, how a training galaxy is to be turned, zoomed and moved when it is
+            looked at; see :func:`galaxy_lightning.augment.any_view`. None where it stays.
+        targets: float32 ``[B, classes]`` what to train on instead of the labels, where that is asked for.
+        weights: float32 ``[B]`` what each training galaxy counts, 1 on average; None where all count 1.
     """
 
     images: Tensor
     labels: Tensor
     rows: Tensor
     problems: dict[int, str]
+    frames: Tensor | None = None
+    targets: Tensor | None = None
+    weights: Tensor | None = None

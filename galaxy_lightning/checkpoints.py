@@ -10,12 +10,13 @@ import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch import LightningModule
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file
+from galaxy_lightning.calibration import Calibration
 from galaxy_lightning.datamodule import GalaxyDataModule
+from galaxy_lightning.module import GalaxyClassifier
 
 _BAD_FILE: Final = (OSError, EOFError, RuntimeError, TypeError, ValueError, AttributeError)
 
@@ -76,7 +77,7 @@ class Trained:
             )
 
 
-def write_checkpoint(path: Path, model: LightningModule, data: GalaxyDataModule) -> None:
+def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule) -> None:
     """Writes a checkpoint of a model that no trainer has at hand, as if a fit had left it.
 
     Args:
@@ -90,6 +91,7 @@ def write_checkpoint(path: Path, model: LightningModule, data: GalaxyDataModule)
     content = {
         "state_dict": model.state_dict(),
         "hyper_parameters": dict(model.hparams),
+        "calibration": model.calibration.state(),
         "GalaxyDataModule": data.state_dict(),
         "pytorch-lightning_version": lightning.__version__,
         "epoch": 0,
@@ -115,6 +117,7 @@ def read_checkpoint(path: Path) -> Trained:
             raise TypeError("'state_dict' is none")
         hyperparameters, settings = dict(content["hyper_parameters"]), dict(data["settings"])
         resumable = "optimizer_states" in content
+        Calibration.from_state(content["calibration"])
         return Trained(path, hyperparameters, settings, data["train_objids"].numpy(), resumable)
     except UnpicklingError:
         reason = "it holds something other than numbers and settings"

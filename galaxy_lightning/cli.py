@@ -22,11 +22,16 @@ DESCRIPTIONS: Final = {
     f"\nExample:\n{PROGRAM} fit --config configs/reference_cnn.yaml --data.arrays ARRAYS"
     f"\nGo on with a fit that was cut off:\n{PROGRAM} fit --ckpt_path RUN/last.ckpt",
     "validate": "Measure a trained model on the validation galaxies. "
-    "Writes metrics.json and the confusion matrix, as PNG and CSV."
+    "Writes metrics.json, the confusion matrix, a reliability diagram and accuracy against coverage."
     f"\nExample:\n{PROGRAM} validate --ckpt_path RUN/best.ckpt",
     "test": "Measure a trained model on the test galaxies. "
-    "Writes metrics.json and the confusion matrix, as PNG and CSV."
+    "Writes metrics.json, the confusion matrix, a reliability diagram and accuracy against coverage."
     f"\nExample:\n{PROGRAM} test --ckpt_path RUN/best.ckpt",
+    "crossval": "Cross-validate a model: train it once per fold, so that each galaxy is classified by a model "
+    "that has not seen it. "
+    "Folds are drawn by class and by galaxy. Each leaves a run folder; what they say together is printed, "
+    "and written as summary.json, predictions.csv and pictures. Called again, it goes on where it was."
+    f"\nExample:\n{PROGRAM} crossval --folds 5 --config configs/galaxy_cnn.yaml --data.arrays ARRAYS",
     "predict": "Classify galaxies with a trained model. "
     "Takes galaxy arrays or any folder of images, and writes a table: what identifies each galaxy, a "
     "probability per class, and the likeliest class."
@@ -45,6 +50,11 @@ def main(args: Sequence[str] | None = None) -> None:
         _overview().print_help()
         return
     with errors_in_one_line(" ".join([PROGRAM, *words[:1]])):
+        if words[0] == "crossval":
+            from galaxy_lightning.crossval import run as crossval
+
+            crossval(words[1:])
+            return
         words = complete(words)
         from galaxy_lightning.lightning_cli import run
 

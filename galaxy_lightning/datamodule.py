@@ -3,7 +3,7 @@
 import functools
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -13,12 +13,14 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 from data_prep.arrays import GalaxyArrays, open_arrays
 from data_prep.errors import GalaxyError
 from data_prep.schema import CROP_PX, SPLITS
+from data_prep.votes import vote_targets
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, as_is
 from galaxy_lightning.seeding import seed_for
 
 Loader = DataLoader[GalaxyBatch]
+Targets = Literal["labels", "votes"]
 
 
 class GalaxyDataModule(LightningDataModule):
@@ -31,8 +33,11 @@ class GalaxyDataModule(LightningDataModule):
         arrays: Folder made by ``python -m data_prep preprocess``.
         images: For predict: a folder of image files to classify instead of the arrays.
         batch_size: Galaxies in a batch.
-        augment: What happens to training images: quarter_turns turns each one at random every
-            time it is seen, none leaves them.
+        augment: What happens to training images every time they are seen: quarter_turns turns each one
+            by 0, 90, 180 or 270 degrees, any_view by any angle, mirrors, zooms and moves it too,
+            none leaves them.
+        targets: What to train on: labels, or votes, which say how sure the label is and count each
+            galaxy by its number of votes.
         simulate: Where the arrays are missing, make them from this many simulated galaxies.
         verify: Check the arrays' SHA-256 first (about a second per gigabyte).
         num_workers: Processes that read ahead. The arrays need none: a batch is one read.
@@ -45,6 +50,7 @@ class GalaxyDataModule(LightningDataModule):
         images: str | None = None,
         batch_size: int = 64,
         augment: Augmentation = "quarter_turns",
+        targets: Targets = "labels",
         simulate: int = 0,
         verify: bool = True,
         num_workers: int = 0,
@@ -60,6 +66,7 @@ class GalaxyDataModule(LightningDataModule):
         self.images_folder = Path(images) if images else None
         self.batch_size = batch_size
         self.augment = augment
+        self.targets = targets
         self.simulate = simulate
         self.verify = verify
         self.num_workers = num_workers
@@ -98,6 +105,7 @@ class GalaxyDataModule(LightningDataModule):
                 "arrays": self.arrays.dataset["sha256"],
                 "batch_size": self.batch_size,
                 "augment": self.augment,
+                "targets": self.targets,
                 "seed": self.seed,
             },
         }
@@ -141,6 +149,8 @@ class GalaxyDataModule(LightningDataModule):
     def train_dataloader(self) -> Loader:
         """Returns the training galaxies, shuffled anew each epoch."""
         dataset = self._split("train")
+        if self.targets == "votes":
+            dataset.train_on(*vote_targets(self.arrays, dataset.rows))
         processes, rank = self._share()
         return self._loader(dataset, DistributedSampler(dataset, processes, rank, seed=self.seed))
 
@@ -170,7 +180,7 @@ class GalaxyDataModule(LightningDataModule):
         place = (trainer.current_epoch, trainer.fit_loop.batch_idx + 1, trainer.global_rank)
         generator = torch.Generator()
         generator.manual_seed(seed_for(self.seed, *place))
-        return batch._replace(images=AUGMENTATIONS[self.augment](batch.images, generator))
+        return AUGMENTATIONS[self.augment](batch, generator)
 
     def _split(self, *splits: str) -> ArrayDataset:
         return ArrayDataset(self.arrays, self.arrays.some_rows(*splits))

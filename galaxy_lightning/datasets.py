@@ -41,6 +41,16 @@ class ArrayDataset(Dataset[GalaxyBatch]):
         self.arrays = arrays
         self.labels = arrays.labels
         self.rows = rows
+        self._targets: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def train_on(self, targets: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]) -> None:
+        """Sets what is trained on instead of the labels.
+
+        Args:
+            targets: ``[N, classes]`` probabilities.
+            weights: ``[N]`` what each galaxy counts.
+        """
+        self._targets = torch.from_numpy(targets), torch.from_numpy(weights)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -51,11 +61,14 @@ class ArrayDataset(Dataset[GalaxyBatch]):
     def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
         """Reads the galaxies at ``indices`` as one batch."""
         rows = self.rows[np.asarray(indices)]
+        targets, weights = (None, None) if self._targets is None else (t[indices] for t in self._targets)
         return GalaxyBatch(
             torch.from_numpy(self.arrays.images[rows]),
             torch.from_numpy(self.labels[rows]),
             torch.from_numpy(rows),
             {},
+            targets=targets,
+            weights=weights,
         )
 
 

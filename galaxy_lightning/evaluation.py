@@ -5,17 +5,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from scipy.special import softmax
 
-from data_prep.files import new_file, write_json
+from data_prep.files import write_json
 from galaxy_lightning.figures import Counts, confusion_matrix
+from galaxy_lightning.held_out import HeldOut
 from galaxy_lightning.metrics import SplitMetrics
 from galaxy_lightning.module import GalaxyClassifier
 
-CONFUSION_CSV: Final = "confusion_matrix.csv"
-CONFUSION_PNG: Final = "confusion_matrix.png"
 METRICS: Final = "metrics.json"
 _OVERALL: Final = {
     "accuracy": "accuracy",
@@ -45,7 +44,7 @@ class ConfusionMatrixLogger(Callback):
 
 
 class EvaluationWriter(Callback):
-    """Writes what ``test`` or ``validate`` found: metrics, and the confusion matrix as PNG and CSV.
+    """Writes what ``test`` or ``validate`` found: metrics, the confusion matrix, and two pictures of trust.
 
     Args:
         folder: Where the files go; made when missing, files of an earlier evaluation are replaced.
@@ -78,16 +77,21 @@ class EvaluationWriter(Callback):
             for name, value in trainer.callback_metrics.items()
             if name.startswith(prefix)
         }
-        counts, classes = _counts(module, self.split)
-        self.report = tuple(_report(metrics, counts, classes, self.split))
+        assert isinstance(module, GalaxyClassifier)
+        logits, labels = getattr(module, f"{self.split}_metrics").answers()
+        probabilities, calibration = softmax(logits, axis=1), module.calibration
+        found = HeldOut(
+            module.classes,
+            labels,
+            probabilities,
+            calibration.uncertain(probabilities),
+            calibration.precision,
+        )
+        metrics |= found.trust
+        self.report = (*_report(metrics, found.counts, module.classes, self.split), "", found.doubts)
         if not trainer.is_global_zero:
             return
-        with new_file(self.folder / CONFUSION_CSV) as partial:
-            table = pd.DataFrame(counts, index=pd.Index(classes, name="true \\ predicted"), columns=classes)
-            table.to_csv(partial)
-        with new_file(self.folder / CONFUSION_PNG) as partial:
-            title = f"{self.split}, {counts.sum():,} galaxies"
-            confusion_matrix(counts, classes, title).savefig(partial, dpi=150)
+        found.write(self.folder, f"{self.split}, {len(labels):,} galaxies")
         write_json(self.folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
 
 

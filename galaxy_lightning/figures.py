@@ -113,6 +113,64 @@ def evolution(
     return figure
 
 
+def reliability_diagram(
+    confidences: npt.NDArray[np.float64], accuracies: npt.NDArray[np.float64], galaxies: npt.NDArray[np.int64]
+) -> Figure:
+    """Draws how often a model is right against how sure it is; below the diagonal it is too sure.
+
+    Args:
+        confidences: ``[bins]`` mean probability of the predicted class, NaN where a bin is empty.
+        accuracies: ``[bins]``.
+        galaxies: ``[bins]`` how many.
+
+    Returns:
+        The figure: accuracies with their standard error above, the numbers of galaxies below.
+    """
+    figure = Figure(figsize=(5, 5.6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    error = np.sqrt(accuracies * (1 - accuracies) / np.maximum(galaxies, 1))
+    above.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="as sure as right")
+    above.errorbar(confidences, accuracies, error, color=COLOURS[0], marker="o", capsize=2, label="the model")
+    above.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), title="reliability")
+    above.legend(frameon=False, loc="upper left")
+    above.grid(alpha=0.25)
+    edges = np.linspace(0, 1, len(galaxies) + 1)
+    below.stairs(galaxies, edges, fill=True, color=COLOURS[5])
+    below.set(xlabel="probability of the predicted class", ylabel="galaxies")
+    return figure
+
+
+def coverage_curve(
+    coverages: npt.NDArray[np.float64],
+    accuracies: npt.NDArray[np.float64],
+    chosen: tuple[float, float] | None = None,
+    precision: float | None = None,
+) -> Figure:
+    """Draws the accuracy that is left when only the surest galaxies are classified.
+
+    Args:
+        coverages: ``[N]`` shares of the galaxies, the surest first.
+        accuracies: ``[N]`` the accuracy on each share.
+        chosen: Coverage and accuracy of those above the threshold that was chosen beforehand.
+        precision: The accuracy that was asked for.
+
+    Returns:
+        The figure.
+    """
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(coverages, accuracies, color=COLOURS[0], linewidth=2, label="the surest galaxies")
+    if precision is not None:
+        axes.axhline(precision, color="0.5", linestyle=":", label=f"asked for: {precision:g}")
+    if chosen is not None:
+        axes.plot(*chosen, "o", color=COLOURS[1], label="not called uncertain")
+    axes.set(xlabel="share that is classified (coverage)", ylabel="share of those that is right", xlim=(0, 1))
+    axes.set(ylim=(min(0.5, float(accuracies.min())), 1.005), title="accuracy against coverage")
+    axes.legend(frameon=False, loc="lower left")
+    axes.grid(alpha=0.25)
+    return figure
+
+
 def gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: str) -> Figure:
     """Draws galaxies in rows of three, each with a caption.
 

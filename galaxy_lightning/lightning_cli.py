@@ -1,6 +1,8 @@
 """LightningCLI with run folders: where results go, and that nothing untrained is ever measured."""
 
 import contextlib
+import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any, Final
@@ -17,21 +19,28 @@ from lightning.pytorch.utilities import rank_zero_only
 from data_prep.errors import GalaxyError
 from data_prep.files import refuse_existing
 from data_prep.schema import SPLITS
+from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, read_checkpoint
 from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import (
-    CONFUSION_CSV,
-    CONFUSION_PNG,
     METRICS,
     ConfusionMatrixLogger,
     EvaluationWriter,
 )
+from galaxy_lightning.held_out import PICTURES
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter
 from galaxy_lightning.rank_zero import is_first_process, say
-from galaxy_lightning.recorder import HistoryRecorder, RunCheckpoint, RunConfig, record_run
+from galaxy_lightning.recorder import (
+    HistoryRecorder,
+    RunCheckpoint,
+    RunConfig,
+    is_shared,
+    keeps_newest,
+    record_run,
+)
 from galaxy_lightning.run_folder import (
     HISTORY,
     IDENTITY_COLUMNS,
@@ -52,6 +61,7 @@ def run(words: list[str]) -> None:
         words: The complete command line; see :func:`galaxy_lightning.cli.complete`.
     """
     quieten()
+    keep_freed_memory()
     try:
         GalaxyCLI(args=words)
     except MisconfigurationException as error:
@@ -60,6 +70,20 @@ def run(words: list[str]) -> None:
         if "loading state_dict" not in str(error):
             raise
         raise GalaxyError(f"the checkpoint's weights do not fit its model: {error}") from error
+
+
+def settings_of_fit(words: list[str]) -> tuple[str, dict[str, Any]]:
+    """Parses the options of a fit without making anything of them.
+
+    Args:
+        words: The command line's words after ``fit``.
+
+    Returns:
+        The name that its run would have, and the settings that all commands share, as plain values.
+    """
+    cli = _Settings(args=["fit", *words])
+    settings = json.loads(cli.parser.dump(cli.config, format="json", skip_none=False))["fit"]
+    return cli.run_name(), {key: value for key, value in settings.items() if is_shared(key)}
 
 
 class GalaxyCLI(LightningCLI):
@@ -184,10 +208,10 @@ class GalaxyCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Says what is about to be trained on what."""
-        parameters = sum(weights.numel() for weights in self.model.parameters())
+        parameters = sum(weights.numel() for weights in self.model.parameters() if weights.requires_grad)
         numbers = [f"{len(self.datamodule.arrays.rows(split)):,}" for split in ("train", "val")]
         say(
-            f"Training {self.model.hparams['network']}, {parameters:,} parameters, on {numbers[0]} galaxies; "
+            f"Training {self.model.network.name}, {parameters:,} parameters, on {numbers[0]} galaxies; "
             f"validating on {numbers[1]}"
         )
 
@@ -209,7 +233,7 @@ class GalaxyCLI(LightningCLI):
         )
         seed = self._get(self.config, "seed_everything")
         data = self.datamodule
-        settings = {"batch_size": data.batch_size, "augment": data.augment}
+        settings = {"batch_size": data.batch_size, "augment": data.augment, "targets": data.targets}
         rank_zero_only(record_run)(run, self.model, self.trainer, data.arrays, settings, seed, self.history)
         say(
             f"The run is in {run}",
@@ -220,7 +244,7 @@ class GalaxyCLI(LightningCLI):
 
     def after_test(self) -> None:
         """Shows what was found, and says where it is."""
-        where = f"The same as {METRICS}, {CONFUSION_CSV} and {CONFUSION_PNG}: {self.evaluation.folder}"
+        where = f"The same as {', '.join((METRICS, *PICTURES))}: {self.evaluation.folder}"
         say(*self.evaluation.report, "", where)
 
     after_validate = after_test
@@ -228,9 +252,13 @@ class GalaxyCLI(LightningCLI):
     def after_predict(self) -> None:
         """Says where the table is."""
         skipped = f"; {len(self.writer.skipped):,} skipped, see {self.writer.skipped_path}"
+        calibration = self.model.calibration
         say(
             f"{self.writer.written:,} galaxies in {self.writer.path}"
-            + (skipped if len(self.writer.skipped) else "")
+            + (skipped if len(self.writer.skipped) else ""),
+            f"{self.writer.uncertain:,} of them are uncertain: the model is less than "
+            f"{min(calibration.threshold, 1):.2f} sure, from where {calibration.precision:g} of the "
+            "validation galaxies were right",
         )
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -248,15 +276,20 @@ class GalaxyCLI(LightningCLI):
         resumed = Path(options.ckpt_path).parent if options.ckpt_path else None
         if resumed and (resumed / CONFIG).is_file() and (resumed / HISTORY).is_file():
             return resumed
+        if not is_first_process():
+            return Path(options.runs)
+        return claim_run_folder(Path(options.runs), self.run_name())
+
+    def run_name(self) -> str:
+        """Returns what the run of a fit is called: what the user says, or its config's or network's name."""
+        options = self.config["fit"]
         if options.name:
-            name = options.name
-        elif options.config:
+            return str(options.name)
+        if options.config:
             config = Path(str(options.config[-1])).absolute()
             # A config that an older run has saved stands for that run.
-            name = config.parent.parent.name if config.name == CONFIG else config.stem
-        else:
-            name = self.model.hparams["network"]
-        return claim_run_folder(Path(options.runs), name) if is_first_process() else Path(options.runs)
+            return config.parent.parent.name if config.name == CONFIG else config.stem
+        return re.sub(r"[^\w.-]+", "_", options.model.backbone or options.model.network)
 
     def _run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes what leaves a fit's record in its run folder."""
@@ -265,7 +298,7 @@ class GalaxyCLI(LightningCLI):
         return [
             self.history,
             BatchSeed(self._get(self.config, "seed_everything")),
-            RunCheckpoint(),
+            RunCheckpoint(newest=keeps_newest(self.model)),
             ConfusionMatrixLogger(),
             LearningRateMonitor("epoch"),
             PredictionWriter(folder / PREDICTIONS, catalog, self.model.classes),
@@ -296,10 +329,20 @@ class GalaxyCLI(LightningCLI):
         table = Path(options.out or checkpoint.parent / f"predictions_{source.resolve().name}.csv")
         if table.suffix != ".csv":
             raise GalaxyError(f"{table}: predictions are written as CSV: name it .csv")
-        self.writer = PredictionWriter(table, galaxies, self.model.classes)
+        self.writer = PredictionWriter(table, galaxies, self.model.classes, doubts=True)
         for path in (table, self.writer.skipped_path):
             refuse_existing(path, overwrite=options.overwrite)
         return self.writer
+
+
+class _Settings(GalaxyCLI):
+    """Parses, and makes and runs nothing."""
+
+    def instantiate_classes(self) -> None:
+        """Makes nothing."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Runs nothing."""
 
 
 def _listed(callbacks: Any) -> list[Callback]:

@@ -7,8 +7,10 @@ data and networks, so torchmetrics need not check them in every step (``validate
 from collections.abc import Sequence
 from typing import Final
 
-from torch import nn
-from torchmetrics import ClasswiseWrapper, MetricCollection
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+from torchmetrics import CatMetric, ClasswiseWrapper, MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
@@ -27,6 +29,9 @@ class SplitMetrics(nn.Module):
         overall: ``<split>/accuracy``, and macro ``<split>/recall``, ``/precision`` and ``/f1``.
         per_class: ``<split>/recall_<class>``, ``/precision_<class>`` and ``/f1_<class>``.
         confusion: Counts ``[true class, predicted class]``.
+        logits: All logits, kept of validation and test galaxies for what no running count can tell:
+            the calibration, and the accuracy of the surest.
+        labels: Their labels.
     """
 
     def __init__(self, split: str, classes: Sequence[str]) -> None:
@@ -50,3 +55,28 @@ class SplitMetrics(nn.Module):
             compute_groups=False,  # Groups look for shared state in the metrics, not inside their wrappers.
         )
         self.confusion = MulticlassConfusionMatrix(number, validate_args=False)
+        self.logits, self.labels = CatMetric(nan_strategy="disable"), CatMetric(nan_strategy="disable")
+        self.keeps = split != "train"
+
+    def count(self, logits: Tensor, labels: Tensor) -> None:
+        """Counts a batch.
+
+        Args:
+            logits: ``[B, classes]``.
+            labels: ``[B]``.
+        """
+        for metric in (self.overall, self.per_class, self.confusion):
+            metric.update(logits, labels)
+        if self.keeps:
+            self.logits.update(logits)
+            self.labels.update(labels)
+
+    def answers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Returns ``[N, classes]`` logits and ``[N]`` labels of all devices. Call it on every rank."""
+        logits, labels = (metric.compute().cpu().numpy() for metric in (self.logits, self.labels))
+        return logits.astype(np.float64), labels.astype(np.int64)
+
+    def begin(self) -> None:
+        """Forgets what was counted, but for what Lightning resets itself."""
+        for metric in (self.per_class, self.confusion, self.logits, self.labels):
+            metric.reset()

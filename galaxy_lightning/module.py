@@ -1,40 +1,75 @@
-"""The galaxy classifier: a network, its loss, its optimiser and its metrics."""
+"""The galaxy classifier: a network, its loss, its optimiser, its metrics and its calibration."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional
 
 from data_prep.errors import GalaxyError
 from data_prep.schema import CLASSES, CROP_PX, SPLITS
+from galaxy_lightning.augment import eight_views, mixup
 from galaxy_lightning.batches import GalaxyBatch
+from galaxy_lightning.calibration import Calibration, calibrate
 from galaxy_lightning.metrics import SplitMetrics
 from galaxy_lightning.networks import make_network
-from galaxy_lightning.optimizers import KerasAdam
+from galaxy_lightning.optimizers import OptimizerName, make_optimizer
+
+Schedule = Literal["constant", "one_cycle"]
 
 
 class GalaxyClassifier(LightningModule):
     """Sorts galaxy images into classes.
 
     Args:
-        network: Which network; reference_cnn is the reference's Keras CNN.
+        network: Which network; galaxy_cnn is the main one, reference_cnn the reference's Keras CNN.
+        backbone: Instead of it, a known architecture with a new head: a torchvision model's name, or
+            with the extra "timm" timm:NAME, hf_hub:USER/MODEL or local-dir:FOLDER.
+        weights: What a backbone starts from: hub, none, or a local file.
+        unfrozen: How many of a backbone's last blocks are trained, besides its head; by default all.
+        layer_decay: Each block of a backbone learns at this multiple of the next one's rate.
         classes: The class names, in order.
         image_size: Side of the images in pixels; the arrays' crop.
-        learning_rate: Adam's learning rate.
-        adam_epsilon: Adam's epsilon; Keras's default.
+        optimizer: keras_adam is Adam as Keras computes it; adamw keeps weight decay apart.
+        learning_rate: The optimiser's learning rate; of one_cycle the highest.
+        adam_epsilon: The optimiser's epsilon; Keras's default.
+        weight_decay: adamw's decay of kernels; biases and normalisations have none.
+        schedule: constant, or one_cycle: up in the first 15% of all steps, then down to nothing.
+        mixup: Blends each training galaxy with another: the share is drawn from Beta(mixup, mixup).
+            0 blends none.
+        label_smoothing: Share of a training target that goes to all classes alike.
+        eight_views: Answer with the mean over a galaxy's four turns and their mirror images.
+            galaxy_cnn, which is symmetric by construction, needs no such mean.
+        precision: The share of right answers wanted among galaxies that are not called uncertain.
 
     Raises:
-        GalaxyError: There is no such network, or a setting is out of range.
+        GalaxyError: There is no such network or backbone, its weights cannot be had, or a setting is
+            out of range.
     """
 
     def __init__(
         self,
         network: str = "reference_cnn",
+        backbone: str | None = None,
+        weights: str = "hub",
+        unfrozen: int | None = None,
+        layer_decay: float = 1.0,
         classes: Sequence[str] = CLASSES,
         image_size: int = CROP_PX,
+        optimizer: OptimizerName = "keras_adam",
         learning_rate: float = 1e-3,
         adam_epsilon: float = 1e-7,
+        weight_decay: float = 0.0,
+        schedule: Schedule = "constant",
+        mixup: float = 0.0,
+        label_smoothing: float = 0.0,
+        eight_views: bool = False,
+        precision: float = 0.9,
     ) -> None:
         super().__init__()
         if not (learning_rate > 0 and adam_epsilon > 0):
@@ -42,20 +77,31 @@ class GalaxyClassifier(LightningModule):
                 f"model.learning_rate and model.adam_epsilon must be above 0, "
                 f"not {learning_rate} and {adam_epsilon}"
             )
+        if not (weight_decay >= 0 and mixup >= 0 and 0 <= label_smoothing < 1 and 0 < precision <= 1):
+            raise GalaxyError(
+                "model.weight_decay and model.mixup must be at least 0, model.label_smoothing in [0, 1) and "
+                f"model.precision in (0, 1], not {weight_decay}, {mixup}, {label_smoothing} and {precision}"
+            )
         classes = list(classes)
         self.save_hyperparameters()
         self.classes = classes
         self.image_size = image_size
-        self.learning_rate = learning_rate
-        self.adam_epsilon = adam_epsilon
-        self.network = make_network(network, len(classes), image_size).to(memory_format=torch.channels_last)
-        self.criterion = nn.CrossEntropyLoss()
+        self.calibration = Calibration(precision=precision)
+        self.network = make_network(
+            network, len(classes), image_size, backbone, weights, unfrozen, layer_decay
+        ).to(memory_format=torch.channels_last)
+        # A checkpoint holds all the weights: whoever reads it needs no hub and no file.
+        self.pretrained = None if backbone is None else {"backbone": backbone, "weights": weights}
+        if backbone is not None:
+            self.hparams.update(backbone=self.network.name, weights="none")
         self.train_metrics, self.val_metrics, self.test_metrics = (
             SplitMetrics(split, classes) for split in SPLITS
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """Computes the logits of images as they are stored.
+
+        In float32 whatever the trainer's precision: lower precision would have a galaxy's views disagree.
 
         Args:
             images: uint8 ``[B, H, W, 3]``, RGB.
@@ -66,74 +112,145 @@ class GalaxyClassifier(LightningModule):
         Raises:
             ValueError: The images are of another type or layout, already scaled, say.
         """
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-            raise ValueError(f"expected uint8 images [B, H, W, 3], got {images.dtype} {list(images.shape)}")
-        logits: Tensor = self.network(images.permute(0, 3, 1, 2).to(self.dtype).div_(255))
-        return logits
+        with torch.autocast(images.device.type, enabled=False):
+            scaled = self._scaled(images)
+            views = eight_views(scaled) if self.hparams["eight_views"] else [scaled]
+            logits = [self.network(self.network.look(view)) for view in views]
+        return torch.stack(logits).mean(dim=0)
 
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
-        loss = self._evaluate(batch, "train", self.train_metrics)
+        view = self.network.look(self._scaled(batch.images), batch.frames)
+        targets, weights = batch.targets, batch.weights
+        if targets is None:
+            targets = functional.one_hot(batch.labels, len(self.classes)).to(view.dtype)
+        if self.hparams["mixup"]:
+            view, targets, weights = mixup(view, targets, weights, self.hparams["mixup"])
+        logits = self.network(view)
+        loss = self.loss(logits, targets, weights)
+        self._measure(batch, "train", self.train_metrics, logits, loss)
         self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
         return loss
 
     def validation_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
-        """Measures a validation batch."""
-        self._evaluate(batch, "val", self.val_metrics)
+        """Measures a validation batch; a fit's also serves the calibration."""
+        logits = self(batch.images)
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            logits = logits / self.calibration.temperature
+        self._measure(batch, "val", self.val_metrics, logits, self.loss(logits, batch.labels))
 
     def test_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
         """Measures a test batch."""
-        self._evaluate(batch, "test", self.test_metrics)
+        logits = self(batch.images) / self.calibration.temperature
+        self._measure(batch, "test", self.test_metrics, logits, self.loss(logits, batch.labels))
 
     def predict_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
-        """Returns ``[B, classes]`` probabilities, float32."""
+        """Returns ``[B, classes]`` calibrated probabilities, float32."""
         logits: Tensor = self(batch.images)
-        return logits.float().softmax(dim=1)
+        return (logits / self.calibration.temperature).float().softmax(dim=1)
 
     def on_train_epoch_start(self) -> None:
         """Begins what is counted on the training split anew."""
-        _reset(self.train_metrics)
+        self.train_metrics.begin()
 
     def on_validation_epoch_start(self) -> None:
         """Begins what is counted on the validation split anew, also after the sanity check."""
-        _reset(self.val_metrics)
+        self.val_metrics.begin()
 
     def on_test_epoch_start(self) -> None:
         """Begins what is counted on the test split anew."""
-        _reset(self.test_metrics)
+        self.test_metrics.begin()
 
     def on_train_epoch_end(self) -> None:
         """Logs the training split's figures per class."""
         self.log_dict(self.train_metrics.per_class.compute(), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the validation split's figures per class."""
+        """Logs the validation split's figures per class; a fit calibrates."""
         self.log_dict(self.val_metrics.per_class.compute(), sync_dist=True)
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return
+        logits, labels = self.val_metrics.answers()
+        if np.isfinite(logits).all():
+            self.calibration = calibrate(logits, labels, self.hparams["precision"])
 
     def on_test_epoch_end(self) -> None:
         """Logs the test split's figures per class."""
         self.log_dict(self.test_metrics.per_class.compute(), sync_dist=True)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Returns Adam, as Keras computes it."""
-        return KerasAdam(self.parameters(), self.learning_rate, self.adam_epsilon)
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the calibration."""
+        checkpoint["calibration"] = self.calibration.state()
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the calibration over, and stops a fit that would go on beyond the end of its schedule.
+
+        Raises:
+            GalaxyError: The schedule was made for another number of steps.
+        """
+        fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
+        if fitting and self.hparams["schedule"] != "constant":
+            made_for = [state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])]
+            steps = int(self.trainer.estimated_stepping_batches)
+            if made_for and made_for != [steps]:
+                raise GalaxyError(
+                    f"the learning rate's schedule was made for {made_for[0]:,} steps, and this fit has "
+                    f"{steps:,}: go on with the same trainer.max_epochs, or begin a new fit without "
+                    "--ckpt_path"
+                )
+        self.calibration = Calibration.from_state(checkpoint["calibration"])
+
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        """Returns an optimiser that has not made a step yet."""
+        settings = self.hparams
+        return make_optimizer(
+            settings["optimizer"],
+            self.network.parameter_groups(),
+            settings["learning_rate"],
+            settings["adam_epsilon"],
+            settings["weight_decay"],
+        )
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Returns the optimiser and, but for a constant rate, its schedule."""
+        optimizer = self.new_optimizer()
+        if self.hparams["schedule"] == "constant":
+            return optimizer
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            [group["lr"] for group in optimizer.param_groups],
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            pct_start=0.15,
+            div_factor=10,
+            final_div_factor=1000,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Returns a batch's mean cross-entropy plus the network's penalty, as Keras does, a scalar.
 
         Args:
             logits: ``[B, classes]``.
-            labels: ``[B]`` class numbers.
+            targets: ``[B]`` class numbers, or ``[B, classes]`` probabilities.
+            weights: ``[B]`` what each galaxy counts; all the same when left out.
         """
-        loss: Tensor = self.criterion(logits, labels) + self.network.penalty()
-        return loss
+        smoothing = self.hparams["label_smoothing"] if self.training else 0.0
+        losses = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+        mean = losses.mean() if weights is None else (losses * weights).mean()
+        return mean + self.network.penalty()
 
-    def _evaluate(self, batch: GalaxyBatch, split: str, metrics: SplitMetrics) -> Tensor:
-        """Computes a batch's loss and counts its metrics."""
-        logits, size = self(batch.images), len(batch.rows)
-        loss = self.loss(logits, batch.labels)
-        for metric in (metrics.overall, metrics.per_class, metrics.confusion):
-            metric.update(logits, batch.labels)
+    def _scaled(self, images: Tensor) -> Tensor:
+        """Returns images as the networks take them: ``[B, 3, H, W]`` in [0, 1]."""
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+            raise ValueError(f"expected uint8 images [B, H, W, 3], got {images.dtype} {list(images.shape)}")
+        return images.permute(0, 3, 1, 2).to(self.dtype).div_(255)
+
+    def _measure(
+        self, batch: GalaxyBatch, split: str, metrics: SplitMetrics, logits: Tensor, loss: Tensor
+    ) -> None:
+        """Counts a batch's metrics and logs its loss."""
+        size = len(batch.rows)
+        metrics.count(logits.detach(), batch.labels)
         self.log(
             f"{split}/loss",
             loss.detach(),
@@ -144,10 +261,3 @@ class GalaxyClassifier(LightningModule):
             sync_dist=True,
         )
         self.log_dict(metrics.overall, on_step=False, on_epoch=True, batch_size=size)
-        return loss
-
-
-def _reset(metrics: SplitMetrics) -> None:
-    """Forgets what was counted, but for what Lightning resets itself."""
-    metrics.per_class.reset()
-    metrics.confusion.reset()

@@ -1,10 +1,53 @@
-"""Adam with its epsilon where Keras has it."""
+"""The optimisers: Adam as Keras computes it, and AdamW."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from data_prep.errors import GalaxyError
+
+OptimizerName = Literal["keras_adam", "adamw"]
+
+
+def make_optimizer(
+    name: OptimizerName,
+    groups: Sequence[tuple[Sequence[nn.Parameter], float]],
+    learning_rate: float,
+    epsilon: float,
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Makes an optimiser.
+
+    Args:
+        name: ``keras_adam``, or ``adamw`` (Loshchilov & Hutter 2019).
+        groups: What is to be learnt, each part with the multiple of the learning rate that it learns at.
+        learning_rate: Step size.
+        epsilon: Keeps divisions from exploding.
+        weight_decay: AdamW's, of kernels; vectors, that is biases and normalisations, have none.
+
+    Raises:
+        GalaxyError: Weight decay was asked of ``keras_adam``.
+    """
+    if name == "keras_adam":
+        if weight_decay:
+            raise GalaxyError("keras_adam has no weight decay: set --model.optimizer adamw")
+        return KerasAdam(
+            [{"params": list(parameters), "lr": learning_rate * multiple} for parameters, multiple in groups],
+            learning_rate,
+            epsilon,
+        )
+    split = [
+        {
+            "params": [weights for weights in parameters if (weights.ndim > 1) == decays],
+            "lr": learning_rate * multiple,
+            "weight_decay": weight_decay * decays,
+        }
+        for parameters, multiple in groups
+        for decays in (True, False)
+    ]
+    return torch.optim.AdamW([group for group in split if group["params"]], learning_rate, eps=epsilon)
 
 
 class KerasAdam(torch.optim.Adam):
@@ -22,7 +65,10 @@ class KerasAdam(torch.optim.Adam):
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], learning_rate: float = 1e-3, epsilon: float = 1e-7
+        self,
+        parameters: Iterable[Tensor] | Iterable[dict[str, Any]],
+        learning_rate: float = 1e-3,
+        epsilon: float = 1e-7,
     ) -> None:
         super().__init__(parameters, lr=learning_rate, eps=epsilon)
         for group in (self.defaults, *self.param_groups):  # A group that is added later takes the defaults.

@@ -12,11 +12,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file
 from galaxy_lightning.batches import GalaxyBatch
+from galaxy_lightning.calibration import Calibration, entropy
+from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.run_folder import write_predictions
 
 
 class PredictionWriter(Callback):
-    """Writes one row per galaxy: what identifies it, a probability per class, the likeliest class.
+    """Writes one row per galaxy: what identifies it, a calibrated probability per class, the likeliest class.
 
     A galaxy whose image cannot be used gets no row; it is listed beside the table instead, in a
     CSV whose name ends in ``_skipped``.
@@ -25,17 +27,23 @@ class PredictionWriter(Callback):
         path: The CSV to write.
         galaxies: What identifies each galaxy, by the row number that its batch carries.
         classes: The class names, in order.
+        doubts: Add how sure the model is: the ``entropy`` in bits, and whether it is ``uncertain``,
+            less sure than its calibration asks for.
 
     Attributes:
         written: How many galaxies have a row, once written.
         skipped: The galaxies without one, with a ``reason``, once written.
+        uncertain: How many are uncertain, once written.
     """
 
-    def __init__(self, path: Path, galaxies: pd.DataFrame, classes: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, galaxies: pd.DataFrame, classes: Sequence[str], *, doubts: bool = False
+    ) -> None:
         self.path = path
         self.galaxies = galaxies
         self.classes = list(classes)
-        self.written = 0
+        self.doubts = doubts
+        self.written = self.uncertain = 0
         self.skipped = galaxies.iloc[:0]
         self._probabilities: dict[int, Any] = {}
         self._problems: dict[int, str] = {}
@@ -71,9 +79,10 @@ class PredictionWriter(Callback):
                 self._probabilities |= probabilities
                 self._problems |= problems
         if trainer.is_global_zero:
-            self._write()
+            assert isinstance(pl_module, GalaxyClassifier)
+            self._write(pl_module.calibration)
 
-    def _write(self) -> None:
+    def _write(self, calibration: Calibration) -> None:
         rows = sorted(self._probabilities.keys() - self._problems.keys())
         bad = sorted(self._problems)
         self.written = len(rows)
@@ -89,4 +98,9 @@ class PredictionWriter(Callback):
                 f"{first['path']}: {first['reason']}"
             )
         probabilities = np.stack([self._probabilities[row] for row in rows])
-        write_predictions(self.path, self.galaxies.iloc[rows], probabilities, self.classes)
+        more = {}
+        if self.doubts:
+            uncertain = calibration.uncertain(probabilities)
+            self.uncertain = int(uncertain.sum())
+            more = {"entropy": entropy(probabilities).round(6), "uncertain": uncertain}
+        write_predictions(self.path, self.galaxies.iloc[rows], probabilities, self.classes, more)

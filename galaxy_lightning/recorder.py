@@ -22,11 +22,21 @@ from galaxy_lightning.run_folder import RUN, read_history, write_history, write_
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """Keeps ``best.ckpt``, of the lowest validation loss, and ``last.ckpt``, in the run folder itself."""
+    """Keeps ``best.ckpt`` and ``last.ckpt`` in the run folder itself.
 
-    def __init__(self) -> None:
+    Args:
+        newest: Take the newest weights for the best: a schedule that ends at a rate of nothing makes them
+            so, and the validation galaxies have no say in it. Without it, the best are those of the
+            lowest validation loss.
+    """
+
+    def __init__(self, *, newest: bool = False) -> None:
         super().__init__(
-            filename="best", monitor="val/loss", mode="min", save_last=True, enable_version_counter=False
+            filename="best",
+            monitor=None if newest else "val/loss",
+            mode="min",
+            save_last=True,
+            enable_version_counter=False,
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -134,7 +144,7 @@ class RunConfig(SaveConfigCallback):
         if stage != "fit" or trainer.log_dir is None:
             return
         self.config = Namespace(  # type: ignore[no-untyped-call]
-            **{key: value for key, value in self.config.items() if _is_shared(key)}
+            **{key: value for key, value in self.config.items() if is_shared(key)}
         )
         # Any command, from any folder, finds the arrays again.
         if self.config.data.arrays:
@@ -146,9 +156,14 @@ class RunConfig(SaveConfigCallback):
         super().setup(trainer, pl_module, stage)
 
 
-def _is_shared(key: str) -> bool:
+def is_shared(key: str) -> bool:
     """Says whether a setting means the same to every command, and so belongs into a run's config."""
     return key.partition(".")[0] in ("seed_everything", "trainer", "model", "data")
+
+
+def keeps_newest(model: GalaxyClassifier) -> bool:
+    """Says whether a fit's newest weights are its best ones."""
+    return str(model.hparams["schedule"]) != "constant"
 
 
 def record_run(
@@ -172,20 +187,23 @@ def record_run(
         history: The epochs of the fit.
     """
     device = trainer.strategy.root_device
-    more: dict[str, Any] = {"devices": trainer.world_size, "precision": str(trainer.precision)}
+    more: dict[str, Any] = {"pretrained": model.pretrained} if model.pretrained else {}
+    more |= {"devices": trainer.world_size, "precision": str(trainer.precision)}
     if device.type == "cuda":
         more["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
     write_run(
         folder,
         arrays,
         history.epochs,
-        model=model.hparams["network"],
+        model=model.network.name,
         parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
         hyperparameters={**model.hparams, **settings, "epochs": trainer.max_epochs},
         seed=seed,
         device=_in_words(device),
         images_per_second=history.images * trainer.world_size / max(history.train_seconds, 1e-9),
+        best_epoch=trainer.max_epochs - 1 if keeps_newest(model) and trainer.max_epochs else None,
         packages=("torch", "lightning", "torchmetrics"),
+        calibration=model.calibration.state(),
         **more,
     )
 

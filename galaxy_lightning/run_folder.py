@@ -80,13 +80,19 @@ def claim_run_folder(runs: Path, name: str) -> Path:
         number += 1
 
 
+def complete_run(folder: Path) -> Path | None:
+    """Returns the complete run in a folder: the folder itself, or the first ``version_<k>`` in it, if any."""
+    found = [folder, *sorted(folder.glob("version_*"))]
+    return next((run for run in found if (run / RUN).is_file()), None)
+
+
 def probability_columns(classes: Sequence[str]) -> list[str]:
     """Returns the names of the columns that hold the probability of each class."""
     return [f"p_{name}" for name in classes]
 
 
 def prediction_table(
-    galaxies: pd.DataFrame, probabilities: npt.NDArray[np.float32], classes: Sequence[str]
+    galaxies: pd.DataFrame, probabilities: npt.NDArray[np.floating], classes: Sequence[str]
 ) -> pd.DataFrame:
     """Puts what is known of the galaxies and what is predicted side by side.
 
@@ -106,14 +112,25 @@ def prediction_table(
 
 
 def write_predictions(
-    path: Path, galaxies: pd.DataFrame, probabilities: npt.NDArray[np.float32], classes: Sequence[str]
+    path: Path,
+    galaxies: pd.DataFrame,
+    probabilities: npt.NDArray[np.floating],
+    classes: Sequence[str],
+    more: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> None:
-    """Writes a table of predictions, whole or not at all; see :func:`prediction_table`."""
+    """Writes a table of predictions, whole or not at all.
+
+    Args:
+        path: The CSV to write.
+        galaxies: ``N`` rows of identification.
+        probabilities: ``[N, classes]``.
+        classes: The class names, in order.
+        more: Further columns of ``N`` values, by name, after those of :func:`prediction_table`.
+    """
+    table = prediction_table(galaxies, probabilities, classes).assign(**(more or {}))
     with new_file(path) as partial:
         # A file name that is no valid UTF-8 is written with its odd bytes escaped.
-        prediction_table(galaxies, probabilities, classes).to_csv(
-            partial, index=False, errors="backslashreplace"
-        )
+        table.to_csv(partial, index=False, errors="backslashreplace")
 
 
 def write_history(folder: Path, epochs: Sequence[Mapping[str, float]]) -> None:
@@ -142,6 +159,7 @@ def write_run(
     seed: int,
     device: str,
     images_per_second: float | None,
+    best_epoch: int | None = None,
     packages: Sequence[str] = (),
     **more: Any,
 ) -> None:
@@ -158,11 +176,14 @@ def write_run(
         device: What it was trained on, in words.
         images_per_second: Training images, over the time of training without validation; none where
             no image is looked at.
+        best_epoch: Whose weights the predictions were made with; by default that of the lowest validation
+            loss.
         packages: Distributions whose versions matter to it, besides NumPy and this one.
         more: Further entries.
     """
     validated = [row for row in history if not math.isnan(row["val_loss"])]
-    best = min(validated, key=lambda row: row["val_loss"], default=None)
+    if best_epoch is None and validated:
+        best_epoch = int(min(validated, key=lambda row: row["val_loss"])["epoch"])
     content = {
         "model": model,
         "parameters": parameters,
@@ -170,7 +191,7 @@ def write_run(
         "seed": seed,
         "arrays": arrays_identity(arrays),
         "epochs": len(history),
-        "best_epoch": None if best is None else int(best["epoch"]),
+        "best_epoch": best_epoch,
         "seconds": round(sum(row["seconds"] for row in history), 3),
         "images_per_second": None if images_per_second is None else round(images_per_second, 2),
         "device": device,

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from baselines.comparison.measures import (
+from data_prep.arrays import GalaxyArrays
+from galaxy_lightning.measures import (
     bootstrap_interval,
     calibration_error,
     combined_p,
@@ -17,7 +18,6 @@ from baselines.comparison.measures import (
     precisions,
     recalls,
 )
-from data_prep.arrays import GalaxyArrays
 from galaxy_lightning.run_folder import arrays_identity
 from galaxy_lightning.run_reader import Run
 

@@ -4,19 +4,15 @@ So the peak memory is the model's own, no library meets another, and a model tha
 nothing else with it.
 """
 
-import codecs
 import hashlib
-import io
-import subprocess
-import sys
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
-from galaxy_lightning.run_folder import RUN
+from galaxy_lightning.processes import run_module
+from galaxy_lightning.run_folder import complete_run
 
 BASELINES: Final = ("majority", "keras", "scratch", "scratch-full")
 CONFIGS: Final = Path(__file__).parents[2] / "configs"
@@ -41,8 +37,7 @@ class Job:
     @property
     def run(self) -> Path | None:
         """The complete run, once there is one."""
-        found = [self.folder, *sorted(self.folder.glob("version_*"))]
-        return next((folder for folder in found if (folder / RUN).is_file()), None)
+        return complete_run(self.folder)
 
     def __str__(self) -> str:
         """Names it for the user."""
@@ -97,29 +92,10 @@ def train(job: Job) -> Path:
     """
     if job.folder.is_dir() and any(path.is_file() for path in job.folder.iterdir()):
         raise GalaxyError(f"{job.folder} is no complete run: remove it, and it is trained again")
-    with subprocess.Popen(  # noqa: S603 - the words are this program's own.
-        [sys.executable, "-m", *job.command], stderr=subprocess.PIPE
-    ) as process:
-        assert isinstance(process.stderr, io.BufferedReader)
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        last: deque[str] = deque(maxlen=20)
-        # A progress bar ends no lines: what there is, is shown at once.
-        while part := process.stderr.read1():
-            last.append(decoder.decode(part))
-            sys.stderr.write(last[-1])
-            sys.stderr.flush()
-    if process.returncode or job.run is None:
-        raise GalaxyError(_reason(process.returncode, "".join(last)))
+    run_module(job.command)
+    if job.run is None:
+        raise GalaxyError(f"it has ended well, and left no complete run in {job.folder}")
     return job.run
-
-
-def _reason(status: int, said: str) -> str:
-    """Says why a process has failed: its error message, or the last that it said."""
-    if status < 0:
-        return f"was killed by signal {-status}" + (", perhaps for want of memory" if status == -9 else "")
-    _, found, message = said.rpartition("error: ")
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return f"ended with status {status}: {' '.join(message.split()) if found else ''.join(lines[-1:])}"
 
 
 def _recipe(model: str) -> tuple[str, tuple[str, ...]]:

@@ -4,24 +4,43 @@ from collections.abc import Callable
 from typing import Final
 
 from data_prep.errors import GalaxyError
+from galaxy_lightning.networks.backbone import Backbone
+from galaxy_lightning.networks.galaxy_cnn import GalaxyCNN
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
 
-NETWORKS: Final[dict[str, Callable[[int, int], Network]]] = {"reference_cnn": ReferenceCNN}
+NETWORKS: Final[dict[str, Callable[[int, int], Network]]] = {
+    network.name: network for network in (GalaxyCNN, ReferenceCNN)
+}
 """Each takes the number of classes and the side of its images in pixels."""
 
 
-def make_network(name: str, classes: int, image_size: int) -> Network:
-    """Makes a freshly initialised network.
+def make_network(
+    name: str,
+    classes: int,
+    image_size: int,
+    backbone: str | None = None,
+    weights: str = "hub",
+    unfrozen: int | None = None,
+    layer_decay: float = 1.0,
+) -> Network:
+    """Makes a network, freshly initialised or, a backbone, with known weights.
 
     Args:
         name: A key of ``NETWORKS``.
         classes: How many classes it tells apart.
         image_size: Side of its images in pixels.
+        backbone: Instead of it, the name of a known architecture; see :class:`Backbone`, also for
+            what follows.
+        weights: What the backbone starts from.
+        unfrozen: How many of its last blocks are trained.
+        layer_decay: What each block's learning rate is of the next one's.
 
     Raises:
-        GalaxyError: There is no network of that name.
+        GalaxyError: There is no network of that name, or the backbone cannot be had.
     """
+    if backbone is not None:
+        return Backbone(backbone, classes, image_size, weights, unfrozen, layer_decay)
     if name not in NETWORKS:
         raise GalaxyError(f"there is no network {name!r}: --model.network takes {', '.join(NETWORKS)}")
     return NETWORKS[name](classes, image_size)

@@ -26,6 +26,8 @@ class ReferenceCNN(Network):
         image_size: Side of its images in pixels, at least 46.
     """
 
+    name = "reference_cnn"
+
     def __init__(self, classes: int = 3, image_size: int = 224) -> None:
         super().__init__()
         side = image_size

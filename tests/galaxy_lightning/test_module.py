@@ -51,17 +51,13 @@ def test_images_that_are_scaled_already_or_laid_out_otherwise_are_refused(model,
 
 
 def test_hyperparameters_are_plain(model):
-    assert dict(model.hparams) == {
-        "network": "reference_cnn",
-        "classes": list(CLASSES),
-        "image_size": 64,
-        "learning_rate": 1e-3,
-        "adam_epsilon": 1e-7,
-    }
+    assert all(isinstance(value, str | int | float | list | None) for value in model.hparams.values())
+    assert model.hparams["network"] == "reference_cnn"
+    assert model.hparams["classes"] == list(CLASSES)
 
 
 def test_adam_has_keras_epsilon(model):
-    (group,) = model.configure_optimizers().param_groups
+    (group,) = model.new_optimizer().param_groups
     assert (group["lr"], group["eps"], group["betas"]) == (1e-3, 1e-7, (0.9, 0.999))
 
 

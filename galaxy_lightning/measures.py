@@ -51,10 +51,58 @@ def calibration_error(labels: Labels, predicted: Labels, probabilities: Probabil
         predicted: ``[N]`` predicted class numbers.
         probabilities: ``[N, classes]``.
     """
-    confidences = probabilities[np.arange(len(labels)), predicted]
+    confidences, accuracies, galaxies = reliability(labels, predicted, probabilities)
+    gaps = np.nan_to_num(np.abs(accuracies - confidences))
+    return float((gaps * galaxies).sum() / len(labels))
+
+
+def reliability(
+    labels: Labels, predicted: Labels, probabilities: Probabilities
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Measures how often a model is right against how sure it is, the numbers of a reliability diagram.
+
+    Args:
+        labels: ``[N]`` true class numbers.
+        predicted: ``[N]`` predicted class numbers.
+        probabilities: ``[N, classes]``.
+
+    Returns:
+        Per bin ``[BINS]`` the predicted class's mean probability, the accuracy, both NaN where the bin
+        is empty, and the number of galaxies.
+    """
+    confidences = _confidences(predicted, probabilities)
     bins = np.clip(np.ceil(confidences * BINS).astype(int) - 1, 0, BINS - 1)
-    gaps = np.bincount(bins, weights=(labels == predicted) - confidences, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    galaxies = np.bincount(bins, minlength=BINS)
+    sums = (
+        np.bincount(bins, weights=values, minlength=BINS) for values in (confidences, labels == predicted)
+    )
+    mean, accuracy = (_shares(total, galaxies) for total in sums)
+    return mean, accuracy, galaxies.astype(np.int64)
+
+
+def accuracy_at_coverage(
+    labels: Labels, predicted: Labels, probabilities: Probabilities
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Measures the accuracy of the surest galaxies alone, for every share of them.
+
+    Galaxies that are equally sure are taken in together.
+
+    Args:
+        labels: ``[N]`` true class numbers.
+        predicted: ``[N]`` predicted class numbers.
+        probabilities: ``[N, classes]``.
+
+    Returns:
+        The coverages, the accuracy at each, and the lowest probability that is taken in, from the
+        surest galaxies to all of them.
+    """
+    confidences = _confidences(predicted, probabilities)
+    order = np.argsort(-confidences, kind="stable")
+    lowest = confidences[order]
+    right = np.cumsum((labels == predicted)[order])
+    taken = np.arange(1, len(labels) + 1)
+    last = np.append(np.diff(lowest) != 0, True)
+    return (taken / len(labels))[last], (right / taken)[last], lowest[last]
 
 
 def bootstrap_interval(scores: npt.NDArray[np.float64]) -> tuple[float, float]:
@@ -108,6 +156,11 @@ def combined_p(values: npt.ArrayLike) -> float:
     """
     p = np.asarray(values, dtype=float)
     return float(p[0]) if len(p) == 1 else float(min(1.0, 2 * np.median(p)))
+
+
+def _confidences(predicted: Labels, probabilities: Probabilities) -> npt.NDArray[np.float64]:
+    """Returns ``[N]`` the predicted class's probability."""
+    return np.asarray(probabilities[np.arange(len(predicted)), predicted], dtype=np.float64)
 
 
 def _shares(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -5,7 +5,7 @@ from scipy import stats
 from sklearn import metrics
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from baselines.comparison.measures import (
+from galaxy_lightning.measures import (
     bootstrap_interval,
     calibration_error,
     combined_p,

@@ -1,0 +1,126 @@
+"""Makes a model's probabilities honest, and says which of its answers are to be relied on.
+
+Both are learnt on the validation galaxies, which the weights have not seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from galaxy_lightning.measures import accuracy_at_coverage
+
+_ROUNDING: Final = 1e-6
+"""How far a probability in float32 may lie below the threshold that it set."""
+
+LARGEST_TEMPERATURE: Final = 20.0
+"""Beyond it, or below its inverse, the temperature says that nothing was learnt, and is not followed."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a checkpoint keeps of a calibration.
+
+    Attributes:
+        temperature: What logits are divided by: above 1 the model was too sure of itself.
+        precision: The share of right answers that was asked for.
+        threshold: The probability that the predicted class needs for it; what lies below is
+            uncertain. Above 1 where no threshold reaches the precision.
+        coverage: The share of the validation galaxies that reach it.
+    """
+
+    temperature: float = 1.0
+    precision: float = 0.9
+    threshold: float = 0.0
+    coverage: float = 1.0
+
+    def uncertain(self, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+        """Returns ``[N]`` which answers do not reach the threshold.
+
+        Args:
+            probabilities: ``[N, classes]``, calibrated.
+        """
+        return np.asarray(probabilities.max(axis=1) < self.threshold - _ROUNDING)
+
+    def state(self) -> dict[str, float]:
+        """Returns it as plain numbers."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "Calibration":
+        """Makes it from plain numbers again."""
+        return cls(**{name: float(value) for name, value in state.items()})
+
+
+def calibrate(
+    logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], precision: float
+) -> Calibration:
+    """Calibrates a model on galaxies that it was not trained on.
+
+    Args:
+        logits: ``[N, classes]``.
+        labels: ``[N]`` true class numbers.
+        precision: The share of right answers wanted among those that are not called uncertain.
+    """
+    temperature = fit_temperature(logits, labels)
+    threshold, coverage = find_threshold(softmax(logits / temperature, axis=1), labels, precision)
+    return Calibration(temperature, precision, threshold, coverage)
+
+
+def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> float:
+    """Fits the temperature that makes the labels most likely (Guo et al. 2017, section 4.2).
+
+    One number for all classes: it changes how sure a model is, never which class it names.
+
+    Args:
+        logits: ``[N, classes]``.
+        labels: ``[N]`` true class numbers.
+
+    Returns:
+        The temperature, between ``1 / LARGEST_TEMPERATURE`` and ``LARGEST_TEMPERATURE``.
+    """
+    rows = np.arange(len(labels))
+    scores = logits.astype(np.float64)
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(scores / np.exp(log_temperature), axis=1)[rows, labels].mean())
+
+    bound = np.log(LARGEST_TEMPERATURE)
+    return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))
+
+
+def find_threshold(
+    probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], precision: float
+) -> tuple[float, float]:
+    """Finds the lowest probability from which on answers are as often right as asked for.
+
+    Args:
+        probabilities: ``[N, classes]``.
+        labels: ``[N]`` true class numbers.
+        precision: The share of right answers wanted.
+
+    Returns:
+        That probability, and the share of galaxies that reach it; 2 and 0 where none does.
+    """
+    coverages, accuracies, lowest = accuracy_at_coverage(
+        labels, probabilities.argmax(axis=1), np.asarray(probabilities, dtype=np.float64)
+    )
+    reached = np.flatnonzero(accuracies >= precision)
+    if not len(reached):
+        return 2.0, 0.0
+    return float(lowest[reached[-1]]), float(coverages[reached[-1]])
+
+
+def entropy(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Returns ``[N]`` entropies in bits: 0 where a model is sure, ``log2(classes)`` where it knows nothing.
+
+    Args:
+        probabilities: ``[N, classes]``.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    logs = np.log2(p, out=np.zeros_like(p), where=p > 0)
+    return np.asarray(np.abs((p * logs).sum(axis=1)))

@@ -1,0 +1,150 @@
+"""The main network: small, made for galaxies, and symmetric by construction."""
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from data_prep.errors import GalaxyError
+from galaxy_lightning.networks.dihedral import (
+    DihedralConv,
+    DihedralLift,
+    DihedralNorm,
+    over_elements,
+)
+from galaxy_lightning.networks.network import Network
+
+FIELD: Final = 160 / 224
+"""Share of the cutout's side that the network looks at: a galaxy's outskirts and little else."""
+
+PIXELS: Final = 112
+WIDTHS: Final = (8, 12, 16, 24)
+"""Channels of each stage, for each of the eight symmetries."""
+
+RADII: Final = (2 / 80, 5 / 80)
+"""Scales of the local contrast, as shares of the field."""
+
+_SKY: Final = 0.03
+"""Brightness, of 1, that the local contrast takes for dark."""
+
+_DOWN: Final = 2 ** len(WIDTHS)
+
+
+class GalaxyCNN(Network):
+    """A residual network over the eight symmetries of the square, for galaxies.
+
+    - It looks at the centre of the cutout, with half of its resolution: there the point spread is a
+      few pixels wide.
+    - It sees the colours with an asinh stretch (Lupton et al. 2004), which shows faint outskirts beside
+      bright centres, and the *local contrast* at two scales: how much brighter a place is than its
+      surroundings, relative to them. There an arm stands out as clearly in the faint disc as near the
+      centre.
+    - All convolutions turn with the galaxy (:mod:`galaxy_lightning.networks.dihedral`), and pooling
+      means and even sizes keep it so: the eight views of a galaxy have the same logits.
+    - Places are pooled by a generalised mean (Radenovic et al. 2019), directions by mean and maximum.
+
+    Args:
+        classes: How many classes it tells apart.
+        image_size: Side of its images in pixels, at least 23.
+    """
+
+    name = "galaxy_cnn"
+    field = FIELD
+
+    def __init__(self, classes: int = 3, image_size: int = 224) -> None:
+        super().__init__()
+        if round(FIELD * image_size) < _DOWN:
+            raise GalaxyError(f"galaxy_cnn takes images of at least 23 pixels, not {image_size}")
+        # Halved exactly at every stage, so that no row at the edge breaks the symmetry.
+        self.pixels = min(PIXELS, _DOWN * round(FIELD * image_size / _DOWN))
+        self.contrast = LocalContrast([radius * self.pixels for radius in RADII])
+        widths = (WIDTHS[0], *WIDTHS)
+        self.features = nn.Sequential(
+            DihedralLift(3 + len(RADII), WIDTHS[0], kernel=6, stride=2),
+            DihedralNorm(WIDTHS[0]),
+            nn.ReLU(),
+            *(
+                ResidualBlock(inputs, outputs, halve=place > 0)
+                for place, (inputs, outputs) in enumerate(zip(widths, WIDTHS, strict=False))
+            ),
+        )
+        self.power = nn.Parameter(torch.tensor(3.0))
+        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * WIDTHS[-1], classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Computes the logits.
+
+        Args:
+            images: float ``[B, 3, pixels, pixels]`` in [0, 1], as :meth:`look` returns them.
+
+        Returns:
+            ``[B, classes]``.
+        """
+        with torch.autocast(images.device.type, enabled=False):  # Small differences of near numbers.
+            stretched = (torch.asinh(20 * images) / math.asinh(20) - 0.3) / 0.25
+            seen = torch.cat([stretched, self.contrast(images)], dim=1)
+        maps = self.features(seen.contiguous(memory_format=torch.channels_last))
+        pooled = maps.float().clamp(min=1e-4).pow(self.power).mean(dim=(2, 3)).pow(1 / self.power)
+        logits: Tensor = self.head(over_elements(pooled))
+        return logits
+
+
+class LocalContrast(nn.Module):
+    """How much brighter each place is than its surroundings, relative to them.
+
+    ``(l - G l) / (G l + sky)`` of the luminosity ``l`` and its Gaussian blur ``G l``.
+
+    Args:
+        radii: Standard deviations of the blurs in pixels.
+    """
+
+    def __init__(self, radii: list[float]) -> None:
+        super().__init__()
+        for number, radius in enumerate(radii):
+            reach = round(2.5 * radius)
+            profile = torch.exp(-(torch.arange(-reach, reach + 1.0) ** 2) / (2 * radius**2))
+            self.register_buffer(f"profile_{number}", profile / profile.sum(), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Takes ``[B, 3, H, W]`` in [0, 1] to ``[B, radii, H, W]``, mostly within -3 to 3."""
+        luminosity = images.mean(dim=1, keepdim=True)
+        contrasts = []
+        for profile in self.buffers():
+            reach = len(profile) // 2
+            rows = functional.conv2d(luminosity, profile.view(1, 1, -1, 1), padding=(reach, 0))
+            blurred = functional.conv2d(rows, profile.view(1, 1, 1, -1), padding=(0, reach))
+            contrasts.append(4 * (luminosity - blurred) / (blurred + _SKY))
+        return torch.cat(contrasts, dim=1).clamp(-3, 3)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions over the group beside a short cut (He et al. 2016), after halving the maps by means.
+
+    Args:
+        inputs: Channels that come in, for each symmetry.
+        outputs: Channels that go out.
+        halve: Whether the maps are halved.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, halve: bool) -> None:
+        super().__init__()
+        self.halve = nn.AvgPool2d(2) if halve else nn.Identity()
+        self.branch = nn.Sequential(
+            DihedralConv(inputs, outputs),
+            DihedralNorm(outputs),
+            nn.ReLU(),
+            DihedralConv(outputs, outputs),
+            DihedralNorm(outputs, start=0.0),  # The block begins as its short cut.
+        )
+        self.shortcut = (
+            nn.Identity()
+            if inputs == outputs
+            else nn.Sequential(DihedralConv(inputs, outputs, kernel=1), DihedralNorm(outputs))
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Takes ``[B, 8 * inputs, H, W]`` to ``[B, 8 * outputs, H / 2, W / 2]``, or H, W."""
+        maps = self.halve(maps)
+        return functional.relu(self.branch(maps) + self.shortcut(maps))

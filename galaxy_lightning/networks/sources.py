@@ -1,0 +1,285 @@
+"""Where networks and their weights come from: torchvision, timm, the Hugging Face hub, files."""
+
+import contextlib
+import difflib
+import json
+import re
+import socket
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Final
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
+
+from data_prep.errors import GalaxyError
+
+HUB: Final = "hub"
+NONE: Final = "none"
+TIMEOUT: Final = 10.0
+"""Seconds after which a hub that keeps silent is given up."""
+
+_EXTRA: Final = "pip install 'galaxy-lightning[timm]'"
+_WRAPPERS: Final = ("module.", "model.", "backbone.", "encoder.")
+"""What the names in a file may all begin with: the model was part of another one."""
+_AUXILIARY: Final = ("AuxLogits.", "aux1.", "aux2.")
+"""Heads that Inception and GoogLeNet are trained with, and never classify with."""
+_RENAMED: Final = (
+    (re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)"), r"\1\2"),
+    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
+    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
+)
+"""What torchvision's published DenseNets and vision transformers call otherwise than its code does now."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network as its makers give it, but with a fresh head.
+
+    Attributes:
+        model: Normalised images ``[B, 3, H, W]`` in, logits ``[B, classes]`` out.
+        head: What the names of its head's parameters begin with.
+        architecture: The name that builds it again without any hub.
+        mean: What to subtract from the channels of images in [0, 1].
+        std: What to divide them by then.
+        input_size: Height and width of the images that it takes, where it takes no other.
+    """
+
+    model: nn.Module
+    head: tuple[str, ...]
+    architecture: str
+    mean: Sequence[float]
+    std: Sequence[float]
+    input_size: tuple[int, int] | None
+
+
+def from_torchvision(name: str, classes: int, weights: str) -> Source:
+    """Makes one of torchvision's classification networks.
+
+    Args:
+        name: As torchvision lists it.
+        classes: How many classes its head tells apart.
+        weights: ``hub``, ``none`` or a file.
+
+    Raises:
+        GalaxyError: There is no such network, or its weights cannot be had or do not fit.
+    """
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise _unknown(name, known)
+    published = torchvision.models.get_model_weights(name).DEFAULT
+    side = published.meta["min_size"][0]
+    options: dict[str, Any] = {}
+    if name.startswith("vit_"):
+        options = {"image_size": side}
+    elif name in ("googlenet", "inception_v3"):
+        # They turn ImageNet's normalisation into the one that they were trained with.
+        options = {"transform_input": True, "aux_logits": False, "init_weights": weights == NONE}
+    model = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
+    layers = [key for key, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    head = (f"{layers[-1]}.",)
+    if weights == HUB:
+        with _fetching(name, published.url):
+            state = published.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
+        _load(model, head, state, name, published.url)
+    elif weights != NONE:
+        _load(model, head, _read(Path(weights)), name, weights)
+    as_trained = published.transforms()
+    one_size = (side, side) if name.startswith(("vit_", "maxvit_")) else None
+    return Source(model, head, name, as_trained.mean, as_trained.std, one_size)
+
+
+def from_timm(name: str, classes: int, weights: str) -> Source:
+    """Makes one of timm's networks.
+
+    Args:
+        name: ``timm:<name>``, ``hf_hub:<user>/<model>`` or ``local-dir:<folder>``. After timm's own name may
+            follow, as JSON, what to make otherwise: ``timm:test_vit{"img_size": [96, 96]}``.
+        classes: How many classes its head tells apart.
+        weights: ``hub``, ``none`` or a file.
+
+    Raises:
+        GalaxyError: timm is not installed, there is no such network, or its weights cannot be had or do not
+            fit.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise GalaxyError(f"{name} needs timm: {_EXTRA}") from error
+    config, kind, options = _timm_recipe(name)
+    elsewhere = weights == HUB and config.get("source") != "local-dir"
+    repository = config.get("hf_hub_id") if elsewhere else None
+    place = f"{repository} on the Hugging Face hub" if repository else config.get("file", "timm")
+    with _fetching(name, place), _asking_once(repository):
+        # With as many classes as the weights were trained for, timm insists that every one of them fits.
+        model: Any = timm.create_model(
+            kind, pretrained=weights == HUB, pretrained_cfg=config, **{**options, "in_chans": 3}
+        )
+    model.reset_classifier(classes)
+    heads = model.get_classifier()
+    heads = heads if isinstance(heads, tuple | list) else (heads,)
+    head = tuple(f"{key}." for key, layer in model.named_modules() if any(layer is one for one in heads))
+    if weights not in (HUB, NONE):
+        _load(model, head, _read(Path(weights)), name, weights)
+    changes = {key: value for key, value in options.items() if key not in ("num_classes", "in_chans")}
+    config, registered = model.pretrained_cfg, _registered(kind)
+    one_size = None
+    if registered.get("fixed_input_size"):
+        embedding = getattr(model, "patch_embed", None)
+        side = getattr(embedding, "img_size", None) or changes.pop("img_size", config["input_size"][1:])
+        changes["img_size"] = size = (side, side) if isinstance(side, int) else tuple(side)
+        one_size = size if getattr(embedding, "strict_img_size", True) else None
+        if size == tuple(registered["input_size"][1:]):
+            del changes["img_size"]  # As timm makes it anyway.
+    architecture = f"timm:{kind}{json.dumps(changes) if changes else ''}"
+    return Source(model, head, architecture, config["mean"], config["std"], one_size)
+
+
+def reason(error: Exception) -> str:
+    """Says in one short line what another library refused."""
+    if isinstance(error, UnpicklingError):
+        return "it holds something other than tensors, which was not run"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _timm_recipe(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """What timm makes a network from: its weights' configuration, its kind, and what to make otherwise."""
+    import timm
+    from timm.models import _hub
+
+    scheme, _, place = name.partition(":")
+    if scheme == "timm":
+        kind, brace, changes = place.partition("{")
+        if not timm.is_model(kind) or ("." in kind and not timm.is_model_pretrained(kind)):
+            raise _unknown(name, [f"timm:{known}" for known in timm.list_models() + timm.list_pretrained()])
+        with _fetching(name, "its name"):
+            return _registered(kind), kind, json.loads(brace + changes or "{}")
+    recipe: tuple[dict[str, Any], str, dict[str, Any]]
+    if scheme == "local-dir":
+        with _fetching(name, place):
+            recipe = _hub.load_model_config_from_path(place)
+    elif scheme in ("hf_hub", "hf-hub"):
+        with _fetching(name, "the Hugging Face hub"), _asking_once(place):
+            recipe = _hub.load_model_config_from_hf(place)
+    else:
+        raise _unknown(name, ())
+    return recipe
+
+
+def _registered(kind: str) -> dict[str, Any]:
+    """The configuration of the weights that timm itself knows for a kind of network."""
+    import timm
+
+    config: Any = timm.get_pretrained_cfg(kind)
+    return dict(config.to_dict()) if config else {}
+
+
+def _unknown(name: str, known: Collection[str]) -> GalaxyError:
+    """An error that names the networks whose names are nearest."""
+    near = difflib.get_close_matches(name, known)
+    return GalaxyError(
+        f"there is no network {name!r}{': nearest are ' if near else ''}{', '.join(near)}; --model.backbone "
+        "takes torchvision's names, timm:NAME, hf_hub:USER/MODEL and local-dir:FOLDER"
+    )
+
+
+@contextlib.contextmanager
+def _fetching(name: str, place: str) -> Iterator[None]:
+    """Says in one line which weights could not be had, and waits for no silent server for long."""
+    usual = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)  # torch.hub sets none of its own.
+    try:
+        yield
+    except Exception as error:  # Libraries, servers and damaged files fail in any way they like.
+        raise GalaxyError(
+            f"the weights of {name} could not be had from {place} ({reason(error)}): name a file of weights, "
+            "or none, with --model.weights, or a copied repository as --model.backbone local-dir:FOLDER"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(usual)
+
+
+@contextlib.contextmanager
+def _asking_once(repository: str | None) -> Iterator[None]:
+    """Asks the Hugging Face hub once for a repository; if that fails, what was kept of it earlier has to do.
+
+    timm would ask again and again, for minutes, and then not say what went wrong.
+    """
+    if repository is None:
+        yield
+        return
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    usual, unreachable = constants.HF_HUB_OFFLINE, None
+    user_model, _, revision = repository.partition("@")
+    try:
+        address = hf_hub_url(user_model, "config.json", revision=revision or None)
+        get_hf_file_metadata(address, timeout=TIMEOUT)
+    except EntryNotFoundError:
+        pass  # The repository is there.
+    except Exception as error:  # Its kind depends on the HTTP library below.
+        unreachable = error
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    except Exception as error:
+        raise (unreachable or error) from error
+    finally:
+        constants.HF_HUB_OFFLINE = usual
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Reads a file of weights, running nothing that it may hold."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except ImportError as error:
+        raise GalaxyError(f"{path} needs safetensors, which comes with timm: {_EXTRA}") from error
+    except Exception as error:  # A damaged file fails in any way.
+        raise GalaxyError(f"{path} holds no weights or is damaged ({reason(error)}): get it again") from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    if not isinstance(content, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    ):
+        raise GalaxyError(f"{path} holds no weights: save a network's state_dict() to it")
+    return content
+
+
+def _load(model: nn.Module, head: tuple[str, ...], state: dict[str, Tensor], name: str, origin: str) -> None:
+    """Gives a network all weights but its head's, which stays as it is."""
+    own = model.state_dict()
+    for prefix in _WRAPPERS:
+        if all(key.startswith(prefix) for key in state) and not all(key.startswith(prefix) for key in own):
+            consume_prefix_in_state_dict_if_present(state, prefix)
+    given = {}
+    for key, value in state.items():
+        for old, new in _RENAMED:
+            key = old.sub(new, key)
+        if not key.startswith(head + _AUXILIARY):
+            given[key] = value
+    asked = {key: value for key, value in own.items() if not key.startswith(head)}
+    fits = {key for key, value in asked.items() if key in given and given[key].shape == value.shape}
+    # Files from before PyTorch 0.4.1 do not count the batches that a normalisation has seen.
+    right = fits | {key for key in asked.keys() - given.keys() if key.endswith("num_batches_tracked")}
+    wrong = [key for key in [*asked, *given] if key not in right]
+    if wrong:
+        key = wrong[0]
+        theirs, ours = (list(some[key].shape) if key in some else "nothing" for some in (given, asked))
+        raise GalaxyError(
+            f"{origin} does not fit {name}: {len(fits)} of its {len(given)} tensors do, but {key} is "
+            f"{theirs} in it and {ours} in the network; name the network that it is of"
+        )
+    own.update(given)
+    model.load_state_dict(own)

@@ -1,0 +1,421 @@
+import json
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import huggingface_hub
+import pytest
+import timm
+import torch
+import torchvision
+from PIL import Image
+from safetensors.torch import save_file
+from timm.models import save_for_hf
+
+from data_prep.errors import GalaxyError
+from galaxy_lightning.networks import sources
+from galaxy_lightning.networks.backbone import Backbone
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+VIT = 'timm:vit_tiny_patch16_224{"depth": 2, "img_size": [96, 96]}'
+"""A small network that takes one size of images only."""
+IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+class Evil:
+    """Runs code wherever its pickle is trusted."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def seen_by(layer, run):
+    """What a layer is given while something runs."""
+    inputs = []
+    with layer.register_forward_pre_hook(lambda _, given: inputs.append(given[0])), torch.no_grad():
+        run()
+    return inputs[0]
+
+
+def features(model, head, images):
+    """What a classification head is given."""
+    return seen_by(model.get_submodule(head), lambda: model.eval()(images))
+
+
+def normalised(backbone, images=IMAGES):
+    """What the network inside is given."""
+    return seen_by(backbone.model, lambda: backbone.eval()(images))
+
+
+def settled(model):
+    """The model, with statistics that differ from those of a fresh one."""
+    model.train()
+    with torch.no_grad():
+        model(torch.rand(4, 3, 64, 64))
+    return model.eval()
+
+
+def save(model, folder, **options):
+    """Saves a repository as Zoobot's are: its config says nothing of how the model was made."""
+    save_for_hf(model, folder, **options)
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("model_args", None)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.fixture
+def resnet():
+    """A network of timm's with other statistics and classes than a fresh one."""
+    return settled(timm.create_model("test_resnet", num_classes=7))
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hugging Face hub, and torch's, of files by their address; notes what it is asked."""
+    files, asked = {}, []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            asked.append(self.path)
+            content = files.get(self.path)
+            self.send_response(404 if content is None else 200)
+            if content is None:
+                known = any(path.startswith(self.path.split("/resolve/")[0]) for path in files)
+                self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
+            else:
+                self.send_header("ETag", f'"{abs(hash(content))}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            return content or b""
+
+        def do_GET(self):
+            self.wfile.write(self.do_HEAD())
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.files, server.asked = files, asked
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    # What HF_ENDPOINT and HF_HOME do before huggingface_hub is imported.
+    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(huggingface_hub.file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_XET_CACHE", str(tmp_path / "xet"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    yield server
+    close(server)
+
+
+def close(server):
+    """From now on its connections are refused."""
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "head"),
+    [
+        ("resnet18", 5, 2),
+        ("squeezenet1_1", 9, 2),
+        ("mobilenet_v3_small", 14, 2),
+        ("shufflenet_v2_x0_5", 5, 2),
+        ("timm:test_resnet", 5, 2),
+        ("timm:test_efficientnet", 6, 2),
+        ("timm:test_vit", 7, 2),
+        (VIT, 3, 2),
+        ("timm:pit_ti_224", 4, 2),
+    ],
+)
+def test_it_classifies_in_blocks_and_is_rebuilt_from_its_architecture(name, blocks, head):
+    backbone = Backbone(name, 3, 64, "none", layer_decay=0.5)
+    assert backbone(IMAGES).shape == (2, 3)
+    assert len(backbone.blocks) == blocks
+    groups = backbone.parameter_groups()
+    assert [factor for _, factor in groups] == [0.5**depth for depth in range(blocks + 1)]
+    assert len(groups[0][0]) == len(backbone.head_parameters) == head
+    covered = [id(parameter) for parameters, _ in groups for parameter in parameters]
+    assert sorted(covered) == sorted(map(id, backbone.parameters()))
+    again = Backbone(backbone.architecture, 3, 64, "none")
+    again.load_state_dict(backbone.state_dict())
+    torch.testing.assert_close(again.eval()(IMAGES), backbone.eval()(IMAGES))
+
+
+def test_blocks_go_from_the_input_to_the_output():
+    first = [names[0] for names in Backbone("resnet18", 3, 64, "none").blocks]
+    layers = [f"layer{layer}.0.conv1.weight" for layer in (1, 2, 3, 4)]
+    assert first == ["conv1.weight", *layers]
+    vision = Backbone("timm:test_vit", 3, 64, "none").blocks
+    assert vision[0][0] == "cls_token"
+    assert vision[-1][-1] == "norm.bias"
+
+
+def test_images_are_normalised_as_torchvision_does():
+    backbone = Backbone("squeezenet1_1", 3, 64, "none")
+    pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    transforms = torchvision.models.SqueezeNet1_1_Weights.DEFAULT.transforms(crop_size=64, resize_size=64)
+    torch.testing.assert_close(normalised(backbone, pixels / 255), transforms(pixels))
+
+
+@pytest.mark.parametrize(("name", "side"), [("timm:test_resnet", 64), (VIT, 96)])
+def test_images_are_resized_and_normalised_as_timm_does(name, side):
+    backbone = Backbone(name, 3, 64, "none")
+    config = backbone.model.pretrained_cfg
+    assert (backbone.input_size or (64, 64)) == (side, side)
+    pixels = torch.randint(0, 256, (64, 64, 3), dtype=torch.uint8)
+    transforms = timm.data.create_transform(
+        (3, side, side), mean=config["mean"], std=config["std"], crop_pct=1.0, interpolation="bilinear"
+    )
+    found = normalised(backbone, pixels.permute(2, 0, 1)[None] / 255)[0]
+    # Pillow rounds to whole grey levels.
+    torch.testing.assert_close(found, transforms(Image.fromarray(pixels.numpy())), atol=0.01, rtol=0)
+
+
+def test_large_images_are_smoothed_before_they_are_made_smaller():
+    backbone = Backbone(VIT, 3, 384, "none")
+    stripes = (torch.arange(384) % 2).float().expand(1, 3, 384, 384)
+    assert float(normalised(backbone, stripes).std()) < 0.05
+
+
+@pytest.mark.parametrize("form", ["plain.pth", "nested.pt", "wrapped.bin", "headless.safetensors", "old.pth"])
+def test_a_file_of_weights_gives_the_features_that_it_was_made_with(resnet, tmp_path, form):
+    state, path = resnet.state_dict(), tmp_path / form
+    if form == "nested.pt":
+        state = {"epoch": 3, "state_dict": {f"module.encoder.{key}": value for key, value in state.items()}}
+    elif form == "wrapped.bin":
+        state = {"model": {f"backbone.{key}": value for key, value in state.items()}}
+    elif form == "headless.safetensors":
+        state = {key: value for key, value in state.items() if not key.startswith("fc.")}
+    elif form == "old.pth":
+        state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    if path.suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path)
+    backbone = Backbone("timm:test_resnet", 3, 64, str(path))
+    inside = normalised(backbone)
+    torch.testing.assert_close(features(backbone, "model.fc", IMAGES), features(resnet, "fc", inside))
+    assert backbone.model.fc.out_features == 3
+
+
+def test_torchvisions_own_files_fit_with_their_old_names_and_their_auxiliary_heads(tmp_path):
+    google = settled(torchvision.models.googlenet(init_weights=False, transform_input=True))
+    torch.save(google.state_dict(), tmp_path / "google.pth")
+    backbone = Backbone("googlenet", 3, 64, str(tmp_path / "google.pth"))
+    expected = features(google, "fc", normalised(backbone))
+    torch.testing.assert_close(features(backbone, "model.fc", IMAGES), expected)
+
+    published = {
+        "layers.0.mlp.linear_1.weight": torch.ones(2, 2),
+        "layers.0.mlp.linear_2.weight": torch.ones(2, 2),
+        "denseblock1.denselayer1.norm.1.weight": torch.ones(2),
+        "denseblock1.denselayer1.conv.2.weight": torch.ones(2),
+    }
+    new = ["layers.0.mlp.0.weight", "layers.0.mlp.3.weight"]
+    new += ["denseblock1.denselayer1.norm1.weight", "denseblock1.denselayer1.conv2.weight"]
+
+    class Model(torch.nn.Module):
+        def state_dict(self):
+            return {key: value * 0 for key, value in zip(new, published.values(), strict=True)}
+
+        def load_state_dict(self, state):
+            assert list(state) == new
+            assert all(value.all() for value in state.values())
+
+    sources._load(Model(), ("head.",), published, "model", "file")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"conv1.0.weight": None}, "conv1.0.weight is nothing in it and"),
+        ({"conv1.0.weight": torch.zeros(1)}, r"conv1.0.weight is \[1\] in it and"),
+        ({"more": torch.zeros(1)}, r"more is \[1\] in it and nothing in the network"),
+    ],
+)
+def test_weights_of_another_network_are_refused(resnet, tmp_path, change, message):
+    state = {key: value for key, value in (resnet.state_dict() | change).items() if value is not None}
+    torch.save(state, tmp_path / "other.pth")
+    with pytest.raises(GalaxyError, match=rf"other.pth does not fit timm:test_resnet: \d+ of .*{message}"):
+        Backbone("timm:test_resnet", 3, 64, str(tmp_path / "other.pth"))
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_damaged_and_malicious_files_are_refused_and_never_run(tmp_path, suffix):
+    path, trace = tmp_path / f"weights{suffix}", tmp_path / "trace"
+    for content in ({"fc.weight": Evil(trace)}, {"epoch": 3}, {1: torch.zeros(1)}, [1]):
+        torch.save(content, path)
+        with pytest.raises(GalaxyError, match="holds no weights"):
+            Backbone("squeezenet1_1", 3, 64, str(path))
+    path.write_bytes(b"\x80\x02garbage")
+    with pytest.raises(GalaxyError, match="holds no weights or is damaged"):
+        Backbone("squeezenet1_1", 3, 64, str(path))
+    assert not trace.exists()
+
+
+def test_a_folder_of_a_copied_repository_is_used_as_it_is(tmp_path):
+    source = settled(timm.create_model("test_resnet", num_classes=0))
+    save(source, tmp_path / "copy", safe_serialization="both")
+    backbone = Backbone(f"local-dir:{tmp_path / 'copy'}", 3, 64)
+    assert backbone.architecture == backbone.name == "timm:test_resnet"
+    torch.testing.assert_close(
+        features(backbone, "model.fc", IMAGES), source.eval()(normalised(backbone)).detach()
+    )
+    fresh = Backbone(f"local-dir:{tmp_path / 'copy'}", 3, 64, "none")
+    assert not torch.equal(fresh.model.conv1[0].weight, source.conv1[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "one_size"),
+    [
+        ("vit_tiny_patch16_224", {"img_size": 96, "depth": 2, "global_pool": "avg"}, (96, 96)),
+        ("test_vit", {"img_size": 96, "depth": 2}, None),
+    ],
+)
+def test_what_a_repository_changes_of_a_network_is_part_of_its_architecture(
+    tmp_path, kind, changes, one_size
+):
+    save_for_hf(timm.create_model(kind, num_classes=5, **changes), tmp_path, None, changes)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["pretrained_cfg"]["mean"] = [0.1, 0.2, 0.3]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    backbone = Backbone(f"local-dir:{tmp_path}", 3, 64)
+    again = Backbone(backbone.architecture, 3, 64, "none")
+    again.load_state_dict(backbone.state_dict())
+    assert again.input_size == backbone.input_size == one_size
+    torch.testing.assert_close(again.mean.flatten(), torch.tensor([0.1, 0.2, 0.3]))
+    torch.testing.assert_close(again.eval()(IMAGES), backbone.eval()(IMAGES))
+
+
+def test_a_folder_that_is_no_repository_is_refused_and_never_run(tmp_path):
+    with pytest.raises(GalaxyError, match="could not be had from .*Config file not found"):
+        Backbone(f"local-dir:{tmp_path}", 3, 64)
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_resnet", "num_classes": 0}))
+    with pytest.raises(GalaxyError, match="could not be had from .*No suitable checkpoints"):
+        Backbone(f"local-dir:{tmp_path}", 3, 64)
+    torch.save({"fc.weight": Evil(tmp_path / "trace")}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(GalaxyError, match="could not be had from"):
+        Backbone(f"local-dir:{tmp_path}", 3, 64)
+    assert not (tmp_path / "trace").exists()
+
+
+def test_frozen_blocks_neither_learn_nor_count():
+    backbone = Backbone("timm:test_resnet", 3, 64, "none", unfrozen=0).train()
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    ((head, factor),) = backbone.parameter_groups()
+    assert (factor, list(map(id, head))) == (1.0, list(map(id, backbone.head_parameters)))
+    optimizer = torch.optim.SGD(backbone.parameters(), lr=1.0)
+    backbone(IMAGES).square().sum().backward()
+    optimizer.step()
+    after = backbone.state_dict()
+    changed = {key for key, value in after.items() if not torch.equal(value, before[key])}
+    assert changed == {"model.fc.weight", "model.fc.bias"}
+
+
+@pytest.mark.parametrize("name", ["timm:test_resnet", "resnet18"])
+def test_the_last_blocks_learn_when_asked_for(name):
+    backbone = Backbone(name, 3, 64, "none", unfrozen=2, layer_decay=0.5).train()
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    assert [factor for _, factor in backbone.parameter_groups()] == [1.0, 0.5, 0.25]
+    optimizer = torch.optim.SGD(
+        [{"params": group, "lr": factor} for group, factor in backbone.parameter_groups()]
+    )
+    backbone(IMAGES).square().sum().backward()
+    optimizer.step()
+    after = backbone.state_dict()
+    changed = {key.split(".")[1] for key, value in after.items() if not torch.equal(value, before[key])}
+    assert changed == {"layer3", "layer4", "fc"}
+    # A model without decay has one rate.
+    assert [factor for _, factor in Backbone(name, 3, 64, "none").parameter_groups()] == [1.0]
+
+
+def test_a_hub_that_works_is_asked_once_and_what_it_gave_is_kept(hub, tmp_path):
+    source = settled(timm.create_model("test_convnext", num_classes=0))
+    save(source, tmp_path / "zoo")
+    for file in (tmp_path / "zoo").iterdir():
+        hub.files[f"/user/zoo/resolve/main/{file.name}"] = file.read_bytes()
+    backbone = Backbone("hf_hub:user/zoo", 3, 64)
+    assert backbone.architecture == "timm:test_convnext"
+    expected = source(normalised(backbone)).detach()
+    torch.testing.assert_close(features(backbone, "model.head.fc", IMAGES), expected)
+    close(hub)
+    kept = Backbone("hf_hub:user/zoo", 3, 64)
+    torch.testing.assert_close(features(kept, "model.head.fc", IMAGES), expected)
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+@pytest.mark.parametrize("name", ["hf_hub:user/none", "timm:test_resnet"])
+def test_a_hugging_face_hub_without_the_weights_is_named(hub, name):
+    with pytest.raises(GalaxyError, match=f"the weights of {name} .* Hugging Face hub .*404.*local-dir"):
+        Backbone(name, 3, 64)
+    assert len(hub.asked) == 1
+    close(hub)
+    with pytest.raises(GalaxyError, match=f"the weights of {name} .* Hugging Face hub .*refused"):
+        Backbone(name, 3, 64)
+    with pytest.raises(GalaxyError, match="No pretrained weights exist"):
+        Backbone("timm:test_vit4", 3, 64)
+
+
+def test_torchvisions_hub(hub, monkeypatch, tmp_path):
+    weights = torchvision.models.SqueezeNet1_1_Weights.DEFAULT.value
+    source = torchvision.models.squeezenet1_1().eval()
+    torch.save(source.state_dict(), tmp_path / "source.pth")
+    hub.files["/source.pth"] = (tmp_path / "source.pth").read_bytes()
+    torch.save({"classifier.1.bias": Evil(tmp_path / "trace")}, tmp_path / "evil.pth")
+    hub.files["/evil.pth"] = (tmp_path / "evil.pth").read_bytes()
+
+    monkeypatch.setattr(weights, "url", f"{hub.url}/source.pth")
+    backbone = Backbone("squeezenet1_1", 3, 64)
+    expected = features(source, "classifier.1", normalised(backbone))
+    torch.testing.assert_close(features(backbone, "model.classifier.1", IMAGES), expected)
+    failures = {
+        "none.pth": "HTTP Error 404",
+        "evil.pth": "something other than tensors, which was not run",
+        "refused.pth": "refused",
+    }
+    for file, message in failures.items():
+        if message == "refused":
+            close(hub)
+        monkeypatch.setattr(weights, "url", f"{hub.url}/{file}")
+        with pytest.raises(GalaxyError, match=f"the weights of squeezenet1_1 .* from .*{file} .*{message}"):
+            Backbone("squeezenet1_1", 3, 64)
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "resnet17"}, "no network 'resnet17': nearest are resnet1"),
+        ({"name": "timm:test_resnets"}, "nearest are timm:test_resnet"),
+        ({"name": "timm:test_resnet.none"}, "no network 'timm:test_resnet.none': nearest"),
+        ({"name": 'timm:test_resnet{"depth"'}, "JSONDecodeError"),
+        ({"name": "zoo:resnet18"}, "no network 'zoo:resnet18'; --model.backbone takes"),
+        ({"weights": "imagenet"}, "no file imagenet: --model.weights takes hub, none or a file"),
+        (
+            {"unfrozen": 10},
+            "has 9 blocks besides its head: --model.unfrozen takes 0 to 9, not 10",
+        ),
+        ({"unfrozen": -1}, "not -1"),
+        ({"layer_decay": 0.0}, "model.layer_decay must be above 0 and at most 1, not 0.0"),
+        ({"image_size": 8}, "does not take images of 8 pixels"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings, message):
+    usual = {"name": "squeezenet1_1", "classes": 3, "image_size": 64, "weights": "none"}
+    with pytest.raises(GalaxyError, match=message):
+        Backbone(**usual | settings)
+
+
+def test_without_timm_torchvision_serves_and_the_extra_is_named(monkeypatch):
+    for module in [name for name in sys.modules if name.split(".")[0] == "timm"]:
+        monkeypatch.setitem(sys.modules, module, None)
+    assert Backbone("squeezenet1_1", 3, 64, "none")(IMAGES).shape == (2, 3)
+    with pytest.raises(GalaxyError, match=r"needs timm: pip install 'galaxy-lightning\[timm\]'"):
+        Backbone("timm:test_resnet", 3, 64, "none")

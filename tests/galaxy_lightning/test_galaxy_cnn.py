@@ -1,0 +1,116 @@
+import itertools
+
+import pytest
+import torch
+
+from data_prep.errors import GalaxyError
+from galaxy_lightning.augment import eight_views
+from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.networks import GalaxyCNN
+from galaxy_lightning.networks.dihedral import (
+    DihedralConv,
+    DihedralLift,
+    DihedralNorm,
+    over_elements,
+    transform,
+)
+
+
+def randomised(network):
+    """Gives every weight and statistic a value that a trained network could have."""
+    generator = torch.Generator().manual_seed(0)
+    statistics = (values for name, values in network.named_buffers() if "running_" in name)
+    for values in itertools.chain(network.parameters(), statistics):
+        values.data += 0.05 * (torch.rand(values.shape, generator=generator) - 0.5)
+    return network.eval()
+
+
+def permuted(maps, element):
+    """Moves feature maps over the group as the image is moved: in space, and among the elements."""
+    each = maps.view(len(maps), 8, -1, *maps.shape[2:])
+    corners = torch.arange(4).view(2, 2)
+    order = [
+        next(
+            h
+            for h in range(8)
+            if torch.equal(transform(transform(corners, h), element), transform(corners, g))
+        )
+        for g in range(8)
+    ]
+    return transform(each[:, order], element).flatten(1, 2)
+
+
+@pytest.mark.parametrize("element", range(8))
+def test_the_layers_turn_with_the_image(element):
+    torch.manual_seed(0)
+    lift, convolution, norm = DihedralLift(3, 2, kernel=6, stride=2), DihedralConv(2, 3), DihedralNorm(3)
+    image = torch.rand(2, 3, 12, 12)
+    layers = torch.nn.Sequential(lift, convolution, randomised(norm))
+    with torch.no_grad():
+        for depth in (1, 2, 3):
+            torch.testing.assert_close(
+                layers[:depth](transform(image, element)), permuted(layers[:depth](image), element)
+            )
+
+
+def test_a_convolution_over_the_group_is_its_definition():
+    torch.manual_seed(0)
+    convolution = DihedralConv(1, 1)
+    maps = torch.rand(1, 8, 5, 5)
+    out = convolution(maps)
+    # What element 0 of the output sees is a plain convolution with the weights as they are.
+    plain = torch.nn.functional.conv2d(maps, convolution.weight[:1], padding=1)
+    torch.testing.assert_close(out[:, :1], plain)
+
+
+def test_the_norm_keeps_one_mean_and_variance_for_all_eight_versions():
+    torch.manual_seed(0)
+    norm, plain = DihedralNorm(3), torch.nn.BatchNorm2d(24)
+    for _ in range(5):
+        maps = 2 + 3 * torch.randn(4, 24, 6, 6)
+        torch.testing.assert_close(norm(maps), plain(maps))
+    torch.testing.assert_close(norm.running_mean, plain.running_mean.view(8, 3).mean(dim=0))
+    torch.testing.assert_close(norm.running_var, plain.running_var.view(8, 3).mean(dim=0))
+    each = norm.eval()(maps).view(4, 8, 3, 6, 6)
+    torch.testing.assert_close(each[:, 5], norm(maps.view(4, 8, 3, 6, 6)[:, [5] * 8].flatten(1, 2))[:, :3])
+
+
+def test_directions_are_forgotten():
+    features = torch.rand(2, 8 * 5)
+    shuffled = features.view(2, 8, 5)[:, torch.randperm(8)].flatten(1)
+    torch.testing.assert_close(over_elements(features), over_elements(shuffled))
+    assert over_elements(features).shape == (2, 10)
+
+
+@pytest.mark.parametrize("side", [64, 101, 224])
+def test_the_eight_views_of_a_galaxy_have_the_same_logits(side):
+    torch.manual_seed(1)
+    network = randomised(GalaxyCNN(image_size=side))
+    galaxies = torch.rand(2, 3, side, side) ** 4
+    with torch.no_grad():
+        logits = torch.stack([network(network.look(view)) for view in eight_views(galaxies)])
+    assert logits[0].std() > 1e-3
+    assert (logits - logits[0]).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("settings", [{"network": "galaxy_cnn"}, {"eight_views": True}])
+def test_a_classifier_answers_alike_for_the_eight_views(settings):
+    torch.manual_seed(1)
+    model = GalaxyClassifier(image_size=64, **settings)
+    randomised(model.network)
+    model.eval()
+    galaxies = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):  # As bf16-mixed would.
+        answers = torch.stack(
+            [
+                model(view.permute(0, 2, 3, 1).contiguous()).softmax(dim=1)
+                for view in eight_views(galaxies.permute(0, 3, 1, 2))
+            ]
+        )
+    assert (answers - answers[0]).abs().max() < 1e-5
+
+
+def test_images_that_are_too_small():
+    with pytest.raises(GalaxyError, match="at least 23 pixels, not 20"):
+        GalaxyCNN(image_size=20)
+    GalaxyCNN(image_size=23)
