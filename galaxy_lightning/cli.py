@@ -22,12 +22,12 @@ DESCRIPTIONS: Final = {
     f"\nExample:\n{PROGRAM} fit --config configs/reference_cnn.yaml --data.arrays ARRAYS"
     f"\nGo on with a fit that was cut off:\n{PROGRAM} fit --ckpt_path RUN/last.ckpt",
     "validate": "Measure a trained model on the validation galaxies. "
-    "Writes metrics.json, the confusion matrix, a reliability diagram and accuracy against coverage."
+    "Writes metrics.json, the confusion matrix, a reliability diagram, accuracy by coverage."
     f"\nExample:\n{PROGRAM} validate --ckpt_path RUN/best.ckpt",
     "test": "Measure a trained model on the test galaxies. "
-    "Writes metrics.json, the confusion matrix, a reliability diagram and accuracy against coverage."
+    "Writes metrics.json, the confusion matrix, a reliability diagram, accuracy by coverage."
     f"\nExample:\n{PROGRAM} test --ckpt_path RUN/best.ckpt",
-    "crossval": "Cross-validate a model: train it once per fold, so that each galaxy is classified by a model "
+    "crossval": "Cross-validate a model: train it once per fold, so that each galaxy is classified by one "
     "that has not seen it. "
     "Folds are drawn by class and by galaxy. Each leaves a run folder; what they say together is printed, "
     "and written as summary.json, predictions.csv and pictures. Called again, it goes on where it was."

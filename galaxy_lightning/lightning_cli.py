@@ -107,6 +107,7 @@ class GalaxyCLI(LightningCLI):
                 **{
                     name: {"usage": f"{PROGRAM} {name} [--config FILE] [options]", "description": text}
                     for name, text in DESCRIPTIONS.items()
+                    if name != "crossval"
                 },
             },
             args=args,
