@@ -82,7 +82,7 @@ def settings_of_fit(words: list[str]) -> tuple[str, dict[str, Any]]:
         The name that its run would have, and the settings that all commands share, as plain values.
     """
     cli = _Settings(args=["fit", *words])
-    settings = json.loads(cli.parser.dump(cli.config, format="json", skip_none=False))["fit"]
+    settings = json.loads(cli.parser.dump(cli.config, format="json"))["fit"]
     return cli.run_name(), {key: value for key, value in settings.items() if is_shared(key)}
 
 

@@ -82,7 +82,8 @@ def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw,
     model = GalaxyClassifier.load_from_checkpoint(best, map_location="cpu", weights_only=True).eval()
     arrays = open_arrays(small_arrays)
     with torch.no_grad():
-        reloaded = model(torch.from_numpy(arrays.images.copy())).softmax(dim=1).numpy()
+        logits = model(torch.from_numpy(arrays.images.copy()))
+    reloaded = (logits / model.calibration.temperature).softmax(dim=1).numpy()
     by_id = predicted.set_index("id").loc[arrays.catalog["asset_id"].astype(int), PROBABILITIES]
     np.testing.assert_allclose(reloaded, by_id.to_numpy(), atol=1e-6)
 
@@ -190,7 +191,7 @@ def test_validate_finds_what_the_fit_found(run):
     found = json.loads((run / "validate/metrics.json").read_text())["metrics"]
     history = pd.read_csv(run / "history.csv")
     best = history.loc[history["val_loss"].idxmin()]
-    assert found["loss"] == pytest.approx(best["val_loss"], abs=1e-5)
+    assert found["loss"] <= best["val_loss"] + 1e-5  # Calibrated by now, on these very galaxies.
     assert found["accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-5)
 
 
@@ -267,7 +268,7 @@ def test_users_mistakes_are_one_line_and_leave_no_run_folder(
         (["test", "--ckpt_path=absent.ckpt"], "there is no checkpoint absent.ckpt"),
         (["test", f"--ckpt_path={run}", f"--data.images={raw}"], "needs labels"),
         (["predict", f"--ckpt_path={run}", f"--data.images={tmp_path / 'no'}"], "there is no folder"),
-        (["train"], "the first word names a command: fit, validate, test, predict"),
+        (["train"], "the first word names a command: fit, validate, test, crossval, predict"),
     ):
         with pytest.raises(SystemExit) as caught:
             main(words)
@@ -444,7 +445,7 @@ def test_help_reads_without_python_types(command, capsys):
     text = capsys.readouterr().out
     assert text.startswith("usage: python -m galaxy_lightning")
     assert not re.search(r"type:|class_path|subclass|<class", text)
-    assert len(text.splitlines()) < 120
+    assert len(text.splitlines()) < 150
 
 
 def test_tensorflow_is_never_imported(small_arrays, tmp_path):
@@ -490,4 +491,4 @@ def test_two_devices_share_a_fit_and_leave_one_run(small_arrays, tmp_path):
     one = [f"--ckpt_path={folder}", "--trainer.devices=1", "--trainer.strategy=auto"]
     main(["validate", *one])
     alone = json.loads((folder / "validate/metrics.json").read_text())["metrics"]
-    assert alone["loss"] == pytest.approx(history["val_loss"].iloc[0], abs=1e-5)
+    assert alone["loss"] <= history["val_loss"].iloc[0] + 1e-5  # Calibrated, and on both devices' galaxies.
