@@ -48,7 +48,7 @@ def _make_commands() -> Commands:
         "Train models on the same split, and compare them with each other and with runs that exist. "
         "Writes report.html, report.md, metrics.json and figures. An interrupted comparison goes on with the "
         "runs that are complete."
-        f"\nExample:\n{PROGRAM} compare --data ARRAYS --out REPORT --models keras reference_cnn --seeds 0 1",
+        f"\nExample:\n{PROGRAM} compare --data ARRAYS --out REPORT --models galaxy_cnn keras --seeds 0 1",
         _compare,
     )
     _add_data(compare)
@@ -59,7 +59,7 @@ def _make_commands() -> Commands:
         "--models",
         nargs="*",
         type=str,
-        default=["keras", "reference_cnn", "scratch", "majority"],
+        default=["galaxy_cnn", "keras", "reference_cnn", "scratch", "majority"],
         metavar="MODEL",
         help="what to train: keras, scratch, scratch-full, majority, or a config of galaxy_lightning (its "
         "path, or its name in configs/); none trains nothing",

@@ -122,8 +122,9 @@ def keras_from_checkpoint(path: Path, out: Path) -> None:
         raise GalaxyError(f"{out}: Keras models are written as .keras")
     path = path / "best.ckpt" if path.is_dir() else path
     settings = read_checkpoint(path).hyperparameters
-    if settings["network"] != "reference_cnn":
-        raise GalaxyError(f"{path} is of the network {settings['network']!r}: only reference_cnn has a twin")
+    network = settings.get("backbone") or settings["network"]
+    if network != "reference_cnn":
+        raise GalaxyError(f"{path} is of the network {network!r}: only reference_cnn has a twin")
     model = GalaxyClassifier.load_from_checkpoint(path, map_location="cpu", weights_only=True)
     keras = make_keras_cnn(len(model.classes), model.image_size)
     keras.set_weights(keras_from_torch(model.network.state_dict()))

@@ -18,6 +18,7 @@ from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.calibration import Calibration, calibrate
 from galaxy_lightning.metrics import SplitMetrics
 from galaxy_lightning.networks import make_network
+from galaxy_lightning.networks.sources import HUB, NONE
 from galaxy_lightning.optimizers import OptimizerName, make_optimizer
 
 Schedule = Literal["constant", "one_cycle"]
@@ -30,7 +31,8 @@ class GalaxyClassifier(LightningModule):
         network: Which network; galaxy_cnn is the main one, reference_cnn the reference's Keras CNN.
         backbone: Instead of it, a known architecture with a new head: a torchvision model's name, or
             with the extra "timm" timm:NAME, hf_hub:USER/MODEL or local-dir:FOLDER.
-        weights: What a backbone starts from: hub, none, or a local file.
+        weights: What it starts from: a local file; hub, what a backbone's makers publish (other networks
+            start from nothing then); none; or simulated, a galaxy_cnn trained on simulated galaxies.
         unfrozen: How many of a backbone's last blocks are trained, besides its head; by default all.
         layer_decay: Each block of a backbone learns at this multiple of the next one's rate.
         classes: The class names, in order.
@@ -56,7 +58,7 @@ class GalaxyClassifier(LightningModule):
         self,
         network: str = "reference_cnn",
         backbone: str | None = None,
-        weights: str = "hub",
+        weights: str = HUB,
         unfrozen: int | None = None,
         layer_decay: float = 1.0,
         classes: Sequence[str] = CLASSES,
@@ -91,9 +93,10 @@ class GalaxyClassifier(LightningModule):
             network, len(classes), image_size, backbone, weights, unfrozen, layer_decay
         ).to(memory_format=torch.channels_last)
         # A checkpoint holds all the weights: whoever reads it needs no hub and no file.
-        self.pretrained = None if backbone is None else {"backbone": backbone, "weights": weights}
-        if backbone is not None:
-            self.hparams.update(backbone=self.network.name, weights="none")
+        started = backbone is not None or weights not in (HUB, NONE)
+        self.pretrained = {"backbone": backbone, "weights": weights} if started else None
+        if started:
+            self.hparams.update(backbone=backbone and self.network.name, weights=NONE)
         self.train_metrics, self.val_metrics, self.test_metrics = (
             SplitMetrics(split, classes) for split in SPLITS
         )
@@ -126,8 +129,9 @@ class GalaxyClassifier(LightningModule):
             targets = functional.one_hot(batch.labels, len(self.classes)).to(view.dtype)
         if self.hparams["mixup"]:
             view, targets, weights = mixup(view, targets, weights, self.hparams["mixup"])
-        logits = self.network(view)
-        loss = self.loss(logits, targets, weights)
+        opinions = self.network.opinions(view)
+        loss = torch.stack([self.loss(logits, targets, weights) for logits in opinions]).mean()
+        logits = torch.stack(opinions).mean(dim=0)
         self._measure(batch, "train", self.train_metrics, logits, loss)
         self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
         return loss

@@ -1,6 +1,7 @@
 """The networks, by the name that a config gives them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from data_prep.errors import GalaxyError
@@ -8,6 +9,10 @@ from galaxy_lightning.networks.backbone import Backbone
 from galaxy_lightning.networks.galaxy_cnn import GalaxyCNN
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
+from galaxy_lightning.networks.sources import HUB, NONE, load_file
+
+SIMULATED: Final = "simulated"
+"""The weights of a ``GalaxyCNN`` trained on simulated galaxies, which come with the package."""
 
 NETWORKS: Final[dict[str, Callable[[int, int], Network]]] = {
     network.name: network for network in (GalaxyCNN, ReferenceCNN)
@@ -32,7 +37,8 @@ def make_network(
         image_size: Side of its images in pixels.
         backbone: Instead of it, the name of a known architecture; see :class:`Backbone`, also for
             what follows.
-        weights: What the backbone starts from.
+        weights: What the backbone starts from. A network of ours starts from nothing, unless this is a
+            file, or ``simulated``.
         unfrozen: How many of its last blocks are trained.
         layer_decay: What each block's learning rate is of the next one's.
 
@@ -43,4 +49,8 @@ def make_network(
         return Backbone(backbone, classes, image_size, weights, unfrozen, layer_decay)
     if name not in NETWORKS:
         raise GalaxyError(f"there is no network {name!r}: --model.network takes {', '.join(NETWORKS)}")
-    return NETWORKS[name](classes, image_size)
+    network = NETWORKS[name](classes, image_size)
+    if weights not in (HUB, NONE):
+        file = Path(__file__).with_name(f"{name}_simulated.pt") if weights == SIMULATED else Path(weights)
+        load_file(network, network.heads, str(file), name)
+    return network

@@ -15,16 +15,20 @@ from galaxy_lightning.networks.dihedral import (
     over_elements,
 )
 from galaxy_lightning.networks.network import Network
-
-FIELD: Final = 160 / 224
-"""Share of the cutout's side that the network looks at: a galaxy's outskirts and little else."""
+from galaxy_lightning.networks.rings import RingsExpert
 
 PIXELS: Final = 112
+"""Side of what the network sees in pixels: half of the cutout's. Galaxy Zoo 2 enlarged SDSS's images
+severalfold: of a typical galaxy, every second of their pixels is still finer than the telescope's."""
+
+FIELD: Final = 80 / 112
+"""Share of that side, in the centre, that the convolutions see: a galaxy's outskirts and little else."""
+
 WIDTHS: Final = (8, 12, 16, 24)
 """Channels of each stage, for each of the eight symmetries."""
 
 RADII: Final = (2 / 80, 5 / 80)
-"""Scales of the local contrast, as shares of the field."""
+"""Scales of the local contrast, as shares of the convolutions' field."""
 
 _SKY: Final = 0.03
 """Brightness, of 1, that the local contrast takes for dark."""
@@ -33,17 +37,21 @@ _DOWN: Final = 2 ** len(WIDTHS)
 
 
 class GalaxyCNN(Network):
-    """A residual network over the eight symmetries of the square, for galaxies.
+    """A small network with the symmetry of galaxies: two experts, whose logits are averaged.
 
-    - It looks at the centre of the cutout, with half of its resolution: there the point spread is a
-      few pixels wide.
+    One is a residual network over the eight symmetries of the square, which sees shapes:
+
     - It sees the colours with an asinh stretch (Lupton et al. 2004), which shows faint outskirts beside
       bright centres, and the *local contrast* at two scales: how much brighter a place is than its
       surroundings, relative to them. There an arm stands out as clearly in the faint disc as near the
       centre.
     - All convolutions turn with the galaxy (:mod:`galaxy_lightning.networks.dihedral`), and pooling
       means and even sizes keep it so: the eight views of a galaxy have the same logits.
-    - Places are pooled by a generalised mean (Radenovic et al. 2019), directions by mean and maximum.
+    - Places are pooled by a generalised mean (Radenovic et al. 2019), directions by mean and maximum. So
+      it does not know where in the galaxy it has seen something.
+
+    The other knows just that: two dense layers on what is measured in rings around the centre
+    (:mod:`galaxy_lightning.networks.rings`). Each is trained to answer by itself, so that they err apart.
 
     Args:
         classes: How many classes it tells apart.
@@ -51,27 +59,30 @@ class GalaxyCNN(Network):
     """
 
     name = "galaxy_cnn"
-    field = FIELD
+    heads = ("head.", "rings.")
 
     def __init__(self, classes: int = 3, image_size: int = 224) -> None:
         super().__init__()
         if round(FIELD * image_size) < _DOWN:
             raise GalaxyError(f"galaxy_cnn takes images of at least 23 pixels, not {image_size}")
-        # Halved exactly at every stage, so that no row at the edge breaks the symmetry.
-        self.pixels = min(PIXELS, _DOWN * round(FIELD * image_size / _DOWN))
-        self.contrast = LocalContrast([radius * self.pixels for radius in RADII])
+        # Even sizes, the centre's halved exactly at every stage: no row at an edge breaks the symmetry.
+        self.pixels = min(PIXELS, image_size // 2 * 2)
+        self.center = min(_DOWN * round(FIELD * self.pixels / _DOWN), self.pixels)
+        self.contrast = LocalContrast([radius * self.center for radius in RADII])
         widths = (WIDTHS[0], *WIDTHS)
         self.features = nn.Sequential(
             DihedralLift(3 + len(RADII), WIDTHS[0], kernel=6, stride=2),
             DihedralNorm(WIDTHS[0]),
             nn.ReLU(),
+            nn.AvgPool2d(2),
             *(
-                ResidualBlock(inputs, outputs, halve=place > 0)
+                ResidualBlock(inputs, outputs, halve=place > 1)
                 for place, (inputs, outputs) in enumerate(zip(widths, WIDTHS, strict=False))
             ),
         )
         self.power = nn.Parameter(torch.tensor(3.0))
         self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * WIDTHS[-1], classes))
+        self.rings = RingsExpert(self.pixels, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Computes the logits.
@@ -82,12 +93,21 @@ class GalaxyCNN(Network):
         Returns:
             ``[B, classes]``.
         """
+        return torch.stack(self.opinions(images)).mean(dim=0)
+
+    def opinions(self, images: Tensor) -> list[Tensor]:
+        """Computes the logits of each expert."""
+        return [self._of_shapes(images), self.rings(images)]
+
+    def _of_shapes(self, images: Tensor) -> Tensor:
+        edge = (self.pixels - self.center) // 2
+        images = images[..., edge : edge + self.center, edge : edge + self.center]
         with torch.autocast(images.device.type, enabled=False):  # Small differences of near numbers.
             stretched = (torch.asinh(20 * images) / math.asinh(20) - 0.3) / 0.25
             seen = torch.cat([stretched, self.contrast(images)], dim=1)
         maps = self.features(seen.contiguous(memory_format=torch.channels_last))
         pooled = maps.float().clamp(min=1e-4).pow(self.power).mean(dim=(2, 3)).pow(1 / self.power)
-        logits: Tensor = self.head(over_elements(pooled))
+        logits: Tensor = self.head(over_elements(pooled)).float()
         return logits
 
 

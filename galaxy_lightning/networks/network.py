@@ -13,16 +13,16 @@ class Network(nn.Module):
 
     Attributes:
         name: What a run calls it.
-        field: Share of the images' side that it looks at, in the centre.
-        pixels: Side in pixels of what it looks at; the images' own when None.
+        heads: What the names of those parameters begin with that weights from elsewhere leave as they are.
+        pixels: Side in pixels at which it looks at images; their own when None.
     """
 
     name: str
-    field: float = 1.0
+    heads: tuple[str, ...] = ()
     pixels: int | None = None
 
     def look(self, images: Tensor, frames: Tensor | None = None) -> Tensor:
-        """Samples what the network sees of the images: its field, at its resolution.
+        """Samples what the network sees of the images, at its resolution.
 
         Where there are many more pixels than it looks at, they are averaged first. Beyond the edge the
         sky is black.
@@ -37,18 +37,24 @@ class Network(nn.Module):
         """
         side = images.shape[-1]
         pixels = self.pixels or side
-        if frames is None and self.field == 1 and pixels == side:
-            return images
         with torch.autocast(images.device.type, enabled=False):  # Coordinates need all their digits.
-            if (reduction := int(self.field * side / pixels)) > 1:
+            if (reduction := side // pixels) > 1:
                 images = functional.adaptive_avg_pool2d(images, side // reduction)
+            if frames is None and images.shape[-1] == pixels:
+                return images
             if frames is None:
                 frames = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
-            frames = frames * frames.new_tensor([self.field, self.field, 1])
             grid = functional.affine_grid(
                 frames.to(images.dtype), [len(images), 3, pixels, pixels], align_corners=False
             )
             return functional.grid_sample(images, grid, align_corners=False)
+
+    def opinions(self, images: Tensor) -> list[Tensor]:
+        """Returns the logits that are trained, each by itself: by default the one answer that there is.
+
+        A network of several experts returns theirs; :meth:`forward` returns the mean of them.
+        """
+        return [self(images)]
 
     def penalty(self) -> Tensor:
         """Returns what the network adds to the loss for its own weights, a scalar; by default none."""

@@ -27,6 +27,7 @@ class ReferenceCNN(Network):
     """
 
     name = "reference_cnn"
+    heads = ("head.",)
 
     def __init__(self, classes: int = 3, image_size: int = 224) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ TIMEOUT: Final = 10.0
 """Seconds after which a hub that keeps silent is given up."""
 
 _EXTRA: Final = "pip install 'galaxy-lightning[timm]'"
-_WRAPPERS: Final = ("module.", "model.", "backbone.", "encoder.")
+_WRAPPERS: Final = ("network.", "module.", "model.", "backbone.", "encoder.")
 """What the names in a file may all begin with: the model was part of another one."""
 _AUXILIARY: Final = ("AuxLogits.", "aux1.", "aux2.")
 """Heads that Inception and GoogLeNet are trained with, and never classify with."""
@@ -87,7 +87,7 @@ def from_torchvision(name: str, classes: int, weights: str) -> Source:
             state = published.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
         _load(model, head, state, name, published.url)
     elif weights != NONE:
-        _load(model, head, _read(Path(weights)), name, weights)
+        load_file(model, head, weights, name)
     as_trained = published.transforms()
     one_size = (side, side) if name.startswith(("vit_", "maxvit_")) else None
     return Source(model, head, name, as_trained.mean, as_trained.std, one_size)
@@ -124,7 +124,7 @@ def from_timm(name: str, classes: int, weights: str) -> Source:
     heads = heads if isinstance(heads, tuple | list) else (heads,)
     head = tuple(f"{key}." for key, layer in model.named_modules() if any(layer is one for one in heads))
     if weights not in (HUB, NONE):
-        _load(model, head, _read(Path(weights)), name, weights)
+        load_file(model, head, weights, name)
     changes = {key: value for key, value in options.items() if key not in ("num_classes", "in_chans")}
     config, registered = model.pretrained_cfg, _registered(kind)
     one_size = None
@@ -137,6 +137,23 @@ def from_timm(name: str, classes: int, weights: str) -> Source:
             del changes["img_size"]  # As timm makes it anyway.
     architecture = f"timm:{kind}{json.dumps(changes) if changes else ''}"
     return Source(model, head, architecture, config["mean"], config["std"], one_size)
+
+
+def load_file(model: nn.Module, head: tuple[str, ...], file: str, name: str) -> None:
+    """Gives a network the weights of a file, but for its head's, which stay as they are.
+
+    Args:
+        model: The network.
+        head: What the names of its head's parameters begin with.
+        file: A checkpoint, or a ``state_dict`` of the same network; read without running what it may hold.
+        name: What the user calls the network.
+
+    Raises:
+        GalaxyError: There is no such file, it is damaged, or of another network.
+    """
+    if not Path(file).is_file():
+        raise GalaxyError(f"there is no file {file}: --model.weights takes a file of weights")
+    _load(model, head, _read(Path(file)), name, file)
 
 
 def reason(error: Exception) -> str:

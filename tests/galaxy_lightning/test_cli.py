@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
+import torchvision
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from timm.models import save_for_hf
 
 from data_prep.arrays import open_arrays
 from data_prep.cli import main as data_prep
 from data_prep.schema import CLASSES
 from galaxy_lightning.cli import complete, main
 from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.recorder import HistoryRecorder
 
 FOLDER = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(FOLDER.glob("*.yaml"))
@@ -86,6 +90,35 @@ def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw,
     reloaded = (logits / model.calibration.temperature).softmax(dim=1).numpy()
     by_id = predicted.set_index("id").loc[arrays.catalog["asset_id"].astype(int), PROBABILITIES]
     np.testing.assert_allclose(reloaded, by_id.to_numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("config", sorted(FOLDER.glob("finetune/*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_for_fine_tuning_works_from_local_files(config, small_arrays, tmp_path):
+    settings = yaml.safe_load(config.read_text())["model"]
+    kind, _, name = settings["backbone"].rpartition(":")
+    if kind == "hf_hub":  # A copy of such a repository.
+        save_for_hf(timm.create_model("test_resnet", num_classes=0), tmp_path / "copy")
+        local = f"--model.backbone=local-dir:{tmp_path / 'copy'}"
+    else:
+        make = timm.create_model if kind == "timm" else torchvision.models.get_model
+        file = tmp_path / "weights.pth"
+        torch.save(make(name).state_dict(), file)
+        local = f"--model.weights={file}"
+    folder = fit(small_arrays, tmp_path, local, config=config, epochs=1)
+    about = json.loads((folder / "run.json").read_text())
+    everything = sum(
+        weights.numel()
+        for weights in torch.load(folder / "best.ckpt", weights_only=True)["state_dict"].values()
+    )
+    assert (about["parameters"] < 0.9 * everything) == (settings["unfrozen"] is not None)
+    assert about["pretrained"]["weights"] == ("hub" if kind == "hf_hub" else str(file))
+    main(["test", f"--ckpt_path={folder}"])  # Without the files: the checkpoint holds everything.
+
+
+def test_a_fit_trains_on_votes_by_one_option(small_arrays, run, tmp_path):
+    folder = fit(small_arrays, tmp_path, "--data.targets=votes")
+    assert json.loads((folder / "run.json").read_text())["hyperparameters"]["targets"] == "votes"
+    assert (folder / "predictions.csv").read_bytes() != (run / "predictions.csv").read_bytes()
 
 
 def test_a_run_folder_holds_what_the_contract_says(run, small_arrays):
@@ -169,6 +202,34 @@ def test_a_resumed_fit_goes_on_in_its_folder_and_ends_like_the_uninterrupted_one
     assert (halved / "config.yaml").exists()
     assert yaml.safe_load((halved / "config_resumed_1.yaml").read_text())["trainer"]["max_epochs"] == 4
     assert json.loads((halved / "run.json").read_text())["epochs"] == 4
+
+
+def test_a_fit_with_a_schedule_that_was_cut_off_ends_like_the_uninterrupted_one(
+    small_arrays, tmp_path, monkeypatch
+):
+    config = FOLDER / "galaxy_cnn.yaml"
+    whole = fit(small_arrays, tmp_path, "--name=whole", epochs=4, config=config)
+
+    def cut_off(recorder, trainer, module):
+        if trainer.current_epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises((SystemExit, KeyboardInterrupt)):
+        patch.setattr(HistoryRecorder, "on_train_epoch_start", cut_off)
+        fit(small_arrays, tmp_path, "--name=halved", epochs=4, config=config)
+    halved = tmp_path / "halved/version_0"
+    assert len(pd.read_csv(halved / "history.csv")) == 2
+    main(["fit", f"--ckpt_path={halved}"])
+    assert (halved / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
+    calibrations = [json.loads((run / "run.json").read_text())["calibration"] for run in (whole, halved)]
+    assert calibrations[0] == calibrations[1]
+
+
+def test_a_schedule_is_not_gone_on_with_beyond_its_end(small_arrays, tmp_path, capsys):
+    folder = fit(small_arrays, tmp_path, "--model.schedule=one_cycle", "--name=short")
+    with pytest.raises(SystemExit):
+        main(["fit", f"--ckpt_path={folder}", "--trainer.max_epochs=3"])
+    assert "go on with the same trainer.max_epochs" in capsys.readouterr().err
 
 
 def test_test_writes_the_confusion_matrix_as_csv_and_png(run, tmp_path):

@@ -1,10 +1,12 @@
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
 from data_prep.errors import GalaxyError
 from data_prep.schema import CLASSES
+from data_prep.votes import vote_targets
 from galaxy_lightning.datamodule import GalaxyDataModule
 
 
@@ -86,3 +88,16 @@ def test_a_split_without_galaxies_is_named(small_arrays):
     data.arrays.catalog.loc[data.arrays.catalog["split"] == "test", "split"] = "train"
     with pytest.raises(GalaxyError, match="holds no test galaxies"):
         data.test_dataloader()
+
+
+def test_votes_as_targets_go_with_their_galaxies_and_with_training_alone(small_arrays):
+    data = GalaxyDataModule(str(small_arrays), targets="votes", batch_size=16)
+    batches = list(data.train_dataloader())
+    for batch in batches:
+        targets, _ = vote_targets(data.arrays, batch.rows.numpy())
+        np.testing.assert_array_equal(batch.targets, targets)
+    weights = torch.cat([batch.weights for batch in batches])
+    assert weights.mean() == pytest.approx(1, abs=1e-5)
+    assert weights.std() > 0.1
+    for loader in (data.val_dataloader(), data.test_dataloader(), data.predict_dataloader()):
+        assert next(iter(loader)).targets is None

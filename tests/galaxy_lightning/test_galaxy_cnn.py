@@ -114,3 +114,46 @@ def test_images_that_are_too_small():
     with pytest.raises(GalaxyError, match="at least 23 pixels, not 20"):
         GalaxyCNN(image_size=20)
     GalaxyCNN(image_size=23)
+
+
+def test_it_starts_from_a_checkpoint_but_with_fresh_heads(tmp_path):
+    torch.manual_seed(1)
+    elsewhere = GalaxyClassifier("galaxy_cnn", image_size=64)
+    randomised(elsewhere.network)
+    file = tmp_path / "elsewhere.ckpt"
+    torch.save({"state_dict": elsewhere.state_dict()}, file)
+    model = GalaxyClassifier("galaxy_cnn", image_size=64, weights=str(file))
+    started, given = model.network.state_dict(), elsewhere.network.state_dict()
+    taken = {name for name in given if torch.equal(started[name], given[name])}
+    assert {name for name in given if name.startswith("features.")} <= taken
+    assert not any(name.endswith(".weight") for name in taken if name.startswith(("head.", "rings.")))
+    # Its own checkpoint will hold all of it: nobody needs the file again.
+    assert model.hparams["weights"] == "none"
+    assert model.pretrained == {"backbone": None, "weights": str(file)}
+
+
+def test_the_weights_that_come_with_the_package_fit_images_of_any_size():
+    networks = [
+        GalaxyClassifier("galaxy_cnn", image_size=side, weights="simulated").network for side in (64, 224)
+    ]
+    first, second = (network.features.state_dict() for network in networks)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert first["1.running_var"].std() > 0  # Trained.
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"network": "galaxy_cnn", "weights": "absent.ckpt"}, "there is no file absent.ckpt"),
+        ({"network": "reference_cnn", "weights": "simulated"}, "there is no file"),
+    ],
+)
+def test_weights_that_are_not_there(settings, message):
+    with pytest.raises(GalaxyError, match=message):
+        GalaxyClassifier(image_size=64, **settings)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    torch.save(GalaxyClassifier(image_size=64).state_dict(), tmp_path / "other.ckpt")
+    with pytest.raises(GalaxyError, match="does not fit galaxy_cnn"):
+        GalaxyClassifier("galaxy_cnn", image_size=64, weights=str(tmp_path / "other.ckpt"))

@@ -144,3 +144,16 @@ def test_the_network_learns_what_can_be_learnt(model, trainer, small_arrays, tmp
     run = trainer(max_epochs=30)
     run.fit(model, GalaxyDataModule(str(copy), batch_size=8, verify=False))
     assert float(run.callback_metrics["val/accuracy"]) > 0.9
+
+
+def test_soft_targets_pull_towards_their_own_probabilities(model):
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    targets = torch.tensor([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.3, 0.3, 0.4], [0.1, 0.8, 0.1]])
+    weights = torch.tensor([0.5, 1.0, 2.0, 0.5])
+    model.loss(logits, targets, weights).backward()
+    pull = (logits.softmax(dim=1) - targets) * weights[:, None] / len(logits)
+    torch.testing.assert_close(logits.grad, pull.detach())
+    # A label is the target that is sure.
+    labels = torch.tensor([0, 1, 2, 1])
+    sure = torch.nn.functional.one_hot(labels, 3).float()
+    torch.testing.assert_close(model.loss(logits, sure), model.loss(logits, labels))
