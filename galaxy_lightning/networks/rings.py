@@ -5,6 +5,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 EDGES: Final = tuple(radius / 112 for radius in (0, 4, 8, 14, 20, 28, 36, 46, 58, 75, 95, 112))
 """Edges of the rings in which brightness is measured, as shares of half the image's side."""
@@ -104,13 +105,11 @@ class RingsExpert(nn.Module):
         """Takes ``[B, 3, pixels, pixels]`` in [0, 1] to logits ``[B, classes]``, in float32 throughout."""
         with torch.autocast(images.device.type, enabled=False):
             measured = self.measures(images)
-            if len(measured) == 1 and self.training:  # One galaxy has no variance.
-                measured = (measured - self.norm.running_mean) / (
-                    self.norm.running_var + self.norm.eps
-                ).sqrt()
-            else:
-                measured = self.norm(measured)
-            logits: Tensor = self.head(measured)
+            several = len(measured) > 1  # One galaxy has no variance.
+            normalised = functional.batch_norm(
+                measured, self.norm.running_mean, self.norm.running_var, training=self.training and several
+            )
+            logits: Tensor = self.head(normalised)
         return logits
 
 
