@@ -70,9 +70,8 @@ class RingMeasures(nn.Module):
         brightness = images.flatten(2) @ self.rings
         measures = [torch.log(brightness.clamp(min=0) + _SKY).flatten(1)]
         kept = images.mean(dim=1)
-        for (
-            blur
-        ) in self.blurs:  # Along columns, then rows, as products of small matrices: faster than filters.
+        # Along columns, then rows, as products of small matrices: faster than filters.
+        for blur in self.blurs:
             blurred = blur @ (kept @ blur.T)
             structure = (kept - blurred).flatten(1)
             mean, square = structure @ self.wide_rings, (structure * structure) @ self.wide_rings
