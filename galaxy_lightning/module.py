@@ -95,8 +95,7 @@ class GalaxyClassifier(LightningModule):
         # A checkpoint holds all the weights: whoever reads it needs no hub and no file.
         started = backbone is not None or weights not in (HUB, NONE)
         self.pretrained = {"backbone": backbone, "weights": weights} if started else None
-        if started:
-            self.hparams.update(backbone=backbone and self.network.name, weights=NONE)
+        self.hparams.update(backbone=backbone and self.network.name, weights=NONE)
         self.train_metrics, self.val_metrics, self.test_metrics = (
             SplitMetrics(split, classes) for split in SPLITS
         )

@@ -499,7 +499,7 @@ def test_both_spellings_of_an_option_work(run):
     main(["validate", f"--ckpt-path={run}"])
 
 
-@pytest.mark.parametrize("command", [[], ["fit"], ["validate"], ["test"], ["predict"]])
+@pytest.mark.parametrize("command", [[], ["fit"], ["validate"], ["test"], ["crossval"], ["predict"]])
 def test_help_reads_without_python_types(command, capsys):
     with contextlib.suppress(SystemExit):
         main([*command, "--help"])
@@ -525,12 +525,17 @@ def test_tensorflow_is_never_imported(small_arrays, tmp_path):
     assert done.stdout.endswith("[]\n")
 
 
-def test_two_devices_share_a_fit_and_leave_one_run(small_arrays, tmp_path):
-    """Its validation and test splits have an odd number of galaxies, none of which may count twice."""
+@pytest.mark.parametrize("name", ["reference_cnn", "galaxy_cnn"])
+def test_two_devices_share_a_fit_and_leave_one_run(name, small_arrays, tmp_path):
+    """Its validation and test splits have an odd number of galaxies, none of which may count twice.
+
+    The devices get shares of 7 and 6 galaxies, and one has a batch more: a network with statistics of its own
+    must not wait for the other's.
+    """
     words = [
         "fit",
-        f"--config={REFERENCE}",
-        *small(small_arrays),
+        f"--config={FOLDER / name}.yaml",
+        *small(small_arrays, "--data.batch_size=6"),
         "--trainer.max_epochs=1",
         f"--runs={tmp_path}",
     ]
@@ -540,7 +545,7 @@ def test_two_devices_share_a_fit_and_leave_one_run(small_arrays, tmp_path):
         [*command, *words, *shared], capture_output=True, text=True, check=False, timeout=200
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    (folder,) = (tmp_path / "reference_cnn").iterdir()
+    (folder,) = (tmp_path / name).iterdir()
     predictions = pd.read_csv(folder / "predictions.csv", dtype={"objid": "int64"})
     catalog = open_arrays(small_arrays).catalog
     assert predictions["objid"].tolist() == catalog[catalog["split"] != "train"]["objid"].tolist()
