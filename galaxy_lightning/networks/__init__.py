@@ -52,5 +52,5 @@ def make_network(
     network = NETWORKS[name](classes, image_size)
     if weights not in (HUB, NONE):
         file = Path(__file__).with_name(f"{name}_simulated.pt") if weights == SIMULATED else Path(weights)
-        load_file(network, network.heads, str(file), name)
+        load_file(network, network.heads, str(file), name, keep_head=True)
     return network

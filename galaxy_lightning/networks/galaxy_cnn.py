@@ -59,7 +59,7 @@ class GalaxyCNN(Network):
     """
 
     name = "galaxy_cnn"
-    heads = ("head.", "rings.")
+    heads = ("head.", "rings.head.4.")
 
     def __init__(self, classes: int = 3, image_size: int = 224) -> None:
         super().__init__()

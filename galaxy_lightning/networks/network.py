@@ -13,7 +13,7 @@ class Network(nn.Module):
 
     Attributes:
         name: What a run calls it.
-        heads: What the names of those parameters begin with that weights from elsewhere leave as they are.
+        heads: What the names of those parameters begin with that depend on the number of classes.
         pixels: Side in pixels at which it looks at images; their own when None.
     """
 

@@ -139,21 +139,29 @@ def from_timm(name: str, classes: int, weights: str) -> Source:
     return Source(model, head, architecture, config["mean"], config["std"], one_size)
 
 
-def load_file(model: nn.Module, head: tuple[str, ...], file: str, name: str) -> None:
-    """Gives a network the weights of a file, but for its head's, which stay as they are.
+def load_file(
+    model: nn.Module, head: tuple[str, ...], file: str, name: str, *, keep_head: bool = False
+) -> None:
+    """Gives a network the weights of a file.
 
     Args:
         model: The network.
         head: What the names of its head's parameters begin with.
         file: A checkpoint, or a ``state_dict`` of the same network; read without running what it may hold.
         name: What the user calls the network.
+        keep_head: Take the file's head too where it has as many classes; otherwise the head stays fresh.
 
     Raises:
         GalaxyError: There is no such file, it is damaged, or of another network.
     """
     if not Path(file).is_file():
         raise GalaxyError(f"there is no file {file}: --model.weights takes a file of weights")
-    _load(model, head, _read(Path(file)), name, file)
+    state = _read(Path(file))
+    _unwrap(state, model)
+    own = model.state_dict()
+    heads = [key for key in own if key.startswith(head)]
+    fits = all(key in state and state[key].shape == own[key].shape for key in heads)
+    _load(model, () if keep_head and fits else head, state, name, file)
 
 
 def reason(error: Exception) -> str:
@@ -274,12 +282,18 @@ def _read(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def _load(model: nn.Module, head: tuple[str, ...], state: dict[str, Tensor], name: str, origin: str) -> None:
-    """Gives a network all weights but its head's, which stays as it is."""
+def _unwrap(state: dict[str, Tensor], model: nn.Module) -> None:
+    """Takes off what all names begin with where the model was part of another one."""
     own = model.state_dict()
     for prefix in _WRAPPERS:
         if all(key.startswith(prefix) for key in state) and not all(key.startswith(prefix) for key in own):
             consume_prefix_in_state_dict_if_present(state, prefix)
+
+
+def _load(model: nn.Module, head: tuple[str, ...], state: dict[str, Tensor], name: str, origin: str) -> None:
+    """Gives a network all weights but those of a head, which stays as it is."""
+    own = model.state_dict()
+    _unwrap(state, model)
     given = {}
     for key, value in state.items():
         for old, new in _RENAMED:

@@ -116,17 +116,19 @@ def test_images_that_are_too_small():
     GalaxyCNN(image_size=23)
 
 
-def test_it_starts_from_a_checkpoint_but_with_fresh_heads(tmp_path):
+@pytest.mark.parametrize("classes", [["a", "b", "c"], ["a", "b"]])
+def test_it_starts_from_a_checkpoint_with_fresh_heads_for_other_classes(classes, tmp_path):
     torch.manual_seed(1)
     elsewhere = GalaxyClassifier("galaxy_cnn", image_size=64)
     randomised(elsewhere.network)
     file = tmp_path / "elsewhere.ckpt"
     torch.save({"state_dict": elsewhere.state_dict()}, file)
-    model = GalaxyClassifier("galaxy_cnn", image_size=64, weights=str(file))
+    model = GalaxyClassifier("galaxy_cnn", image_size=64, classes=classes, weights=str(file))
     started, given = model.network.state_dict(), elsewhere.network.state_dict()
     taken = {name for name in given if torch.equal(started[name], given[name])}
-    assert {name for name in given if name.startswith("features.")} <= taken
-    assert not any(name.endswith(".weight") for name in taken if name.startswith(("head.", "rings.")))
+    heads = {name for name in given if name.startswith(("head.", "rings.head.4."))}
+    assert len(heads) == 4
+    assert taken == (set(given) if len(classes) == 3 else set(given) - heads)
     # Its own checkpoint will hold all of it: nobody needs the file again.
     assert model.hparams["weights"] == "none"
     assert model.pretrained == {"backbone": None, "weights": str(file)}
