@@ -1,4 +1,4 @@
-"""The command line: ``python -m galaxy_lightning fit|validate|test|predict``.
+"""The command line: ``python -m galaxy_lightning fit|validate|test|crossval|predict``.
 
 What needs no torch is done here, so that ``--help`` and a wrong path are answered at once; the
 rest is in :mod:`galaxy_lightning.lightning_cli`.
@@ -19,7 +19,7 @@ DESCRIPTIONS: Final = {
     "fit": "Train a model on galaxy arrays. "
     "Every fit makes a run folder of its own, RUNS/NAME/version_<k>, with its config, TensorBoard log, "
     "checkpoints, history, predictions for the validation and test galaxies, and run.json."
-    f"\nExample:\n{PROGRAM} fit --config configs/reference_cnn.yaml --data.arrays ARRAYS"
+    f"\nExample:\n{PROGRAM} fit --config configs/galaxy_cnn.yaml --data.arrays ARRAYS"
     f"\nGo on with a fit that was cut off:\n{PROGRAM} fit --ckpt_path RUN/last.ckpt",
     "validate": "Measure a trained model on the validation galaxies. "
     "Writes metrics.json, the confusion matrix, a reliability diagram, accuracy by coverage."
@@ -87,8 +87,8 @@ def complete(words: list[str]) -> list[str]:
             return words
         raise GalaxyError(
             f"{command} without a checkpoint would use an untrained network. Train one with: {PROGRAM} fit "
-            f"--config configs/reference_cnn.yaml --data.arrays ARRAYS; then: {PROGRAM} {command} "
-            "--ckpt_path runs/reference_cnn/version_0/best.ckpt"
+            f"--config configs/galaxy_cnn.yaml --data.arrays ARRAYS; then: {PROGRAM} {command} "
+            "--ckpt_path runs/galaxy_cnn/version_0/best.ckpt"
         )
     checkpoint = Path(known.ckpt_path)
     if checkpoint.is_dir():
