@@ -20,6 +20,8 @@ def keep_freed_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     library = ctypes.CDLL(None)
-    if hasattr(library, "gnu_get_libc_version"):
-        library.mallopt(_M_MMAP_THRESHOLD, _ALWAYS_KEEP)
+    if not hasattr(library, "gnu_get_libc_version"):
+        return
+    # Older ones take no more than 32 MB for the first. Where it is refused, the second would do harm.
+    if library.mallopt(_M_MMAP_THRESHOLD, _ALWAYS_KEEP) or library.mallopt(_M_MMAP_THRESHOLD, 32 << 20):
         library.mallopt(_M_TRIM_THRESHOLD, _ALWAYS_KEEP)

@@ -77,6 +77,19 @@ class Trained:
             )
 
 
+def galaxies_seen(weights: str) -> npt.NDArray[np.int64]:
+    """Returns ``[N]`` the galaxies that weights have been trained on, as far as their file remembers.
+
+    Args:
+        weights: A file that a model has started from, or a word for weights from elsewhere.
+    """
+    if not Path(weights).is_file() or Path(weights).suffix == ".safetensors":
+        return np.empty(0, dtype=np.int64)
+    content = torch.load(weights, map_location="cpu", weights_only=True)
+    data = content.get("GalaxyDataModule", {}) if isinstance(content, dict) else {}
+    return np.asarray(data.get("train_objids", []), dtype=np.int64)
+
+
 def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule) -> None:
     """Writes a checkpoint of a model that no trainer has at hand, as if a fit had left it.
 

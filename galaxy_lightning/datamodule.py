@@ -5,6 +5,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
@@ -42,6 +44,9 @@ class GalaxyDataModule(LightningDataModule):
         verify: Check the arrays' SHA-256 first (about a second per gigabyte).
         num_workers: Processes that read ahead. The arrays need none: a batch is one read.
         seed: Seed of the shuffling and the augmentation.
+
+    Attributes:
+        seen_before: ``[N]`` galaxies that the model was trained on elsewhere, before this fit.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class GalaxyDataModule(LightningDataModule):
         self.seed = int(seed)
         self.predict_splits: tuple[str, ...] = SPLITS
         self.crop = CROP_PX
+        self.seen_before: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._arrays: GalaxyArrays | None = None
         self._prepared = False
 
@@ -98,9 +104,7 @@ class GalaxyDataModule(LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """Returns what a checkpoint remembers of the data: the seen galaxies, and what the fit depends on."""
         return {
-            "train_objids": torch.from_numpy(
-                self.arrays.catalog["objid"].to_numpy()[self.arrays.rows("train")]
-            ),
+            "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.seen_before)),
             "settings": {
                 "arrays": self.arrays.dataset["sha256"],
                 "batch_size": self.batch_size,
@@ -146,11 +150,26 @@ class GalaxyDataModule(LightningDataModule):
                 f"one with --model.image_size {stored}, or make the arrays with --crop {image_size}"
             )
 
+    def check_can_train(self) -> None:
+        """Stops before a fit that could not be trained, or not be measured.
+
+        Raises:
+            GalaxyError: Votes are to be trained on and there are none; or galaxies to validate or test on
+                are among those that the weights have seen before.
+        """
+        self._training_set()
+        for split in ("val", "test"):
+            held_out = self._objids(split)
+            if seen := int(np.isin(held_out, self.seen_before).sum()):
+                raise GalaxyError(
+                    f"what this fit starts from was trained on {seen:,} of the {len(held_out):,} {split} "
+                    f"galaxies of {self.arrays.folder}: a score there would mean nothing. Start from other "
+                    "weights, or take other arrays"
+                )
+
     def train_dataloader(self) -> Loader:
         """Returns the training galaxies, shuffled anew each epoch."""
-        dataset = self._split("train")
-        if self.targets == "votes":
-            dataset.train_on(*vote_targets(self.arrays, dataset.rows))
+        dataset = self._training_set()
         processes, rank = self._share()
         return self._loader(dataset, DistributedSampler(dataset, processes, rank, seed=self.seed))
 
@@ -181,6 +200,15 @@ class GalaxyDataModule(LightningDataModule):
         generator = torch.Generator()
         generator.manual_seed(seed_for(self.seed, *place))
         return AUGMENTATIONS[self.augment](batch, generator)
+
+    def _training_set(self) -> ArrayDataset:
+        dataset = self._split("train")
+        if self.targets == "votes":
+            dataset.train_on(*vote_targets(self.arrays, dataset.rows))
+        return dataset
+
+    def _objids(self, split: str) -> npt.NDArray[np.int64]:
+        return np.asarray(self.arrays.catalog["objid"].to_numpy()[self.arrays.rows(split)])
 
     def _split(self, *splits: str) -> ArrayDataset:
         return ArrayDataset(self.arrays, self.arrays.some_rows(*splits))

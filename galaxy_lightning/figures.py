@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import beta
 
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe & Ito's (2008), which colour-blind readers tell apart."""
@@ -124,13 +125,17 @@ def reliability_diagram(
         galaxies: ``[bins]`` how many.
 
     Returns:
-        The figure: accuracies with their standard error above, the numbers of galaxies below.
+        The figure: accuracies with their 68% interval above, the numbers of galaxies below.
     """
     figure = Figure(figsize=(5, 5.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    error = np.sqrt(accuracies * (1 - accuracies) / np.maximum(galaxies, 1))
+    filled = galaxies > 0
+    confidences, accuracies, several = confidences[filled], accuracies[filled], galaxies[filled]
+    # Jeffreys' interval (Brown et al. 2001): one galaxy that is wrong says little, and is drawn so.
+    low, high = beta.interval(0.68, several * accuracies + 0.5, several * (1 - accuracies) + 0.5)
+    error = np.maximum(0, [accuracies - low, high - accuracies])
     above.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="as sure as right")
-    above.errorbar(confidences, accuracies, error, color=COLOURS[0], marker="o", capsize=2, label="the model")
+    above.errorbar(confidences, accuracies, error, color=COLOURS[0], fmt="o", capsize=2, label="the model")
     above.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), title="reliability")
     above.legend(frameon=False, loc="upper left")
     above.grid(alpha=0.25)

@@ -100,7 +100,7 @@ class HeldOut:
             f"{found['coverage']:.0%} are not called uncertain, and {found['accuracy_covered']:.3f} of them "
             f"right (asked for: {self.asked:g})"
             if "accuracy_covered" in found
-            else f"all are called uncertain: on the validation galaxies no threshold reached {self.asked:g}"
+            else f"all are called uncertain (asked of the others: {self.asked:g} right)"
         )
         return f"calibration error {found['calibration_error']:.3f}; {sure}"
 

@@ -20,7 +20,7 @@ from data_prep.errors import GalaxyError
 from data_prep.files import refuse_existing
 from data_prep.schema import SPLITS
 from galaxy_lightning.allocator import keep_freed_memory
-from galaxy_lightning.checkpoints import Trained, read_checkpoint
+from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
 from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import (
@@ -163,9 +163,10 @@ class GalaxyCLI(LightningCLI):
         options = self.config[self.config.subcommand]
         if options.ckpt_path:
             self.trained = read_checkpoint(Path(options.ckpt_path))
-            if self.config.subcommand != "fit":
-                settings = {self.config.subcommand: {"model": self.trained.hyperparameters}}
-                self.config = self.parser.parse_object(settings, self.config)
+            model = self.trained.hyperparameters
+            if self.config.subcommand == "fit":  # Only what it once started from is not needed again.
+                model = {name: model[name] for name in ("backbone", "weights") if name in model}
+            self.config = self.parser.parse_object({self.config.subcommand: {"model": model}}, self.config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
@@ -191,8 +192,13 @@ class GalaxyCLI(LightningCLI):
             self.trained.require_same_settings(
                 dict(self.model.hparams), self.datamodule.state_dict()["settings"]
             )
+            self.datamodule.seen_before = self.trained.train_objids
+        elif self.model.pretrained:
+            self.datamodule.seen_before = galaxies_seen(self.model.pretrained["weights"])
         for split in SPLITS:
             self.datamodule.arrays.some_rows(split)
+        self.datamodule.check_can_train()
+        self.model.new_optimizer()
         if settings.get("fast_dev_run"):
             return super().instantiate_trainer(logger=False, **kwargs)
         folder = self._run_folder()
@@ -257,9 +263,13 @@ class GalaxyCLI(LightningCLI):
         say(
             f"{self.writer.written:,} galaxies in {self.writer.path}"
             + (skipped if len(self.writer.skipped) else ""),
-            f"{self.writer.uncertain:,} of them are uncertain: the model is less than "
-            f"{min(calibration.threshold, 1):.2f} sure, from where {calibration.precision:g} of the "
-            "validation galaxies were right",
+            f"{self.writer.uncertain:,} of them are uncertain: "
+            + (
+                f"the model is less than {calibration.threshold:.2f} sure, from where "
+                f"{calibration.precision:g} of the validation galaxies were right"
+                if calibration.threshold <= 1
+                else f"at no threshold were {calibration.precision:g} of the validation galaxies right"
+            ),
         )
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The galaxy classifier: a network, its loss, its optimiser, its metrics and its calibration."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -103,7 +104,7 @@ class GalaxyClassifier(LightningModule):
     def forward(self, images: Tensor) -> Tensor:
         """Computes the logits of images as they are stored.
 
-        In float32 whatever the trainer's precision: lower precision would have a galaxy's views disagree.
+        In float32 also where the trainer's precision is mixed: else a galaxy's views would disagree.
 
         Args:
             images: uint8 ``[B, H, W, 3]``, RGB.
@@ -182,8 +183,9 @@ class GalaxyClassifier(LightningModule):
         self.log_dict(self.test_metrics.per_class.compute(), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the calibration."""
+        """Adds the calibration, and what the weights were before the first fit."""
         checkpoint["calibration"] = self.calibration.state()
+        checkpoint["pretrained"] = self.pretrained
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes the calibration over, and stops a fit that would go on beyond the end of its schedule.
@@ -194,7 +196,7 @@ class GalaxyClassifier(LightningModule):
         fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
         if fitting and self.hparams["schedule"] != "constant":
             made_for = [state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])]
-            steps = int(self.trainer.estimated_stepping_batches)
+            steps = self._all_steps()
             if made_for and made_for != [steps]:
                 raise GalaxyError(
                     f"the learning rate's schedule was made for {made_for[0]:,} steps, and this fit has "
@@ -202,6 +204,7 @@ class GalaxyClassifier(LightningModule):
                     "--ckpt_path"
                 )
         self.calibration = Calibration.from_state(checkpoint["calibration"])
+        self.pretrained = checkpoint.get("pretrained")
 
     def new_optimizer(self) -> torch.optim.Optimizer:
         """Returns an optimiser that has not made a step yet."""
@@ -222,12 +225,22 @@ class GalaxyClassifier(LightningModule):
         scheduler = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             [group["lr"] for group in optimizer.param_groups],
-            total_steps=int(self.trainer.estimated_stepping_batches),
+            total_steps=self._all_steps(),
             pct_start=0.15,
             div_factor=10,
             final_div_factor=1000,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _all_steps(self) -> int:
+        """Returns how many steps the whole fit has."""
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise GalaxyError(
+                f"model.schedule {self.hparams['schedule']} needs an end: set --trainer.max_epochs or "
+                "--trainer.max_steps"
+            )
+        return int(steps)
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Returns a batch's mean cross-entropy plus the network's penalty, as Keras does, a scalar.

@@ -36,6 +36,7 @@ class RunCheckpoint(ModelCheckpoint):
             monitor=None if newest else "val/loss",
             mode="min",
             save_last=True,
+            save_on_train_epoch_end=newest or None,  # Also of an epoch that is not validated.
             enable_version_counter=False,
         )
 
@@ -187,6 +188,8 @@ def record_run(
         history: The epochs of the fit.
     """
     device = trainer.strategy.root_device
+    # As asked for: two fits that differ in what they started from are two models.
+    weights = model.pretrained["weights"] if model.pretrained else model.hparams["weights"]
     more: dict[str, Any] = {"pretrained": model.pretrained} if model.pretrained else {}
     more |= {"devices": trainer.world_size, "precision": str(trainer.precision)}
     if device.type == "cuda":
@@ -197,11 +200,11 @@ def record_run(
         history.epochs,
         model=model.network.name,
         parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
-        hyperparameters={**model.hparams, **settings, "epochs": trainer.max_epochs},
+        hyperparameters={**model.hparams, "weights": weights, **settings, "epochs": trainer.max_epochs},
         seed=seed,
         device=_in_words(device),
         images_per_second=history.images * trainer.world_size / max(history.train_seconds, 1e-9),
-        best_epoch=trainer.max_epochs - 1 if keeps_newest(model) and trainer.max_epochs else None,
+        best_epoch=int(history.epochs[-1]["epoch"]) if keeps_newest(model) else None,
         packages=("torch", "lightning", "torchmetrics"),
         calibration=model.calibration.state(),
         **more,

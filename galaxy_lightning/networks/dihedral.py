@@ -104,7 +104,7 @@ class DihedralConv(nn.Module):
         return functional.conv2d(maps, _channels_last(filters), padding=kernel // 2)
 
 
-class DihedralNorm(nn.BatchNorm1d):
+class DihedralNorm(nn.Module):
     """Batch normalisation with one scale, shift, mean and variance for all eight versions of a channel.
 
     While it trains, each version is normalised by its own mean and variance over the batch: galaxies lie
@@ -119,8 +119,11 @@ class DihedralNorm(nn.BatchNorm1d):
     running_var: Tensor
 
     def __init__(self, num_features: int, start: float = 1.0) -> None:
-        super().__init__(num_features)
-        nn.init.constant_(self.weight, start)
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((num_features,), start))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
 
     def forward(self, input: Tensor) -> Tensor:
         """Takes ``[B, 8 * num_features, H, W]`` to the same."""
@@ -128,9 +131,7 @@ class DihedralNorm(nn.BatchNorm1d):
         mean, variance, scale, shift = (
             values.repeat(ELEMENTS) for values in (*statistics, self.weight, self.bias)
         )
-        normalised = functional.batch_norm(
-            input, mean, variance, scale, shift, self.training, self.momentum or 0.1, self.eps
-        )
+        normalised = functional.batch_norm(input, mean, variance, scale, shift, self.training)
         if self.training:  # The copies have been brought up to date: what they agree on is kept.
             for kept, updated in zip(statistics, (mean, variance), strict=True):
                 kept.copy_(updated.detach().view(ELEMENTS, -1).mean(dim=0))

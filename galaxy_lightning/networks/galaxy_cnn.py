@@ -55,7 +55,7 @@ class GalaxyCNN(Network):
 
     Args:
         classes: How many classes it tells apart.
-        image_size: Side of its images in pixels, at least 23.
+        image_size: Side of its images in pixels, at least 22.
     """
 
     name = "galaxy_cnn"
@@ -64,7 +64,7 @@ class GalaxyCNN(Network):
     def __init__(self, classes: int = 3, image_size: int = 224) -> None:
         super().__init__()
         if round(FIELD * image_size) < _DOWN:
-            raise GalaxyError(f"galaxy_cnn takes images of at least 23 pixels, not {image_size}")
+            raise GalaxyError(f"galaxy_cnn takes images of at least 22 pixels, not {image_size}")
         # Even sizes, the centre's halved exactly at every stage: no row at an edge breaks the symmetry.
         self.pixels = min(PIXELS, image_size // 2 * 2)
         self.center = min(_DOWN * round(FIELD * self.pixels / _DOWN), self.pixels)

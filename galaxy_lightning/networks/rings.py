@@ -74,8 +74,10 @@ class RingMeasures(nn.Module):
         for blur in self.blurs:
             blurred = blur @ (kept @ blur.T)
             structure = (kept - blurred).flatten(1)
-            mean, square = structure @ self.wide_rings, (structure * structure) @ self.wide_rings
-            measures.append(torch.log((square - mean**2).clamp(min=0).sqrt() + _NOISE))
+            mean = structure @ self.wide_rings
+            # In two passes: within a small ring the blurred light hardly varies, and squares would cancel.
+            deviation = structure - mean @ (self.wide_rings > 0).to(mean.dtype).T
+            measures.append(torch.log((deviation.square() @ self.wide_rings).sqrt() + _NOISE))
             kept = blurred
         return torch.cat(measures, dim=1)
 

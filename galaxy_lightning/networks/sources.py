@@ -156,12 +156,7 @@ def load_file(
     """
     if not Path(file).is_file():
         raise GalaxyError(f"there is no file {file}: --model.weights takes a file of weights")
-    state = _read(Path(file))
-    _unwrap(state, model)
-    own = model.state_dict()
-    heads = [key for key in own if key.startswith(head)]
-    fits = all(key in state and state[key].shape == own[key].shape for key in heads)
-    _load(model, () if keep_head and fits else head, state, name, file)
+    _load(model, head, _read(Path(file)), name, file, keep_head=keep_head)
 
 
 def reason(error: Exception) -> str:
@@ -282,18 +277,33 @@ def _read(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def _unwrap(state: dict[str, Tensor], model: nn.Module) -> None:
+def _unwrap(state: dict[str, Tensor], own: Collection[str]) -> None:
     """Takes off what all names begin with where the model was part of another one."""
-    own = model.state_dict()
     for prefix in _WRAPPERS:
-        if all(key.startswith(prefix) for key in state) and not all(key.startswith(prefix) for key in own):
+        # What a backbone of ours keeps beside its model.
+        beside = {"mean", "std"} - set(own) if prefix == "model." else set()
+        inside = [key for key in state if key not in beside]
+        if all(key.startswith(prefix) for key in inside) and not all(key.startswith(prefix) for key in own):
+            for key in beside & state.keys():
+                del state[key]
             consume_prefix_in_state_dict_if_present(state, prefix)
 
 
-def _load(model: nn.Module, head: tuple[str, ...], state: dict[str, Tensor], name: str, origin: str) -> None:
-    """Gives a network all weights but those of a head, which stays as it is."""
+def _load(
+    model: nn.Module,
+    head: tuple[str, ...],
+    state: dict[str, Tensor],
+    name: str,
+    origin: str,
+    *,
+    keep_head: bool = False,
+) -> None:
+    """Gives a network all weights but those of its head, or these too where they fit and are wanted."""
     own = model.state_dict()
-    _unwrap(state, model)
+    _unwrap(state, own)
+    heads = [key for key in own if key.startswith(head)]
+    if keep_head and all(key in state and state[key].shape == own[key].shape for key in heads):
+        head = ()
     given = {}
     for key, value in state.items():
         for old, new in _RENAMED:

@@ -112,7 +112,58 @@ def test_every_recipe_for_fine_tuning_works_from_local_files(config, small_array
     )
     assert (about["parameters"] < 0.9 * everything) == (settings["unfrozen"] is not None)
     assert about["pretrained"]["weights"] == ("hub" if kind == "hf_hub" else str(file))
-    main(["test", f"--ckpt_path={folder}"])  # Without the files: the checkpoint holds everything.
+    main(["test", f"--ckpt_path={folder}"])
+    # The checkpoint holds everything: a fit goes on without the file, and another one starts from it.
+    (tmp_path / "copy").rename(tmp_path / "gone") if kind == "hf_hub" else file.unlink()
+    main(["fit", f"--ckpt_path={folder}"])
+    again = json.loads((folder / "run.json").read_text())
+    assert again["pretrained"] == about["pretrained"]
+    if kind != "hf_hub":
+        start = f"--model.weights={folder / 'best.ckpt'}"
+        fit(small_arrays, tmp_path, start, "--name=again", config=config, epochs=1)
+
+
+def test_what_a_fit_starts_from_has_not_seen_the_galaxies_it_is_measured_on(
+    run, raw, sample, small_arrays, tmp_path, capsys
+):
+    start = f"--model.weights={run / 'best.ckpt'}"
+    folder = fit(small_arrays, tmp_path, start, "--name=same", epochs=1)
+    about = json.loads((folder / "run.json").read_text())
+    assert about["hyperparameters"]["weights"] == str(run / "best.ckpt")
+    other = tmp_path / "other"
+    words = f"preprocess --sample {sample} --raw {raw} --out {other} --crop 64 --seed 3"
+    data_prep(words.split())
+    with pytest.raises(SystemExit):
+        fit(other, tmp_path, start, "--name=leaks", epochs=1)
+    assert re.search(r"was trained on \d+ of the \d+ val galaxies", capsys.readouterr().err)
+    assert not (tmp_path / "leaks").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model.optimizer=keras_adam", "--model.weight_decay=0.1"], "has no weight decay"),
+        (["--model.weights=absent.pt"], "there is no file absent.pt"),
+    ],
+)
+def test_a_fit_that_cannot_begin_leaves_no_run_folder(words, message, small_arrays, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        fit(small_arrays, tmp_path, *words)
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_schedule_needs_an_end(small_arrays, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        fit(small_arrays, tmp_path, "--model.schedule=one_cycle", epochs=-1)
+    assert "needs an end: set --trainer.max_epochs" in capsys.readouterr().err
+
+
+def test_the_newest_weights_are_the_best_also_where_the_last_epoch_is_not_validated(small_arrays, tmp_path):
+    words = ["--model.schedule=one_cycle", "--trainer.check_val_every_n_epoch=2"]
+    folder = fit(small_arrays, tmp_path, *words, epochs=3)
+    assert json.loads((folder / "run.json").read_text())["best_epoch"] == 2
+    assert torch.load(folder / "best.ckpt", weights_only=True)["epoch"] == 2
 
 
 def test_a_fit_trains_on_votes_by_one_option(small_arrays, run, tmp_path):

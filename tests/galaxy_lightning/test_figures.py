@@ -1,7 +1,15 @@
 import numpy as np
 import pandas as pd
+import pytest
 
-from galaxy_lightning.figures import confusion_matrices, confusion_matrix, evolution, gallery
+from galaxy_lightning.figures import (
+    confusion_matrices,
+    confusion_matrix,
+    coverage_curve,
+    evolution,
+    gallery,
+    reliability_diagram,
+)
 
 
 def test_each_cell_holds_the_share_of_its_row_and_the_number():
@@ -56,3 +64,22 @@ def test_a_gallery_holds_what_it_is_given():
     assert [axes.get_title() for axes in figure.axes][:4] == list("wxyz")
     assert sum(len(axes.images) for axes in figure.axes) == 4
     assert not gallery(images[:0], [], "none").axes[0].images
+
+
+def test_a_reliability_diagram_draws_the_bins_that_hold_galaxies_and_how_little_one_says():
+    nan = float("nan")
+    galaxies = np.array([0, 1, 0, 100])
+    figure = reliability_diagram(np.array([nan, 0.4, nan, 0.9]), np.array([nan, 0.0, nan, 0.9]), galaxies)
+    (bars,) = figure.axes[0].containers
+    np.testing.assert_array_equal(bars.lines[0].get_xdata(), [0.4, 0.9])
+    lengths = [np.ptp(segment[:, 1]) for segment in bars.lines[2][0].get_segments()]
+    assert lengths[0] > 0.4
+    assert lengths[1] == pytest.approx(2 * np.sqrt(0.9 * 0.1 / 100), rel=0.05)
+
+
+def test_a_coverage_curve_marks_what_was_chosen():
+    coverages, accuracies = np.array([0.5, 1.0]), np.array([0.95, 0.8])
+    axes = coverage_curve(coverages, accuracies, (0.6, 0.91), 0.9).axes[0]
+    drawn = [line.get_xydata().tolist() for line in axes.lines]
+    assert [[0.5, 0.95], [1.0, 0.8]] in drawn
+    assert [[0.6, 0.91]] in drawn

@@ -3,6 +3,7 @@ import itertools
 import pytest
 import torch
 
+from data_prep.arrays import open_arrays
 from data_prep.errors import GalaxyError
 from galaxy_lightning.augment import eight_views
 from galaxy_lightning.module import GalaxyClassifier
@@ -75,6 +76,13 @@ def test_the_norm_keeps_one_mean_and_variance_for_all_eight_versions():
     torch.testing.assert_close(each[:, 5], norm(maps.view(4, 8, 3, 6, 6)[:, [5] * 8].flatten(1, 2))[:, :3])
 
 
+def test_norms_are_left_alone_where_others_are_shared_between_devices():
+    shared = torch.nn.SyncBatchNorm.convert_sync_batchnorm(GalaxyCNN(image_size=64))
+    with torch.no_grad():
+        assert shared.eval()(torch.rand(2, 3, 64, 64)).shape == (2, 3)
+    assert sum(isinstance(layer, DihedralNorm) for layer in shared.modules()) > 8
+
+
 def test_directions_are_forgotten():
     features = torch.rand(2, 8 * 5)
     shuffled = features.view(2, 8, 5)[:, torch.randperm(8)].flatten(1)
@@ -110,10 +118,20 @@ def test_a_classifier_answers_alike_for_the_eight_views(settings):
     assert (answers - answers[0]).abs().max() < 1e-5
 
 
+def test_trained_weights_answer_alike_for_the_eight_views(arrays):
+    model = GalaxyClassifier("galaxy_cnn", weights="simulated").eval()
+    galaxies = torch.from_numpy(open_arrays(arrays).images[:16]).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        views = [view.permute(0, 2, 3, 1).contiguous() for view in eight_views(galaxies)]
+        answers = torch.stack([model(view).softmax(dim=1) for view in views])
+    assert answers[0].amax(dim=1).mean() > 0.5  # It does know something.
+    assert (answers - answers[0]).abs().max() < 1e-5
+
+
 def test_images_that_are_too_small():
-    with pytest.raises(GalaxyError, match="at least 23 pixels, not 20"):
+    with pytest.raises(GalaxyError, match="at least 22 pixels, not 20"):
         GalaxyCNN(image_size=20)
-    GalaxyCNN(image_size=23)
+    GalaxyCNN(image_size=22)
 
 
 @pytest.mark.parametrize("classes", [["a", "b", "c"], ["a", "b"]])
