@@ -1,6 +1,5 @@
 """The confusion matrix as a picture while a fit goes on, and the files that ``test`` leaves."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,26 +87,12 @@ class EvaluationWriter(Callback):
             calibration.precision,
         )
         metrics |= found.trust
-        self.report = (*_report(metrics, found.counts, module.classes, self.split), "", found.doubts)
+        overall = ", ".join(f"{name} {metrics[key]:.3f}" for key, name in _OVERALL.items())
+        self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *found.report())
         if not trainer.is_global_zero:
             return
         found.write(self.folder, f"{self.split}, {len(labels):,} galaxies")
         write_json(self.folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
-
-
-def _report(metrics: dict[str, float], counts: Counts, classes: list[str], split: str) -> Iterator[str]:
-    """Yields the figures and the confusion matrix as a table."""
-    overall = ", ".join(f"{name} {metrics[key]:.3f}" for key, name in _OVERALL.items())
-    yield f"{counts.sum():,} {split} galaxies: {overall}"
-    yield ""
-    yield f"{'true class':>12}{'recall':>11}{'precision':>11}{'F1':>11}   predicted:" + _cells(classes)
-    for label, row in zip(classes, counts, strict=True):
-        figures = [f"{metrics[f'{key}_{label}']:.3f}" for key in ("recall", "precision", "f1")]
-        yield f"{label:>12}{_cells(figures)}             " + _cells([f"{count:,}" for count in row])
-
-
-def _cells(texts: list[str]) -> str:
-    return "".join(f"{text:>11}" for text in texts)
 
 
 def _counts(module: LightningModule, split: str) -> tuple[Counts, list[str]]:

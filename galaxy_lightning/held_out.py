@@ -15,6 +15,7 @@ from galaxy_lightning.measures import (
     accuracy_at_coverage,
     calibration_error,
     confusion_counts,
+    f1_scores,
     precisions,
     recalls,
     reliability,
@@ -83,12 +84,15 @@ class HeldOut:
 
     def report(self) -> Iterator[str]:
         """Yields each class's figures and the confusion matrix as a table, and how far to trust it."""
-        yield f"{'true class':>12}{'recall':>11}{'precision':>11}   predicted:" + _cells(self.classes)
-        for name, recall, precision, row in zip(
-            self.classes, recalls(self.counts), precisions(self.counts), self.counts, strict=True
+        yield f"{'true class':>12}{'recall':>11}{'precision':>11}{'F1':>11}   predicted:" + _cells(
+            self.classes
+        )
+        counts = self.counts
+        for name, *figures, row in zip(
+            self.classes, recalls(counts), precisions(counts), f1_scores(counts), counts, strict=True
         ):
-            figures = _cells([f"{recall:.3f}", f"{precision:.3f}"])
-            yield f"{name:>12}{figures}{'':13}" + _cells([f"{count:,}" for count in row])
+            shown = ["-" if np.isnan(figure) else f"{figure:.3f}" for figure in figures]
+            yield f"{name:>12}{_cells(shown)}{'':13}" + _cells([f"{count:,}" for count in row])
         yield ""
         yield self.doubts
 

@@ -39,6 +39,11 @@ def precisions(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return _shares(np.diag(counts), counts.sum(axis=0))
 
 
+def f1_scores(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Returns each class's harmonic mean of recall and precision; NaN where there is neither."""
+    return _shares(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
+
+
 def calibration_error(labels: Labels, predicted: Labels, probabilities: Probabilities) -> float:
     """Returns the expected calibration error of the predicted class's probability.
 

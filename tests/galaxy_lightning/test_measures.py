@@ -10,6 +10,7 @@ from galaxy_lightning.measures import (
     calibration_error,
     combined_p,
     confusion_counts,
+    f1_scores,
     mcnemar,
     precisions,
     recalls,
@@ -32,6 +33,7 @@ def test_confusion_recall_and_precision_are_scikit_learns(predictions):
     np.testing.assert_array_equal(counts, metrics.confusion_matrix(labels, predicted))
     np.testing.assert_allclose(recalls(counts), metrics.recall_score(labels, predicted, average=None))
     np.testing.assert_allclose(precisions(counts), metrics.precision_score(labels, predicted, average=None))
+    np.testing.assert_allclose(f1_scores(counts), metrics.f1_score(labels, predicted, average=None))
 
 
 def test_what_is_never_there_has_no_recall_and_what_is_never_predicted_no_precision():
