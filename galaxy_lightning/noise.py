@@ -14,6 +14,8 @@ _NO_NEWS: Final = (
     r"The number of training batches .* is smaller than the logging interval",
     # The arrays are memory-mapped: workers help only where they do not fit into the machine's memory.
     r"The '\w+' does not have many workers",
+    # The normalisations of a backbone's frozen blocks, which keep their statistics.
+    r"Found \d+ module\(s\) in eval mode",
     # Evaluating keeps no checkpoints.
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
     # Lightning's own use of torch and jsonargparse.
