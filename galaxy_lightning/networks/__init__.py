@@ -9,7 +9,8 @@ from galaxy_lightning.networks.backbone import Backbone
 from galaxy_lightning.networks.galaxy_cnn import GalaxyCNN
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
-from galaxy_lightning.networks.sources import HUB, NONE, load_file
+from galaxy_lightning.networks.sources import HUB, NONE
+from galaxy_lightning.networks.weight_files import load_file
 
 SIMULATED: Final = "simulated"
 """The weights of a ``GalaxyCNN`` trained on simulated galaxies, which come with the package."""

@@ -12,7 +12,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from data_prep.errors import GalaxyError
 from galaxy_lightning.networks.network import Network
-from galaxy_lightning.networks.sources import HUB, NONE, from_timm, from_torchvision, reason
+from galaxy_lightning.networks.sources import HUB, NONE, from_timm, from_torchvision
+from galaxy_lightning.networks.weight_files import reason
 
 _STEM: Final = re.compile(r"(cls|class)_token|pos_embed|patch_embed|conv_proj|encoder\.pos_embedding")
 _BLOCK: Final = re.compile(

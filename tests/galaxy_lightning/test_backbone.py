@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 from data_prep.errors import GalaxyError
-from galaxy_lightning.networks import sources
 from galaxy_lightning.networks.backbone import Backbone
+from galaxy_lightning.networks.weight_files import load
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 VIT = 'timm:vit_tiny_patch16_224{"depth": 2, "img_size": [96, 96]}'
@@ -229,7 +229,7 @@ def test_torchvisions_own_files_fit_with_their_old_names_and_their_auxiliary_hea
             assert list(state) == new
             assert all(value.all() for value in state.values())
 
-    sources._load(Model(), ("head.",), published, "model", "file")
+    load(Model(), ("head.",), published, "model", "file")
 
 
 @pytest.mark.parametrize(
