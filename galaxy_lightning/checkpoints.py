@@ -31,6 +31,7 @@ class Trained:
         data: The data's settings: SHA-256 of the arrays, batch size, augmentation, seed.
         train_objids: ``[N]`` the galaxies that it was trained on.
         resumable: Whether a fit can go on from it: it holds the optimiser's state too.
+        pretrained: The settings that say what it once started from, if from anything.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Trained:
     data: dict[str, Any]
     train_objids: npt.NDArray[np.int64]
     resumable: bool
+    pretrained: dict[str, Any] | None
 
     def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Stops a fit that would go on from here with other settings, or without the optimiser's state.
@@ -131,7 +133,8 @@ def read_checkpoint(path: Path) -> Trained:
         hyperparameters, settings = dict(content["hyper_parameters"]), dict(data["settings"])
         resumable = "optimizer_states" in content
         Calibration.from_state(content["calibration"])
-        return Trained(path, hyperparameters, settings, data["train_objids"].numpy(), resumable)
+        objids, pretrained = data["train_objids"].numpy(), content.get("pretrained")
+        return Trained(path, hyperparameters, settings, objids, resumable, pretrained)
     except UnpicklingError:
         reason = "it holds something other than numbers and settings"
     except KeyError as error:

@@ -163,9 +163,11 @@ class GalaxyCLI(LightningCLI):
         options = self.config[self.config.subcommand]
         if options.ckpt_path:
             self.trained = read_checkpoint(Path(options.ckpt_path))
-            model = self.trained.hyperparameters
-            if self.config.subcommand == "fit":  # Only what it once started from is not needed again.
-                model = {name: model[name] for name in ("backbone", "weights") if name in model}
+            model, started = self.trained.hyperparameters, self.trained.pretrained or {}
+            if self.config.subcommand == "fit":
+                # What it once started from is not needed again, where the same is asked for.
+                same = bool(started) and all(options.model[name] == started[name] for name in started)
+                model = {name: model[name] for name in started} if same else {}
             self.config = self.parser.parse_object({self.config.subcommand: {"model": model}}, self.config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

@@ -189,7 +189,7 @@ def record_run(
     """
     device = trainer.strategy.root_device
     # As asked for: two fits that differ in what they started from are two models.
-    weights = model.pretrained["weights"] if model.pretrained else model.hparams["weights"]
+    started_from = model.pretrained["weights"] if model.pretrained else model.hparams["weights"]
     more: dict[str, Any] = {"pretrained": model.pretrained} if model.pretrained else {}
     more |= {"devices": trainer.world_size, "precision": str(trainer.precision)}
     if device.type == "cuda":
@@ -200,7 +200,7 @@ def record_run(
         history.epochs,
         model=model.network.name,
         parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
-        hyperparameters={**model.hparams, "weights": weights, **settings, "epochs": trainer.max_epochs},
+        hyperparameters={**model.hparams, "weights": started_from, **settings, "epochs": trainer.max_epochs},
         seed=seed,
         device=_in_words(device),
         images_per_second=history.images * trainer.world_size / max(history.train_seconds, 1e-9),
