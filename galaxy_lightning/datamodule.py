@@ -10,7 +10,9 @@ import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler, Sampler
+from tqdm import tqdm
 
 from data_prep.arrays import GalaxyArrays, open_arrays
 from data_prep.errors import GalaxyError
@@ -18,11 +20,13 @@ from data_prep.schema import CROP_PX, SPLITS
 from data_prep.votes import vote_targets
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.batches import GalaxyBatch
-from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, as_is
+from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, ReadAhead, as_is
 from galaxy_lightning.seeding import seed_for
 
-Loader = DataLoader[GalaxyBatch]
 Targets = Literal["labels", "votes"]
+
+_CHUNK = 1024
+"""Images that are copied to the device at a time."""
 
 
 class GalaxyDataModule(LightningDataModule):
@@ -42,7 +46,10 @@ class GalaxyDataModule(LightningDataModule):
             galaxy by its number of votes.
         simulate: Where the arrays are missing, make them from this many simulated galaxies.
         verify: Check the arrays' SHA-256 first (about a second per gigabyte).
-        num_workers: Processes that read ahead. The arrays need none: a batch is one read.
+        num_workers: Processes that read ahead; 0 is a thread, which is enough where the arrays fit into the
+            computer's memory: a batch is one read.
+        on_device: Keep all pixels on the model's device, so that nothing is read or sent while it
+            works: for a GPU with room for them (150 kB a galaxy at 224 pixels).
         seed: Seed of the shuffling and the augmentation.
 
     Attributes:
@@ -59,6 +66,7 @@ class GalaxyDataModule(LightningDataModule):
         simulate: int = 0,
         verify: bool = True,
         num_workers: int = 0,
+        on_device: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -75,11 +83,13 @@ class GalaxyDataModule(LightningDataModule):
         self.simulate = simulate
         self.verify = verify
         self.num_workers = num_workers
+        self.on_device = on_device
         self.seed = int(seed)
         self.predict_splits: tuple[str, ...] = SPLITS
         self.crop = CROP_PX
         self.seen_before: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._arrays: GalaxyArrays | None = None
+        self._held: Tensor | None = None
         self._prepared = False
 
     @property
@@ -167,32 +177,34 @@ class GalaxyDataModule(LightningDataModule):
                     "weights, or take other arrays"
                 )
 
-    def train_dataloader(self) -> Loader:
+    def train_dataloader(self) -> ReadAhead:
         """Returns the training galaxies, shuffled anew each epoch."""
         dataset = self._training_set()
         processes, rank = self._share()
         return self._loader(dataset, DistributedSampler(dataset, processes, rank, seed=self.seed))
 
-    def val_dataloader(self) -> Loader:
+    def val_dataloader(self) -> ReadAhead:
         """Returns the validation galaxies, in order."""
         return self._in_order(self._split("val"))
 
-    def test_dataloader(self) -> Loader:
+    def test_dataloader(self) -> ReadAhead:
         """Returns the test galaxies, in order."""
         return self._in_order(self._split("test"))
 
-    def predict_dataloader(self) -> Loader:
+    def predict_dataloader(self) -> ReadAhead:
         """Returns the folder's images, or the arrays' galaxies in ``predict_splits``, in order."""
         if self.images_folder is not None:
             return self._in_order(self.image_folder)
         return self._in_order(self._split(*self.predict_splits))
 
     def on_after_batch_transfer(self, batch: GalaxyBatch, dataloader_idx: int) -> GalaxyBatch:
-        """Augments a training batch on its device.
+        """Completes a batch on its device, and augments it where it is trained on.
 
         The chance depends on seed, epoch, batch and rank alone: a resumed fit turns each galaxy
         as the uninterrupted one would have.
         """
+        if not batch.images.numel():
+            batch = batch._replace(images=self._hold(batch.rows.device)[batch.rows])
         trainer = self.trainer
         if trainer is None or not trainer.training or self.augment == "none":
             return batch
@@ -211,19 +223,34 @@ class GalaxyDataModule(LightningDataModule):
         return np.asarray(self.arrays.catalog["objid"].to_numpy()[self.arrays.rows(split)])
 
     def _split(self, *splits: str) -> ArrayDataset:
-        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits))
+        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits), pixels=not self.on_device)
+
+    def _hold(self, device: torch.device) -> Tensor:
+        """Returns all pixels of the arrays, uint8 ``[N, H, W, 3]`` on the device, copied there once."""
+        if self._held is None or self._held.device != device:
+            images = self.arrays.images
+            try:
+                self._held = torch.empty(images.shape, dtype=torch.uint8, device=device)
+            except RuntimeError as error:
+                raise GalaxyError(
+                    f"{device} has no room for the {images.nbytes / 1e9:.1f} GB of {self.arrays.folder}: "
+                    "leave --data.on_device out"
+                ) from error
+            for start in tqdm(range(0, len(images), _CHUNK), desc="to the device", unit_scale=_CHUNK):
+                self._held[start : start + _CHUNK] = torch.from_numpy(images[start : start + _CHUNK].copy())
+        return self._held
 
     def _share(self) -> tuple[int, int]:
         """Returns how many processes share the galaxies, and which of them this is."""
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
-    def _in_order(self, dataset: Dataset[GalaxyBatch]) -> Loader:
+    def _in_order(self, dataset: Dataset[GalaxyBatch]) -> ReadAhead:
         """Loads each galaxy once, however many processes share them: none is to be counted twice."""
         processes, rank = self._share()
         return self._loader(dataset, UnrepeatedDistributedSampler(dataset, processes, rank, shuffle=False))
 
-    def _loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any]) -> Loader:
-        return DataLoader(
+    def _loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any]) -> ReadAhead:
+        return ReadAhead(
             dataset,
             batch_size=self.batch_size,
             sampler=sampler,

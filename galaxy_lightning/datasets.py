@@ -1,19 +1,21 @@
-"""Datasets that hand over whole batches, gathered by one call and no Python a galaxy.
+"""Datasets that hand over whole batches, gathered by one call and no Python a galaxy, ahead of time.
 
 ``DataLoader`` asks a dataset with ``__getitems__`` for all indices of a batch at once; what it
 returns is the batch, so the loader's ``collate_fn`` is :func:`as_is`. Everything here is a plain
 class or function, so that workers also start under ``spawn`` (macOS, Windows).
 """
 
-from collections.abc import Sequence
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
@@ -21,12 +23,34 @@ from data_prep.images import Cutout, ImageError, read_cutout
 from galaxy_lightning.batches import GalaxyBatch
 
 IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
-_DECODERS: Final = 4
+_AHEAD: Final = 2
+"""Batches that are read while the model works on one."""
 
 
 def as_is(batch: GalaxyBatch) -> GalaxyBatch:
     """Returns the batch: it needs no collating."""
     return batch
+
+
+class ReadAhead(DataLoader[GalaxyBatch]):
+    """A loader that reads its next batches while the model works.
+
+    By a thread, where there are no workers: reading the arrays and decoding files leave Python's lock
+    alone, and a thread starts at once and shares its memory.
+    """
+
+    def __iter__(self) -> Any:
+        """Begins a pass over the dataset."""
+        batches = super().__iter__()
+        return batches if self.num_workers else _read_ahead(batches)
+
+
+def _read_ahead(batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:
+    with ThreadPoolExecutor(1) as reader:
+        ahead = deque(reader.submit(next, batches, None) for _ in range(_AHEAD))
+        while (batch := ahead.popleft().result()) is not None:
+            ahead.append(reader.submit(next, batches, None))
+            yield batch
 
 
 class ArrayDataset(Dataset[GalaxyBatch]):
@@ -35,10 +59,12 @@ class ArrayDataset(Dataset[GalaxyBatch]):
     Args:
         arrays: The galaxy arrays.
         rows: ``[N]`` row numbers that make up the dataset, in order.
+        pixels: Read the pixels too; without them, whoever holds them already fills them in.
     """
 
-    def __init__(self, arrays: GalaxyArrays, rows: npt.NDArray[np.int64]) -> None:
+    def __init__(self, arrays: GalaxyArrays, rows: npt.NDArray[np.int64], *, pixels: bool = True) -> None:
         self.arrays = arrays
+        self.pixels = pixels
         self.labels = arrays.labels
         self.rows = rows
         self._targets: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -63,7 +89,7 @@ class ArrayDataset(Dataset[GalaxyBatch]):
         rows = self.rows[np.asarray(indices)]
         targets, weights = (None, None) if self._targets is None else (t[indices] for t in self._targets)
         return GalaxyBatch(
-            torch.from_numpy(self.arrays.images[rows]),
+            torch.from_numpy(self.arrays.images[rows]) if self.pixels else torch.empty(0, dtype=torch.uint8),
             torch.from_numpy(self.labels[rows]),
             torch.from_numpy(rows),
             {},
@@ -108,7 +134,7 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
         """Decodes the files at ``indices`` side by side (Pillow decodes outside Python's lock)."""
         images = np.zeros((len(indices), self.crop, self.crop, 3), dtype=np.uint8)
         problems = {}
-        with ThreadPoolExecutor(_DECODERS) as pool:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             for place, (index, image) in enumerate(zip(indices, pool.map(self._read, indices), strict=True)):
                 if isinstance(image, str):
                     problems[index] = image

@@ -1,24 +1,35 @@
-"""Writes predictions as a table with each galaxy's identity, whole or not at all."""
+"""Writes predictions as a table with each galaxy's identity: as they come, and whole at the end."""
 
+import contextlib
+import csv
+import heapq
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-import numpy as np
 import pandas as pd
 import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from data_prep.errors import GalaxyError
-from data_prep.files import new_file
+from data_prep.files import new_file, writing
 from galaxy_lightning.batches import GalaxyBatch
-from galaxy_lightning.calibration import Calibration, entropy
+from galaxy_lightning.calibration import entropy
 from galaxy_lightning.module import GalaxyClassifier
-from galaxy_lightning.run_folder import write_predictions
+from galaxy_lightning.run_folder import prediction_table
+
+_ROW = "row"
+"""The column of a part that says where in the table each of its galaxies belongs."""
 
 
 class PredictionWriter(Callback):
     """Writes one row per galaxy: what identifies it, a calibrated probability per class, the likeliest class.
+
+    Each process appends every batch to a part of its own beside the table (``NAME.partial-0.csv``), so that
+    memory does not grow with the number of galaxies and what an interruption leaves can be looked at. At
+    the end the parts become the table, in the galaxies' order, and are removed. Processes that predict
+    together share the folder.
 
     A galaxy whose image cannot be used gets no row; it is listed beside the table instead, in a
     CSV whose name ends in ``_skipped``.
@@ -45,8 +56,8 @@ class PredictionWriter(Callback):
         self.doubts = doubts
         self.written = self.uncertain = 0
         self.skipped = galaxies.iloc[:0]
-        self._probabilities: dict[int, Any] = {}
         self._problems: dict[int, str] = {}
+        self._part: TextIO | None = None
 
     @property
     def skipped_path(self) -> Path:
@@ -54,8 +65,15 @@ class PredictionWriter(Callback):
         return self.path.with_name(f"{self.path.stem}_skipped.csv")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forgets an earlier prediction."""
-        self._probabilities, self._problems = {}, {}
+        """Begins this process's part, and forgets an earlier prediction."""
+        self.written = self.uncertain = 0
+        self._problems = {}
+        self.path = trainer.strategy.broadcast(self.path)  # Only the first knows the run folder.
+        part = self._part_of(trainer.global_rank)
+        with writing(part):
+            part.parent.mkdir(parents=True, exist_ok=True)
+            # A file name that is no valid UTF-8 is written with its odd bytes escaped.
+            self._part = part.open("w", newline="", encoding="utf-8", errors="backslashreplace")
 
     def on_predict_batch_end(
         self,
@@ -66,41 +84,81 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keeps a batch's probabilities."""
-        self._probabilities.update(zip(batch.rows.tolist(), outputs.cpu().numpy(), strict=True))
-        self._problems.update(batch.problems)
+        """Appends a batch's galaxies."""
+        assert isinstance(pl_module, GalaxyClassifier)
+        assert self._part is not None
+        rows, probabilities = batch.rows.cpu().numpy(), outputs.cpu().numpy()
+        if batch.problems:
+            self._problems.update(batch.problems)
+            usable = [row not in batch.problems for row in rows.tolist()]
+            rows, probabilities = rows[usable], probabilities[usable]
+        if not len(rows):
+            return
+        table = prediction_table(self.galaxies.iloc[rows], probabilities, self.classes)
+        if self.doubts:
+            uncertain = pl_module.calibration.uncertain(probabilities)
+            self.uncertain += int(uncertain.sum())
+            table = table.assign(entropy=entropy(probabilities).round(6), uncertain=uncertain)
+        table.insert(0, _ROW, rows)
+        with writing(Path(self._part.name)):
+            table.to_csv(self._part, index=False, header=self.written == 0)
+            self._part.flush()
+        self.written += len(rows)
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes the table, from what all devices have predicted."""
+        """Makes the table of what all devices have predicted."""
+        self._close()
+        counted: list[Any] = [(self.written, self.uncertain, self._problems)]
         if trainer.world_size > 1:
-            parts: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(parts, (self._probabilities, self._problems))
-            for probabilities, problems in parts:
-                self._probabilities |= probabilities
-                self._problems |= problems
+            counted = [None] * trainer.world_size
+            torch.distributed.all_gather_object(counted, (self.written, self.uncertain, self._problems))
+        self.written, self.uncertain = (sum(each[place] for each in counted) for place in (0, 1))
         if trainer.is_global_zero:
-            assert isinstance(pl_module, GalaxyClassifier)
-            self._write(pl_module.calibration)
+            self._finish(
+                {row: why for *_, problems in counted for row, why in problems.items()}, len(counted)
+            )
 
-    def _write(self, calibration: Calibration) -> None:
-        rows = sorted(self._probabilities.keys() - self._problems.keys())
-        bad = sorted(self._problems)
-        self.written = len(rows)
-        self.skipped = self.galaxies.iloc[bad].assign(reason=[self._problems[row] for row in bad])
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leaves what there is in the part."""
+        self._close()
+
+    def _finish(self, problems: dict[int, str], processes: int) -> None:
+        bad = sorted(problems)
+        self.skipped = self.galaxies.iloc[bad].assign(reason=[problems[row] for row in bad])
         self.skipped_path.unlink(missing_ok=True)
         if bad:
             with new_file(self.skipped_path) as partial:
                 self.skipped.to_csv(partial, index=False, errors="backslashreplace")
-        if not rows:
+        parts = [self._part_of(rank) for rank in range(processes)]
+        if self.written:
+            with new_file(self.path) as partial:
+                _merge(parts, partial)
+        for part in parts:
+            part.unlink(missing_ok=True)
+        if not self.written:
             first = self.skipped.iloc[0]
             raise GalaxyError(
                 f"not one of the {len(bad):,} images can be used (listed in {self.skipped_path}); the first, "
                 f"{first['path']}: {first['reason']}"
             )
-        probabilities = np.stack([self._probabilities[row] for row in rows])
-        more = {}
-        if self.doubts:
-            uncertain = calibration.uncertain(probabilities)
-            self.uncertain = int(uncertain.sum())
-            more = {"entropy": entropy(probabilities).round(6), "uncertain": uncertain}
-        write_predictions(self.path, self.galaxies.iloc[rows], probabilities, self.classes, more)
+
+    def _part_of(self, rank: int) -> Path:
+        return self.path.with_name(f"{self.path.stem}.partial-{rank}.csv")
+
+    def _close(self) -> None:
+        if self._part is not None:
+            with writing(Path(self._part.name)):
+                self._part.close()
+            self._part = None
+
+
+def _merge(parts: Sequence[Path], out: Path) -> None:
+    """Writes the rows of all parts in the galaxies' order, a few in memory at a time."""
+    with contextlib.ExitStack() as stack:
+        tables = [csv.reader(stack.enter_context(part.open(newline="", encoding="utf-8"))) for part in parts]
+        # A part is empty where all of its images were unusable.
+        headers = [header for table in tables if (header := next(table, None))]
+        file = stack.enter_context(out.open("w", newline="", encoding="utf-8"))
+        writer = csv.writer(file, lineterminator=os.linesep)
+        writer.writerow(headers[0][1:])
+        writer.writerows(row[1:] for row in heapq.merge(*tables, key=lambda row: int(row[0])))

@@ -1,4 +1,7 @@
+import gc
 import pickle
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from torch.utils.data import DataLoader
 from data_prep.arrays import open_arrays
 from data_prep.errors import GalaxyError
 from data_prep.images import read_cutout
-from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, as_is
+from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, ReadAhead, as_is
 
 
 def test_a_batch_is_the_stored_pixels_labels_and_rows(small_arrays):
@@ -70,3 +73,47 @@ def test_a_folder_without_images_is_refused(tmp_path):
         ImageFolderDataset(tmp_path, 64)
     with pytest.raises(GalaxyError, match="there is no folder"):
         ImageFolderDataset(tmp_path / "absent", 64)
+
+
+class Slow(ArrayDataset):
+    """Notes when a batch is read."""
+
+    def __getitems__(self, indices):
+        self.read.append(indices[0])
+        return super().__getitems__(indices)
+
+
+def test_a_loader_reads_ahead_by_two_batches_and_changes_nothing(small_arrays):
+    dataset = Slow(open_arrays(small_arrays), np.arange(60))
+    dataset.read = []
+    loader = ReadAhead(dataset, batch_size=8, collate_fn=as_is)
+    assert len(loader) == 8
+    batches = iter(loader)
+    first = next(batches)
+    deadline = time.monotonic() + 10
+    while len(dataset.read) < 3 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert dataset.read == [0, 8, 16]
+    rows = torch.cat([first.rows, *(batch.rows for batch in batches)])
+    assert rows.tolist() == list(range(60))
+    assert [batch.rows.tolist() for batch in loader] == [
+        batch.rows.tolist() for batch in DataLoader(dataset, batch_size=8, collate_fn=as_is)
+    ]
+
+
+def test_what_fails_while_reading_ahead_fails_where_it_is_needed(small_arrays):
+    dataset = ArrayDataset(open_arrays(small_arrays), np.array([0, 1, 10**6]))
+    batches = iter(ReadAhead(dataset, batch_size=1, collate_fn=as_is))
+    assert next(batches).rows.tolist() == [0]
+    assert next(batches).rows.tolist() == [1]
+    with pytest.raises(IndexError):
+        next(batches)
+
+
+def test_a_pass_that_is_given_up_leaves_no_thread(small_arrays):
+    dataset = ArrayDataset(open_arrays(small_arrays), np.arange(60))
+    before = threading.active_count()
+    for _ in ReadAhead(dataset, batch_size=8, collate_fn=as_is):
+        break
+    gc.collect()
+    assert threading.active_count() == before
