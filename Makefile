@@ -34,9 +34,9 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-# Ratios, from a machine that does nothing else; about five minutes.
+# Ratios, from a machine that does nothing else; about half an hour.
 bench: setup
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/python -m benchmarks --out runs/benchmarks.json
 
 lint: setup
 	$(BIN)/pre-commit run --all-files

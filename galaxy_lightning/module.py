@@ -116,14 +116,14 @@ class GalaxyClassifier(LightningModule):
             ValueError: The images are of another type or layout, already scaled, say.
         """
         with torch.autocast(images.device.type, enabled=False):
-            scaled = self._scaled(images)
-            views = eight_views(scaled) if self.hparams["eight_views"] else [scaled]
-            logits = [self.network(self.network.look(view)) for view in views]
+            seen = self.network.look(_checked(images))
+            views = eight_views(seen) if self.hparams["eight_views"] else [seen]
+            logits = [self.network(view) for view in views]
         return torch.stack(logits).mean(dim=0)
 
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
-        view = self.network.look(self._scaled(batch.images), batch.frames)
+        view = self.network.look(_checked(batch.images), batch.frames)
         targets, weights = batch.targets, batch.weights
         if targets is None:
             targets = functional.one_hot(batch.labels, len(self.classes)).to(view.dtype)
@@ -255,12 +255,6 @@ class GalaxyClassifier(LightningModule):
         mean = losses.mean() if weights is None else (losses * weights).mean()
         return mean + self.network.penalty()
 
-    def _scaled(self, images: Tensor) -> Tensor:
-        """Returns images as the networks take them: ``[B, 3, H, W]`` in [0, 1]."""
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-            raise ValueError(f"expected uint8 images [B, H, W, 3], got {images.dtype} {list(images.shape)}")
-        return images.permute(0, 3, 1, 2).to(self.dtype).div_(255)
-
     def _measure(
         self, batch: GalaxyBatch, split: str, metrics: SplitMetrics, logits: Tensor, loss: Tensor
     ) -> None:
@@ -277,3 +271,10 @@ class GalaxyClassifier(LightningModule):
             sync_dist=True,
         )
         self.log_dict(metrics.overall, on_step=False, on_epoch=True, batch_size=size)
+
+
+def _checked(images: Tensor) -> Tensor:
+    """Returns the images, which must be as they are stored."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(f"expected uint8 images [B, H, W, 3], got {images.dtype} {list(images.shape)}")
+    return images

@@ -1,6 +1,7 @@
 """The main network: small, made for galaxies, and symmetric by construction."""
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -68,7 +69,7 @@ class GalaxyCNN(Network):
         # Even sizes, the centre's halved exactly at every stage: no row at an edge breaks the symmetry.
         self.pixels = min(PIXELS, image_size // 2 * 2)
         self.center = min(_DOWN * round(FIELD * self.pixels / _DOWN), self.pixels)
-        self.contrast = LocalContrast([radius * self.center for radius in RADII])
+        self.contrast = LocalContrast([radius * self.center for radius in RADII], self.center)
         widths = (WIDTHS[0], *WIDTHS)
         self.features = nn.Sequential(
             DihedralLift(3 + len(RADII), WIDTHS[0], kernel=6, stride=2),
@@ -118,25 +119,28 @@ class LocalContrast(nn.Module):
 
     Args:
         radii: Standard deviations of the blurs in pixels.
+        pixels: Side of the images.
     """
 
-    def __init__(self, radii: list[float]) -> None:
+    blurs: Tensor
+
+    def __init__(self, radii: Sequence[float], pixels: int) -> None:
         super().__init__()
-        for number, radius in enumerate(radii):
+        distance = torch.arange(pixels) - torch.arange(pixels)[:, None]
+        blurs = []
+        for radius in radii:
             reach = round(2.5 * radius)
             profile = torch.exp(-(torch.arange(-reach, reach + 1.0) ** 2) / (2 * radius**2))
-            self.register_buffer(f"profile_{number}", profile / profile.sum(), persistent=False)
+            near = distance.clamp(-reach, reach)
+            blurs.append((profile / profile.sum())[near + reach] * (near == distance))
+        self.register_buffer("blurs", torch.stack(blurs), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Takes ``[B, 3, H, W]`` in [0, 1] to ``[B, radii, H, W]``, mostly within -3 to 3."""
         luminosity = images.mean(dim=1, keepdim=True)
-        contrasts = []
-        for profile in self.buffers():
-            reach = len(profile) // 2
-            rows = functional.conv2d(luminosity, profile.view(1, 1, -1, 1), padding=(reach, 0))
-            blurred = functional.conv2d(rows, profile.view(1, 1, 1, -1), padding=(0, reach))
-            contrasts.append(4 * (luminosity - blurred) / (blurred + _SKY))
-        return torch.cat(contrasts, dim=1).clamp(-3, 3)
+        # Along columns, then rows, as products of small matrices: faster than filters.
+        blurred = self.blurs @ (luminosity @ self.blurs)
+        return (4 * (luminosity - blurred) / (blurred + _SKY)).clamp(-3, 3)
 
 
 class ResidualBlock(nn.Module):

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class Network(nn.Module):
-    """Scaled images in, one logit per class out.
+    """Images in, one logit per class out.
 
     A network takes what its :meth:`look` returns, float ``[B, 3, h, w]`` in [0, 1], and returns
     ``[B, classes]``.
@@ -22,32 +22,31 @@ class Network(nn.Module):
     pixels: int | None = None
 
     def look(self, images: Tensor, frames: Tensor | None = None) -> Tensor:
-        """Samples what the network sees of the images, at its resolution.
+        """Scales images, and samples what the network sees of them, at its resolution.
 
         Where there are many more pixels than it looks at, they are averaged first. Beyond the edge the
         sky is black.
 
         Args:
-            images: float ``[B, 3, H, H]`` in [0, 1].
+            images: uint8 ``[B, H, H, 3]``, as they are stored.
             frames: ``[B, 2, 3]`` how each galaxy is turned, zoomed and moved
                 (:func:`galaxy_lightning.augment.any_view`); upright and centred when None.
 
         Returns:
             ``[B, 3, pixels, pixels]``.
         """
-        side = images.shape[-1]
+        side = images.shape[1]
         pixels = self.pixels or side
         with torch.autocast(images.device.type, enabled=False):  # Coordinates need all their digits.
-            if (reduction := side // pixels) > 1:
-                images = functional.adaptive_avg_pool2d(images, side // reduction)
-            if frames is None and images.shape[-1] == pixels:
-                return images
+            seen = _reduced(images, max(side // pixels, 1)).to(next(self.parameters()).dtype)
+            if frames is None and seen.shape[-1] == pixels:
+                return seen
             if frames is None:
                 frames = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
             grid = functional.affine_grid(
-                frames.to(images.dtype), [len(images), 3, pixels, pixels], align_corners=False
+                frames.to(seen.dtype), [len(images), 3, pixels, pixels], align_corners=False
             )
-            return functional.grid_sample(images, grid, align_corners=False)
+            return functional.grid_sample(seen, grid, align_corners=False)
 
     def opinions(self, images: Tensor) -> list[Tensor]:
         """Returns the logits that are trained, each by itself: by default the one answer that there is.
@@ -63,3 +62,18 @@ class Network(nn.Module):
     def parameter_groups(self) -> list[tuple[list[nn.Parameter], float]]:
         """Returns what is to be learnt, each part with its multiple of the learning rate."""
         return [([weights for weights in self.parameters() if weights.requires_grad], 1.0)]
+
+
+def _reduced(images: Tensor, reduction: int) -> Tensor:
+    """Takes uint8 ``[B, H, H, 3]`` to means of squares of that side, float32 ``[B, 3, h, h]`` in [0, 1]."""
+    if images.shape[1] % reduction:
+        scaled = images.permute(0, 3, 1, 2).float().div_(255)
+        return functional.adaptive_avg_pool2d(scaled, images.shape[1] // reduction)
+    # Slices are summed, which is exact, and several times as fast as pooling three colours side by side.
+    rows = images[:, ::reduction].float()
+    for place in range(1, reduction):
+        rows += images[:, place::reduction]
+    sums = rows[:, :, ::reduction].clone() if reduction > 1 else rows
+    for place in range(1, reduction):
+        sums += rows[:, :, place::reduction]
+    return sums.permute(0, 3, 1, 2).div_(255 * reduction**2)

@@ -67,17 +67,18 @@ class RingMeasures(nn.Module):
         Returns:
             ``[B, outputs]``.
         """
-        brightness = images.flatten(2) @ self.rings
+        brightness = functional.linear(images.flatten(2), self.rings)
         measures = [torch.log(brightness.clamp(min=0) + _SKY).flatten(1)]
         kept = images.mean(dim=1)
         # Along columns, then rows, as products of small matrices: faster than filters.
         for blur in self.blurs:
             blurred = blur @ (kept @ blur.T)
             structure = (kept - blurred).flatten(1)
-            mean = structure @ self.wide_rings
+            mean = functional.linear(structure, self.wide_rings)
             # In two passes: within a small ring the blurred light hardly varies, and squares would cancel.
-            deviation = structure - mean @ (self.wide_rings > 0).to(mean.dtype).T
-            measures.append(torch.log((deviation.square() @ self.wide_rings).sqrt() + _NOISE))
+            deviation = structure - mean @ (self.wide_rings > 0).to(mean.dtype)
+            variance = functional.linear(deviation.square(), self.wide_rings)
+            measures.append(torch.log(variance.sqrt() + _NOISE))
             kept = blurred
         return torch.cat(measures, dim=1)
 
@@ -115,8 +116,8 @@ class RingsExpert(nn.Module):
 
 
 def _averages(radius: Tensor, edges: tuple[float, ...]) -> Tensor:
-    """Returns ``[pixels ** 2, rings]``: what each pixel counts in each ring's mean; none in an empty one."""
+    """Returns ``[rings, pixels ** 2]``: what each pixel counts in each ring's mean; none in an empty one."""
     inside = torch.stack(
         [(radius >= low) & (radius < high) for low, high in itertools.pairwise(edges)]
     ).flatten(1)
-    return (inside / inside.sum(dim=1, keepdim=True).clamp(min=1)).T.contiguous()
+    return inside / inside.sum(dim=1, keepdim=True).clamp(min=1)

@@ -2,7 +2,7 @@ import torch
 
 from galaxy_lightning.augment import AUGMENTATIONS, any_view, eight_views, mixup, quarter_turns
 from galaxy_lightning.batches import GalaxyBatch
-from galaxy_lightning.networks.network import Network
+from galaxy_lightning.networks import ReferenceCNN
 
 
 def images(n=400):
@@ -50,10 +50,11 @@ def test_any_view_turns_mirrors_zooms_and_moves_within_bounds():
 
 
 def test_a_frame_of_a_quarter_turn_turns_the_image():
-    image = torch.rand(1, 3, 9, 9)
+    image = torch.randint(0, 256, (1, 9, 9, 3), dtype=torch.uint8)
     frame = torch.tensor([[[0.0, -1, 0], [1, 0, 0]]])
-    seen = Network().look(image, frame)
-    assert any(torch.allclose(seen, torch.rot90(image, k, dims=(2, 3)), atol=1e-6) for k in (1, 3))
+    seen, upright = (ReferenceCNN().look(image, each) for each in (frame, None))
+    assert torch.equal(upright, image.permute(0, 3, 1, 2) / 255)
+    assert any(torch.allclose(seen, torch.rot90(upright, k, dims=(2, 3)), atol=1e-6) for k in (1, 3))
 
 
 def test_the_eight_views_are_eight():

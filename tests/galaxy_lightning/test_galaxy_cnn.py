@@ -1,7 +1,9 @@
 import itertools
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from data_prep.arrays import open_arrays
 from data_prep.errors import GalaxyError
@@ -15,6 +17,7 @@ from galaxy_lightning.networks.dihedral import (
     over_elements,
     transform,
 )
+from galaxy_lightning.networks.galaxy_cnn import LocalContrast
 
 
 def randomised(network):
@@ -24,6 +27,12 @@ def randomised(network):
     for values in itertools.chain(network.parameters(), statistics):
         values.data += 0.05 * (torch.rand(values.shape, generator=generator) - 0.5)
     return network.eval()
+
+
+def stored_views(images):
+    """Yields the eight views of images as they are stored."""
+    for view in eight_views(images.permute(0, 3, 1, 2)):
+        yield view.permute(0, 2, 3, 1).contiguous()
 
 
 def permuted(maps, element):
@@ -94,9 +103,9 @@ def test_directions_are_forgotten():
 def test_the_eight_views_of_a_galaxy_have_the_same_logits(side):
     torch.manual_seed(1)
     network = randomised(GalaxyCNN(image_size=side))
-    galaxies = torch.rand(2, 3, side, side) ** 4
+    galaxies = (256 * torch.rand(2, side, side, 3) ** 4).to(torch.uint8)
     with torch.no_grad():
-        logits = torch.stack([network(network.look(view)) for view in eight_views(galaxies)])
+        logits = torch.stack([network(network.look(view)) for view in stored_views(galaxies)])
     assert logits[0].std() > 1e-3
     assert (logits - logits[0]).abs().max() < 1e-5
 
@@ -109,23 +118,40 @@ def test_a_classifier_answers_alike_for_the_eight_views(settings):
     model.eval()
     galaxies = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):  # As bf16-mixed would.
-        answers = torch.stack(
-            [
-                model(view.permute(0, 2, 3, 1).contiguous()).softmax(dim=1)
-                for view in eight_views(galaxies.permute(0, 3, 1, 2))
-            ]
-        )
+        answers = torch.stack([model(view).softmax(dim=1) for view in stored_views(galaxies)])
     assert (answers - answers[0]).abs().max() < 1e-5
 
 
 def test_trained_weights_answer_alike_for_the_eight_views(arrays):
     model = GalaxyClassifier("galaxy_cnn", weights="simulated").eval()
-    galaxies = torch.from_numpy(open_arrays(arrays).images[:16]).permute(0, 3, 1, 2)
+    galaxies = torch.from_numpy(open_arrays(arrays).images[:16].copy())
     with torch.no_grad():
-        views = [view.permute(0, 2, 3, 1).contiguous() for view in eight_views(galaxies)]
-        answers = torch.stack([model(view).softmax(dim=1) for view in views])
+        answers = torch.stack([model(view).softmax(dim=1) for view in stored_views(galaxies)])
     assert answers[0].amax(dim=1).mean() > 0.5  # It does know something.
     assert (answers - answers[0]).abs().max() < 1e-5
+
+
+def test_the_local_contrast_is_its_definition():
+    images = torch.rand(2, 3, 40, 40)
+    luminosity = images.mean(dim=1).double().numpy()
+    found = LocalContrast([1.5, 3.0], 40)(images)
+    for place, radius in enumerate((1.5, 3.0)):
+        blurred = gaussian_filter(
+            luminosity, radius, mode="constant", axes=(1, 2), radius=round(2.5 * radius)
+        )
+        expected = np.clip(4 * (luminosity - blurred) / (blurred + 0.03), -3, 3)
+        np.testing.assert_allclose(found[:, place], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("side", "seen"), [(224, 112), (225, 112), (336, 112), (448, 112), (112, 112)])
+def test_large_images_are_averaged_before_they_are_looked_at(side, seen):
+    images = torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8)
+    scaled = images.permute(0, 3, 1, 2).double() / 255
+    pooled = torch.nn.functional.adaptive_avg_pool2d(scaled, side // (side // 112))
+    found = GalaxyCNN(image_size=side).look(images)
+    assert found.shape == (2, 3, seen, seen)
+    if pooled.shape[-1] == seen:
+        torch.testing.assert_close(found.double(), pooled, atol=1e-6, rtol=0)
 
 
 def test_images_that_are_too_small():

@@ -1,0 +1,1 @@
+"""Speed against speed, as ratios from one run: ``python -m benchmarks``."""

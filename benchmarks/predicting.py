@@ -1,0 +1,80 @@
+"""Predicting a folder of images: against decoding and the forward pass alone, and its memory."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from benchmarks.ceilings import decoded_per_second
+from benchmarks.commands import Cost, Survey, run
+from benchmarks.rows import Row, ratio
+from galaxy_lightning.module import GalaxyClassifier
+
+FEW, MANY = 2000, 20_000
+_BATCH = 64
+
+
+def measure(survey: Survey, repeats: int) -> Iterator[Row]:
+    """Yields the rows of predicting with the main network."""
+    fit = [
+        "-m",
+        "galaxy_lightning",
+        "fit",
+        "--config",
+        "configs/galaxy_cnn.yaml",
+        "--trainer.max_epochs",
+        "1",
+    ]
+    run([*fit, "--data.arrays", survey.arrays(640), "--runs", survey.folder / "runs", "--name", "predicting"])
+    checkpoint = survey.folder / "runs/predicting/version_0/best.ckpt"
+    files = (survey.files * (FEW // len(survey.files) + 1))[:FEW]
+    speeds, slower, together, memory = [], [], [], []
+    for _ in range(repeats):
+        decoded, answered = decoded_per_second(files), _answered_per_second(checkpoint)
+        many, few = (_predict(survey, checkpoint, n) for n in (MANY, FEW))
+        speeds.append(MANY / many.seconds)
+        slower.append(min(decoded, answered))
+        together.append(1 / (1 / decoded + 1 / answered))
+        memory.append(many.memory_mb / few.memory_mb)
+    yield Row(
+        f"predict, a folder of {MANY:,} images, the whole command: {max(speeds):,.0f} images/s",
+        f"the slower of decoding ({decoded:,.0f}) and the forward pass ({answered:,.0f}), each alone",
+        ratio(speeds, slower),
+        f"both on the same cores: {max(together):,.0f} images/s",
+        ratio(speeds, together),
+        "at least 0.7",
+    )
+    yield Row(
+        f"own memory of predict, {MANY:,} images: {many.memory_mb:.0f} MB",
+        f"{FEW:,} images",
+        memory,
+        "1: no growth",
+        wanted="at most 1.1",
+    )
+
+
+def _predict(survey: Survey, checkpoint: Path, n: int) -> Cost:
+    words: list[str | Path] = [
+        "--ckpt_path",
+        checkpoint,
+        "--data.images",
+        survey.images(n),
+        "--out",
+        survey.folder / "p.csv",
+    ]
+    batch = ["--data.batch_size", str(_BATCH)]
+    return run(["-m", "galaxy_lightning", "predict", *words, *batch, "--overwrite"])
+
+
+def _answered_per_second(checkpoint: Path) -> float:
+    """Classifies a batch that lies ready, again and again; returns images per second."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = GalaxyClassifier.load_from_checkpoint(checkpoint, weights_only=True).eval().to(device)
+    images = torch.randint(256, (_BATCH, 224, 224, 3), dtype=torch.uint8, device=device)
+    with torch.inference_mode():
+        for number in range(13):
+            if number == 3:
+                began = time.perf_counter()
+            model(images).cpu()
+    return 10 * _BATCH / (time.perf_counter() - began)
