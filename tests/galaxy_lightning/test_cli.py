@@ -339,6 +339,21 @@ def test_pixels_that_are_kept_on_the_device_change_nothing(run, small_arrays, tm
     assert (folder / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
 
 
+def test_a_compiled_network_is_trained_to_the_same_weights(small_arrays, run, tmp_path, monkeypatch):
+    modes = []
+    compiler = torch.compile
+
+    def without_a_c_compiler(function, mode, dynamic):
+        modes.append(mode)
+        return compiler(function, backend="aot_eager", dynamic=dynamic)
+
+    monkeypatch.setattr(torch, "compile", without_a_c_compiler)
+    folder = fit(small_arrays, tmp_path, "--model.compile=default")
+    assert modes == ["default"]
+    ours, theirs = (pd.read_csv(each / "predictions.csv", dtype={"objid": "int64"}) for each in (folder, run))
+    pd.testing.assert_frame_equal(ours, theirs, atol=1e-5)
+
+
 def test_predictions_are_written_as_they_come(run, small_arrays, tmp_path, monkeypatch):
     words = ["predict", f"--ckpt_path={run}", "--data.batch_size=16"]
     main([*words, f"--out={tmp_path}/whole.csv"])
