@@ -61,6 +61,24 @@ def any_view(n: int, generator: torch.Generator) -> Tensor:
     return torch.stack(rows, dim=1).view(n, 2, 3)
 
 
+def zoomed(n: int, zooms: int, device: torch.device) -> Iterator[Tensor | None]:
+    """Yields frames for looking at galaxies at sizes evenly spread over those of :func:`any_view`.
+
+    Args:
+        n: How many galaxies.
+        zooms: How many sizes; one is the image as it is.
+        device: Where the images are.
+
+    Yields:
+        float32 ``[n, 2, 3]``, as :func:`any_view` returns them.
+    """
+    if zooms == 1:
+        yield None
+        return
+    for zoom in torch.linspace(-ZOOM, ZOOM, zooms).exp():
+        yield (zoom * torch.eye(2, 3)).to(device).expand(n, 2, 3)
+
+
 def eight_views(images: Tensor) -> Iterator[Tensor]:
     """Yields the eight views of images that move no pixel off the grid: four turns and their mirror images.
 

@@ -18,6 +18,8 @@ class GalaxyBatch(NamedTuple):
             looked at; see :func:`galaxy_lightning.augment.any_view`. None where it stays.
         targets: float32 ``[B, classes]`` what to train on instead of the labels, where that is asked for.
         weights: float32 ``[B]`` what each training galaxy counts, 1 on average; None where all count 1.
+        auxiliary: float32 ``[B, quantities]`` what is learnt beside the class, in standard deviations from
+            the mean of the training galaxies; NaN where it is not known. None where nothing is.
     """
 
     images: Tensor
@@ -27,3 +29,4 @@ class GalaxyBatch(NamedTuple):
     frames: Tensor | None = None
     targets: Tensor | None = None
     weights: Tensor | None = None
+    auxiliary: Tensor | None = None

@@ -19,6 +19,7 @@ from data_prep.errors import GalaxyError
 from data_prep.schema import CROP_PX, SPLITS
 from data_prep.votes import vote_targets
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
+from galaxy_lightning.auxiliary import standardised
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, ReadAhead, as_is
 from galaxy_lightning.seeding import seed_for
@@ -53,6 +54,7 @@ class GalaxyDataModule(LightningDataModule):
         seed: Seed of the shuffling and the augmentation.
 
     Attributes:
+        auxiliary: Columns of the catalogue that the model learns beside the class.
         seen_before: ``[N]`` galaxies that the model was trained on elsewhere, before this fit.
     """
 
@@ -87,6 +89,7 @@ class GalaxyDataModule(LightningDataModule):
         self.seed = int(seed)
         self.predict_splits: tuple[str, ...] = SPLITS
         self.crop = CROP_PX
+        self.auxiliary: list[str] = []
         self.seen_before: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._arrays: GalaxyArrays | None = None
         self._held: Tensor | None = None
@@ -216,7 +219,10 @@ class GalaxyDataModule(LightningDataModule):
     def _training_set(self) -> ArrayDataset:
         dataset = self._split("train")
         if self.targets == "votes":
-            dataset.train_on(*vote_targets(self.arrays, dataset.rows))
+            targets, weights = vote_targets(self.arrays, dataset.rows)
+            dataset.train_on(targets=targets, weights=weights)
+        if self.auxiliary:
+            dataset.train_on(auxiliary=standardised(self.arrays, dataset.rows, self.auxiliary))
         return dataset
 
     def _objids(self, split: str) -> npt.NDArray[np.int64]:
@@ -264,7 +270,7 @@ class GalaxyDataModule(LightningDataModule):
         """Simulates a survey beside ``arrays`` and makes them from it."""
         from data_prep.extract import extract
         from data_prep.preprocess import preprocess
-        from data_prep.simulate import simulate_survey
+        from data_prep.simulate import add_truth, simulate_survey
 
         raw = arrays.with_name(f"{arrays.name}_raw")
         print(f"{arrays} is missing: making it from {self.simulate:,} simulated galaxies ({raw})")
@@ -272,4 +278,5 @@ class GalaxyDataModule(LightningDataModule):
         with tempfile.TemporaryDirectory() as folder:
             sample = Path(folder) / "sample.csv"
             extract(raw, sample, n="all")
+            add_truth(sample, raw)
             preprocess(sample, raw, arrays)

@@ -67,16 +67,15 @@ class ArrayDataset(Dataset[GalaxyBatch]):
         self.pixels = pixels
         self.labels = arrays.labels
         self.rows = rows
-        self._targets: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._more: dict[str, torch.Tensor] = {}
 
-    def train_on(self, targets: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]) -> None:
-        """Sets what is trained on instead of the labels.
+    def train_on(self, **more: npt.NDArray[np.float32]) -> None:
+        """Sets what is trained on instead of the labels, or besides.
 
         Args:
-            targets: ``[N, classes]`` probabilities.
-            weights: ``[N]`` what each galaxy counts.
+            more: ``[N, ...]`` values for fields of the batch: ``targets``, ``weights``, ``auxiliary``.
         """
-        self._targets = torch.from_numpy(targets), torch.from_numpy(weights)
+        self._more |= {name: torch.from_numpy(values) for name, values in more.items()}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -87,14 +86,12 @@ class ArrayDataset(Dataset[GalaxyBatch]):
     def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
         """Reads the galaxies at ``indices`` as one batch."""
         rows = self.rows[np.asarray(indices)]
-        targets, weights = (None, None) if self._targets is None else (t[indices] for t in self._targets)
         return GalaxyBatch(
             torch.from_numpy(self.arrays.images[rows]) if self.pixels else torch.empty(0, dtype=torch.uint8),
             torch.from_numpy(self.labels[rows]),
             torch.from_numpy(rows),
             {},
-            targets=targets,
-            weights=weights,
+            **{name: values[indices] for name, values in self._more.items()},
         )
 
 

@@ -177,6 +177,7 @@ class GalaxyCLI(LightningCLI):
         if is_first_process():
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
+        self.datamodule.auxiliary = self.model.auxiliary
         settings = self._get(self.config_init, "trainer")
         callbacks = _listed(settings.get("callbacks"))
         progress = settings.get("enable_progress_bar") is not False

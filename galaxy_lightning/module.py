@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from data_prep.errors import GalaxyError
 from data_prep.schema import CLASSES, CROP_PX, SPLITS
-from galaxy_lightning.augment import eight_views, mixup
+from galaxy_lightning.augment import eight_views, mixup, zoomed
+from galaxy_lightning.auxiliary import WEIGHT, squared_error
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.calibration import Calibration, calibrate
 from galaxy_lightning.metrics import SplitMetrics
@@ -50,6 +51,9 @@ class GalaxyClassifier(LightningModule):
         eight_views: Answer with the mean over a galaxy's four turns and their mirror images.
             galaxy_cnn, which is symmetric by construction, needs no such mean.
         precision: The share of right answers wanted among galaxies that are not called uncertain.
+        zooms: Answer with the mean over a galaxy at this many sizes, evenly spread over those of any_view.
+        auxiliary: Columns of the catalogue that galaxy_cnn learns to estimate beside the class: it is never
+            asked for them, but learns what to look for.
         compile: Train through torch.compile in one of its modes; reduce-overhead uses CUDA graphs. Takes a
             minute or more at the start and a C++ compiler; for long fits. Sums are rounded otherwise.
 
@@ -76,6 +80,8 @@ class GalaxyClassifier(LightningModule):
         label_smoothing: float = 0.0,
         eight_views: bool = False,
         precision: float = 0.9,
+        zooms: int = 1,
+        auxiliary: Sequence[str] = (),
         compile: Compile | None = None,
     ) -> None:
         super().__init__()
@@ -89,13 +95,18 @@ class GalaxyClassifier(LightningModule):
                 "model.weight_decay and model.mixup must be at least 0, model.label_smoothing in [0, 1) and "
                 f"model.precision in (0, 1], not {weight_decay}, {mixup}, {label_smoothing} and {precision}"
             )
-        classes = list(classes)
+        if zooms < 1:
+            raise GalaxyError(f"model.zooms must be at least 1, not {zooms}")
+        if auxiliary and mixup:
+            raise GalaxyError("model.auxiliary does not go with model.mixup: leave one out")
+        classes, auxiliary = list(classes), list(auxiliary)
         self.save_hyperparameters()
         self.classes = classes
         self.image_size = image_size
+        self.auxiliary = auxiliary
         self.calibration = Calibration(precision=precision)
         self.network = make_network(
-            network, len(classes), image_size, backbone, weights, unfrozen, layer_decay
+            network, len(classes), image_size, backbone, weights, unfrozen, layer_decay, len(auxiliary)
         ).to(memory_format=torch.channels_last)
         # A checkpoint holds all the weights: whoever reads it needs no hub and no file.
         started = backbone is not None or weights not in (HUB, NONE)
@@ -121,22 +132,29 @@ class GalaxyClassifier(LightningModule):
             ValueError: The images are of another type or layout, already scaled, say.
         """
         with torch.autocast(images.device.type, enabled=False):
-            seen = self.network.look(_checked(images))
-            views = eight_views(seen) if self.hparams["eight_views"] else [seen]
-            logits = [self.network(view) for view in views]
+            logits = [
+                self.network(view)
+                for frames in zoomed(len(images), self.hparams["zooms"], images.device)
+                for seen in [self.network.look(images, frames)]
+                for view in (eight_views(seen) if self.hparams["eight_views"] else [seen])
+            ]
         return torch.stack(logits).mean(dim=0)
 
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
-        view = self.network.look(_checked(batch.images), batch.frames)
+        view = self.network.look(batch.images, batch.frames)
         targets, weights = batch.targets, batch.weights
         if targets is None:
             targets = functional.one_hot(batch.labels, len(self.classes)).to(view.dtype)
         if self.hparams["mixup"]:
             view, targets, weights = mixup(view, targets, weights, self.hparams["mixup"])
         opinions = self._opinions(view)
-        loss = torch.stack([self.loss(logits, targets, weights) for logits in opinions]).mean()
-        logits = torch.stack(opinions).mean(dim=0)
+        logits_of = [opinion[:, : len(self.classes)] for opinion in opinions]
+        loss = torch.stack([self.loss(logits, targets, weights) for logits in logits_of]).mean()
+        if batch.auxiliary is not None:
+            errors = [squared_error(each[:, len(self.classes) :], batch.auxiliary) for each in opinions]
+            loss = loss + WEIGHT * torch.stack(errors).mean()
+        logits = torch.stack(logits_of).mean(dim=0)
         self._measure(batch, "train", self.train_metrics, logits, loss)
         self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
         return loss
@@ -282,10 +300,3 @@ class GalaxyClassifier(LightningModule):
             sync_dist=True,
         )
         self.log_dict(metrics.overall, on_step=False, on_epoch=True, batch_size=size)
-
-
-def _checked(images: Tensor) -> Tensor:
-    """Returns the images, which must be as they are stored."""
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-        raise ValueError(f"expected uint8 images [B, H, W, 3], got {images.dtype} {list(images.shape)}")
-    return images

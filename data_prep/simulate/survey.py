@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
-from data_prep.files import new_folder, write_json
+from data_prep.files import new_file, new_folder, write_json
 from data_prep.schema import IMAGES_FOLDER, MAPPING_COLUMNS, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
 from data_prep.simulate.galaxies import SHAPE_SHARES, Galaxy, draw_galaxy
 from data_prep.simulate.sky import cutout
@@ -83,6 +83,19 @@ def simulate_survey(
                 | {name: version(name) for name in ("astropy", "numpy", "pandas", "pillow", "scipy")},
             },
         )
+
+
+def add_truth(sample: Path, raw: Path) -> None:
+    """Adds what the galaxies of a simulated survey truly are to a sample of them, so that it can be learnt.
+
+    Args:
+        sample: A CSV made by :func:`data_prep.extract.extract`; it is replaced.
+        raw: The survey.
+    """
+    truth = pd.read_csv(raw / TRUTH_FILE).drop(columns="asset_id")
+    joined = pd.read_csv(sample, dtype={"asset_id": "str"}).merge(truth, on="objid", how="left")
+    with new_file(sample) as partial:
+        joined.to_csv(partial, index=False)
 
 
 def _check(n: int, seed: int, workers: int | None) -> None:

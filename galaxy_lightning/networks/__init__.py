@@ -29,6 +29,7 @@ def make_network(
     weights: str = "hub",
     unfrozen: int | None = None,
     layer_decay: float = 1.0,
+    auxiliary: int = 0,
 ) -> Network:
     """Makes a network, freshly initialised or, a backbone, with known weights.
 
@@ -42,15 +43,18 @@ def make_network(
             file, or ``simulated``.
         unfrozen: How many of its last blocks are trained.
         layer_decay: What each block's learning rate is of the next one's.
+        auxiliary: How many further quantities it learns to measure; galaxy_cnn alone can.
 
     Raises:
         GalaxyError: There is no network of that name, or the backbone cannot be had.
     """
+    if auxiliary and (backbone is not None or name != GalaxyCNN.name):
+        raise GalaxyError("model.auxiliary is for galaxy_cnn alone: leave it out")
     if backbone is not None:
         return Backbone(backbone, classes, image_size, weights, unfrozen, layer_decay)
     if name not in NETWORKS:
         raise GalaxyError(f"there is no network {name!r}: --model.network takes {', '.join(NETWORKS)}")
-    network = NETWORKS[name](classes, image_size)
+    network = GalaxyCNN(classes, image_size, auxiliary) if auxiliary else NETWORKS[name](classes, image_size)
     if weights not in (HUB, NONE):
         file = Path(__file__).with_name(f"{name}_simulated.pt") if weights == SIMULATED else Path(weights)
         load_file(network, network.heads, str(file), name, keep_head=True)

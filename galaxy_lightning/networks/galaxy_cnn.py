@@ -57,13 +57,15 @@ class GalaxyCNN(Network):
     Args:
         classes: How many classes it tells apart.
         image_size: Side of its images in pixels, at least 22.
+        auxiliary: How many further quantities each expert learns to measure.
     """
 
     name = "galaxy_cnn"
     heads = ("head.", "rings.head.4.")
 
-    def __init__(self, classes: int = 3, image_size: int = 224) -> None:
+    def __init__(self, classes: int = 3, image_size: int = 224, auxiliary: int = 0) -> None:
         super().__init__()
+        self.classes = classes
         if round(FIELD * image_size) < _DOWN:
             raise GalaxyError(f"galaxy_cnn takes images of at least 22 pixels, not {image_size}")
         # Even sizes, the centre's halved exactly at every stage: no row at an edge breaks the symmetry.
@@ -83,7 +85,8 @@ class GalaxyCNN(Network):
         )
         self.power = nn.Parameter(torch.tensor(3.0))
         self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * WIDTHS[-1], classes))
-        self.rings = RingsExpert(self.pixels, classes)
+        self.auxiliary = nn.Linear(2 * WIDTHS[-1], auxiliary) if auxiliary else None
+        self.rings = RingsExpert(self.pixels, classes, auxiliary)
 
     def forward(self, images: Tensor) -> Tensor:
         """Computes the logits.
@@ -94,10 +97,10 @@ class GalaxyCNN(Network):
         Returns:
             ``[B, classes]``.
         """
-        return torch.stack(self.opinions(images)).mean(dim=0)
+        return torch.stack(self.opinions(images)).mean(dim=0)[:, : self.classes]
 
     def opinions(self, images: Tensor) -> list[Tensor]:
-        """Computes the logits of each expert."""
+        """Computes the logits of each expert, and after them what it measures."""
         return [self._of_shapes(images), self.rings(images)]
 
     def _of_shapes(self, images: Tensor) -> Tensor:
@@ -108,8 +111,9 @@ class GalaxyCNN(Network):
             seen = torch.cat([stretched, self.contrast(images)], dim=1)
         maps = self.features(seen.contiguous(memory_format=torch.channels_last))
         pooled = maps.float().clamp(min=1e-4).pow(self.power).mean(dim=(2, 3)).pow(1 / self.power)
-        logits: Tensor = self.head(over_elements(pooled)).float()
-        return logits
+        features = over_elements(pooled)
+        logits: Tensor = self.head(features).float()
+        return logits if self.auxiliary is None else torch.cat([logits, self.auxiliary(features)], dim=1)
 
 
 class LocalContrast(nn.Module):

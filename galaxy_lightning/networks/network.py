@@ -34,7 +34,12 @@ class Network(nn.Module):
 
         Returns:
             ``[B, 3, pixels, pixels]``.
+
+        Raises:
+            ValueError: The images are of another type or layout, already scaled, say.
         """
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+            raise ValueError(f"expected uint8 images [B, H, W, 3], got {images.dtype} {list(images.shape)}")
         side = images.shape[1]
         pixels = self.pixels or side
         with torch.autocast(images.device.type, enabled=False):  # Coordinates need all their digits.
@@ -51,7 +56,8 @@ class Network(nn.Module):
     def opinions(self, images: Tensor) -> list[Tensor]:
         """Returns the logits that are trained, each by itself: by default the one answer that there is.
 
-        A network of several experts returns theirs; :meth:`forward` returns the mean of them.
+        A network of several experts returns theirs; :meth:`forward` returns the mean of them. Where it
+        learns auxiliary quantities, their estimates come after the logits.
         """
         return [self(images)]
 

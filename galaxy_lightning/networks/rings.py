@@ -89,9 +89,10 @@ class RingsExpert(nn.Module):
     Args:
         pixels: Side of the images.
         classes: How many classes it tells apart.
+        auxiliary: How many further quantities it learns to measure.
     """
 
-    def __init__(self, pixels: int, classes: int) -> None:
+    def __init__(self, pixels: int, classes: int, auxiliary: int = 0) -> None:
         super().__init__()
         self.measures = RingMeasures(pixels)
         self.norm = nn.BatchNorm1d(self.measures.outputs, affine=False)
@@ -102,17 +103,22 @@ class RingsExpert(nn.Module):
             nn.Dropout(0.3),
             nn.Linear(64, classes),
         )
+        self.auxiliary = nn.Linear(64, auxiliary) if auxiliary else None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Takes ``[B, 3, pixels, pixels]`` in [0, 1] to logits ``[B, classes]``, in float32 throughout."""
+        """Takes ``[B, 3, pixels, pixels]`` in [0, 1] to logits ``[B, classes]``, in float32 throughout.
+
+        What it measures besides, ``[B, auxiliary]``, comes after them.
+        """
         with torch.autocast(images.device.type, enabled=False):
             measured = self.measures(images)
             several = len(measured) > 1  # One galaxy has no variance.
             normalised = functional.batch_norm(
                 measured, self.norm.running_mean, self.norm.running_var, training=self.training and several
             )
-            logits: Tensor = self.head(normalised)
-        return logits
+            features = self.head[:-1](normalised)
+            logits: Tensor = self.head[-1](features)
+            return logits if self.auxiliary is None else torch.cat([logits, self.auxiliary(features)], dim=1)
 
 
 def _averages(radius: Tensor, edges: tuple[float, ...]) -> Tensor:

@@ -17,8 +17,8 @@ EXTRA: Final = "pip install 'galaxy-lightning[timm]'"
 
 _WRAPPERS: Final = ("network.", "module.", "model.", "backbone.", "encoder.")
 """What the names in a file may all begin with: the model was part of another one."""
-_AUXILIARY: Final = ("AuxLogits.", "aux1.", "aux2.")
-"""Heads that Inception and GoogLeNet are trained with, and never classify with."""
+_AUXILIARY: Final = ("AuxLogits.", "aux1.", "aux2.", "auxiliary.", "rings.auxiliary.")
+"""Heads that Inception, GoogLeNet and our own are trained with, and never classify with."""
 _RENAMED: Final = (
     (re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)"), r"\1\2"),
     (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
@@ -99,7 +99,7 @@ def load(
             key = old.sub(new, key)
         if not key.startswith(head + _AUXILIARY):
             given[key] = value
-    asked = {key: value for key, value in own.items() if not key.startswith(head)}
+    asked = {key: value for key, value in own.items() if not key.startswith(head + _AUXILIARY)}
     fits = {key for key, value in asked.items() if key in given and given[key].shape == value.shape}
     # Files from before PyTorch 0.4.1 do not count the batches that a normalisation has seen.
     right = fits | {key for key in asked.keys() - given.keys() if key.endswith("num_batches_tracked")}

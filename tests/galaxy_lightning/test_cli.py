@@ -354,6 +354,30 @@ def test_a_compiled_network_is_trained_to_the_same_weights(small_arrays, run, tm
     pd.testing.assert_frame_equal(ours, theirs, atol=1e-5)
 
 
+def test_what_is_learnt_beside_the_class_is_learnt_and_left_behind(small_arrays, tmp_path, capsys):
+    columns = ["P_EL_DEBIASED", "P_CS_DEBIASED"]
+    words = ["--model.network=galaxy_cnn", "--model.optimizer=adamw", f"--model.auxiliary={columns}"]
+    folder = fit(small_arrays, tmp_path, *words, epochs=1)
+    taught = GalaxyClassifier.load_from_checkpoint(folder / "last.ckpt", weights_only=True)
+    assert taught.network.auxiliary.weight.shape[0] == taught.network.rings.auxiliary.weight.shape[0] == 2
+    main(["test", f"--ckpt_path={folder}"])
+    main(["predict", f"--ckpt_path={folder}", f"--out={tmp_path}/p.csv"])
+    assert list(pd.read_csv(tmp_path / "p.csv").filter(like="p_").columns) == PROBABILITIES
+    started = GalaxyClassifier("galaxy_cnn", weights=str(folder / "last.ckpt"), image_size=64)
+    left = {name for name in taught.state_dict() if "auxiliary" in name}
+    assert len(left) == 4
+    assert taught.state_dict().keys() - left == started.state_dict().keys()
+    for name, weights in started.state_dict().items():
+        assert torch.equal(weights, taught.state_dict()[name]), name
+    with pytest.raises(SystemExit):
+        fit(small_arrays, tmp_path, *words[:2], "--model.auxiliary=[redshift]")
+    assert "lacks the column redshift" in capsys.readouterr().err
+    for more in (["--model.network=reference_cnn"], ["--model.mixup=0.2"]):
+        with pytest.raises(SystemExit):
+            fit(small_arrays, tmp_path, *words, *more)
+        assert "model.auxiliary" in capsys.readouterr().err
+
+
 def test_predictions_are_written_as_they_come(run, small_arrays, tmp_path, monkeypatch):
     words = ["predict", f"--ckpt_path={run}", "--data.batch_size=16"]
     main([*words, f"--out={tmp_path}/whole.csv"])

@@ -1,6 +1,7 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -62,6 +63,9 @@ def test_missing_arrays_are_simulated_only_where_that_was_asked_for(tmp_path):
     data = GalaxyDataModule(str(tmp_path / "arrays"), simulate=20)
     data.prepare_data()
     assert len(data.arrays.catalog) == 20
+    truth = pd.read_csv(tmp_path / "arrays_raw/truth.csv").set_index("objid")
+    known = data.arrays.catalog.set_index("objid")
+    assert known["sersic_n"].tolist() == truth.loc[known.index, "sersic_n"].tolist()
     # The survey is left as "data_prep simulate" would leave it, so that it can be replaced.
     shutil.rmtree(tmp_path / "arrays")
     GalaxyDataModule(str(tmp_path / "arrays"), simulate=10).prepare_data()

@@ -110,7 +110,9 @@ def test_the_eight_views_of_a_galaxy_have_the_same_logits(side):
     assert (logits - logits[0]).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("settings", [{"network": "galaxy_cnn"}, {"eight_views": True}])
+@pytest.mark.parametrize(
+    "settings", [{"network": "galaxy_cnn"}, {"network": "galaxy_cnn", "zooms": 5}, {"eight_views": True}]
+)
 def test_a_classifier_answers_alike_for_the_eight_views(settings):
     torch.manual_seed(1)
     model = GalaxyClassifier(image_size=64, **settings)

@@ -1,3 +1,4 @@
+import math
 import shutil
 
 import numpy as np
@@ -8,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from sklearn import metrics as sklearn_metrics
 
 from data_prep.arrays import open_arrays
+from data_prep.errors import GalaxyError
 from data_prep.schema import CLASSES
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
@@ -48,6 +50,20 @@ def test_images_are_scaled_once_and_on_the_way_in(model):
 def test_images_that_are_scaled_already_or_laid_out_otherwise_are_refused(model, images):
     with pytest.raises(ValueError, match="expected uint8 images"):
         model(images)
+
+
+def test_zooms_are_the_mean_over_sizes():
+    model = GalaxyClassifier("galaxy_cnn", image_size=64, zooms=3).eval()
+    images = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        found = model(images)
+        each = [
+            model.network(model.network.look(images, torch.eye(2, 3).mul(zoom).expand(2, 2, 3)))
+            for zoom in (math.exp(-0.2), 1.0, math.exp(0.2))
+        ]
+    torch.testing.assert_close(found, torch.stack(each).mean(dim=0))
+    with pytest.raises(GalaxyError, match=r"model.zooms must be at least 1, not 0"):
+        GalaxyClassifier(zooms=0)
 
 
 def test_hyperparameters_are_plain(model):
