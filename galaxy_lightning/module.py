@@ -21,7 +21,7 @@ from galaxy_lightning.calibration import Calibration, calibrate
 from galaxy_lightning.metrics import SplitMetrics
 from galaxy_lightning.networks import make_network
 from galaxy_lightning.networks.sources import HUB, NONE
-from galaxy_lightning.optimizers import OptimizerName, make_optimizer
+from galaxy_lightning.optimizers import OptimizerName, make_optimizer, one_cycle
 
 Schedule = Literal["constant", "one_cycle"]
 Compile = Literal["default", "reduce-overhead", "max-autotune"]
@@ -51,7 +51,8 @@ class GalaxyClassifier(LightningModule):
         eight_views: Answer with the mean over a galaxy's four turns and their mirror images.
             galaxy_cnn, which is symmetric by construction, needs no such mean.
         precision: The share of right answers wanted among galaxies that are not called uncertain.
-        zooms: Answer with the mean over a galaxy at this many sizes, evenly spread over those of any_view.
+        zooms: Answer with the mean over a galaxy at this many sizes, evenly spread over those of any_view; a
+            fit with one_cycle validates all epochs but the last at one size.
         auxiliary: Columns of the catalogue that galaxy_cnn learns to estimate beside the class: it is never
             asked for them, but learns what to look for.
         compile: Train through torch.compile in one of its modes; reduce-overhead uses CUDA graphs. Takes a
@@ -90,13 +91,14 @@ class GalaxyClassifier(LightningModule):
                 f"model.learning_rate and model.adam_epsilon must be above 0, "
                 f"not {learning_rate} and {adam_epsilon}"
             )
-        if not (weight_decay >= 0 and mixup >= 0 and 0 <= label_smoothing < 1 and 0 < precision <= 1):
+        if not (
+            weight_decay >= 0 and mixup >= 0 and 0 <= label_smoothing < 1 and 0 < precision <= 1 and zooms > 0
+        ):
             raise GalaxyError(
-                "model.weight_decay and model.mixup must be at least 0, model.label_smoothing in [0, 1) and "
-                f"model.precision in (0, 1], not {weight_decay}, {mixup}, {label_smoothing} and {precision}"
+                "model.weight_decay and model.mixup must be at least 0, model.label_smoothing in [0, 1), "
+                "model.precision in (0, 1] and model.zooms at least 1, not "
+                f"{weight_decay}, {mixup}, {label_smoothing}, {precision} and {zooms}"
             )
-        if zooms < 1:
-            raise GalaxyError(f"model.zooms must be at least 1, not {zooms}")
         if auxiliary and mixup:
             raise GalaxyError("model.auxiliary does not go with model.mixup: leave one out")
         classes, auxiliary = list(classes), list(auxiliary)
@@ -117,13 +119,14 @@ class GalaxyClassifier(LightningModule):
             SplitMetrics(split, classes) for split in SPLITS
         )
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, zooms: int | None = None) -> Tensor:
         """Computes the logits of images as they are stored.
 
         In float32 also where the trainer's precision is mixed: else a galaxy's views would disagree.
 
         Args:
             images: uint8 ``[B, H, W, 3]``, RGB.
+            zooms: At how many sizes to look at them; the model's own number when None.
 
         Returns:
             ``[B, classes]``.
@@ -134,7 +137,7 @@ class GalaxyClassifier(LightningModule):
         with torch.autocast(images.device.type, enabled=False):
             logits = [
                 self.network(view)
-                for frames in zoomed(len(images), self.hparams["zooms"], images.device)
+                for frames in zoomed(len(images), zooms or self.hparams["zooms"], images.device)
                 for seen in [self.network.look(images, frames)]
                 for view in (eight_views(seen) if self.hparams["eight_views"] else [seen])
             ]
@@ -161,8 +164,9 @@ class GalaxyClassifier(LightningModule):
 
     def validation_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
         """Measures a validation batch; a fit's also serves the calibration."""
-        logits = self(batch.images)
-        if self.trainer.state.fn != TrainerFn.FITTING:
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        logits = self(batch.images, 1 if fitting and self._is_to_be_replaced() else None)
+        if not fitting:
             logits = logits / self.calibration.temperature
         self._measure(batch, "val", self.val_metrics, logits, self.loss(logits, batch.labels))
 
@@ -251,15 +255,13 @@ class GalaxyClassifier(LightningModule):
         optimizer = self.new_optimizer()
         if self.hparams["schedule"] == "constant":
             return optimizer
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            [group["lr"] for group in optimizer.param_groups],
-            total_steps=self._all_steps(),
-            pct_start=0.15,
-            div_factor=10,
-            final_div_factor=1000,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        schedule = one_cycle(optimizer, self._all_steps())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _is_to_be_replaced(self) -> bool:
+        """Says whether later weights will replace those of this epoch: one size tells enough of them."""
+        last = (self.trainer.max_epochs or 0) - 1
+        return bool(self.hparams["schedule"] == "one_cycle" and self.trainer.current_epoch < last)
 
     def _all_steps(self) -> int:
         """Returns how many steps the whole fit has."""
