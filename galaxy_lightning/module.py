@@ -51,10 +51,8 @@ class GalaxyClassifier(LightningModule):
         eight_views: Answer with the mean over a galaxy's four turns and their mirror images.
             galaxy_cnn, which is symmetric by construction, needs no such mean.
         precision: The share of right answers wanted among galaxies that are not called uncertain.
-        zooms: Answer with the mean over a galaxy at this many sizes, evenly spread over those of any_view; a
-            fit with one_cycle validates all epochs but the last at one size.
-        auxiliary: Columns of the catalogue that galaxy_cnn learns to estimate beside the class: it is never
-            asked for them, but learns what to look for.
+        zooms: Answer with the mean over a galaxy at this many sizes, evenly spread over those of any_view.
+        auxiliary: Columns of the catalogue that galaxy_cnn learns beside the class, to know what to see.
         compile: Train through torch.compile in one of its modes; reduce-overhead uses CUDA graphs. Takes a
             minute or more at the start and a C++ compiler; for long fits. Sums are rounded otherwise.
 
@@ -91,9 +89,7 @@ class GalaxyClassifier(LightningModule):
                 f"model.learning_rate and model.adam_epsilon must be above 0, "
                 f"not {learning_rate} and {adam_epsilon}"
             )
-        if not (
-            weight_decay >= 0 and mixup >= 0 and 0 <= label_smoothing < 1 and 0 < precision <= 1 and zooms > 0
-        ):
+        if not (min(weight_decay, mixup) >= 0 and 0 <= label_smoothing < 1 and 0 < precision <= 1 <= zooms):
             raise GalaxyError(
                 "model.weight_decay and model.mixup must be at least 0, model.label_smoothing in [0, 1), "
                 "model.precision in (0, 1] and model.zooms at least 1, not "
@@ -183,7 +179,7 @@ class GalaxyClassifier(LightningModule):
     def on_fit_start(self) -> None:
         """Has the network compiled, where that is asked for, at its first step."""
         if self.hparams["compile"]:
-            # The last batch of an epoch has a size of its own: two programs, each for its size.
+            # Not dynamic: an epoch's last batch has a size of its own, and gets a program of its own.
             self._opinions = torch.compile(self.network.opinions, mode=self.hparams["compile"], dynamic=False)
 
     def on_train_epoch_start(self) -> None:
