@@ -7,7 +7,7 @@ from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
-from benchmarks import feeding, predicting, preparing, starting, training
+from benchmarks import feeding, gpu, predicting, preparing, starting, training
 from benchmarks.commands import Survey
 from benchmarks.rows import Row, table
 from data_prep.files import write_json
@@ -21,6 +21,7 @@ GROUPS = {
     "preparing": preparing.measure,
     "predicting": predicting.measure,
     "starting": starting.measure,
+    "gpu": gpu.measure,
 }
 
 

@@ -7,15 +7,14 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch.nn import functional
 
 from benchmarks.ceilings import copied_per_second
 from benchmarks.commands import Survey, run
 from benchmarks.rows import Row, ratio
+from benchmarks.steps import steps_per_second
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
-from galaxy_lightning.networks import make_network
 
 GALAXIES = 2000
 _BATCH = {"reference_cnn": 64, "galaxy_cnn": 16}
@@ -25,11 +24,12 @@ _AUGMENT: dict[str, Augmentation] = {"reference_cnn": "quarter_turns", "galaxy_c
 def measure(survey: Survey, repeats: int) -> Iterator[Row]:
     """Yields the rows of the data module."""
     arrays = survey.arrays(GALAXIES)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     for network in ("reference_cnn", "galaxy_cnn"):
         fed, taken, copied = [], [], []
         for _ in range(repeats):
             fed.append(_fed_per_second(arrays, network))
-            taken.append(_taken_per_second(network))
+            taken.append(steps_per_second(network, device, _BATCH[network], None))
             copied.append(copied_per_second() / (3 * 224**2))
         yield Row(
             f"feeding {network}, batches of {_BATCH[network]}, {_AUGMENT[network]}: {max(fed):,.0f} images/s",
@@ -70,25 +70,6 @@ def _fed_per_second(arrays: Path, network: str) -> float:
         for batch in loader:
             images += len(AUGMENTATIONS[data.augment](batch, generator).rows)
     return images / (time.perf_counter() - began)
-
-
-def _taken_per_second(network: str) -> float:
-    """Trains on one batch that lies ready."""
-    model = make_network(network, 3, 224, None, "none", None, 1.0).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters())
-    size = _BATCH[network]
-    images = torch.randint(256, (size, 224, 224, 3), dtype=torch.uint8)
-    labels = torch.zeros(size, dtype=torch.int64)
-    for step in range(9):
-        if step == 3:
-            began = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16):
-            view = model.look(images)
-            loss = sum(functional.cross_entropy(logits, labels) for logits in model.opinions(view))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[union-attr]
-        optimizer.step()
-    return 6 * size / (time.perf_counter() - began)
 
 
 class _FirstBatch(Callback):

@@ -40,11 +40,11 @@ def measure(survey: Survey, repeats: int) -> Iterator[Row]:
     for _ in range(repeats):
         for precision, dtype in _PRECISIONS.items():
             ceilings[precision].append(gigaflops(dtype))
-        keras.append(_images_per_second(_KERAS, arrays))
+        keras.append(images_per_second(_KERAS, arrays))
         for network, precision in fits:
             command = _FIT.replace("{network}", network).replace("{precision}", precision)
-            speeds[network, precision].append(_images_per_second(command, arrays))
-        scratch.append(_images_per_second(_SCRATCH, arrays))
+            speeds[network, precision].append(images_per_second(command, arrays))
+        scratch.append(images_per_second(_SCRATCH, arrays))
         for engine, found in small.items():
             found.append(_small_images_per_second(engine))
 
@@ -70,7 +70,7 @@ def measure(survey: Survey, repeats: int) -> Iterator[Row]:
     )
 
 
-def _images_per_second(command: str, arrays: Path) -> float:
+def images_per_second(command: str, arrays: Path) -> float:
     """Trains by a real command; returns training images per second of the epochs after the first."""
     with tempfile.TemporaryDirectory() as name:
         run([word.format(arrays=arrays, out=Path(name) / "run") for word in command.split()])

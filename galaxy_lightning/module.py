@@ -89,7 +89,7 @@ class GalaxyClassifier(LightningModule):
                 f"model.learning_rate and model.adam_epsilon must be above 0, "
                 f"not {learning_rate} and {adam_epsilon}"
             )
-        if not (min(weight_decay, mixup) >= 0 and 0 <= label_smoothing < 1 and 0 < precision <= 1 <= zooms):
+        if not (weight_decay >= 0 <= mixup and 0 <= label_smoothing < 1 and 0 < precision <= 1 <= zooms):
             raise GalaxyError(
                 "model.weight_decay and model.mixup must be at least 0, model.label_smoothing in [0, 1), "
                 "model.precision in (0, 1] and model.zooms at least 1, not "

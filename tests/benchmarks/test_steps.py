@@ -1,0 +1,8 @@
+import pytest
+
+from benchmarks.steps import steps_per_second
+
+
+@pytest.mark.parametrize("network", ["reference_cnn", "galaxy_cnn"])
+def test_steps_are_made(network):
+    assert steps_per_second(network, "cpu", 2, None) > 1
