@@ -53,8 +53,8 @@ class GalaxyClassifier(LightningModule):
         precision: The share of right answers wanted among galaxies that are not called uncertain.
         zooms: Answer with the mean over a galaxy at this many sizes, evenly spread over those of any_view.
         auxiliary: Columns of the catalogue that galaxy_cnn learns beside the class, to know what to see.
-        compile: Train through torch.compile in one of its modes; reduce-overhead uses CUDA graphs. Takes a
-            minute or more at the start and a C++ compiler; for long fits. Sums are rounded otherwise.
+        compile: Train through torch.compile: default, reduce-overhead (CUDA graphs) or max-autotune.
+            For long fits: it takes a minute or more at the start, and a C++ compiler.
 
     Raises:
         GalaxyError: There is no such network or backbone, its weights cannot be had, or a setting is

@@ -1,11 +1,13 @@
 """Small data, made once per test process by the real commands."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from data_prep.cli import main as data_prep
+from data_prep.simulate import add_truth
 from galaxy_lightning.noise import quieten
 
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -42,20 +44,13 @@ def arrays(raw: Path, sample: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def small_arrays(raw: Path, sample: Path) -> Path:
-    """Their arrays, ``SMALL`` pixels a side."""
-    folder = raw.parent / "small_arrays"
-    words = [
-        "preprocess",
-        "--sample",
-        str(sample),
-        "--raw",
-        str(raw),
-        "--out",
-        str(folder),
-        "--crop",
-        str(SMALL),
-    ]
-    data_prep(words)
+    """Their arrays, ``SMALL`` pixels a side, with what the galaxies truly are."""
+    folder, known = raw.parent / "small_arrays", raw.parent / "known.csv"
+    for suffix in (".csv", ".json"):
+        shutil.copy(sample.with_suffix(suffix), known.with_suffix(suffix))
+    add_truth(known, raw)
+    words = ["--sample", str(known), "--raw", str(raw), "--out", str(folder), "--crop", str(SMALL)]
+    data_prep(["preprocess", *words])
     return folder
 
 

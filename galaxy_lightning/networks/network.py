@@ -43,7 +43,11 @@ class Network(nn.Module):
         side = images.shape[1]
         pixels = self.pixels or side
         with torch.autocast(images.device.type, enabled=False):  # Coordinates need all their digits.
-            seen = _reduced(images, max(side // pixels, 1)).to(next(self.parameters()).dtype)
+            dtype = next(self.parameters()).dtype
+            # Never below float32, in which sums of pixels are exact.
+            seen = _reduced(images, max(side // pixels, 1), torch.promote_types(dtype, torch.float32)).to(
+                dtype
+            )
             if frames is None and seen.shape[-1] == pixels:
                 return seen
             if frames is None:
@@ -70,13 +74,13 @@ class Network(nn.Module):
         return [([weights for weights in self.parameters() if weights.requires_grad], 1.0)]
 
 
-def _reduced(images: Tensor, reduction: int) -> Tensor:
-    """Takes uint8 ``[B, H, H, 3]`` to means of squares of that side, float32 ``[B, 3, h, h]`` in [0, 1]."""
+def _reduced(images: Tensor, reduction: int, dtype: torch.dtype) -> Tensor:
+    """Takes uint8 ``[B, H, H, 3]`` to the means of squares of that side, ``[B, 3, h, h]`` in [0, 1]."""
     if images.shape[1] % reduction:
-        scaled = images.permute(0, 3, 1, 2).float().div_(255)
+        scaled = images.permute(0, 3, 1, 2).to(dtype).div_(255)
         return functional.adaptive_avg_pool2d(scaled, images.shape[1] // reduction)
     # Slices are summed, which is exact, and several times as fast as pooling three colours side by side.
-    rows = images[:, ::reduction].float()
+    rows = images[:, ::reduction].to(dtype)
     for place in range(1, reduction):
         rows += images[:, place::reduction]
     sums = rows[:, :, ::reduction].clone() if reduction > 1 else rows
