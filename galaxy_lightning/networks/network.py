@@ -43,11 +43,7 @@ class Network(nn.Module):
         side = images.shape[1]
         pixels = self.pixels or side
         with torch.autocast(images.device.type, enabled=False):  # Coordinates need all their digits.
-            dtype = next(self.parameters()).dtype
-            # Never below float32, in which sums of pixels are exact.
-            seen = _reduced(images, max(side // pixels, 1), torch.promote_types(dtype, torch.float32)).to(
-                dtype
-            )
+            seen = _reduced(images, max(side // pixels, 1), next(self.parameters()).dtype)
             if frames is None and seen.shape[-1] == pixels:
                 return seen
             if frames is None:
@@ -76,14 +72,15 @@ class Network(nn.Module):
 
 def _reduced(images: Tensor, reduction: int, dtype: torch.dtype) -> Tensor:
     """Takes uint8 ``[B, H, H, 3]`` to the means of squares of that side, ``[B, 3, h, h]`` in [0, 1]."""
+    exact = torch.promote_types(dtype, torch.float32)
     if images.shape[1] % reduction:
-        scaled = images.permute(0, 3, 1, 2).to(dtype).div_(255)
-        return functional.adaptive_avg_pool2d(scaled, images.shape[1] // reduction)
+        scaled = images.permute(0, 3, 1, 2).to(exact).div_(255)
+        return functional.adaptive_avg_pool2d(scaled, images.shape[1] // reduction).to(dtype)
     # Slices are summed, which is exact, and several times as fast as pooling three colours side by side.
-    rows = images[:, ::reduction].to(dtype)
+    rows = images[:, ::reduction].to(exact)
     for place in range(1, reduction):
         rows += images[:, place::reduction]
     sums = rows[:, :, ::reduction].clone() if reduction > 1 else rows
     for place in range(1, reduction):
         sums += rows[:, :, place::reduction]
-    return sums.permute(0, 3, 1, 2).div_(255 * reduction**2)
+    return sums.permute(0, 3, 1, 2).div_(255 * reduction**2).to(dtype)
