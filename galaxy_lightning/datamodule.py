@@ -49,8 +49,8 @@ class GalaxyDataModule(LightningDataModule):
         verify: Check the arrays' SHA-256 first (about a second per gigabyte).
         num_workers: Processes that read ahead; 0 is a thread, which is enough where the arrays fit into the
             computer's memory: a batch is one read.
-        on_device: Keep all pixels on the model's device, so that nothing is read or sent while it
-            works: for a GPU with room for them (150 kB a galaxy at 224 pixels).
+        on_device: Keep all pixels on a GPU, so that nothing is read or sent while it works: where it has
+            room for them (150 kB a galaxy at 224 pixels).
         seed: Seed of the shuffling and the augmentation.
 
     Attributes:
@@ -229,7 +229,9 @@ class GalaxyDataModule(LightningDataModule):
         return np.asarray(self.arrays.catalog["objid"].to_numpy()[self.arrays.rows(split)])
 
     def _split(self, *splits: str) -> ArrayDataset:
-        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits), pixels=not self.on_device)
+        device = self.trainer.strategy.root_device.type if self.trainer else "cpu"
+        held = self.on_device and device != "cpu"  # A processor reads the map as fast.
+        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits), pixels=not held)
 
     def _hold(self, device: torch.device) -> Tensor:
         """Returns all pixels of the arrays, uint8 ``[N, H, W, 3]`` on the device, copied there once."""
@@ -242,8 +244,11 @@ class GalaxyDataModule(LightningDataModule):
                     f"{device} has no room for the {images.nbytes / 1e9:.1f} GB of {self.arrays.folder}: "
                     "leave --data.on_device out"
                 ) from error
-            for start in tqdm(range(0, len(images), _CHUNK), desc="to the device", unit_scale=_CHUNK):
-                self._held[start : start + _CHUNK] = torch.from_numpy(images[start : start + _CHUNK].copy())
+            with tqdm(total=len(images), desc="to the device", unit=" images", delay=1) as bar:
+                for start in range(0, len(images), _CHUNK):
+                    chunk = images[start : start + _CHUNK].copy()
+                    self._held[start : start + _CHUNK] = torch.from_numpy(chunk)
+                    bar.update(len(chunk))
         return self._held
 
     def _share(self) -> tuple[int, int]:

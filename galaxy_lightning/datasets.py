@@ -6,6 +6,7 @@ class or function, so that workers also start under ``spawn`` (macOS, Windows).
 """
 
 import os
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
@@ -43,6 +44,13 @@ class ReadAhead(DataLoader[GalaxyBatch]):
         """Begins a pass over the dataset."""
         batches = super().__iter__()
         return batches if self.num_workers else _read_ahead(batches)
+
+
+def _cores() -> int:
+    """Returns how many of the cores that this job may use fall to this process."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    workers = get_worker_info()
+    return max(cores // workers.num_workers, 1) if workers else cores
 
 
 def _read_ahead(batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:
@@ -131,7 +139,7 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
         """Decodes the files at ``indices`` side by side (Pillow decodes outside Python's lock)."""
         images = np.zeros((len(indices), self.crop, self.crop, 3), dtype=np.uint8)
         problems = {}
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(_cores()) as pool:
             for place, (index, image) in enumerate(zip(indices, pool.map(self._read, indices), strict=True)):
                 if isinstance(image, str):
                     problems[index] = image

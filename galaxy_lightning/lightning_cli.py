@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from jsonargparse.typing import NonNegativeInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, TQDMProgressBar
@@ -67,9 +67,13 @@ def run(words: list[str]) -> None:
     except MisconfigurationException as error:
         raise GalaxyError(f"the trainer's settings do not work: {error}") from error
     except RuntimeError as error:
-        if "loading state_dict" not in str(error):
-            raise
-        raise GalaxyError(f"the checkpoint's weights do not fit its model: {error}") from error
+        if "loading state_dict" in str(error):
+            raise GalaxyError(f"the checkpoint's weights do not fit its model: {error}") from error
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise GalaxyError(
+                f"torch.compile does not work here: leave out --model.compile ({error})"
+            ) from error
+        raise
 
 
 def settings_of_fit(words: list[str]) -> tuple[str, dict[str, Any]]:
@@ -139,6 +143,11 @@ class GalaxyCLI(LightningCLI):
             "--out", type=str | None, help="table to write (CSV); by default beside the checkpoint"
         )
         predict.add_argument("--overwrite", action="store_true", help="replace an older table of that name")
+        predict.add_argument(
+            "--zooms",
+            type=PositiveInt | None,
+            help="at how many sizes to look at each galaxy; by default as in the fit, 1 is fastest",
+        )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the one seed."""
@@ -333,9 +342,9 @@ class GalaxyCLI(LightningCLI):
             return self.evaluation
         if data.images_folder is not None:
             paths = data.image_folder.paths
-            galaxies = pd.DataFrame(
-                {"id": [path.stem for path in paths], "path": [str(path) for path in paths]}
-            )
+            # A return in a name would end a line of the table.
+            names = [str(path).replace("\r", "\\r") for path in paths]
+            galaxies = pd.DataFrame({"id": [Path(name).stem for name in names], "path": names})
             source = data.images_folder
         else:
             galaxies = data.arrays.catalog[[*IDENTITY_COLUMNS, "path"]]
@@ -343,6 +352,8 @@ class GalaxyCLI(LightningCLI):
         table = Path(options.out or checkpoint.parent / f"predictions_{source.resolve().name}.csv")
         if table.suffix != ".csv":
             raise GalaxyError(f"{table}: predictions are written as CSV: name it .csv")
+        if options.zooms:
+            self.model.hparams["zooms"] = options.zooms
         self.writer = PredictionWriter(table, galaxies, self.model.classes, doubts=True)
         for path in (table, self.writer.skipped_path):
             refuse_existing(path, overwrite=options.overwrite)

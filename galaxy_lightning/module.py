@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -98,7 +99,8 @@ class GalaxyClassifier(LightningModule):
         if auxiliary and mixup:
             raise GalaxyError("model.auxiliary does not go with model.mixup: leave one out")
         classes, auxiliary = list(classes), list(auxiliary)
-        self.save_hyperparameters()
+        self.save_hyperparameters(ignore="compile")  # It makes no other model.
+        self._compile: Compile | None = compile
         self.classes = classes
         self.image_size = image_size
         self.auxiliary = auxiliary
@@ -131,12 +133,12 @@ class GalaxyClassifier(LightningModule):
             ValueError: The images are of another type or layout, already scaled, say.
         """
         with torch.autocast(images.device.type, enabled=False):
-            logits = [
-                self.network(view)
-                for frames in zoomed(len(images), zooms or self.hparams["zooms"], images.device)
-                for seen in [self.network.look(images, frames)]
-                for view in (eight_views(seen) if self.hparams["eight_views"] else [seen])
-            ]
+            reduced = self.network.reduce(images)
+            sizes = zoomed(len(images), zooms or self.hparams["zooms"], images.device)
+            views = (self.network.sample(reduced, frames) for frames in sizes)
+            if self.hparams["eight_views"]:
+                views = (view for each in views for view in eight_views(each))
+            logits = [self.network(view) for view in views]
         return torch.stack(logits).mean(dim=0)
 
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
@@ -150,13 +152,16 @@ class GalaxyClassifier(LightningModule):
         opinions = self._opinions(view)
         logits_of = [opinion[:, : len(self.classes)] for opinion in opinions]
         loss = torch.stack([self.loss(logits, targets, weights) for logits in logits_of]).mean()
-        if batch.auxiliary is not None:
-            errors = [squared_error(each[:, len(self.classes) :], batch.auxiliary) for each in opinions]
-            loss = loss + WEIGHT * torch.stack(errors).mean()
-        logits = torch.stack(logits_of).mean(dim=0)
-        self._measure(batch, "train", self.train_metrics, logits, loss)
+        self._measure(batch, "train", self.train_metrics, torch.stack(logits_of).mean(dim=0), loss)
         self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
-        return loss
+        if not self.auxiliary:
+            return loss
+        if batch.auxiliary is None:
+            raise ValueError("the batches lack what is learnt besides: set the data module's `auxiliary`")
+        errors = [squared_error(each[:, len(self.classes) :], batch.auxiliary) for each in opinions]
+        error = torch.stack(errors).mean()
+        self.log("train/auxiliary", error.detach(), on_step=False, on_epoch=True, batch_size=len(batch.rows))
+        return loss + WEIGHT * error
 
     def validation_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
         """Measures a validation batch; a fit's also serves the calibration."""
@@ -178,9 +183,9 @@ class GalaxyClassifier(LightningModule):
 
     def on_fit_start(self) -> None:
         """Has the network compiled, where that is asked for, at its first step."""
-        if self.hparams["compile"]:
+        if self._compile:
             # Not dynamic: an epoch's last batch has a size of its own, and gets a program of its own.
-            self._opinions = torch.compile(self.network.opinions, mode=self.hparams["compile"], dynamic=False)
+            self._opinions = torch.compile(self.network.opinions, mode=self._compile, dynamic=False)
 
     def on_train_epoch_start(self) -> None:
         """Begins what is counted on the training split anew."""
@@ -255,9 +260,12 @@ class GalaxyClassifier(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _is_to_be_replaced(self) -> bool:
-        """Says whether later weights will replace those of this epoch: one size tells enough of them."""
-        last = (self.trainer.max_epochs or 0) - 1
-        return bool(self.hparams["schedule"] == "one_cycle" and self.trainer.current_epoch < last)
+        """Says whether later weights are sure to replace these: then one size tells enough of them."""
+        trainer = self.trainer
+        enders = [each for each in trainer.callbacks if isinstance(each, EarlyStopping | Timer)]  # type: ignore[attr-defined]
+        sure = trainer.max_steps == -1 and not enders and trainer.check_val_every_n_epoch == 1
+        more_to_come = trainer.current_epoch + 1 < (trainer.max_epochs or 0)
+        return bool(self.hparams["schedule"] == "one_cycle" and sure and more_to_come)
 
     def _all_steps(self) -> int:
         """Returns how many steps the whole fit has."""

@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import glob
 import heapq
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -119,8 +121,15 @@ class PredictionWriter(Callback):
             )
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leaves what there is in the part."""
+        """Leaves what there is in the part, and says so."""
+        if self._part is None:
+            return
+        part = Path(self._part.name)
         self._close()
+        if self.written:
+            print(f"\nWhat had been predicted is in {part}", file=sys.stderr)
+        else:
+            part.unlink(missing_ok=True)
 
     def _finish(self, problems: dict[int, str], processes: int) -> None:
         bad = sorted(problems)
@@ -133,7 +142,8 @@ class PredictionWriter(Callback):
         if self.written:
             with new_file(self.path) as partial:
                 _merge(parts, partial)
-        for part in parts:
+        # Those too that an interruption of more processes has left.
+        for part in self.path.parent.glob(f"{glob.escape(self.path.stem)}.partial-*.csv"):
             part.unlink(missing_ok=True)
         if not self.written:
             first = self.skipped.iloc[0]

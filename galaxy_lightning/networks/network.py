@@ -24,9 +24,6 @@ class Network(nn.Module):
     def look(self, images: Tensor, frames: Tensor | None = None) -> Tensor:
         """Scales images, and samples what the network sees of them, at its resolution.
 
-        Where there are many more pixels than it looks at, they are averaged first. Beyond the edge the
-        sky is black.
-
         Args:
             images: uint8 ``[B, H, H, 3]``, as they are stored.
             frames: ``[B, 2, 3]`` how each galaxy is turned, zoomed and moved
@@ -38,20 +35,45 @@ class Network(nn.Module):
         Raises:
             ValueError: The images are of another type or layout, already scaled, say.
         """
+        return self.sample(self.reduce(images), frames)
+
+    def reduce(self, images: Tensor) -> Tensor:
+        """Scales images; where there are many more pixels than the network looks at, they are averaged.
+
+        Args:
+            images: As for :meth:`look`.
+
+        Returns:
+            ``[B, 3, h, h]`` in [0, 1], ``h`` at least ``pixels`` where the images have as many.
+
+        Raises:
+            ValueError: As for :meth:`look`.
+        """
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
             raise ValueError(f"expected uint8 images [B, H, W, 3], got {images.dtype} {list(images.shape)}")
         side = images.shape[1]
-        pixels = self.pixels or side
-        with torch.autocast(images.device.type, enabled=False):  # Coordinates need all their digits.
-            seen = _reduced(images, max(side // pixels, 1), next(self.parameters()).dtype)
-            if frames is None and seen.shape[-1] == pixels:
-                return seen
-            if frames is None:
-                frames = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
+        return _reduced(images, max(side // (self.pixels or side), 1), next(self.parameters()).dtype)
+
+    def sample(self, reduced: Tensor, frames: Tensor | None = None) -> Tensor:
+        """Samples what the network sees of reduced images; beyond the edge the sky is black.
+
+        Args:
+            reduced: ``[B, 3, h, h]``, as :meth:`reduce` returns them.
+            frames: As for :meth:`look`.
+
+        Returns:
+            ``[B, 3, pixels, pixels]``.
+        """
+        pixels = self.pixels or reduced.shape[-1]
+        if frames is None and reduced.shape[-1] == pixels:
+            return reduced
+        if frames is None:
+            frames = torch.eye(2, 3, device=reduced.device).expand(len(reduced), 2, 3)
+        with torch.autocast(reduced.device.type, enabled=False):  # Coordinates need all their digits.
             grid = functional.affine_grid(
-                frames.to(seen.dtype), [len(images), 3, pixels, pixels], align_corners=False
+                frames.to(reduced.dtype), [len(reduced), 3, pixels, pixels], align_corners=False
             )
-            return functional.grid_sample(seen, grid, align_corners=False)
+            return functional.grid_sample(reduced, grid, align_corners=False)
 
     def opinions(self, images: Tensor) -> list[Tensor]:
         """Returns the logits that are trained, each by itself: by default the one answer that there is.

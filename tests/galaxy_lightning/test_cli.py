@@ -23,8 +23,10 @@ from timm.models import save_for_hf
 from data_prep.arrays import open_arrays
 from data_prep.cli import main as data_prep
 from data_prep.schema import CLASSES
+from galaxy_lightning.calibration import fit_temperature
 from galaxy_lightning.cli import complete, main
 from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.networks import ReferenceCNN
 from galaxy_lightning.recorder import HistoryRecorder
 
 FOLDER = Path(__file__).parents[2] / "configs"
@@ -334,9 +336,42 @@ def test_predict_takes_arrays_and_never_overwrites_unasked(run, small_arrays, ca
     main(["predict", "--ckpt_path", str(run), "--overwrite"])
 
 
-def test_pixels_that_are_kept_on_the_device_change_nothing(run, small_arrays, tmp_path):
-    folder = fit(small_arrays, tmp_path, "--data.on_device=true")
-    assert (folder / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+def test_a_prediction_looks_at_as_many_sizes_as_the_user_says(run, raw, tmp_path, monkeypatch):
+    looked = []
+    sample = ReferenceCNN.sample
+    monkeypatch.setattr(ReferenceCNN, "sample", lambda *words: looked.append(words[2]) or sample(*words))
+    words = ["predict", f"--ckpt_path={run}", f"--data.images={raw}"]
+    main([*words, f"--out={tmp_path}/1.csv"])
+    assert looked == [None] * 5
+    main([*words, f"--out={tmp_path}/3.csv", "--zooms=3"])
+    assert len(looked) == 5 + 3 * 5
+    one, three = (pd.read_csv(tmp_path / f"{zooms}.csv")["p_spiral"] for zooms in (1, 3))
+    assert (one - three).abs().max() > 0
+
+
+def test_what_torch_cannot_compile_is_said_in_one_line(small_arrays, tmp_path, monkeypatch, capsys):
+    def broken(graph, inputs):
+        raise RuntimeError("no compiler")
+
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, mode, dynamic: compiler(function, backend=broken))
+    with pytest.raises(SystemExit):
+        fit(small_arrays, tmp_path, "--model.compile=default")
+    assert "torch.compile does not work here: leave out --model.compile" in capsys.readouterr().err
+
+
+def test_what_a_fit_is_calibrated_on_is_what_it_answers_with(small_arrays, tmp_path):
+    words = ["--model.network=galaxy_cnn", "--model.zooms=3", "--model.schedule=one_cycle"]
+    for more in ([], ["--trainer.max_steps=5"], ["--trainer.max_time=00:01:00:00"]):
+        folder = fit(small_arrays, tmp_path, *words, *more)
+        model = GalaxyClassifier.load_from_checkpoint(folder / "best.ckpt", weights_only=True).eval()
+        arrays = open_arrays(small_arrays)
+        rows = arrays.rows("val")
+        with torch.no_grad():
+            logits = model(torch.from_numpy(arrays.images[rows])).numpy()
+        assert model.calibration.temperature == pytest.approx(
+            fit_temperature(logits, arrays.labels[rows]), rel=1e-3
+        )
 
 
 def test_a_compiled_network_is_trained_to_the_same_weights(small_arrays, run, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from data_prep.errors import GalaxyError
 from data_prep.schema import CLASSES
 from data_prep.votes import vote_targets
 from galaxy_lightning.datamodule import GalaxyDataModule
+from galaxy_lightning.datasets import ArrayDataset
 
 
 def rows(loader):
@@ -70,6 +71,17 @@ def test_missing_arrays_are_simulated_only_where_that_was_asked_for(tmp_path):
     shutil.rmtree(tmp_path / "arrays")
     GalaxyDataModule(str(tmp_path / "arrays"), simulate=10).prepare_data()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arrays", "arrays_raw"]
+
+
+def test_pixels_that_are_kept_on_the_device_are_those_that_would_be_read(small_arrays):
+    data = GalaxyDataModule(str(small_arrays), on_device=True)
+    rows = np.array([7, 3, 50])
+    batch = ArrayDataset(data.arrays, rows, pixels=False).__getitems__([0, 1, 2])
+    assert not batch.images.numel()
+    filled = data.on_after_batch_transfer(batch, 0)
+    assert np.array_equal(filled.images.numpy(), data.arrays.images[rows])
+    # A processor reads them from the map.
+    assert next(iter(data.val_dataloader())).images.numel()
 
 
 def test_a_model_of_another_size_or_other_classes_is_refused(small_arrays):
