@@ -9,8 +9,10 @@ from torch.nn import functional
 from galaxy_lightning.networks import make_network
 
 
-def steps_per_second(network: str, device: str, batch: int, mode: str | None) -> float:
-    """Trains on one batch that lies on the device; returns images per second."""
+def steps_per_second(
+    network: str, device: str, batch: int, mode: str | None, warm: int = 5, counted: int = 30
+) -> float:
+    """Trains on one batch that lies on the device; returns images per second of the steps counted."""
     model = make_network(network, 3, 224, None, "none", None, 1.0).to(device)
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters())
@@ -27,10 +29,10 @@ def steps_per_second(network: str, device: str, batch: int, mode: str | None) ->
         torch.stack(each).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    return batch * _per_second(step, device)
+    return batch * _per_second(step, device, warm, counted)
 
 
-def _per_second(step: Callable[[], None], device: str, warm: int = 5, counted: int = 30) -> float:
+def _per_second(step: Callable[[], None], device: str, warm: int, counted: int) -> float:
     """Returns how many steps are made in a second."""
     for _ in range(warm):
         step()
