@@ -48,7 +48,7 @@ def decoded_per_second(files: Sequence[Path]) -> float:
 
 def gigaflop_per_image(network: str) -> float:
     """Returns the billions of operations of the products and convolutions that one training image takes."""
-    model = make_network(network, 3, 224, None, "none", None, 1.0)
+    model = make_network(network, 3, 224)
     batch = 16
     with FlopCounterMode(display=False) as counter:
         view = model.look(torch.zeros(batch, 224, 224, 3, dtype=torch.uint8))

@@ -88,17 +88,15 @@ class Survey:
         run(["-m", "data_prep", "extract", "--raw", self.raw, "--out", sample, "--n", "all"])
         self._rows = pd.read_csv(sample, dtype={"asset_id": "str", "path": "str"})
 
-    @property
-    def files(self) -> list[Path]:
-        """The image files, each once."""
-        return [self.raw / path for path in self._rows["path"]]
+    def files(self, n: int) -> list[Path]:
+        """Returns ``n`` image files, the same ones again and again."""
+        return [self.raw / path for path in self._repeated(n)["path"]]
 
     def sample(self, n: int) -> Path:
         """Writes a sample of ``n`` galaxies that takes the files again and again."""
         path = self.folder / f"sample_{n}.csv"
         if not path.exists():
-            rows = self._rows.iloc[np.arange(n) % len(self._rows)]
-            rows.assign(objid=587722981736120000 + np.arange(n)).to_csv(path, index=False)
+            self._repeated(n).assign(objid=587722981736120000 + np.arange(n)).to_csv(path, index=False)
         return path
 
     def arrays(self, n: int) -> Path:
@@ -115,7 +113,9 @@ class Survey:
         folder = self.folder / f"images_{n}"
         if not folder.exists():
             folder.mkdir()
-            files = self.files
-            for number in range(n):
-                os.link(files[number % len(files)], folder / f"{number:06}.jpg")
+            for number, file in enumerate(self.files(n)):
+                os.link(file, folder / f"{number:06}.jpg")
         return folder
+
+    def _repeated(self, n: int) -> pd.DataFrame:
+        return self._rows.iloc[np.arange(n) % len(self._rows)]

@@ -8,14 +8,10 @@ from benchmarks.ceilings import gigaflop_per_image, gigaflops
 from benchmarks.commands import Survey
 from benchmarks.rows import Row, ratio
 from benchmarks.steps import steps_per_second
-from benchmarks.training import images_per_second
+from benchmarks.training import fit_command, images_per_second
 
 GALAXIES = 20_000
 _BATCH = 256
-_FIT = (
-    "-m galaxy_lightning fit --config configs/{network}.yaml --trainer.precision bf16-mixed "
-    "--data.batch_size {batch} --data.verify false --data.arrays {{arrays}} --runs {{out}} --name run "
-)
 _MODES = (None, "default", "reduce-overhead")
 
 
@@ -39,10 +35,10 @@ def measure(survey: Survey, repeats: int) -> Iterator[Row]:
                 f"{max(ceiling):,.0f} GFLOP/s in matrix products, {work:.2f} GFLOP an image",
                 ratio([speed * work for speed in found], ceiling),
             )
-        command = _FIT.format(network=network, batch=_BATCH)
         for held in ("false", "true"):
-            words = f"{command} --data.on_device {held} --trainer.max_epochs 3"
-            fits = [images_per_second(words, arrays) for _ in range(repeats)]
+            more = f"--data.batch_size {_BATCH} --data.verify false --data.on_device {held}"
+            command = fit_command(network, "bf16-mixed", more)
+            fits = [images_per_second(command, arrays) for _ in range(repeats)]
             yield Row(
                 f"{network}, the real fit, pixels "
                 + ("kept on the GPU" if held == "true" else "sent by batch"),

@@ -1,6 +1,5 @@
 """Predicting a folder of images: against decoding and the forward pass alone, and its memory."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 from benchmarks.ceilings import decoded_per_second
 from benchmarks.commands import Cost, Survey, run
 from benchmarks.rows import Row, ratio
+from benchmarks.steps import per_second
 from galaxy_lightning.module import GalaxyClassifier
 
 FEW, MANY = 2000, 20_000
@@ -17,18 +17,10 @@ _BATCH = 64
 
 def measure(survey: Survey, repeats: int) -> Iterator[Row]:
     """Yields the rows of predicting with the main network."""
-    fit = [
-        "-m",
-        "galaxy_lightning",
-        "fit",
-        "--config",
-        "configs/galaxy_cnn.yaml",
-        "--trainer.max_epochs",
-        "1",
-    ]
-    run([*fit, "--data.arrays", survey.arrays(640), "--runs", survey.folder / "runs", "--name", "predicting"])
+    fit = "-m galaxy_lightning fit --config configs/galaxy_cnn.yaml --trainer.max_epochs 1 --name predicting"
+    run([*fit.split(), "--data.arrays", survey.arrays(640), "--runs", survey.folder / "runs"])
     checkpoint = survey.folder / "runs/predicting/version_0/best.ckpt"
-    files = (survey.files * (FEW // len(survey.files) + 1))[:FEW]
+    files = survey.files(FEW)
     speeds, slower, together, memory = [], [], [], []
     for _ in range(repeats):
         decoded, answered = decoded_per_second(files), _answered_per_second(checkpoint)
@@ -55,7 +47,8 @@ def measure(survey: Survey, repeats: int) -> Iterator[Row]:
 
 
 def _predict(survey: Survey, checkpoint: Path, n: int) -> Cost:
-    words: list[str | Path] = [
+    predict = f"-m galaxy_lightning predict --overwrite --data.batch_size {_BATCH}".split()
+    places: list[str | Path] = [
         "--ckpt_path",
         checkpoint,
         "--data.images",
@@ -63,8 +56,7 @@ def _predict(survey: Survey, checkpoint: Path, n: int) -> Cost:
         "--out",
         survey.folder / "p.csv",
     ]
-    batch = ["--data.batch_size", str(_BATCH)]
-    return run(["-m", "galaxy_lightning", "predict", *words, *batch, "--overwrite"])
+    return run([*predict, *places])
 
 
 def _answered_per_second(checkpoint: Path) -> float:
@@ -73,8 +65,4 @@ def _answered_per_second(checkpoint: Path) -> float:
     model = GalaxyClassifier.load_from_checkpoint(checkpoint, weights_only=True).eval().to(device)
     images = torch.randint(256, (_BATCH, 224, 224, 3), dtype=torch.uint8, device=device)
     with torch.inference_mode():
-        for number in range(13):
-            if number == 3:
-                began = time.perf_counter()
-            model(images).cpu()
-    return 10 * _BATCH / (time.perf_counter() - began)
+        return _BATCH * per_second(lambda: model(images), device, warm=3, counted=10)

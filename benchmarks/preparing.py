@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from benchmarks.ceilings import decoded_per_second
-from benchmarks.commands import Survey, run
+from benchmarks.commands import Cost, Survey, run
 from benchmarks.rows import Row, ratio
 from data_prep.schema import CROP_PX, IMAGES_FOLDER, MAPPING_FILE, TABLE2_FILE
 
@@ -22,12 +22,14 @@ _TABLE_2, _MAPPING, _FILES = 667_944, 355_990, 243_434
 
 def measure(survey: Survey, repeats: int) -> Iterator[Row]:
     """Yields the rows of the data preparation."""
-    speeds, plain, decoded = [], [], []
-    files = (survey.files * (MANY // len(survey.files) + 1))[:FEW]
-    for repeat in range(repeats):
+    speeds, plain, decoded, memory = [], [], [], []
+    files = survey.files(FEW)
+    for _ in range(repeats):
         plain.append(len(files) / _the_references_way(files, survey.folder / "reference.pickle"))
         decoded.append(decoded_per_second(files))
-        speeds.append(MANY / _preprocess(survey, MANY, repeat)[0])
+        many, few = (_preprocess(survey, n) for n in (MANY, FEW))
+        speeds.append(MANY / many.seconds)
+        memory.append(many.memory_mb / few.memory_mb)
     yield Row(
         f"preprocess, {MANY:,} images, the whole command: {max(speeds):,.0f} images/s",
         f"the reference's way: {max(plain):,.0f} images/s",
@@ -36,11 +38,10 @@ def measure(survey: Survey, repeats: int) -> Iterator[Row]:
         ratio(speeds, decoded),
         "at least 10; 0.8 of the limit",
     )
-    memory = [[_preprocess(survey, n, 0)[1] for n in (FEW, MANY)] for _ in range(repeats)]
     yield Row(
-        f"own memory of preprocess, {MANY:,} images: {max(many for _, many in memory):.0f} MB",
+        f"own memory of preprocess, {MANY:,} images: {many.memory_mb:.0f} MB",
         f"{FEW:,} images",
-        [many / few for few, many in memory],
+        memory,
         "1: no growth",
         wanted="at most 1.1",
     )
@@ -60,12 +61,10 @@ def measure(survey: Survey, repeats: int) -> Iterator[Row]:
     )
 
 
-def _preprocess(survey: Survey, n: int, repeat: int) -> tuple[float, float]:
-    """Runs the command; returns seconds and megabytes."""
-    out = survey.folder / f"preprocessed_{n}_{repeat}"
+def _preprocess(survey: Survey, n: int) -> Cost:
+    out = survey.folder / f"preprocessed_{n}"
     words: list[str | Path] = ["--sample", survey.sample(n), "--raw", survey.raw, "--out", out, "--overwrite"]
-    cost = run(["-m", "data_prep", "preprocess", *words])
-    return cost.seconds, cost.memory_mb
+    return run(["-m", "data_prep", "preprocess", *words])
 
 
 def _the_references_way(files: Sequence[Path], out: Path) -> float:

@@ -13,7 +13,7 @@ def steps_per_second(
     network: str, device: str, batch: int, mode: str | None, warm: int = 5, counted: int = 30
 ) -> float:
     """Trains on one batch that lies on the device; returns images per second of the steps counted."""
-    model = make_network(network, 3, 224, None, "none", None, 1.0).to(device)
+    model = make_network(network, 3, 224).to(device)
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters())
     opinions: Callable[[torch.Tensor], list[torch.Tensor]] = model.opinions
@@ -29,11 +29,11 @@ def steps_per_second(
         torch.stack(each).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    return batch * _per_second(step, device, warm, counted)
+    return batch * per_second(step, device, warm, counted)
 
 
-def _per_second(step: Callable[[], None], device: str, warm: int, counted: int) -> float:
-    """Returns how many steps are made in a second."""
+def per_second(step: Callable[[], object], device: str, warm: int, counted: int) -> float:
+    """Does something again and again; returns how often in a second, of the times that count."""
     for _ in range(warm):
         step()
     if device == "cuda":

@@ -20,10 +20,6 @@ from galaxy_lightning.run_folder import HISTORY
 GALAXIES = 640
 _KERAS = "-m baselines fit keras --data {arrays} --out {out} --epochs 3"
 _SCRATCH = "-m baselines fit scratch-full --data {arrays} --out {out} --epochs 3"
-_FIT = (
-    "-m galaxy_lightning fit --config configs/{network}.yaml --trainer.precision {precision} "
-    "--trainer.max_epochs 3 --data.arrays {arrays} --runs {out} --name run"
-)
 _PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
 _WANTED = {("reference_cnn", "32-true"): "at least 1.15", ("reference_cnn", "bf16-mixed"): "at least 1.9"}
 
@@ -42,8 +38,7 @@ def measure(survey: Survey, repeats: int) -> Iterator[Row]:
             ceilings[precision].append(gigaflops(dtype))
         keras.append(images_per_second(_KERAS, arrays))
         for network, precision in fits:
-            command = _FIT.replace("{network}", network).replace("{precision}", precision)
-            speeds[network, precision].append(images_per_second(command, arrays))
+            speeds[network, precision].append(images_per_second(fit_command(network, precision), arrays))
         scratch.append(images_per_second(_SCRATCH, arrays))
         for engine, found in small.items():
             found.append(_small_images_per_second(engine))
@@ -67,6 +62,14 @@ def measure(survey: Survey, repeats: int) -> Iterator[Row]:
         "in Python's loops",
         ratio(small["vectorized"], small["loops"]),
         "",
+    )
+
+
+def fit_command(network: str, precision: str, more: str = "") -> str:
+    """Returns the command of a short fit, for :func:`images_per_second`."""
+    return (
+        f"-m galaxy_lightning fit --config configs/{network}.yaml --trainer.precision {precision} "
+        f"--trainer.max_epochs 3 --data.arrays {{arrays}} --runs {{out}} --name run {more}"
     )
 
 

@@ -70,7 +70,7 @@ def zoomed(n: int, zooms: int, device: torch.device) -> Iterator[Tensor | None]:
         device: Where the images are.
 
     Yields:
-        float32 ``[n, 2, 3]``, as :func:`any_view` returns them.
+        float32 ``[n, 2, 3]``, as :func:`any_view` returns them; None for the image as it is.
     """
     if zooms == 1:
         yield None

@@ -38,7 +38,6 @@ from galaxy_lightning.recorder import (
     RunCheckpoint,
     RunConfig,
     is_shared,
-    keeps_newest,
     record_run,
 )
 from galaxy_lightning.run_folder import (
@@ -321,7 +320,7 @@ class GalaxyCLI(LightningCLI):
         return [
             self.history,
             BatchSeed(self._get(self.config, "seed_everything")),
-            RunCheckpoint(newest=keeps_newest(self.model)),
+            RunCheckpoint(newest=self.model.newest_is_best),
             ConfusionMatrixLogger(),
             LearningRateMonitor("epoch"),
             PredictionWriter(folder / PREDICTIONS, catalog, self.model.classes),

@@ -240,6 +240,11 @@ class GalaxyClassifier(LightningModule):
         self.calibration = Calibration.from_state(checkpoint["calibration"])
         self.pretrained = checkpoint.get("pretrained")
 
+    @property
+    def newest_is_best(self) -> bool:
+        """Whether a fit's newest weights are its best ones: where the learning rate falls to nothing."""
+        return str(self.hparams["schedule"]) != "constant"
+
     def new_optimizer(self) -> torch.optim.Optimizer:
         """Returns an optimiser that has not made a step yet."""
         settings = self.hparams
@@ -265,7 +270,7 @@ class GalaxyClassifier(LightningModule):
         enders = [each for each in trainer.callbacks if isinstance(each, EarlyStopping | Timer)]  # type: ignore[attr-defined]
         sure = trainer.max_steps == -1 and not enders and trainer.check_val_every_n_epoch == 1
         more_to_come = trainer.current_epoch + 1 < (trainer.max_epochs or 0)
-        return bool(self.hparams["schedule"] == "one_cycle" and sure and more_to_come)
+        return self.newest_is_best and sure and more_to_come
 
     def _all_steps(self) -> int:
         """Returns how many steps the whole fit has."""

@@ -162,11 +162,6 @@ def is_shared(key: str) -> bool:
     return key.partition(".")[0] in ("seed_everything", "trainer", "model", "data")
 
 
-def keeps_newest(model: GalaxyClassifier) -> bool:
-    """Says whether a fit's newest weights are its best ones."""
-    return str(model.hparams["schedule"]) != "constant"
-
-
 def record_run(
     folder: Path,
     model: GalaxyClassifier,
@@ -204,7 +199,7 @@ def record_run(
         seed=seed,
         device=_in_words(device),
         images_per_second=history.images * trainer.world_size / max(history.train_seconds, 1e-9),
-        best_epoch=int(history.epochs[-1]["epoch"]) if keeps_newest(model) else None,
+        best_epoch=int(history.epochs[-1]["epoch"]) if model.newest_is_best else None,
         packages=("torch", "lightning", "torchmetrics"),
         calibration=model.calibration.state(),
         **more,
