@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from data_prep.errors import GalaxyError
+from galaxy_lightning.networks import onednn
 from galaxy_lightning.networks.network import Network
 
 FILTERS: Final = (16, 32, 64, 128)
@@ -20,6 +21,10 @@ class ReferenceCNN(Network):
     biases) and L2 term. Two things differ in form only: ReLU comes after the pooling, which gives
     the same numbers (both are monotonic) for a quarter of the work, and the features are
     flattened in Keras's order (row, column, channel), so that its dense weights carry over.
+
+    Attributes:
+        seen: Side in pixels of the part of an image that counts: where a convolution's output has an odd
+            side, the pooling leaves out its last row and column.
 
     Args:
         classes: How many classes it tells apart.
@@ -40,9 +45,12 @@ class ReferenceCNN(Network):
         for inputs, outputs in zip((3, *FILTERS), FILTERS, strict=False):
             layers += [nn.Conv2d(inputs, outputs, kernel_size=3), nn.MaxPool2d(2), nn.ReLU(inplace=True)]
         self.features = nn.Sequential(*layers)
+        self.seen = side
+        for _ in FILTERS:
+            self.seen = 2 * self.seen + 2
         self.hidden = nn.Linear(side * side * FILTERS[-1], 32)
-        self.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, classes))
-        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Sequential(nn.ReLU(), Dropout(0.3), nn.Linear(32, classes))
+        self.dropout = Dropout(0.2)
         self.apply(_initialise_like_keras)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -54,13 +62,29 @@ class ReferenceCNN(Network):
         Returns:
             ``[B, classes]``.
         """
-        features = self.dropout(self.features(images)).permute(0, 2, 3, 1).flatten(1)
+        if onednn.takes(images):
+            # What lies beyond is in no window of the pooling that counts.
+            features = onednn.run(self.features, images[:, :, : self.seen, : self.seen])
+        else:
+            features = self.features(images)
+        features = self.dropout(features).permute(0, 2, 3, 1).flatten(1)
         logits: Tensor = self.head(self.hidden(features))
         return logits
 
     def penalty(self) -> Tensor:
         """Returns the L2 term, ``0.005 * sum(w^2)`` over the hidden dense layer's weights."""
         return L2 * self.hidden.weight.square().sum()
+
+
+class Dropout(nn.Dropout):
+    """Dropout that draws uniform numbers on the CPU, in less than half the time of torch's Bernoulli ones."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Sets a share ``p`` of the values to nothing while training, and scales up the others."""
+        if not self.training or values.device.type != "cpu":
+            return super().forward(values)
+        kept = (torch.rand(values.shape) >= self.p).to(values.dtype)
+        return values * kept.mul_(1 / (1 - self.p))
 
 
 def _initialise_like_keras(layer: nn.Module) -> None:

@@ -4,7 +4,7 @@ from torch.nn import functional
 
 from data_prep.errors import GalaxyError
 from galaxy_lightning.networks import NETWORKS, make_network
-from galaxy_lightning.networks.reference_cnn import ReferenceCNN
+from galaxy_lightning.networks.reference_cnn import Dropout, ReferenceCNN
 
 
 def as_specified(network, images):
@@ -73,3 +73,13 @@ def test_every_network_gives_a_logit_per_class_and_a_penalty(name):
     network = make_network(name, 4, 64)
     assert network(torch.rand(2, 3, 64, 64)).shape == (2, 4)
     assert network.penalty().shape == ()
+
+
+def test_dropout_takes_its_share_and_scales_up_the_rest_and_their_gradients():
+    torch.manual_seed(0)
+    values = torch.ones(200, 500, requires_grad=True)
+    dropped = Dropout(0.3)(values)
+    dropped.sum().backward()
+    assert sorted({round(value, 5) for value in dropped.flatten().tolist()}) == [0, round(1 / 0.7, 5)]
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
+    assert torch.equal(values.grad, dropped.detach())
