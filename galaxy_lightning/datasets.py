@@ -5,8 +5,6 @@ returns is the batch, so the loader's ``collate_fn`` is :func:`as_is`. Everythin
 class or function, so that workers also start under ``spawn`` (macOS, Windows).
 """
 
-import os
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from data_prep.ahead import cores
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.images import Cutout, ImageError, read_cutout
@@ -48,9 +47,8 @@ class ReadAhead(DataLoader[GalaxyBatch]):
 
 def _cores() -> int:
     """Returns how many of the cores that this job may use fall to this process."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     workers = get_worker_info()
-    return max(cores // workers.num_workers, 1) if workers else cores
+    return max(cores() // workers.num_workers, 1) if workers else cores()
 
 
 def _read_ahead(batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:

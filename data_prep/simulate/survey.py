@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import math
 import multiprocessing
-import os
 import platform
 import signal
 from collections.abc import Iterable, Iterator
@@ -20,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from data_prep.ahead import cores
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file, new_folder, write_json
 from data_prep.schema import IMAGES_FOLDER, MAPPING_COLUMNS, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
@@ -70,7 +70,7 @@ def simulate_survey(
     with new_folder(out, overwrite=overwrite, holds=SURVEY) as folder:
         images = folder / IMAGES_FOLDER
         images.mkdir(parents=True)
-        truth = list(_pictures(images, n, seed, workers or os.cpu_count() or 1, progress))
+        truth = list(_pictures(images, n, seed, workers or cores(), progress))
         _write_tables(folder, truth, seed)
         shapes = collections.Counter(galaxy.shape for galaxy in truth)
         write_json(
