@@ -50,7 +50,8 @@ def gigaflop_per_image(network: str) -> float:
     """Returns the billions of operations of the products and convolutions that one training image takes."""
     model = make_network(network, 3, 224)
     batch = 16
-    with FlopCounterMode(display=False) as counter:
+    # Without oneDNN all of it goes through operations that the counter knows.
+    with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         view = model.look(torch.zeros(batch, 224, 224, 3, dtype=torch.uint8))
         for logits in model.opinions(view):
             functional.cross_entropy(logits, torch.zeros(batch, dtype=torch.int64)).backward()  # type: ignore[no-untyped-call]

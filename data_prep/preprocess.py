@@ -3,7 +3,7 @@
 import hashlib
 import io
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from data_prep.arrays import CATALOG, DATASET, FORMAT_VERSION, IMAGES
 from data_prep.errors import GalaxyError
 from data_prep.extract import summary_path
 from data_prep.files import new_folder, read_json, sha256, write_json
-from data_prep.images import ImageError, read_cutout
+from data_prep.images import Cutout, ImageError, read_cutout
 from data_prep.schema import CLASSES, CROP_PX
 from data_prep.splits import draw_split, split_counts
 from data_prep.tables import read_table, refuse_unknown
@@ -66,13 +66,20 @@ def preprocess(
         raise GalaxyError(f"the crop must be at least 1 pixel, not {crop}")
     catalog = _read_sample(sample)
     turns = _draw_turns(len(catalog), seed) if rotate_once else None
+    paths = catalog["path"].tolist()
+
+    def read(row: int) -> Cutout:
+        image = read_cutout(raw / paths[row], crop)
+        return image if turns is None else np.rot90(image, turns[row])
+
     with new_folder(out, overwrite=overwrite, holds=(IMAGES, CATALOG, DATASET)) as folder:
-        files = [raw / path for path in catalog["path"]]
-        skipped, checksum = _write_images(folder / IMAGES, files, crop, turns, workers or cores(), progress)
+        skipped, checksum = _write_images(
+            folder / IMAGES, read, len(catalog), crop, workers or cores(), progress
+        )
         if len(skipped) == len(catalog):
             raise GalaxyError(
-                f"not one of the {len(catalog):,} images of {sample} can be used; the first, {files[0]}: "
-                f"{skipped[0]}"
+                f"not one of the {len(catalog):,} images of {sample} can be used; the first, "
+                f"{raw / paths[0]}: {skipped[0]}"
             )
         kept = catalog.drop(index=list(skipped))
         kept.insert(3, "split", draw_split(kept["objid"].to_numpy(), kept["label"].to_numpy(dtype=str), seed))
@@ -120,43 +127,36 @@ def report(dataset: dict[str, Any]) -> Iterator[str]:
 
 
 def _write_images(
-    path: Path,
-    files: Sequence[Path],
-    crop: int,
-    turns: npt.NDArray[np.int64] | None,
-    workers: int,
-    progress: bool,
+    path: Path, read: Callable[[int], Cutout], n: int, crop: int, workers: int, progress: bool
 ) -> tuple[dict[int, str], str]:
-    """Writes the centre crops of all usable files as one ``.npy``, a few blocks in memory at a time.
+    """Writes ``n`` images, those that can be read, as one ``.npy``, a few blocks in memory at a time.
 
-    How many are usable is known at the end, so the header is written twice; NumPy pads it to the
+    How many can be read is known at the end, so the header is written twice; NumPy pads it to the
     same length.
 
     Returns:
-        Why a file cannot be used, by its place, and the SHA-256 of what was written.
+        Why an image cannot be used, by its number, and the SHA-256 of what was written.
     """
 
-    def read(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
-        return _read_block(files, range(start, min(start + BLOCK, len(files))), crop, turns)
+    def read_block(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
+        return _read_block(read, range(start, min(start + BLOCK, n)), crop)
 
     skipped: dict[int, str] = {}
-    header = _header(len(files), crop)
-    digest = hashlib.sha256(
-        header
-    )  # While the pixels are at hand: reading them again takes as long as writing.
+    header = _header(n, crop)
+    digest = hashlib.sha256(header)  # While the pixels are at hand: reading them again would take long.
     with (
         path.open("wb") as file,
-        tqdm(total=len(files), unit=" images", desc="preprocess", disable=not progress) as bar,
+        tqdm(total=n, unit=" images", desc="preprocess", disable=not progress) as bar,
     ):
         file.write(header)
-        for images, reasons in work_ahead(read, range(0, len(files), BLOCK), workers, 4 * workers):
+        for images, reasons in work_ahead(read_block, range(0, n, BLOCK), workers, 4 * workers):
             file.write(images.data)
             digest.update(images.data)
             skipped |= reasons
             bar.update(len(images) + len(reasons))
         if not skipped:
             return skipped, digest.hexdigest()
-        rewritten = _header(len(files) - len(skipped), crop)
+        rewritten = _header(n - len(skipped), crop)
         assert len(rewritten) == len(header)
         file.seek(0)
         file.write(rewritten)
@@ -164,18 +164,16 @@ def _write_images(
 
 
 def _read_block(
-    files: Sequence[Path], rows: range, crop: int, turns: npt.NDArray[np.int64] | None
+    read: Callable[[int], Cutout], rows: range, crop: int
 ) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
     """Reads the images of some rows; returns those that can be used, and why the others cannot."""
     images = np.empty((len(rows), crop, crop, 3), dtype=np.uint8)
     reasons: dict[int, str] = {}
     for row in rows:
         try:
-            image = read_cutout(files[row], crop)
+            images[row - rows.start - len(reasons)] = read(row)
         except ImageError as error:
             reasons[row] = str(error)
-        else:
-            images[row - rows.start - len(reasons)] = image if turns is None else np.rot90(image, turns[row])
     return images[: len(rows) - len(reasons)], reasons
 
 

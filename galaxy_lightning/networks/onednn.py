@@ -26,6 +26,7 @@ def takes(images: Tensor) -> bool:
         images.device.type == "cpu"
         and dtype in _TYPES
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and torch.backends.mkldnn.enabled
         and torch.backends.cpu.get_cpu_capability().startswith("AVX")
         and (dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
         and not torch.compiler.is_compiling()

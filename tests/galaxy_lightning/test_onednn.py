@@ -89,7 +89,9 @@ def test_other_layers_are_refused():
         onednn.run(nn.Sequential(nn.BatchNorm2d(3)), torch.rand(1, 3, 8, 8))
 
 
-def test_other_types_and_devices_are_not_taken():
+def test_other_types_and_devices_are_not_taken_nor_where_the_user_has_switched_onednn_off():
+    with torch.backends.mkldnn.flags(enabled=False):
+        assert not onednn.takes(torch.zeros(1, 3, 8, 8))
     assert not onednn.takes(torch.zeros(1, 3, 8, 8, dtype=torch.float64))
     assert not onednn.takes(torch.zeros(1, 3, 8, 8, device="meta"))
     with torch.autocast("cpu", torch.float16):
