@@ -1,4 +1,4 @@
-"""The command line of the data preparation: ``python -m data_prep simulate|extract|preprocess|check``.
+"""The command line of the data preparation: ``python -m data_prep download|simulate|extract|...``.
 
 Each command imports what it needs only when it runs, so that ``--help`` is immediate.
 """
@@ -30,8 +30,27 @@ def _make_commands() -> Commands:
     commands = Commands(
         PROGRAM,
         "From raw Galaxy Zoo files to the galaxy arrays that every model is trained on. "
-        "The usual order: simulate (or place the real files), extract, preprocess, check.",
+        "The usual order: download (or simulate), extract, preprocess, check.",
     )
+    download = commands.add(
+        "download",
+        "--out RAW",
+        "Download the real galaxies: images of Galaxy Zoo 2, votes of Galaxy Zoo 1. "
+        "Takes what RAW lacks from Zenodo and Galaxy Zoo, 3.4 GB, verifies its checksums and unpacks it. Cut "
+        "off, the same command goes on where it was.",
+        _download,
+    )
+    _add_out(download, "RAW", "folder to make, or to complete")
+    download.add_argument(
+        "--dry-run", action="store_true", help="only say what would be downloaded, and how to do it by hand"
+    )
+    download.add_argument(
+        "--from-kaggle",
+        action="store_true",
+        help='take images and mapping from the copy on Kaggle (needs the extra "kaggle")',
+    )
+    download.add_argument("--keep-archives", action="store_true", help="keep what was unpacked")
+
     simulate = commands.add(
         "simulate",
         "--out RAW",
@@ -134,6 +153,17 @@ def _add_workers(parser: ArgumentParser) -> None:
 
 def _add_overwrite(parser: ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an older result of that name")
+
+
+def _download(options: Namespace) -> None:
+    from data_prep.download import download, plan
+
+    if options.dry_run:
+        print("\n".join(plan(options.out)))
+        return
+    got = download(options.out, **options_without(options, "out", "dry_run"))
+    print(f"{', '.join(got)} downloaded to {options.out}" if got else f"{options.out} has all parts already")
+    print(f"next: {PROGRAM} extract --raw {options.out} --out SAMPLE.csv")
 
 
 def _simulate(options: Namespace) -> None:

@@ -52,7 +52,8 @@ def extract(
     if missing:
         raise GalaxyError(
             f"{raw} is no raw Galaxy Zoo folder, it lacks: {', '.join(missing)}. "
-            "Make a simulated one with: python -m data_prep simulate --out RAW"
+            "Get the real galaxies with: python -m data_prep download --out RAW; or simulated ones: "
+            "python -m data_prep simulate --out RAW"
         )
     with tqdm(total=3, desc="reading the tables", unit=" tables", delay=1) as bar:
         mapping = read_mapping(raw / MAPPING_FILE)

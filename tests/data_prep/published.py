@@ -1,0 +1,94 @@
+"""A server on loopback that publishes files as Zenodo and Galaxy Zoo do, and misbehaves when told to."""
+
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Publisher:
+    """Serves ``files`` by name, and each name's ``moods`` one request at a time, the last one for good.
+
+    Moods: ``ok``; ``cut``, half of what is asked for; ``whole``, without ranges; a number, that status;
+    ``redirect``; ``wrong``, other bytes.
+    """
+
+    def __init__(self):
+        self.files = {}
+        self.moods = {}
+        self.requests = []
+        publisher = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                publisher.answer(self)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda request, address: None  # Clients may hang up.
+        threading.Thread(target=self.server.serve_forever, args=[0.02], daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def asked(self, name):
+        """Returns the ranges that were asked for of a file."""
+        return [asked for file, asked in self.requests if file == name]
+
+    def answer(self, handler):
+        path = handler.path.partition("?")[0].removesuffix("/content")
+        name = path.rpartition("/")[2]
+        asked = handler.headers.get("Range")
+        self.requests.append((name, asked))
+        if path == "/api/records/3565489":
+            entries = [
+                {
+                    "key": key,
+                    "checksum": f"md5:{hashlib.md5(content).hexdigest()}",
+                    "links": {"self": f"https://zenodo.org/api/records/3565489/files/{key}/content"},
+                }
+                for key, content in self.files.items()
+            ]
+            self.send(handler, 200, json.dumps({"files": entries, "created": "now"}).encode())
+            return
+        moods = self.moods.setdefault(name, ["ok"])
+        mood = moods.pop(0) if len(moods) > 1 else moods[0]
+        content = self.files.get(name)
+        if content is None:
+            self.send(handler, 404, b"")
+        elif isinstance(mood, int):
+            self.send(handler, mood, b"not now")
+        elif mood == "redirect":
+            self.send(handler, 302, b"", Location=f"{self.url}/elsewhere/{name}")
+        elif mood == "wrong":
+            self.send(handler, 200, content[:-1] + b"?")
+        else:
+            tag = f'"{hashlib.md5(content).hexdigest()}"'
+            start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and mood != "whole" else 0
+            if handler.headers.get("If-Range", tag) != tag:
+                start = 0
+            if start >= len(content):
+                self.send(handler, 416, b"")
+                return
+            rest, more = content[start:], {"ETag": tag}
+            if start:
+                more["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self.send(handler, 206 if start else 200, rest, cut=mood == "cut", **more)
+
+    def send(self, handler, status, content, *, cut=False, **headers):
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(content)))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(content[: len(content) // 2] if cut else content)
+        if cut:
+            handler.wfile.flush()
+            handler.close_connection = True
