@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from data_prep.errors import errors_in_one_line
+from data_prep.errors import errors_in_one_line, without_debug
 from data_prep.plain_help import PlainHelp
 
 
@@ -33,7 +33,8 @@ class Commands:
         if added_to:
             added_to(self.parser)
         self._subcommands = self.parser.add_subcommands(
-            prog=program, title="commands (add --help to one for its options)"
+            prog=program,
+            title="commands (add --help to one for its options, --debug to see where an error came from)",
         )
         self._commands: dict[str, tuple[ArgumentParser, Callable[[Namespace], None]]] = {}
         self._groups: dict[str, Commands] = {}
@@ -82,16 +83,17 @@ class Commands:
         Args:
             args: The command line's words; by default those the program was started with.
         """
-        words = [_with_dashes(word) for word in (sys.argv[1:] if args is None else args)]
+        words, debug = without_debug(sys.argv[1:] if args is None else args)
+        words = [_with_dashes(word) for word in words]
         if not words:
             self.parser.print_help()
         elif words[0] in self._groups:
-            self._groups[words[0]].main(words[1:])
+            self._groups[words[0]].main([*words[1:], *["--debug"] * debug])
         elif words[0] in self._commands:
             # By its own parser, whose messages name its own options and usage.
             parser, action = self._commands[words[0]]
             options = parser.parse_args(words[1:])
-            with errors_in_one_line(f"{self.program} {words[0]}"):
+            with errors_in_one_line(f"{self.program} {words[0]}", debug=debug):
                 action(options)
         else:
             self.parser.parse_args(words)  # --help, or no command of ours: it says so.

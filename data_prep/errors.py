@@ -1,8 +1,11 @@
 """The one error type whose message is meant for the user, and how a command line prints it."""
 
 import contextlib
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 LONGEST: Final = 2000
@@ -16,20 +19,33 @@ class GalaxyError(Exception):
     """
 
 
+class Terminated(BaseException):
+    """The system has asked the program to end (SIGTERM), as a cluster does before it takes a machine back."""
+
+
 @contextlib.contextmanager
-def errors_in_one_line(program: str) -> Iterator[None]:
+def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
     """Prints what the user can mend as one line on stderr, without a traceback, and exits with status 1.
 
-    That is a ``GalaxyError``, and what the system refuses (``OSError``). An interruption by the
-    user ends quietly with status 130, as shells have it.
+    That is a ``GalaxyError``, what the system refuses (``OSError``), and a lack of memory. An interruption by
+    the user ends quietly with status 130, one by the system (SIGTERM) with 143, as shells have it; both after
+    everything that is half-done has been cleared away.
 
     Args:
         program: The command's name, put before the message.
+        debug: Print the traceback too.
     """
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
-    except (GalaxyError, OSError) as error:
+    except (GalaxyError, OSError, MemoryError) as error:
+        if debug:
+            traceback.print_exception(error)
         message = " ".join(str(error).split())
+        if isinstance(error, MemoryError):
+            message = f"not enough memory {message}".strip()
         if len(message) > LONGEST:  # A cell of a damaged table can be as long as the file.
             message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
         print(f"{program}: error: {message}", file=sys.stderr)
@@ -37,3 +53,19 @@ def errors_in_one_line(program: str) -> Iterator[None]:
     except KeyboardInterrupt as error:
         print(f"{program}: interrupted", file=sys.stderr)
         raise SystemExit(130) from error
+    except Terminated as error:
+        print(f"{program}: terminated", file=sys.stderr)
+        raise SystemExit(143) from error
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Takes ``--debug`` out of a command line; returns the rest, and whether it was there."""
+    return [word for word in words if word != "--debug"], "--debug" in words
+
+
+def _terminate(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Clearing away is not to be interrupted.
+    raise Terminated

@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import json
 import math
+import os
 import shutil
+import sys
 import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
-from data_prep.errors import GalaxyError
+from data_prep.errors import GalaxyError, Terminated
 
 CHUNK_BYTES: Final = 1 << 24
 
@@ -44,7 +46,9 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, *, overwrite: bool = False, holds: Collection[str]) -> Iterator[Path]:
+def new_folder(
+    path: Path, *, overwrite: bool = False, holds: Collection[str], resumes: bool = False
+) -> Iterator[Path]:
     """Gives a temporary folder beside ``path``, renamed to ``path`` when the block ends well.
 
     Args:
@@ -53,33 +57,71 @@ def new_folder(path: Path, *, overwrite: bool = False, holds: Collection[str]) -
         holds: The files and folders that one of this kind holds. A folder that lacks one, or
             holds anything else, is never replaced, so that a slip in a path, or a file that the
             user has put there, costs nothing.
+        resumes: The block goes on with what an interruption, even by a power cut, has left in the folder.
 
     Yields:
-        The temporary folder, empty, to write to.
+        The temporary folder to write to; empty, but where the block resumes.
 
     Raises:
-        GalaxyError: The folder exists and must not be replaced, or cannot be made.
+        GalaxyError: The folder exists and must not be replaced, cannot be made, or another process is
+            making it.
     """
     path = path.resolve()
     refuse_existing(path, overwrite=overwrite, holds=holds)
     token = uuid.uuid4().hex[:12]
     partial, replaced = (path.with_name(f".{path.name}.{kind}-{token}") for kind in ("partial", "replaced"))
-    try:
+    if resumes:
+        partial = path.with_name(f".{path.name}.unfinished")
+    with contextlib.ExitStack() as stack:
         with writing(path):
-            partial.mkdir(parents=True)
-            yield partial
-            refuse_existing(path, overwrite=overwrite, holds=holds)  # Somebody may have made it meanwhile.
-            if path.exists():
-                path.rename(replaced)
+            partial.mkdir(parents=True, exist_ok=resumes)
+        if resumes:
+            stack.enter_context(_alone(partial, path))
+        try:
+            with writing(path):
+                yield partial
+                refuse_existing(
+                    path, overwrite=overwrite, holds=holds
+                )  # Somebody may have made it meanwhile.
+                if path.exists():
+                    path.rename(replaced)
+                try:
+                    partial.rename(path)
+                except OSError:
+                    if replaced.exists():
+                        replaced.rename(path)
+                    raise
+            shutil.rmtree(replaced, ignore_errors=True)
+        except BaseException as error:
+            if resumes and isinstance(error, KeyboardInterrupt | Terminated):
+                print(
+                    f"\nwhat there is stays in {partial}; the same command goes on with it", file=sys.stderr
+                )
+            else:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, path: Path) -> Iterator[None]:
+    """Keeps a second process out of a folder, where the system can."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # Some file systems have no locks.
             try:
-                partial.rename(path)
-            except OSError:
-                if replaced.exists():
-                    replaced.rename(path)
-                raise
-        shutil.rmtree(replaced, ignore_errors=True)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise GalaxyError(
+                    f"another process is making {path}: wait for it, or name another place"
+                ) from None
+        yield
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        os.close(handle)
 
 
 def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | None = None) -> None:

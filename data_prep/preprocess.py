@@ -1,30 +1,25 @@
 """A sample and its image files -> galaxy arrays, on all cores, in memory that does not grow."""
 
-import hashlib
-import io
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm import tqdm
 
-from data_prep.ahead import cores, work_ahead
+from data_prep.ahead import cores
 from data_prep.arrays import CATALOG, DATASET, FORMAT_VERSION, IMAGES
 from data_prep.errors import GalaxyError
 from data_prep.extract import summary_path
 from data_prep.files import new_folder, read_json, sha256, write_json
-from data_prep.images import Cutout, ImageError, read_cutout
+from data_prep.image_writer import write_images
+from data_prep.images import Cutout, read_cutout
 from data_prep.schema import CLASSES, CROP_PX
 from data_prep.splits import draw_split, split_counts
 from data_prep.tables import read_table, refuse_unknown
-
-BLOCK: Final = 16
-"""Images that a thread decodes at a time: 2.4 MB at 224 pixels, whatever the size of the sample."""
 
 
 def preprocess(
@@ -41,7 +36,8 @@ def preprocess(
 ) -> dict[str, Any]:
     """Makes the galaxy arrays of a sample: centre crops, catalogue and the stored split.
 
-    An image that cannot be used is listed in ``dataset.json`` and stepped over.
+    An image that cannot be used is listed in ``dataset.json`` and stepped over. What an interruption leaves
+    stays in a hidden folder beside ``out``, and the same call goes on with it.
 
     Args:
         sample: A CSV from :func:`data_prep.extract.extract`, or any with the columns ``objid``,
@@ -72,9 +68,16 @@ def preprocess(
         image = read_cutout(raw / paths[row], crop)
         return image if turns is None else np.rot90(image, turns[row])
 
-    with new_folder(out, overwrite=overwrite, holds=(IMAGES, CATALOG, DATASET)) as folder:
-        skipped, checksum = _write_images(
-            folder / IMAGES, read, len(catalog), crop, workers or cores(), progress
+    made_of = {
+        "version": version("galaxy-lightning"),
+        "raw": str(raw.resolve()),
+        "sample": sha256(sample),
+        "crop": crop,
+        "turns": seed if rotate_once else None,
+    }
+    with new_folder(out, overwrite=overwrite, holds=(IMAGES, CATALOG, DATASET), resumes=True) as folder:
+        skipped, checksum = write_images(
+            folder, read, len(catalog), crop, made_of=made_of, workers=workers or cores(), progress=progress
         )
         if len(skipped) == len(catalog):
             raise GalaxyError(
@@ -126,57 +129,6 @@ def report(dataset: dict[str, Any]) -> Iterator[str]:
         yield from (f"  {entry['path']}: {entry['reason']}" for entry in skipped[:5])
 
 
-def _write_images(
-    path: Path, read: Callable[[int], Cutout], n: int, crop: int, workers: int, progress: bool
-) -> tuple[dict[int, str], str]:
-    """Writes ``n`` images, those that can be read, as one ``.npy``, a few blocks in memory at a time.
-
-    How many can be read is known at the end, so the header is written twice; NumPy pads it to the
-    same length.
-
-    Returns:
-        Why an image cannot be used, by its number, and the SHA-256 of what was written.
-    """
-
-    def read_block(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
-        return _read_block(read, range(start, min(start + BLOCK, n)), crop)
-
-    skipped: dict[int, str] = {}
-    header = _header(n, crop)
-    digest = hashlib.sha256(header)  # While the pixels are at hand: reading them again would take long.
-    with (
-        path.open("wb") as file,
-        tqdm(total=n, unit=" images", desc="preprocess", disable=not progress) as bar,
-    ):
-        file.write(header)
-        for images, reasons in work_ahead(read_block, range(0, n, BLOCK), workers, 4 * workers):
-            file.write(images.data)
-            digest.update(images.data)
-            skipped |= reasons
-            bar.update(len(images) + len(reasons))
-        if not skipped:
-            return skipped, digest.hexdigest()
-        rewritten = _header(n - len(skipped), crop)
-        assert len(rewritten) == len(header)
-        file.seek(0)
-        file.write(rewritten)
-    return skipped, sha256(path)
-
-
-def _read_block(
-    read: Callable[[int], Cutout], rows: range, crop: int
-) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
-    """Reads the images of some rows; returns those that can be used, and why the others cannot."""
-    images = np.empty((len(rows), crop, crop, 3), dtype=np.uint8)
-    reasons: dict[int, str] = {}
-    for row in rows:
-        try:
-            images[row - rows.start - len(reasons)] = read(row)
-        except ImageError as error:
-            reasons[row] = str(error)
-    return images[: len(rows) - len(reasons)], reasons
-
-
 def _read_sample(path: Path) -> pd.DataFrame:
     """Reads a sample, its four needed columns first and checked, the others as they are."""
     needed = {"objid": "int64", "asset_id": "str", "label": "str", "path": "str"}
@@ -216,11 +168,3 @@ def _label_rule(sample: Path) -> dict[str, Any]:
 def _draw_turns(n: int, seed: int) -> npt.NDArray[np.int64]:
     """Draws ``[n]`` numbers of quarter turns, from a stream apart from the split's."""
     return np.random.default_rng([seed, 1]).integers(0, 4, size=n)
-
-
-def _header(n: int, crop: int) -> bytes:
-    """Returns the ``.npy`` header of ``[n, crop, crop, 3]`` uint8."""
-    header = io.BytesIO()
-    shape = (n, crop, crop, 3)
-    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    return header.getvalue()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from data_prep.errors import GalaxyError, errors_in_one_line
+from data_prep.errors import GalaxyError, errors_in_one_line, without_debug
 
 PROGRAM: Final = "python -m galaxy_lightning"
 CONFIG: Final = "config.yaml"
@@ -45,11 +45,12 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The command line's words; by default those the program was started with.
     """
-    words = [_with_underscores(word) for word in (sys.argv[1:] if args is None else args)]
+    words, debug = without_debug(sys.argv[1:] if args is None else args)
+    words = [_with_underscores(word) for word in words]
     if not words or words[0] in ("-h", "--help"):
         _overview().print_help()
         return
-    with errors_in_one_line(" ".join([PROGRAM, *words[:1]])):
+    with errors_in_one_line(" ".join([PROGRAM, *words[:1]]), debug=debug):
         if words[0] == "crossval":
             from galaxy_lightning.crossval import run as crossval
 
@@ -109,7 +110,8 @@ def _overview() -> argparse.ArgumentParser:
         description="From galaxy arrays to a trained, tested and predicting classifier. "
         "The usual order: fit, test, predict.",
     )
-    commands = parser.add_subparsers(title="commands (add --help to one for its options)", metavar="")
+    title = "commands (add --help to one for its options, --debug to see where an error came from)"
+    commands = parser.add_subparsers(title=title, metavar="")
     for name, text in DESCRIPTIONS.items():
         commands.add_parser(name, help=text.partition(". ")[0])
     return parser

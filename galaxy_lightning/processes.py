@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-from data_prep.errors import GalaxyError
+from data_prep.errors import GalaxyError, Terminated
 
 
 def run_module(words: Sequence[str]) -> None:
@@ -29,10 +29,14 @@ def run_module(words: Sequence[str]) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         last: deque[str] = deque(maxlen=20)
         # A progress bar ends no lines: what there is, is shown at once.
-        while part := process.stderr.read1():
-            last.append(decoder.decode(part))
-            sys.stderr.write(last[-1])
-            sys.stderr.flush()
+        try:
+            while part := process.stderr.read1():
+                last.append(decoder.decode(part))
+                sys.stderr.write(last[-1])
+                sys.stderr.flush()
+        except Terminated:  # Of an interruption by the user every process hears by itself.
+            process.terminate()
+            raise
     if process.returncode:
         raise GalaxyError(_reason(process.returncode, "".join(last)))
 

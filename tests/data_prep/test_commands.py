@@ -1,3 +1,9 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from data_prep.commands import Commands, options_without
@@ -49,3 +55,68 @@ def test_unknown_commands_are_refused(commands, capsys):
     with pytest.raises(SystemExit, match="2"):
         commands.main(["listen"])
     assert "listen" in capsys.readouterr().err
+
+
+def test_debug_shows_where_an_error_came_from(commands, capsys):
+    for words in (["calibrate", "camera", "--debug"], ["--debug", "calibrate", "camera"]):
+        with pytest.raises(SystemExit, match="1"):
+            commands.main(words)
+        said = capsys.readouterr().err
+        assert "Traceback" in said
+        assert "in fail" in said
+        assert said.endswith("python -m telescope calibrate camera: error: the shutter is stuck\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (MemoryError("for an array"), "1", "error: not enough memory for an array"),
+        (OSError(28, "No space left on device"), "1", "No space left on device"),
+        (KeyboardInterrupt(), "130", "interrupted"),
+    ],
+)
+def test_exit_codes(error, status, said, capsys):
+    def fail(options):
+        raise error
+
+    commands = Commands("python -m telescope", "Looks at the sky.")
+    commands.add("look", "", "Look at an object.", fail)
+    with pytest.raises(SystemExit, match=f"^{status}$"):
+        commands.main(["look"])
+    assert said in capsys.readouterr().err
+
+
+def test_the_systems_request_to_end_is_followed_cleanly(commands, capsys):
+    def be_asked(options):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            print("cleared away")
+
+    commands.add("wait", "", "Wait.", be_asked)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"):
+        commands.main(["wait"])
+    assert capsys.readouterr() == ("cleared away\n", "python -m telescope wait: terminated\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sample, tmp_path):
+    words = ["--sample", str(sample), "--raw", str(raw), "--out", str(tmp_path / "arrays")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import data_prep.images, data_prep.cli, time\n"
+         "read = data_prep.images.read_cutout\n"
+         "import data_prep.preprocess as p\n"
+         "p.read_cutout = lambda *a: (print('reading', flush=True), time.sleep(0.2), read(*a))[2]\n"
+         f"data_prep.cli.main({['preprocess', *words]!r})"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "reading\n"
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "terminated" in said
+    assert "Traceback" not in said
+    assert "the same command goes on" in said
+    assert [path.name for path in tmp_path.iterdir()] == [".arrays.unfinished"]

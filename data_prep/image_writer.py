@@ -1,0 +1,135 @@
+"""Writing the pixels of galaxy arrays: a block at a time, on all cores, and on from where it was cut off."""
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from data_prep.ahead import work_ahead
+from data_prep.arrays import IMAGES
+from data_prep.errors import GalaxyError
+from data_prep.files import CHUNK_BYTES, read_json, sha256, write_json
+from data_prep.images import Cutout, ImageError
+
+PROGRESS: Final = "progress.json"
+"""How far unfinished work is, beside its pixels; gone when it is finished."""
+
+BLOCK: Final = 16
+"""Images that a thread decodes at a time: 2.4 MB at 224 pixels, whatever the size of the sample."""
+
+_NOTE_EVERY: Final = 64
+"""Blocks after which progress is noted: what an interruption costs at most, less than a second."""
+
+
+class _Begun(NamedTuple):
+    """How far it is: images looked at, those that cannot be used, and the hash of what is written."""
+
+    done: int
+    skipped: dict[int, str]
+    digest: "hashlib._Hash"
+
+
+def write_images(
+    folder: Path,
+    read: Callable[[int], Cutout],
+    n: int,
+    crop: int,
+    *,
+    made_of: Mapping[str, Any],
+    workers: int,
+    progress: bool,
+) -> tuple[dict[int, str], str]:
+    """Writes ``n`` images, those that can be read, as one ``.npy``, a few blocks in memory at a time.
+
+    How many can be read is known at the end, so the header is written twice; NumPy pads it to the
+    same length.
+
+    Args:
+        folder: Where to. What an interruption has left there of the same is verified and gone on with.
+        read: Returns the image of a number, ``[crop, crop, 3]`` uint8, or raises an ``ImageError``.
+        n: How many there are.
+        crop: Their side in pixels.
+        made_of: What the pixels come from, as JSON has it: what was left of anything else is begun anew.
+        workers: Threads that read.
+        progress: Show a progress bar.
+
+    Returns:
+        Why an image cannot be used, by its number, and the SHA-256 of the file.
+    """
+    path, header = folder / IMAGES, _header(n, crop)
+    done, skipped, digest = _begun(folder, header, crop, made_of) or _Begun(0, {}, hashlib.sha256(header))
+
+    def read_block(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
+        return _read_block(read, range(start, min(start + BLOCK, n)), crop)
+
+    with (
+        path.open("r+b" if done else "wb") as file,
+        tqdm(total=n, initial=done, unit=" images", desc="preprocess", disable=not progress) as bar,
+    ):
+        file.write(header)
+        file.seek(file.truncate(_size(header, done - len(skipped), crop)))
+        blocks = work_ahead(read_block, range(done, n, BLOCK), workers, 4 * workers)
+        for number, (images, reasons) in enumerate(blocks, 1):
+            file.write(images.data)
+            digest.update(images.data)  # While they are at hand: reading them again would take long.
+            skipped |= reasons
+            done += len(images) + len(reasons)
+            bar.update(len(images) + len(reasons))
+            if number % _NOTE_EVERY == 0:
+                file.flush()
+                noted = {"made_of": made_of, "done": done, "skipped": skipped, "sha256": digest.hexdigest()}
+                write_json(folder / PROGRESS, noted)
+        if skipped:
+            file.seek(0)
+            file.write(_header(n - len(skipped), crop))
+    (folder / PROGRESS).unlink(missing_ok=True)
+    return skipped, sha256(path) if skipped else digest.hexdigest()
+
+
+def _begun(folder: Path, header: bytes, crop: int, made_of: Mapping[str, Any]) -> _Begun | None:
+    """Returns how far an interruption has left it; None where there is nothing to go on with."""
+    try:
+        noted = read_json(folder / PROGRESS)
+        if noted["made_of"] != made_of:
+            return None
+        skipped = {int(row): str(reason) for row, reason in noted["skipped"].items()}
+        done, digest = int(noted["done"]), hashlib.sha256()
+        left = _size(header, done - len(skipped), crop)
+        with (folder / IMAGES).open("rb") as file:
+            while chunk := file.read(min(CHUNK_BYTES, left)):
+                digest.update(chunk)
+                left -= len(chunk)
+    except (GalaxyError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return _Begun(done, skipped, digest) if digest.hexdigest() == noted["sha256"] else None
+
+
+def _read_block(
+    read: Callable[[int], Cutout], rows: range, crop: int
+) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
+    """Reads the images of some rows; returns those that can be used, and why the others cannot."""
+    images = np.empty((len(rows), crop, crop, 3), dtype=np.uint8)
+    reasons: dict[int, str] = {}
+    for row in rows:
+        try:
+            images[row - rows.start - len(reasons)] = read(row)
+        except ImageError as error:
+            reasons[row] = str(error)
+    return images[: len(rows) - len(reasons)], reasons
+
+
+def _size(header: bytes, images: int, crop: int) -> int:
+    return len(header) + images * 3 * crop**2
+
+
+def _header(n: int, crop: int) -> bytes:
+    """Returns the ``.npy`` header of ``[n, crop, crop, 3]`` uint8."""
+    header = io.BytesIO()
+    shape = (n, crop, crop, 3)
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return header.getvalue()

@@ -1,0 +1,183 @@
+"""preprocess cut off, by signals and by failures: it goes on, and ends with the same bytes."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from data_prep import image_writer, preprocess as module
+from data_prep.arrays import CATALOG, DATASET, IMAGES, open_arrays
+from data_prep.cli import main
+from data_prep.errors import GalaxyError
+from data_prep.image_writer import PROGRESS
+from data_prep.preprocess import preprocess
+
+CROP = 64
+KILLS = 200 if os.environ.get("GALAXY_SOAK") else 20
+
+
+@pytest.fixture
+def cut_off(raw, sample, tmp_path, monkeypatch):
+    """Runs preprocess in blocks of 4 until it has read so many images; returns what was left."""
+
+    def cut_off(images, error=KeyboardInterrupt):
+        read, left = module.read_cutout, [images]
+
+        def reading(*args):
+            left[0] -= 1
+            if left[0] < 0:
+                raise error
+            return read(*args)
+
+        with monkeypatch.context() as patch, pytest.raises(error):
+            patch.setattr(image_writer, "_NOTE_EVERY", 1)
+            patch.setattr(module, "read_cutout", reading)
+            preprocess(sample, raw, tmp_path / "out", crop=CROP, workers=1, progress=False)
+        return tmp_path / ".out.unfinished"
+
+    monkeypatch.setattr(image_writer, "BLOCK", 4)
+    return cut_off
+
+
+@pytest.fixture
+def go_on(raw, sample, tmp_path, monkeypatch):
+    """Runs preprocess again; returns how many images it has read."""
+
+    def go_on(**settings):
+        count, read = [], module.read_cutout
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "read_cutout", lambda *args: (count.append(1), read(*args))[1])
+            preprocess(sample, raw, tmp_path / "out", crop=CROP, progress=False, **settings)
+        return len(count)
+
+    return go_on
+
+
+def same(one, other):
+    for name in (IMAGES, CATALOG, DATASET):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    assert {path.name for path in one.iterdir()} == {IMAGES, CATALOG, DATASET}
+
+
+@pytest.fixture(scope="module")
+def whole(raw, sample, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    preprocess(sample, raw, folder, crop=CROP, progress=False)
+    return folder
+
+
+def test_it_goes_on_where_it_was(cut_off, go_on, whole, tmp_path):
+    left = cut_off(30)
+    assert not (tmp_path / "out").exists()
+    done = json.loads((left / PROGRESS).read_text())["done"]
+    assert 8 <= done <= 28
+    assert go_on() == 80 - done
+    same(tmp_path / "out", whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_images_that_cannot_be_used_are_remembered(raw, sample, cut_off, go_on, tmp_path, monkeypatch):
+    read = module.read_cutout
+
+    def spoilt(path, crop):
+        if int(path.stem) % 7 == 0:
+            raise image_writer.ImageError("spoilt")
+        return read(path, crop)
+
+    monkeypatch.setattr(module, "read_cutout", spoilt)
+    cut_off(50)
+    go_on()
+    skipped = open_arrays(tmp_path / "out").dataset["skipped"]
+    assert len(skipped) > 5
+    preprocess(sample, raw, tmp_path / "whole", crop=CROP, progress=False)
+    same(tmp_path / "out", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("damage", ["pixels", "short", "note", "no json", "no pixels"])
+def test_what_was_damaged_meanwhile_is_made_anew(cut_off, go_on, whole, tmp_path, damage):
+    left = cut_off(40)
+    images, note = left / IMAGES, left / PROGRESS
+    content = bytearray(images.read_bytes())
+    if damage == "pixels":
+        content[200] ^= 1
+        images.write_bytes(content)
+    elif damage == "short":
+        images.write_bytes(content[:5000])
+    elif damage == "note":
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"done": "many"}))
+    elif damage == "no json":
+        note.write_text("{")
+    else:
+        images.unlink()
+    assert go_on() == 80
+    same(tmp_path / "out", whole)
+
+
+def test_what_was_made_of_something_else_is_made_anew(cut_off, go_on, tmp_path):
+    cut_off(40)
+    assert go_on(rotate_once=True) == 80
+
+
+def test_a_failure_leaves_nothing(cut_off, tmp_path):
+    cut_off(30, RuntimeError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_at_once_do_not_mix(raw, sample, tmp_path, monkeypatch):
+    said = []
+
+    def second(*args):
+        monkeypatch.setattr(module, "read_cutout", read)
+        with pytest.raises(GalaxyError, match="another process is making"):
+            preprocess(sample, raw, tmp_path / "out", crop=CROP, progress=False)
+        said.append(True)
+        return read(*args)
+
+    read = module.read_cutout
+    monkeypatch.setattr(module, "read_cutout", second)
+    preprocess(sample, raw, tmp_path / "out", crop=CROP, workers=1, progress=False)
+    assert said
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(raw, sample, whole, tmp_path):
+    """A process that is killed again and again, and in the end left alone."""
+    words = ["preprocess", "--sample", str(sample), "--raw", str(raw), "--out", str(tmp_path / "out")]
+    words += ["--crop", str(CROP), "--workers", "1"]
+    # Forks of one process that has imported everything: the moments are those of the work.
+    program = (
+        "import os, sys, time\n"
+        "from data_prep import cli, image_writer, preprocess\n"
+        "image_writer.BLOCK, image_writer._NOTE_EVERY = 4, 1\n"
+        "read = preprocess.read_cutout\n"
+        "preprocess.read_cutout = lambda *a: (time.sleep(0.002), read(*a))[1]\n"
+        "for line in sys.stdin:\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        try: cli.main(line.split('\\t')[1:-1])\n"
+        "        finally: os._exit(0)\n"
+        "    print(child, flush=True)\n"
+        "    print(os.waitpid(child, 0)[1], flush=True)\n"
+    )
+    moments = random.Random(0)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.DEVNULL, bufsize=1,
+    ) as parent:  # fmt: skip
+        for kill in range(KILLS):
+            print("", *words, "--overwrite", "", sep="\t", file=parent.stdin, flush=True)
+            child = int(next(line for line in parent.stdout if line.strip().isdigit()))
+            time.sleep(moments.uniform(0, 0.25))
+            with contextlib.suppress(ProcessLookupError):  # It was faster.
+                os.kill(child, signal.SIGKILL if kill % 2 else signal.SIGTERM)
+            next(line for line in parent.stdout if line.strip().isdigit())
+            if (tmp_path / "out").exists():
+                same(tmp_path / "out", whole)
+        parent.stdin.close()
+    main([*words, "--overwrite"])
+    same(tmp_path / "out", whole)
