@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from data_prep import image_writer, preprocess as module
+from data_prep import image_writer
+from data_prep import preprocess as module
 from data_prep.arrays import CATALOG, DATASET, IMAGES, open_arrays
 from data_prep.cli import main
 from data_prep.errors import GalaxyError
