@@ -134,11 +134,33 @@ def _check_dataset(dataset: dict[str, Any], path: Path) -> None:
         and len(set(classes)) == len(classes) >= 2
     ):
         raise GalaxyError(f"{path}: 'classes' is not a list of two or more names; {_REMEDY}")
-    for key, kind in (("crop", int), ("counts", dict), ("skipped", list)):
-        if not isinstance(dataset.get(key), kind):
+    skipped, threshold = dataset.get("skipped"), dataset.get("threshold")
+    sound = {
+        "crop": _is_whole(dataset.get("crop")),
+        "counts": _is_counts(dataset.get("counts")),
+        "skipped": isinstance(skipped, list)
+        and all(isinstance(entry, dict) and {"path", "reason"} <= set(entry) for entry in skipped),
+        "threshold": threshold is None
+        or (isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 < threshold <= 1),
+    }
+    for key, is_sound in sound.items():
+        if not is_sound:
             raise GalaxyError(f"{path}: '{key}' is missing, or is none; {_REMEDY}")
     if not (isinstance(hashes, dict) and set(hashes) == {IMAGES, CATALOG}):
         raise GalaxyError(f"{path}: 'sha256' does not name {IMAGES} and {CATALOG}; {_REMEDY}")
+
+
+def _is_whole(value: Any) -> bool:
+    """Returns whether that is a whole number (JSON's ``true`` is Python's 1)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_counts(value: Any) -> bool:
+    """Returns whether that says how many galaxies of each class a split holds."""
+    return isinstance(value, dict) and all(
+        isinstance(counts, dict) and all(_is_whole(count) for count in counts.values())
+        for counts in value.values()
+    )
 
 
 def _read_catalog(path: Path, classes: list[str]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Reading one galaxy's image file."""
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,18 @@ Image.core.set_blocks_max(cores())  # type: ignore[attr-defined]
 Cutout = npt.NDArray[np.uint8]
 """One galaxy's pixels, ``[H, W, 3]``, RGB."""
 
+FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
+"""What is decoded, whatever a file's name says. Of what else Pillow knows, it would have Ghostscript run a
+PostScript file."""
+
+MOST_PIXELS: Final = 2**26
+"""The largest image that is decoded: 8,192 x 8,192. A file of a few kilobytes can say that it holds more than
+the memory does."""
+
+MOST_SCANS: Final = 64
+"""The most passes over its pixels that a JPEG may ask for; a progressive one has about ten. A hundred
+kilobytes can ask for thousands, and take minutes."""
+
 
 class ImageError(GalaxyError):
     """One image cannot be used. A bad image among many is listed and stepped over."""
@@ -24,8 +37,12 @@ class ImageError(GalaxyError):
 def read_cutout(path: Path, crop: int) -> Cutout:
     """Decodes an image file and cuts out its centre, without resampling.
 
+    The pixels are taken as they are stored: an orientation that a camera has noted (EXIF) is not
+    followed, for galaxies have no up. Of an animation the first picture is taken; 16 bits a channel
+    become 8.
+
     Args:
-        path: An RGB image file of at least ``crop`` x ``crop`` pixels.
+        path: An RGB image file of at least ``crop`` x ``crop`` pixels, and at most ``MOST_PIXELS``.
         crop: Side of the centre crop in pixels. Where the margins cannot be equal, as with an
             even crop of Galaxy Zoo's 423-pixel files, the upper left one is a pixel smaller.
 
@@ -33,15 +50,20 @@ def read_cutout(path: Path, crop: int) -> Cutout:
         ``[crop, crop, 3]``, uint8.
 
     Raises:
-        ImageError: The file is missing, empty, truncated, no image, not RGB, or too small.
+        ImageError: The file is missing, empty, truncated, no image, not RGB, too small, or would take too
+            much memory or time.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.mode != "RGB":
                 raise ImageError(f"not RGB but of mode {image.mode}")
             left, top = ((side - crop) // 2 for side in image.size)
             if min(left, top) < 0:
                 raise ImageError(f"{image.width} x {image.height} pixels, smaller than the crop of {crop}")
+            if image.width * image.height > MOST_PIXELS:
+                raise ImageError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
+            if image.format in ("JPEG", "MPO") and path.read_bytes().count(b"\xff\xda") > MOST_SCANS:
+                raise ImageError(f"a JPEG of more than {MOST_SCANS} scans, which would take too long")
             return np.asarray(image.crop((left, top, left + crop, top + crop)))
     except FileNotFoundError:
         raise ImageError("missing") from None

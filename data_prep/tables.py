@@ -18,6 +18,9 @@ LARGEST_EXACT_FLOAT: Final = 2**53
 FLOAT_STEP: Final = 128
 """Distance between neighbouring 64-bit floats from 2^59 to 2^60, where SDSS's ids lie (about 5.9e17)."""
 
+SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What other programs separate cells by."""
+
 
 def read_mapping(path: Path) -> pd.DataFrame:
     """Reads ``gz2_filename_mapping.csv``: which image file shows which galaxy.
@@ -93,8 +96,10 @@ def read_table(path: Path, dtypes: Mapping[str, str], *, keep_others: bool = Fal
             raise GalaxyError(f"{path}: its rows have more cells than its first line has names")
         for name in whole:
             table[name] = table[name].to_numpy(dtype=object).astype(np.int64)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise GalaxyError(_first_bad_cell(path, dtypes) or f"{path} cannot be read: {error}") from None
+    except (OSError, ValueError, TypeError, OverflowError) as error:
+        raise GalaxyError(
+            _first_bad_cell(path, dtypes) or f"{path} cannot be read as a table: {_readable(error)}"
+        ) from None
     for name in whole:
         refuse_rounded_ids(table[name].to_numpy(), path, name)
     others = [name for name in table.columns if name not in dtypes]
@@ -108,17 +113,28 @@ def require_columns(path: Path, wanted: Sequence[str]) -> list[str]:
         GalaxyError: The file is missing, empty or not text, lacks a wanted column, or has it twice.
     """
     try:
+        if path.exists() and not path.is_file():  # A device has no end.
+            raise GalaxyError(f"{path} is no file: name the table itself")
         with path.open(encoding="utf-8-sig", newline="") as file:
             found = next(csv.reader(file), [])
     except FileNotFoundError:
         raise GalaxyError(f"{path} is missing") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise GalaxyError(f"{path} cannot be read as a table: {error}") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise GalaxyError(f"{path} cannot be read as a table: {_readable(error)}") from None
     missing = [name for name in wanted if name not in found]
     if missing:
+        first = ",".join(found).replace('"', "")
+        other = next(
+            (word for mark, word in SEPARATORS.items() if set(missing) <= {*first.split(mark)}), None
+        )
         raise GalaxyError(
             f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)} "
             f"(its first line names: {', '.join(found)[:300] or 'nothing'})"
+            + (
+                f"; its cells are separated by {other}, not commas: export it again with commas"
+                if other
+                else ""
+            )
         )
     twice = [name for name in wanted if found.count(name) > 1]
     if twice:
@@ -158,6 +174,16 @@ def refuse_rounded_ids(ids: npt.NDArray[np.int64], path: Path, column: str) -> N
             "program that read them as floats, and point at other galaxies: export the column again as "
             "64-bit integers or text"
         )
+
+
+def _readable(error: Exception) -> str:
+    """Says what a CSV reader has met in the words of who wrote the file."""
+    text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8, export it again as UTF-8 ({error.reason} at byte {error.start:,})"
+    if "inside string" in text or "field limit" in text:
+        return f'a quotation mark (") is opened and never closed ({text})'
+    return text
 
 
 def _first_bad_cell(path: Path, dtypes: Mapping[str, str]) -> str | None:

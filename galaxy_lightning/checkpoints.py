@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Final
+from typing import Any
 
 import lightning
 import numpy as np
@@ -17,8 +17,6 @@ from data_prep.files import new_file
 from galaxy_lightning.calibration import Calibration
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
-
-_BAD_FILE: Final = (OSError, EOFError, RuntimeError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -84,12 +82,22 @@ def galaxies_seen(weights: str) -> npt.NDArray[np.int64]:
 
     Args:
         weights: A file that a model has started from, or a word for weights from elsewhere.
+
+    Raises:
+        GalaxyError: The file is damaged, or what it remembers is no list of galaxies.
     """
     if not Path(weights).is_file() or Path(weights).suffix == ".safetensors":
         return np.empty(0, dtype=np.int64)
-    content = torch.load(weights, map_location="cpu", weights_only=True)
-    data = content.get("GalaxyDataModule", {}) if isinstance(content, dict) else {}
-    return np.asarray(data.get("train_objids", []), dtype=np.int64)
+    try:
+        content = torch.load(weights, map_location="cpu", weights_only=True)
+        data = content.get("GalaxyDataModule") if isinstance(content, dict) else None
+        # Another program's file says nothing of ours.
+        return _objids(data["train_objids"]) if data else np.empty(0, dtype=np.int64)
+    except Exception as error:  # A damaged file fails in any way.
+        raise GalaxyError(
+            f"{weights} does not say which galaxies it was trained on, or is damaged ({_reason(error)}); "
+            "nothing in it was run"
+        ) from None
 
 
 def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule) -> None:
@@ -133,15 +141,28 @@ def read_checkpoint(path: Path) -> Trained:
         hyperparameters, settings = dict(content["hyper_parameters"]), dict(data["settings"])
         resumable = "optimizer_states" in content
         Calibration.from_state(content["calibration"])
-        objids, pretrained = data["train_objids"].numpy(), content.get("pretrained")
+        objids, pretrained = _objids(data["train_objids"]), content.get("pretrained")
+        if not isinstance(pretrained, dict | None):
+            raise TypeError("'pretrained' is none")
         return Trained(path, hyperparameters, settings, objids, resumable, pretrained)
-    except UnpicklingError:
-        reason = "it holds something other than numbers and settings"
-    except KeyError as error:
-        reason = f"it lacks {error}"
-    except _BAD_FILE as error:
-        reason = str(error) or type(error).__name__
-    raise GalaxyError(
-        f"{path} is no checkpoint of a galaxy classifier, or is damaged ({reason.splitlines()[0]}); "
-        "nothing in it was run"
-    )
+    except Exception as error:  # A damaged file fails in any way.
+        raise GalaxyError(
+            f"{path} is no checkpoint of a galaxy classifier, or is damaged ({_reason(error)}); "
+            "nothing in it was run"
+        ) from None
+
+
+def _objids(stored: Any) -> npt.NDArray[np.int64]:
+    """Returns ``[N]`` the object ids that a checkpoint keeps as a tensor of whole numbers."""
+    if not (isinstance(stored, torch.Tensor) and stored.dtype == torch.int64 and stored.ndim == 1):
+        raise TypeError("'train_objids' are none")
+    return np.asarray(stored.numpy(), dtype=np.int64)
+
+
+def _reason(error: Exception) -> str:
+    """Says in one line why a file is no checkpoint."""
+    if isinstance(error, UnpicklingError):
+        return "it holds something other than numbers and settings"
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

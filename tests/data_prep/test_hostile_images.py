@@ -1,0 +1,165 @@
+"""Images that are broken, hostile or of another kind: pixels, or an ImageError, soon and in little memory."""
+
+import io
+import struct
+import time
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from data_prep import images
+from data_prep.images import MOST_PIXELS, ImageError, read_cutout
+
+CROP = 32
+
+
+@pytest.fixture(autouse=True)
+def in_time():
+    """Nothing here may take longer than a user waits."""
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < 20
+
+
+def pixels(height=40, width=48):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def png(width, height, bits=8, kind=2, rows=b""):
+    """A PNG that says it is so large, whatever it holds."""
+
+    def chunk(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def jpeg(width, height):
+    """A JPEG that says it is so large."""
+    content = encoded(Image.fromarray(pixels()), "JPEG")
+    frame = content.index(b"\xff\xc0") + 5
+    return content[:frame] + struct.pack(">HH", height, width) + content[frame + 4 :]
+
+
+def refusal(tmp_path, content):
+    """Returns why an image is refused."""
+    path = tmp_path / "galaxy.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ImageError) as caught:
+        read_cutout(path, CROP)
+    return str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("make", [png, jpeg])
+@pytest.mark.parametrize("side", [30_000, 10_000, 8_193])
+def test_decompression_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch, make, side):
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("it was decoded"))
+    reason = refusal(tmp_path, make(side, side))
+    assert "decompression bomb" in reason or f"{side} x {side} pixels, more than {MOST_PIXELS:,}" in reason
+
+
+def test_a_jpeg_of_a_thousand_passes_is_refused_before_it_is_decoded(tmp_path):
+    content = encoded(Image.new("RGB", (2_048, 2_048)), "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    assert refusal(tmp_path, content[:-2] + 1_000 * last + content[-2:]).startswith("a JPEG of more than")
+    (tmp_path / "galaxy.jpg").write_bytes(content)
+    assert not read_cutout(tmp_path / "galaxy.jpg", CROP).any()
+
+
+def test_a_bomb_within_the_limit_is_decoded_in_time(tmp_path):
+    path = tmp_path / "galaxy.png"
+    path.write_bytes(png(4_096, 4_096, rows=bytes(4_096 * (1 + 3 * 4_096))))
+    assert not read_cutout(path, CROP).any()
+
+
+@pytest.mark.parametrize("size", [(30_000, 1), (1, 30_000), (1, 1), (CROP - 1, CROP), (0, 0)])
+def test_images_smaller_than_the_crop_are_refused(tmp_path, size):
+    reason = refusal(tmp_path, png(*size, rows=bytes(size[1] * (1 + 3 * size[0]))))
+    assert "smaller than the crop" in reason or (size == (0, 0) and reason.startswith("cannot be decoded"))
+
+
+RGB = Image.fromarray(pixels())
+FRAMES = {"save_all": True, "append_images": [RGB.rotate(90)]}
+REFUSED = {
+    "cmyk.jpg": (encoded(RGB.convert("CMYK"), "JPEG"), "CMYK"),
+    "grey.jpg": (encoded(RGB.convert("L"), "JPEG"), "L"),
+    "grey.png": (encoded(RGB.convert("L"), "PNG"), "L"),
+    "bits.png": (encoded(RGB.convert("1"), "PNG"), "1"),
+    "grey_alpha.png": (encoded(RGB.convert("LA"), "PNG"), "LA"),
+    "rgba.png": (encoded(RGB.convert("RGBA"), "PNG"), "RGBA"),
+    "palette.png": (encoded(RGB.convert("P"), "PNG"), "P"),
+    "16_bit_grey.png": (png(40, 40, 16, 0, bytes(40 * 81)), "I;16"),
+    "animated.gif": (encoded(RGB, "GIF", **FRAMES), "P"),
+    "float.tif": (encoded(RGB.convert("F"), "TIFF"), "F"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_other_kinds_of_pixels_are_refused_by_name(tmp_path, name):
+    content, mode = REFUSED[name]
+    assert refusal(tmp_path, content) == f"not RGB but of mode {mode}"
+
+
+def test_an_animation_gives_its_first_picture(tmp_path):
+    (tmp_path / "galaxy.png").write_bytes(encoded(RGB, "PNG", **FRAMES))
+    assert np.array_equal(read_cutout(tmp_path / "galaxy.png", CROP), pixels()[4:36, 8:40])
+
+
+def test_a_noted_orientation_is_not_followed(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, options in (("plain.jpg", {}), ("turned.jpg", {"exif": exif})):
+        (tmp_path / name).write_bytes(encoded(RGB, "JPEG", **options))
+    plain, turned = (read_cutout(tmp_path / name, CROP) for name in ("plain.jpg", "turned.jpg"))
+    assert Image.open(tmp_path / "turned.jpg").getexif()[0x0112] == 6
+    assert np.array_equal(plain, turned)
+
+
+def test_sixteen_bits_a_channel_become_eight(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65_536, (CROP, CROP, 3)).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    (tmp_path / "galaxy.png").write_bytes(png(CROP, CROP, 16, 2, rows))
+    assert np.array_equal(read_cutout(tmp_path / "galaxy.png", CROP), values >> 8)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True})])
+def test_images_cut_off_at_every_tenth_are_refused(tmp_path, kind, options):
+    content = encoded(RGB, kind, **options)
+    for tenth in range(1, 10):
+        reason = refusal(tmp_path, content[: len(content) * tenth // 10])
+        assert reason.startswith("cannot be decoded"), tenth
+        assert str(tmp_path) not in reason
+
+
+def test_what_is_no_image_is_refused(tmp_path):
+    assert refusal(tmp_path, b"") == "an empty file"
+    for content in (b"no image", b"<svg/>", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", bytes(10_000), b"PK\3\4"):
+        assert refusal(tmp_path, content).startswith("cannot be decoded")
+    (tmp_path / "folder.jpg").mkdir()
+    for path in (tmp_path / "folder.jpg", tmp_path / "a\0b.jpg", tmp_path / ("x" * 5_000)):
+        with pytest.raises(ImageError, match="cannot be decoded"):
+            read_cutout(path, CROP)
+    (tmp_path / "dangling.jpg").symlink_to("nowhere")
+    with pytest.raises(ImageError, match="missing"):
+        read_cutout(tmp_path / "dangling.jpg", CROP)
+
+
+def test_a_postscript_file_never_reaches_ghostscript(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args, **options: pytest.fail("it was run"))
+    assert refusal(tmp_path, encoded(RGB, "EPS")).startswith("cannot be decoded")
+    assert "EPS" not in images.FORMATS

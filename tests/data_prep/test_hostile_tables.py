@@ -1,0 +1,119 @@
+"""Tables that are broken, foreign or hostile: read, or refused in words that say what to do."""
+
+import time
+
+import pytest
+
+from data_prep.errors import GalaxyError
+from data_prep.schema import TABLE2_COLUMNS
+from data_prep.tables import read_mapping, read_table, read_table2
+
+OBJID = 587722981742084097
+HEADER = "objid,sample,asset_id\n"
+ROW = f"{OBJID},original,3\n"
+
+
+@pytest.fixture(autouse=True)
+def in_time():
+    """Nothing here may take longer than a user waits."""
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < 20
+
+
+def write(tmp_path, content):
+    path = tmp_path / "mapping.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HEADER + ROW,
+        ("\ufeff" + HEADER + ROW).replace("\n", "\r\n"),
+        (HEADER + ROW).replace("\n", "\r"),
+        (HEADER + ROW).rstrip("\n"),
+        f'"objid","sample","asset_id"\n"{OBJID}","or""igi\nnal","3"\n',
+        HEADER + f"{OBJID},a\0b,3\n",
+        HEADER + f'{OBJID},"{"x" * 1_000_000}",3\n',
+        HEADER + ROW + "\n\n",
+        f"objid,asset_id,sample,sample\n{OBJID},3,a,b\n",
+    ],
+    ids=["plain", "bom", "cr", "no_end", "quotes", "nul", "long_cell", "blank_lines", "other_column_twice"],
+)
+def test_what_other_programs_write_is_read(tmp_path, content):
+    mapping = read_mapping(write(tmp_path, content))
+    assert mapping.to_numpy().tolist() == [[OBJID, 3]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "lacks the columns objid, asset_id .*nothing"),
+        ("\n\n" + HEADER + ROW, "lacks the columns objid, asset_id .*nothing"),
+        ((HEADER + ROW).replace(",", ";"), "lacks the columns .* separated by semicolons, not commas"),
+        ((HEADER + ROW).replace(",", "\t"), "lacks the columns .* separated by tabs, not commas"),
+        ('"objid"|"sample"|"asset_id"\n1|2|3\n', "lacks the columns .* separated by bars, not commas"),
+        ("objid,objid,asset_id\n1,2,3\n", "column objid more than once"),
+        ("objid\0,sample,asset_id\n1,2,3\n", "lacks the column objid"),
+        (HEADER + f"{OBJID}\0,original,3\n", "line 2, column objid"),
+        (HEADER.encode() + b"1,\xe9,3\n", "not UTF-8, export it again as UTF-8"),
+        (b"objid,\xe9,asset_id\n1,2,3\n", "not UTF-8, export it again as UTF-8"),
+        ((HEADER + ROW).encode("utf-16"), "not UTF-8, export it again as UTF-8"),
+        (bytes(range(256)) * 64, "not UTF-8|lacks the columns"),
+        (HEADER + '1,"' + "x,y\n" * 200_000, "quotation mark .* never closed"),
+        ('objid,"' + "x,y\n" * 200_000, "quotation mark .* never closed"),
+        (HEADER + ROW + f"{OBJID},a\n", "line 3, column asset_id: ''"),
+        (HEADER + ROW + f"{OBJID},a,3,4\n", "cannot be read as a table: .*line 3"),
+        (HEADER + f"{OBJID},a,3,4\n", "more cells"),
+        (HEADER + f"{'9' * 1_000_000},a,3\n", "line 2, column objid"),
+        ("dr7objid,ra,dec\n1,2,3\n", r"lacks the columns objid, asset_id .*names: dr7objid, ra, dec"),
+        ("specobjid,asset_id\n1,2\n", "lacks the column objid "),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_words(tmp_path, content, message):
+    path = write(tmp_path, content)
+    with pytest.raises(GalaxyError, match=f"(?s)mapping.csv.*{message}"):
+        read_mapping(path)
+
+
+def test_a_table_of_another_survey_is_told_what_it_lacks(tmp_path):
+    path = write(tmp_path, "OBJID,RA,DEC,t01_smooth_or_features_a01_smooth_debiased\n1,2,3,0.5\n")
+    lacks = ", ".join(TABLE2_COLUMNS[3:])
+    with pytest.raises(GalaxyError, match=f"lacks the columns {lacks} .*names: OBJID, RA, DEC, t01"):
+        read_table2(path)
+
+
+def test_only_a_header_is_a_table_without_rows(tmp_path):
+    assert read_mapping(write(tmp_path, HEADER)).empty
+    assert read_table2(write(tmp_path, ",".join(TABLE2_COLUMNS))).empty
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(GalaxyError, match="is no file"):
+        read_mapping(tmp_path)
+
+
+def test_twenty_thousand_columns(tmp_path):
+    names = ["objid", "asset_id", *(f"c{k}" for k in range(20_000))]
+    header = ",".join(names)
+    path = write(tmp_path, f"{header}\n{OBJID},3{',1' * 20_000}\n")
+    assert read_mapping(path).to_numpy().tolist() == [[OBJID, 3]]
+    assert read_table(path, {"objid": "int64"}, keep_others=True).shape == (1, 20_002)
+    path = write(tmp_path, f"{header}\n{OBJID},3.5{',1' * 20_000}\n")
+    with pytest.raises(GalaxyError, match="line 2, column asset_id: '3.5'"):
+        read_mapping(path)
+    path = write(tmp_path, header.replace("objid", "c") + "\n")
+    with pytest.raises(GalaxyError, match="lacks the column objid") as caught:
+        read_mapping(path)
+    assert len(str(caught.value)) < 1_000
+
+
+def test_numbers_that_are_none_are_refused_and_missing_ones_kept(tmp_path):
+    path = write(tmp_path, "share,name\n,\n0.5,a\n")
+    assert read_table(path, {"share": "float64", "name": "str"})["share"].isna().tolist() == [True, False]
+    for cell in ("0x10", "1j", "half", "0,5", "1_0"):
+        path = write(tmp_path, f'share,name\n"{cell}",a\n')
+        with pytest.raises(GalaxyError, match="line 2, column share"):
+            read_table(path, {"share": "float64", "name": "str"})

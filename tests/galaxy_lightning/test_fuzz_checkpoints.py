@@ -1,0 +1,107 @@
+"""The readers of checkpoints and weights, on broken files: they succeed, or say what is wrong.
+
+``GALAXY_SOAK=1`` tries many other ones.
+"""
+
+import io
+import warnings
+import zipfile
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from galaxy_lightning.checkpoints import galaxies_seen, read_checkpoint
+from galaxy_lightning.networks.weight_files import load_file
+from tests.fuzzing import damaged, succeeds_or_explains, tries
+
+
+def content():
+    return {
+        "state_dict": dict(torch.nn.Linear(3, 2).state_dict()),
+        "hyper_parameters": {"network": "reference_cnn", "image_size": 64},
+        "calibration": {"temperature": 1.5, "precision": 0.9, "threshold": 0.5, "coverage": 0.8},
+        "GalaxyDataModule": {"settings": {"seed": 0}, "train_objids": torch.arange(3)},
+        "optimizer_states": [],
+    }
+
+
+def saved(**options):
+    file = io.BytesIO()
+    torch.save(content(), file, **options)
+    return file.getvalue()
+
+
+def with_pickle(checkpoint, pickled):
+    """Puts another pickle into a checkpoint, whose checksums are right again."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(checkpoint)) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, pickled if name.endswith("data.pkl") else old.read(name))
+    return file.getvalue()
+
+
+ZIPPED, LEGACY = saved(), saved(_use_new_zipfile_serialization=False)
+with zipfile.ZipFile(io.BytesIO(ZIPPED)) as archive:
+    PICKLED = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+FILES = st.one_of(
+    damaged(ZIPPED),
+    damaged(LEGACY),
+    damaged(PICKLED).map(lambda pickled: with_pickle(ZIPPED, pickled)),
+    st.binary(max_size=200),
+)
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+VALUES = st.recursive(
+    LEAVES | st.sampled_from([torch.zeros(2), torch.zeros(2, requires_grad=True), torch.zeros(0)]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(LEAVES, inner, max_size=3),
+    max_leaves=6,
+)
+WRONG = st.dictionaries(st.sampled_from(list(content())), VALUES, min_size=1, max_size=2)
+
+
+def read_all(path):
+    """Reads a file in each of the ways in which one is read."""
+    model = torch.nn.Linear(3, 2)
+    for read in (
+        lambda: read_checkpoint(path),
+        lambda: galaxies_seen(str(path)),
+        lambda: load_file(model, ("head.",), str(path), "linear"),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # The file may hold what torch warns of.
+            succeeds_or_explains(read)
+
+
+def test_the_files_are_whole_before_they_are_damaged(tmp_path):
+    for file in (ZIPPED, LEGACY, with_pickle(ZIPPED, PICKLED)):
+        (tmp_path / "whole.ckpt").write_bytes(file)
+        assert read_checkpoint(tmp_path / "whole.ckpt").resumable
+        assert galaxies_seen(str(tmp_path / "whole.ckpt")).tolist() == [0, 1, 2]
+        load_file(torch.nn.Linear(3, 2), ("head.",), str(tmp_path / "whole.ckpt"), "linear")
+
+
+@tries(1_500)
+@given(FILES)
+def test_damaged_checkpoints(tmp_path_factory, file):
+    path = tmp_path_factory.getbasetemp() / "damaged.ckpt"
+    path.write_bytes(file)
+    read_all(path)
+
+
+@tries(500)
+@given(WRONG)
+def test_checkpoints_that_hold_something_else(tmp_path_factory, wrong):
+    path = tmp_path_factory.getbasetemp() / "wrong.ckpt"
+    torch.save(content() | wrong, path)
+    read_all(path)
+
+
+@tries(500, usual=30)
+@given(st.data())
+def test_damaged_safetensors(tmp_path_factory, data):
+    safetensors = pytest.importorskip("safetensors.torch")
+    path = tmp_path_factory.getbasetemp() / "damaged.safetensors"
+    path.write_bytes(data.draw(damaged(safetensors.save(torch.nn.Linear(3, 2).state_dict()))))
+    read_all(path)

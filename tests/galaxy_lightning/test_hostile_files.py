@@ -1,0 +1,173 @@
+"""Files that would run what they hold, and damaged ones: refused, and nothing in them is run."""
+
+import json
+import os
+import pickle
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from data_prep.arrays import open_arrays
+from data_prep.errors import GalaxyError
+from galaxy_lightning.checkpoints import galaxies_seen, read_checkpoint
+from galaxy_lightning.cli import main
+from galaxy_lightning.networks.weight_files import load_file
+
+
+class Evil:
+    """What makes a marker file when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.fixture
+def marker(tmp_path):
+    """A path that must never appear."""
+    path = tmp_path / "marker"
+    yield path
+    assert not path.exists()
+
+
+def as_checkpoint(path, evil):
+    torch.save({"state_dict": {"weight": torch.zeros(1)}, "hyper_parameters": evil}, path)
+
+
+def as_legacy_checkpoint(path, evil):
+    torch.save({"state_dict": evil}, path, _use_new_zipfile_serialization=False)
+
+
+def as_pickle(path, evil):
+    path.write_bytes(pickle.dumps(evil))
+
+
+def as_zip(path, evil):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(evil, protocol=2))
+        archive.writestr("archive/version", "3")
+
+
+@pytest.mark.parametrize("write", [as_checkpoint, as_legacy_checkpoint, as_pickle, as_zip])
+def test_a_pickle_is_never_run(tmp_path, marker, write, capsys):
+    for suffix in (".ckpt", ".pt", ".safetensors"):
+        path = tmp_path / f"evil{suffix}"
+        write(path, Evil(marker))
+        readers = [
+            lambda path=path: read_checkpoint(path),
+            lambda path=path: load_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear"),
+        ]
+        if suffix != ".safetensors":  # There galaxies_seen reads nothing.
+            readers.append(lambda path=path: galaxies_seen(str(path)))
+        for read in readers:
+            with pytest.raises(GalaxyError):
+                read()
+    with pytest.raises(SystemExit):
+        main(["predict", f"--ckpt_path={tmp_path / 'evil.ckpt'}", f"--data.images={tmp_path}"])
+    assert "nothing in it was run" in capsys.readouterr().err
+
+
+def test_the_pickle_would_run(tmp_path):
+    pickle.loads(pickle.dumps(Evil(tmp_path / "made")))
+    assert (tmp_path / "made").is_dir()
+
+
+@pytest.mark.parametrize("objids", [[1], torch.zeros(2), torch.zeros(2, 2, dtype=torch.int64), "all", None])
+def test_galaxies_that_are_none_are_refused(tmp_path, objids):
+    path = tmp_path / "weights.pt"
+    torch.save({"GalaxyDataModule": {"train_objids": objids}}, path)
+    with pytest.raises(GalaxyError, match=r"weights.pt does not say which galaxies"):
+        galaxies_seen(str(path))
+
+
+def test_weights_of_another_program_have_seen_no_galaxies_of_ours(tmp_path):
+    for content in ({"weight": torch.zeros(2)}, [torch.zeros(2)], torch.zeros(2)):
+        torch.save(content, tmp_path / "weights.pt")
+        assert not len(galaxies_seen(str(tmp_path / "weights.pt")))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\3\4", b"\x80\x02.", b"text", bytes(1_000), b"\x80\x02" + b"(" * 10**5]
+)
+def test_damaged_checkpoints_are_refused(tmp_path, content):
+    path = tmp_path / "damaged.ckpt"
+    path.write_bytes(content)
+    for read in (read_checkpoint, lambda path: galaxies_seen(str(path))):
+        with pytest.raises(GalaxyError, match=r"damaged.ckpt.*nothing in it was run"):
+            read(path)
+    with pytest.raises(GalaxyError, match=r"damaged.ckpt"):
+        load_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear")
+    with pytest.raises(GalaxyError, match="is no checkpoint"):
+        read_checkpoint(tmp_path)
+
+
+def test_pixels_that_are_pickled_objects_are_never_run(small_arrays, tmp_path, marker):
+    copy = shutil.copytree(small_arrays, tmp_path / "arrays")
+    for shape in ((1,), (1, 1, 1, 1)):
+        pixels = np.empty(shape, dtype=object)
+        pixels[...] = Evil(marker)
+        np.save(copy / "images.npy", pixels, allow_pickle=True)
+        with pytest.raises(GalaxyError, match=r"images.npy"):
+            open_arrays(copy)
+    for content in (pickle.dumps(Evil(marker)), b"\x93NUMPY\1\0\x20\0__import__('os').mkdir('marker')\n"):
+        (copy / "images.npy").write_bytes(content)
+        with pytest.raises(GalaxyError, match=r"images.npy"):
+            open_arrays(copy)
+
+
+@pytest.mark.parametrize("place", ["{}", "model: {}", "data:\n  arrays: {}", "trainer:\n  max_epochs: {}"])
+def test_a_config_runs_nothing(small_arrays, tmp_path, marker, place, capsys):
+    for call in (
+        f"!!python/object/apply:os.mkdir [{marker}]",
+        f"!!python/object/new:os.system ['mkdir {marker}']",
+    ):
+        config = tmp_path / "evil.yaml"
+        config.write_text(place.format(call) + "\n")
+        with pytest.raises(yaml.YAMLError):
+            yaml.safe_load(config.read_text())
+        with pytest.raises(SystemExit) as caught:
+            main(
+                ["fit", f"--config={config}", f"--data.arrays={small_arrays}", f"--runs={tmp_path / 'runs'}"]
+            )
+        assert caught.value.code
+        assert "Traceback" not in capsys.readouterr().err
+        assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", "[" * 100_000, '{"a":' * 100_000, "1" * 100_000, '{"crop": NaN}', "\0", "{}\n{}"],
+)
+def test_a_damaged_description_of_the_arrays_is_refused(small_arrays, tmp_path, content):
+    copy = shutil.copytree(small_arrays, tmp_path / "arrays")
+    (copy / "dataset.json").write_text(content)
+    with pytest.raises(GalaxyError, match=r"dataset.json"):
+        open_arrays(copy)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("crop", True),
+        ("counts", {"train": None}),
+        ("counts", {"train": {"spiral": "many"}}),
+        ("skipped", [None]),
+        ("skipped", [{"path": "1.jpg"}]),
+        ("threshold", "high"),
+        ("threshold", [0.5]),
+        ("threshold", 2),
+        ("classes", [["spiral"], ["elliptical"]]),
+    ],
+)
+def test_a_description_that_says_something_else_is_refused(small_arrays, tmp_path, key, value):
+    copy = shutil.copytree(small_arrays, tmp_path / "arrays")
+    dataset = json.loads((copy / "dataset.json").read_text())
+    (copy / "dataset.json").write_text(json.dumps(dataset | {key: value}))
+    with pytest.raises(GalaxyError, match=rf"dataset.json: '{key}'"):
+        open_arrays(copy)
