@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler, Sampler
+from torch.utils.data import Dataset, Sampler
 from tqdm import tqdm
 
 from data_prep.arrays import GalaxyArrays, open_arrays
@@ -21,7 +21,7 @@ from data_prep.votes import vote_targets
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.auxiliary import standardised
 from galaxy_lightning.batches import GalaxyBatch
-from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, ReadAhead, as_is
+from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, ReadAhead, Resumable, as_is
 from galaxy_lightning.seeding import seed_for
 
 Targets = Literal["labels", "votes"]
@@ -94,6 +94,8 @@ class GalaxyDataModule(LightningDataModule):
         self._arrays: GalaxyArrays | None = None
         self._held: Tensor | None = None
         self._prepared = False
+        self._skip = 0
+        self._training: ReadAhead | None = None
 
     @property
     def arrays(self) -> GalaxyArrays:
@@ -116,7 +118,9 @@ class GalaxyDataModule(LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what a checkpoint remembers of the data: the seen galaxies, and what the fit depends on."""
+        taken = self._training.taken % len(self._training) if self._training is not None else 0
         return {
+            "taken": taken,
             "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.seen_before)),
             "settings": {
                 "arrays": self.arrays.dataset["sha256"],
@@ -126,6 +130,10 @@ class GalaxyDataModule(LightningDataModule):
                 "seed": self.seed,
             },
         }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Has a resumed fit begin where in its epoch it was saved."""
+        self._skip = state_dict.get("taken", 0) * self.batch_size
 
     def prepare_data(self) -> None:
         """Makes the arrays where they are missing and may be simulated, and verifies them; once."""
@@ -184,7 +192,11 @@ class GalaxyDataModule(LightningDataModule):
         """Returns the training galaxies, shuffled anew each epoch."""
         dataset = self._training_set()
         processes, rank = self._share()
-        return self._loader(dataset, DistributedSampler(dataset, processes, rank, seed=self.seed))
+        sampler = Resumable(dataset, processes, rank, seed=self.seed)
+        # Lightning hands over the loader's state too, but not where a schedule has asked for it before.
+        sampler.skip, self._skip = self._skip, 0
+        self._training = self._loader(dataset, sampler)
+        return self._training
 
     def val_dataloader(self) -> ReadAhead:
         """Returns the validation galaxies, in order."""

@@ -8,6 +8,7 @@ class or function, so that workers also start under ``spawn`` (macOS, Windows).
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data.distributed import DistributedSampler
 
 from data_prep.ahead import cores
 from data_prep.arrays import GalaxyArrays
@@ -37,12 +39,48 @@ class ReadAhead(DataLoader[GalaxyBatch]):
 
     By a thread, where there are no workers: reading the arrays and decoding files leave Python's lock
     alone, and a thread starts at once and shares its memory.
+
+    Lightning saves how far a pass is, and has the next one, of a resumed fit, begin there.
     """
+
+    taken = 0
+    """Batches of this pass that were handed over."""
 
     def __iter__(self) -> Any:
         """Begins a pass over the dataset."""
+        self.taken = self.sampler.skip // (self.batch_size or 1) if isinstance(self.sampler, Resumable) else 0
         batches = super().__iter__()
-        return batches if self.num_workers else _read_ahead(batches)
+        return self._counted(batches if self.num_workers else _read_ahead(batches))
+
+    def _counted(self, batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:
+        for batch in batches:
+            self.taken += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Returns how far the pass is."""
+        return {"taken": self.taken}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Has the next pass begin there."""
+        if isinstance(self.sampler, Resumable):
+            self.sampler.skip = state["taken"] % len(self) * (self.batch_size or 1)
+
+
+class Resumable(DistributedSampler[Any]):
+    """A shuffling sampler whose next pass can begin in its midst.
+
+    Attributes:
+        skip: How many galaxies of the next pass are left out.
+    """
+
+    skip = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        """Begins a pass."""
+        rest = islice(super().__iter__(), self.skip, None)
+        self.skip = 0
+        return rest
 
 
 def _cores() -> int:

@@ -32,6 +32,7 @@ from galaxy_lightning.held_out import PICTURES
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter
+from galaxy_lightning.preemption import Preemption
 from galaxy_lightning.rank_zero import is_first_process, say
 from galaxy_lightning.recorder import (
     HistoryRecorder,
@@ -324,6 +325,7 @@ class GalaxyCLI(LightningCLI):
             ConfusionMatrixLogger(),
             LearningRateMonitor("epoch"),
             PredictionWriter(folder / PREDICTIONS, catalog, self.model.classes),
+            Preemption(),
         ]
 
     def _result_writer(self) -> Callback:

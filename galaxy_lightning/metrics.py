@@ -4,13 +4,13 @@ Recall is what astronomers call completeness, precision purity. Labels and logit
 data and networks, so torchmetrics need not check them in every step (``validate_args``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
-from torchmetrics import CatMetric, ClasswiseWrapper, MetricCollection
+from torchmetrics import CatMetric, ClasswiseWrapper, MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
@@ -29,6 +29,7 @@ class SplitMetrics(nn.Module):
         overall: ``<split>/accuracy``, and macro ``<split>/recall``, ``/precision`` and ``/f1``.
         per_class: ``<split>/recall_<class>``, ``/precision_<class>`` and ``/f1_<class>``.
         confusion: Counts ``[true class, predicted class]``.
+        loss: ``<split>/loss``, the mean over the galaxies.
         logits: All logits, kept of validation and test galaxies for what no running count can tell:
             the calibration, and the accuracy of the surest.
         labels: Their labels.
@@ -55,21 +56,48 @@ class SplitMetrics(nn.Module):
             compute_groups=False,  # Groups look for shared state in the metrics, not inside their wrappers.
         )
         self.confusion = MulticlassConfusionMatrix(number, validate_args=False)
+        self.loss = MeanMetric(nan_strategy="disable")
         self.logits, self.labels = CatMetric(nan_strategy="disable"), CatMetric(nan_strategy="disable")
         self.keeps = split != "train"
 
-    def count(self, logits: Tensor, labels: Tensor) -> None:
+    def count(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         """Counts a batch.
 
         Args:
             logits: ``[B, classes]``.
             labels: ``[B]``.
+            loss: Their mean loss, a scalar.
         """
+        self.loss.update(loss.expand(len(labels)))  # Each galaxy counts the same.
         for metric in (self.overall, self.per_class, self.confusion):
             metric.update(logits, labels)
         if self.keeps:
             self.logits.update(logits)
             self.labels.update(labels)
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Returns what was counted so far, by metric: a fit that is saved within an epoch goes on with it."""
+        for metrics in (self.overall, self.per_class):
+            metrics.items(keep_base=True, copy_state=False)  # Those that share their counts have them all.
+        return {
+            name: {key: getattr(metric, key).detach().cpu() for key in metric._defaults}
+            for name, metric in self._counting()
+        }
+
+    def go_on_from(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Takes over what :meth:`state` has returned."""
+        for name, metric in self._counting():
+            for key, value in state[name].items():
+                setattr(metric, key, value.to(metric.device))
+            metric._update_count = 1  # Else it warns that it has counted nothing.
+
+    def _counting(self) -> list[tuple[str, Metric]]:
+        """Returns the metrics of running counts, by their names."""
+        return [
+            (name, metric)
+            for name, metric in self.named_modules()
+            if isinstance(metric, Metric) and not isinstance(metric, CatMetric)
+        ]
 
     def answers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """Returns ``[N, classes]`` logits and ``[N]`` labels of all devices. Call it on every rank."""
@@ -77,6 +105,6 @@ class SplitMetrics(nn.Module):
         return logits.astype(np.float64), labels.astype(np.int64)
 
     def begin(self) -> None:
-        """Forgets what was counted, but for what Lightning resets itself."""
-        for metric in (self.per_class, self.confusion, self.logits, self.labels):
+        """Forgets what was counted, also before a checkpoint that was made between two epochs."""
+        for metric in (self.overall, self.per_class, self.confusion, self.loss, self.logits, self.labels):
             metric.reset()

@@ -101,6 +101,7 @@ class GalaxyClassifier(LightningModule):
         classes, auxiliary = list(classes), list(auxiliary)
         self.save_hyperparameters(ignore="compile")  # It makes no other model.
         self._compile: Compile | None = compile
+        self._made_for: list[int] = []
         self.classes = classes
         self.image_size = image_size
         self.auxiliary = auxiliary
@@ -220,23 +221,16 @@ class GalaxyClassifier(LightningModule):
         """Adds the calibration, and what the weights were before the first fit."""
         checkpoint["calibration"] = self.calibration.state()
         checkpoint["pretrained"] = self.pretrained
+        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+            checkpoint["train_metrics"] = self.train_metrics.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the calibration over, and stops a fit that would go on beyond the end of its schedule.
-
-        Raises:
-            GalaxyError: The schedule was made for another number of steps.
-        """
+        """Takes over the calibration and, in a fit, what its unfinished epoch has counted."""
         fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
-        if fitting and self.hparams["schedule"] != "constant":
-            made_for = [state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])]
-            steps = self._all_steps()
-            if made_for and made_for != [steps]:
-                raise GalaxyError(
-                    f"the learning rate's schedule was made for {made_for[0]:,} steps, and this fit has "
-                    f"{steps:,}: go on with the same trainer.max_epochs, or begin a new fit without "
-                    "--ckpt_path"
-                )
+        if fitting:
+            self._made_for = [state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])]
+        if fitting and "train_metrics" in checkpoint:  # An epoch that begins forgets them.
+            self.train_metrics.go_on_from(checkpoint["train_metrics"])
         self.calibration = Calibration.from_state(checkpoint["calibration"])
         self.pretrained = checkpoint.get("pretrained")
 
@@ -257,11 +251,22 @@ class GalaxyClassifier(LightningModule):
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Returns the optimiser and, but for a constant rate, its schedule."""
+        """Returns the optimiser and, but for a constant rate, its schedule.
+
+        Raises:
+            GalaxyError: A fit would go on with a schedule that was made for another number of steps.
+        """
         optimizer = self.new_optimizer()
         if self.hparams["schedule"] == "constant":
             return optimizer
-        schedule = one_cycle(optimizer, self._all_steps())
+        steps = self._all_steps()
+        if self._made_for and self._made_for != [steps]:
+            raise GalaxyError(
+                f"the learning rate's schedule was made for {self._made_for[0]:,} steps, and this fit has "
+                f"{steps:,}: go on with the same trainer.max_epochs, or begin a new fit without "
+                "--ckpt_path"
+            )
+        schedule = one_cycle(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _is_to_be_replaced(self) -> bool:
@@ -300,14 +305,13 @@ class GalaxyClassifier(LightningModule):
     ) -> None:
         """Counts a batch's metrics and logs its loss."""
         size = len(batch.rows)
-        metrics.count(logits.detach(), batch.labels)
+        metrics.count(logits.detach(), batch.labels, loss.detach())
         self.log(
             f"{split}/loss",
-            loss.detach(),
+            metrics.loss,
             prog_bar=split != "train",
             on_step=False,
             on_epoch=True,
             batch_size=size,
-            sync_dist=True,
         )
         self.log_dict(metrics.overall, on_step=False, on_epoch=True, batch_size=size)

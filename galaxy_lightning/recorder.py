@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 
 from data_prep.arrays import GalaxyArrays
-from data_prep.errors import GalaxyError
+from data_prep.errors import GalaxyError, Terminated
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.cli import CONFIG, PROGRAM
 from galaxy_lightning.module import GalaxyClassifier
@@ -84,6 +84,9 @@ class HistoryRecorder(Callback):
         self.epochs = read_history(Path(folder))
         if trainer.is_global_zero:
             (Path(folder) / RUN).unlink(missing_ok=True)
+            write_history(
+                Path(folder), self.epochs
+            )  # It makes the folder a run's, also before its first epoch ends.
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps those before the checkpoint, which is loaded by now, and starts the clock."""
@@ -130,7 +133,7 @@ class HistoryRecorder(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Says how an interrupted fit goes on."""
-        if not (isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero):
+        if not (isinstance(exception, KeyboardInterrupt | Terminated) and trainer.is_global_zero):
             return
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, RunCheckpoint) and Path(callback.last_model_path).is_file():

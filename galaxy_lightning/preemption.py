@@ -1,0 +1,68 @@
+"""Ending a fit where it is, so that it goes on as if nothing had been, where machines are taken back."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from data_prep.errors import Terminated
+from galaxy_lightning.recorder import RunCheckpoint
+
+
+class Preemption(Callback):
+    """Saves ``last.ckpt`` when the system asks a fit to end (SIGTERM), after the batch that it is at.
+
+    In the midst of an epoch too: the checkpoint holds how many batches are done and what was counted on them.
+    A validation is finished first. Processes that train together end together.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: Any = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listens for the request instead of Lightning, which would end in the midst of a validation.
+
+        Only a program's main thread can.
+        """
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._ask)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves and ends, if that was asked for."""
+        asked = self._asked
+        if trainer.world_size > 1:
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        # The last batch's epoch is about to be validated and saved anyway.
+        if not asked or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return
+        for checkpoint in trainer.checkpoint_callbacks:
+            if isinstance(checkpoint, RunCheckpoint) and checkpoint.dirpath:
+                checkpoint.last_model_path = str(Path(checkpoint.dirpath) / "last.ckpt")
+                trainer.save_checkpoint(checkpoint.last_model_path)
+        raise Terminated
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ends between two epochs, whose checkpoint is saved."""
+        if self._asked:
+            raise Terminated
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leaves the request to whoever heard it before."""
+        self._stop_listening()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """The same."""
+        self._stop_listening()
+
+    def _ask(self, number: int, frame: object) -> None:
+        self._asked = True
+
+    def _stop_listening(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+            self._before = None
