@@ -1,8 +1,12 @@
-"""Verifying galaxy arrays: hashes, shapes, classes, and that no galaxy is in two splits."""
+"""Verifying galaxy arrays: hashes, shapes, classes, and that no galaxy and no image is in two splits."""
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from data_prep.arrays import CATALOG, DATASET, GalaxyArrays, open_arrays
+from data_prep.copies import near_copies, same_pixels
 from data_prep.errors import GalaxyError
 from data_prep.schema import SPLITS
 
@@ -32,4 +36,44 @@ def check(folder: Path) -> GalaxyArrays:
         raise GalaxyError(
             f"{folder}: the images are {arrays.images.shape[1]} pixels wide, not {arrays.dataset['crop']}"
         )
+    first = same_pixels(arrays.images)
+    pairs = _between_splits(arrays, np.stack([first, np.arange(len(first))], axis=1))
+    if len(pairs):
+        raise GalaxyError(
+            f"{folder}: {len(pairs):,} images have exactly the pixels of one in another split, the first: "
+            f"{name_pair(arrays, pairs[0])}, so that a model would be tested on what it was trained on; make "
+            "the arrays again, which keeps them together: python -m data_prep preprocess"
+        )
     return arrays
+
+
+def near_copies_between_splits(arrays: GalaxyArrays) -> npt.NDArray[np.int64]:
+    """Finds pairs of images in different splits of which one is the other turned, mirrored or re-encoded.
+
+    It is for the user to judge whether they show one galaxy, so :func:`check` does not refuse them.
+
+    Args:
+        arrays: The galaxy arrays, as :func:`check` returns them.
+
+    Returns:
+        ``[M, 2]`` rows of the catalogue, as :func:`data_prep.copies.near_copies` orders them.
+    """
+    return _between_splits(arrays, near_copies(arrays.images))
+
+
+def name_pair(arrays: GalaxyArrays, pair: npt.NDArray[np.int64]) -> str:
+    """Names two images by their galaxies and splits.
+
+    Args:
+        arrays: The galaxy arrays.
+        pair: Two rows of the catalogue.
+    """
+    objid, split = (arrays.catalog[column].iloc[pair].tolist() for column in ("objid", "split"))
+    return f"objid {objid[0]} ({split[0]}) and {objid[1]} ({split[1]})"
+
+
+def _between_splits(arrays: GalaxyArrays, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Returns those of the pairs of rows that lie in different splits."""
+    split = arrays.catalog["split"].to_numpy(dtype=str)
+    apart: npt.NDArray[np.bool_] = split[pairs[:, 0]] != split[pairs[:, 1]]
+    return np.compress(apart, pairs, axis=0)

@@ -117,7 +117,8 @@ def _make_commands() -> Commands:
     check = commands.add(
         "check",
         "ARRAYS",
-        "Verify galaxy arrays: hashes, shapes, classes, and that no galaxy is in two splits.",
+        "Verify galaxy arrays: hashes, shapes, classes, and that no galaxy, and no image, is in two splits. "
+        "Images in different splits that are nearly the same, turned or re-encoded, are reported.",
         _check,
     )
     check.add_argument("arrays", type=Path, metavar="ARRAYS", help="folder made by preprocess")
@@ -202,7 +203,7 @@ def _preprocess(options: Namespace) -> None:
 
 
 def _check(options: Namespace) -> None:
-    from data_prep.check import check
+    from data_prep.check import check, name_pair, near_copies_between_splits
     from data_prep.preprocess import report
 
     arrays = check(options.arrays)
@@ -210,3 +211,9 @@ def _check(options: Namespace) -> None:
         f"{options.arrays}: {len(arrays.catalog):,} galaxies, whole and consistent, no galaxy in two splits"
     )
     print("\n".join(report(arrays.dataset)))
+    pairs = near_copies_between_splits(arrays)
+    if len(pairs):
+        print(
+            f"warning: {len(pairs):,} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
+            f"splits, the first: {name_pair(arrays, pairs[0])}"
+        )

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from data_prep.arrays import CATALOG, DATASET, IMAGES, GalaxyArrays
+from data_prep.copies import join_copies
 from data_prep.files import new_folder, read_json, sha256, write_json
 from data_prep.splits import draw_folds, split_counts
 
@@ -30,8 +31,9 @@ def make_folds(arrays: GalaxyArrays, out: Path, folds: int, seed: int = 0) -> li
     Raises:
         GalaxyError: There are too few galaxies, or a fold cannot be written.
     """
-    objids, labels = arrays.catalog["objid"].to_numpy(), arrays.catalog["label"].to_numpy(dtype=str)
-    splits = draw_folds(objids, labels, folds, seed)
+    labels = arrays.catalog["label"].to_numpy(dtype=str)
+    galaxies = join_copies(arrays.catalog["objid"].to_numpy(), arrays.images)
+    splits = draw_folds(galaxies, labels, folds, seed)
     folders = [out / f"fold_{number}" for number in range(folds)]
     for number, (folder, split) in enumerate(zip(folders, splits, strict=True)):
         drawn = {"fold": number, "folds": folds, "seed": seed, "arrays": arrays.dataset["sha256"]}

@@ -12,6 +12,7 @@ import pandas as pd
 
 from data_prep.ahead import cores
 from data_prep.arrays import CATALOG, DATASET, FORMAT_VERSION, IMAGES
+from data_prep.copies import join_copies
 from data_prep.errors import GalaxyError
 from data_prep.extract import summary_path
 from data_prep.files import new_folder, read_json, sha256, write_json
@@ -36,7 +37,8 @@ def preprocess(
 ) -> dict[str, Any]:
     """Makes the galaxy arrays of a sample: centre crops, catalogue and the stored split.
 
-    An image that cannot be used is listed in ``dataset.json`` and stepped over. What an interruption leaves
+    An image that cannot be used is listed in ``dataset.json`` and stepped over. Images of one galaxy, and
+    those of exactly the same pixels whatever they are called, share a split. What an interruption leaves
     stays in a hidden folder beside ``out``, and the same call goes on with it.
 
     Args:
@@ -85,7 +87,8 @@ def preprocess(
                 f"{raw / paths[0]}: {skipped[0]}"
             )
         kept = catalog.drop(index=list(skipped))
-        kept.insert(3, "split", draw_split(kept["objid"].to_numpy(), kept["label"].to_numpy(dtype=str), seed))
+        galaxies = join_copies(kept["objid"].to_numpy(), np.load(folder / IMAGES, mmap_mode="r"))
+        kept.insert(3, "split", draw_split(galaxies, kept["label"].to_numpy(dtype=str), seed))
         if turns is not None:
             kept["quarter_turns"] = turns[kept.index]
         kept.to_csv(folder / CATALOG, index=False)

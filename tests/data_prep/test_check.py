@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from data_prep.arrays import open_arrays
-from data_prep.check import check
+from data_prep.check import check, near_copies_between_splits
+from data_prep.cli import main
 from data_prep.errors import GalaxyError
 from data_prep.files import sha256
 
@@ -59,6 +60,49 @@ def test_a_galaxy_in_two_splits_is_found(copy):
     edit(copy, double)
     with pytest.raises(GalaxyError, match="1 galaxies are in two splits"):
         check(copy)
+
+
+def put_copy(copy, change):
+    """Puts a changed copy of a training image in place of a test image; returns the two rows."""
+    catalog = open_arrays(copy).catalog
+    train, test = (catalog.index[catalog["split"] == split][0] for split in ("train", "test"))
+    pixels = np.load(copy / "images.npy", mmap_mode="r+")
+    pixels[test] = change(pixels[train])
+    pixels.flush()
+    edit_dataset(copy, lambda dataset: dataset["sha256"].update({"images.npy": sha256(copy / "images.npy")}))
+    return [(row, catalog["objid"][row], catalog["split"][row]) for row in sorted([train, test])]
+
+
+def test_the_same_pixels_in_two_splits_are_found(copy):
+    (_, one, its), (_, other, others) = put_copy(copy, lambda image: image)
+    with pytest.raises(GalaxyError) as caught:
+        check(copy)
+    assert f"objid {one} ({its}) and {other} ({others})" in str(caught.value)
+    assert "1 images have exactly the pixels of one in another split" in str(caught.value)
+
+
+def test_the_same_pixels_in_one_split_are_no_leak(copy):
+    pixels = np.load(copy / "images.npy", mmap_mode="r+")
+    one, other = open_arrays(copy).rows("train")[:2]
+    pixels[other] = pixels[one]
+    pixels.flush()
+    edit_dataset(copy, lambda dataset: dataset["sha256"].update({"images.npy": sha256(copy / "images.npy")}))
+    assert len(near_copies_between_splits(check(copy))) == 0
+
+
+def test_a_near_copy_in_another_split_is_reported(copy, capsys):
+    (row, one, its), (other_row, other, others) = put_copy(copy, lambda image: np.rot90(image)[:, ::-1])
+    assert near_copies_between_splits(check(copy)).tolist() == [[row, other_row]]
+    main(["check", str(copy)])
+    out = capsys.readouterr().out
+    assert "whole and consistent" in out
+    assert "1 pair of near-copies in different splits" in out
+    assert f"the first: objid {one} ({its}) and {other} ({others})" in out
+
+
+def test_sound_arrays_have_no_near_copies(small_arrays, capsys):
+    main(["check", str(small_arrays)])
+    assert "near-copies" not in capsys.readouterr().out
 
 
 def test_counts_that_do_not_fit_are_found(copy):

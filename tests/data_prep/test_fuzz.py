@@ -156,7 +156,9 @@ def arrays(tmp_path_factory):
         for objid, label, split in rows
     )
     catalog.to_csv(folder / CATALOG, index=False)
-    np.save(folder / IMAGES, np.zeros((6, CROP, CROP, 3), dtype=np.uint8))
+    np.save(
+        folder / IMAGES, np.repeat(np.arange(6, dtype=np.uint8), CROP * CROP * 3).reshape(6, CROP, CROP, 3)
+    )
     counts = {split: {label: 2 * (split == SPLITS[k]) for k, label in enumerate(CLASSES)} for split in SPLITS}
     dataset = {
         "format_version": 1,

@@ -1,6 +1,7 @@
 import json
 import shutil
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,10 @@ import pytest
 from PIL import Image
 
 from data_prep.arrays import open_arrays
+from data_prep.check import check
 from data_prep.errors import GalaxyError
 from data_prep.files import sha256
+from data_prep.folds import make_folds
 from data_prep.preprocess import preprocess
 from data_prep.schema import CLASSES
 
@@ -126,6 +129,23 @@ def test_a_galaxy_with_two_labels_is_refused(sample, raw, tmp_path):
     double.to_csv(tmp_path / "sample.csv", index=False)
     with pytest.raises(GalaxyError, match="1 galaxies have two labels"):
         preprocess(tmp_path / "sample.csv", raw, tmp_path / "arrays", progress=False)
+
+
+def test_an_image_under_two_ids_lies_in_one_split(sample, raw, tmp_path):
+    rows = pd.read_csv(sample, dtype={"objid": "int64"}).head(40)
+    paths = [f"again/{Path(path).name}" for path in rows["path"]]
+    again = rows.assign(objid=rows["objid"] + 1, path=paths)
+    both = tmp_path / "raw"
+    for path, other in zip(rows["path"], again["path"], strict=True):
+        for target in (both / path, both / other):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(raw / path, target)
+    pd.concat([rows, again]).to_csv(tmp_path / "sample.csv", index=False)
+    preprocess(tmp_path / "sample.csv", both, tmp_path / "arrays", crop=64, progress=False)
+    split = check(tmp_path / "arrays").catalog["split"].to_numpy()
+    assert split[:40].tolist() == split[40:].tolist()
+    for fold in make_folds(open_arrays(tmp_path / "arrays"), tmp_path / "folds", 4):
+        check(fold)
 
 
 def test_overwriting_costs_nothing_that_the_user_has_put_there(sample, raw, tmp_path):
