@@ -1,6 +1,8 @@
 """Files and folders that appear whole or not at all, and their checksums."""
 
 import contextlib
+import ctypes
+import glob
 import hashlib
 import json
 import math
@@ -34,15 +36,42 @@ def new_file(path: Path) -> Iterator[Path]:
     Raises:
         GalaxyError: The file cannot be made there.
     """
+    with new_files(path) as (partial,):
+        yield partial
+
+
+@contextlib.contextmanager
+def new_files(*paths: Path) -> Iterator[list[Path]]:
+    """Does the same for a file and others beside it that tell of it; the block need not make those.
+
+    No others ever lie beside a file that is not theirs: the older ones go just before the file is replaced,
+    the new ones come just after.
+
+    Args:
+        paths: The file to make, and the others, in its folder.
+
+    Yields:
+        Their temporary paths.
+
+    Raises:
+        GalaxyError: They cannot be made there.
+    """
+    path, *others = paths
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial-{uuid.uuid4().hex[:12]}{path.suffix}")
+    token = _token()
+    partials = [each.with_name(f".{each.stem}.partial-{token}{each.suffix}") for each in paths]
     try:
         with writing(path):
-            yield partial
-            partial.replace(path)
+            yield partials
+            for other in others:
+                other.unlink(missing_ok=True)
+            for partial, each in zip(partials, paths, strict=True):
+                if each is path or partial.exists():
+                    partial.replace(each)
     finally:
-        partial.unlink(missing_ok=True)
+        for partial in partials:
+            partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -67,31 +96,21 @@ def new_folder(
             making it.
     """
     path = path.resolve()
+    with writing(path):
+        _tidy(path)
     refuse_existing(path, overwrite=overwrite, holds=holds)
-    token = uuid.uuid4().hex[:12]
-    partial, replaced = (path.with_name(f".{path.name}.{kind}-{token}") for kind in ("partial", "replaced"))
-    if resumes:
-        partial = path.with_name(f".{path.name}.unfinished")
+    partial = path.with_name(f".{path.name}.{'unfinished' if resumes else f'partial-{_token()}'}")
     with contextlib.ExitStack() as stack:
         with writing(path):
             partial.mkdir(parents=True, exist_ok=resumes)
         if resumes:
-            stack.enter_context(_alone(partial, path))
+            stack.enter_context(alone(partial, path))
         try:
             with writing(path):
                 yield partial
-                refuse_existing(
-                    path, overwrite=overwrite, holds=holds
-                )  # Somebody may have made it meanwhile.
-                if path.exists():
-                    path.rename(replaced)
-                try:
-                    partial.rename(path)
-                except OSError:
-                    if replaced.exists():
-                        replaced.rename(path)
-                    raise
-            shutil.rmtree(replaced, ignore_errors=True)
+                # Somebody may have made it meanwhile.
+                refuse_existing(path, overwrite=overwrite, holds=holds)
+                _put_in_place(partial, path)
         except BaseException as error:
             if resumes and isinstance(error, KeyboardInterrupt | Terminated):
                 print(
@@ -102,15 +121,65 @@ def new_folder(
             raise
 
 
+def _put_in_place(partial: Path, path: Path) -> None:
+    """Renames ``partial`` to ``path``; an older folder of that name is exchanged in the same instant."""
+    replaced = path.with_name(f".{path.name}.replaced-{_token()}")
+    if not path.exists():
+        partial.rename(path)
+    elif _exchange(partial, path):
+        partial.rename(replaced)
+    else:
+        path.rename(replaced)
+        try:
+            partial.rename(path)
+        except BaseException:
+            replaced.rename(path)
+            raise
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two folders in one step; returns False where the system, or the file system, has none."""
+    paths = os.fsencode(one), os.fsencode(other)
+    here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE, which macOS calls RENAME_SWAP.
+    with contextlib.suppress(AttributeError):  # An older C library.
+        if sys.platform == "linux":
+            return bool(ctypes.CDLL(None).renameat2(here, paths[0], here, paths[1], swap) == 0)
+        if sys.platform == "darwin":
+            return bool(ctypes.CDLL(None).renamex_np(*paths, swap) == 0)
+    return False
+
+
+def _tidy(path: Path) -> None:
+    """Clears away what a process that was killed while it replaced a folder has left, or puts it back."""
+    for replaced in path.parent.glob(f".{glob.escape(path.name)}.replaced-*"):
+        if path.exists():
+            shutil.rmtree(replaced, ignore_errors=True)
+        else:
+            replaced.rename(path)
+
+
+def _token() -> str:
+    return uuid.uuid4().hex[:12]
+
+
 @contextlib.contextmanager
-def _alone(folder: Path, path: Path) -> Iterator[None]:
-    """Keeps a second process out of a folder, where the system can."""
+def alone(place: Path, path: Path) -> Iterator[None]:
+    """Keeps a second process out of unfinished work, where the system can.
+
+    Args:
+        place: The file or folder in which the work is.
+        path: What is being made of it, for the message.
+
+    Raises:
+        GalaxyError: Another process is at work there.
+    """
     if sys.platform == "win32":
         yield
         return
     import fcntl
 
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(place, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # Some file systems have no locks.
             try:

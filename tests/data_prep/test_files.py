@@ -1,9 +1,13 @@
+import errno
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
+from data_prep import files
 from data_prep.errors import GalaxyError
-from data_prep.files import new_file, new_folder, read_json, sha256, write_json
+from data_prep.files import new_file, new_files, new_folder, read_json, sha256, write_json
 
 
 def test_a_file_that_fails_leaves_the_older_one(tmp_path):
@@ -99,3 +103,102 @@ def test_a_link_stays_a_link(tmp_path):
         (partial / "m").write_text("new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "there/m").read_text() == "new"
+
+
+def test_a_file_and_what_tells_of_it(tmp_path):
+    table, note = tmp_path / "table.csv", tmp_path / "table.json"
+    for content in ("old", "new"):
+        with new_files(table, note) as partials:
+            for partial in partials:
+                partial.write_text(content)
+        assert (table.read_text(), note.read_text()) == (content, content)
+    with new_files(table, note) as (partial, _):
+        partial.write_text("newer")
+    assert (table.read_text(), os.listdir(tmp_path)) == ("newer", ["table.csv"])
+
+
+def test_no_moment_leaves_a_file_beside_what_tells_of_another(tmp_path, monkeypatch):
+    table, note = tmp_path / "table.csv", tmp_path / "table.json"
+    replace = Path.replace
+
+    def seen(partial, path):
+        assert not note.exists() or note.read_text() == table.read_text()
+        replace(partial, path)
+        assert not note.exists() or note.read_text() == table.read_text()
+
+    monkeypatch.setattr(Path, "replace", seen)
+    for content in ("old", "new"):
+        with new_files(table, note) as partials:
+            for partial in partials:
+                partial.write_text(content)
+
+
+@pytest.fixture(params=["in one step", "in two"])
+def exchange(request, monkeypatch):
+    """Replaces folders as one system does, or as another."""
+    if request.param == "in two":
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    return request.param
+
+
+def replace_folder(path, content="new"):
+    with new_folder(path, overwrite=True, holds=["m"]) as partial:
+        (partial / "m").write_text(content)
+
+
+def test_a_folder_is_replaced(exchange, tmp_path):
+    for content in ("old", "new"):
+        replace_folder(tmp_path / "out", content)
+        assert os.listdir(tmp_path) == ["out"]
+        assert (tmp_path / "out/m").read_text() == content
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks this system what it can")
+def test_folders_are_exchanged_in_one_step(tmp_path, monkeypatch):
+    replace_folder(tmp_path / "out", "old")
+    monkeypatch.setattr(files, "_tidy", lambda path: None)
+    monkeypatch.setattr(Path, "rename", lambda *paths: sys.exit(9))  # As if killed before the first rename.
+    with pytest.raises(SystemExit):
+        replace_folder(tmp_path / "out")
+    assert (tmp_path / "out/m").read_text() == "new"
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_killed_between_two_renames_the_next_call_puts_it_right(tmp_path, monkeypatch, renames):
+    replace_folder(tmp_path / "out", "old")
+    rename, left = Path.rename, [renames]
+
+    def killed(path, target):
+        rename(path, target)
+        left[0] -= 1
+        if not left[0]:
+            os._exit(9)
+
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(Path, "rename", killed)
+        replace_folder(tmp_path / "out")
+    os.waitpid(child, 0)
+    assert (tmp_path / "out").exists() == (renames == 2)
+    with pytest.raises(GalaxyError, match="already exists"), new_folder(tmp_path / "out", holds=["m"]):
+        pass
+    assert (tmp_path / "out/m").read_text() == ("old" if renames == 1 else "new")
+    assert not list(tmp_path.glob(".out.replaced-*"))
+
+
+def test_what_cannot_be_put_in_place_leaves_the_older_folder(tmp_path, monkeypatch):
+    replace_folder(tmp_path / "out", "old")
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    rename = Path.rename
+
+    def refused(path, target):
+        if target.name == "out" and ".partial-" in path.name:
+            raise OSError(errno.EIO, "Input/output error")
+        rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(GalaxyError, match="Input/output error"):
+        replace_folder(tmp_path / "out")
+    assert (tmp_path / "out/m").read_text() == "old"
+    assert os.listdir(tmp_path) == ["out"]
