@@ -142,11 +142,13 @@ def _exchange(one: Path, other: Path) -> bool:
     """Exchanges two folders in one step; returns False where the system, or the file system, has none."""
     paths = os.fsencode(one), os.fsencode(other)
     here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE, which macOS calls RENAME_SWAP.
-    with contextlib.suppress(AttributeError):  # An older C library.
-        if sys.platform == "linux":
-            return bool(ctypes.CDLL(None).renameat2(here, paths[0], here, paths[1], swap) == 0)
+    with contextlib.suppress(AttributeError, TypeError):  # An older C library, or none.
+        libc = ctypes.CDLL(None)
         if sys.platform == "darwin":
-            return bool(ctypes.CDLL(None).renamex_np(*paths, swap) == 0)
+            failed = libc.renamex_np(*paths, swap)
+        else:
+            failed = libc.renameat2(here, paths[0], here, paths[1], swap)
+        return bool(failed == 0)
     return False
 
 

@@ -34,7 +34,7 @@ DESCRIPTIONS: Final = {
     f"\nExample:\n{PROGRAM} crossval --folds 5 --config configs/galaxy_cnn.yaml --data.arrays ARRAYS",
     "predict": "Classify galaxies with a trained model. "
     "Takes galaxy arrays or any folder of images, and writes a table: what identifies each galaxy, a "
-    "probability per class, and the likeliest class."
+    "probability per class, and the likeliest class. Cut off, the same command goes on where it was."
     f"\nExample:\n{PROGRAM} predict --ckpt_path RUN/best.ckpt --data.images FOLDER --out galaxies.csv",
 }
 

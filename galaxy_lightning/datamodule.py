@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from tqdm import tqdm
@@ -21,7 +20,7 @@ from data_prep.votes import vote_targets
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.auxiliary import standardised
 from galaxy_lightning.batches import GalaxyBatch
-from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, ReadAhead, Resumable, as_is
+from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, InOrder, ReadAhead, Resumable, as_is
 from galaxy_lightning.seeding import seed_for
 
 Targets = Literal["labels", "votes"]
@@ -55,6 +54,7 @@ class GalaxyDataModule(LightningDataModule):
 
     Attributes:
         auxiliary: Columns of the catalogue that the model learns beside the class.
+        predicted_batches: How many batches of what is to be predicted this process has behind it.
         seen_before: ``[N]`` galaxies that the model was trained on elsewhere, before this fit.
     """
 
@@ -88,6 +88,7 @@ class GalaxyDataModule(LightningDataModule):
         self.on_device = on_device
         self.seed = int(seed)
         self.predict_splits: tuple[str, ...] = SPLITS
+        self.predicted_batches = 0
         self.crop = CROP_PX
         self.auxiliary: list[str] = []
         self.seen_before: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -208,9 +209,9 @@ class GalaxyDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> ReadAhead:
         """Returns the folder's images, or the arrays' galaxies in ``predict_splits``, in order."""
-        if self.images_folder is not None:
-            return self._in_order(self.image_folder)
-        return self._in_order(self._split(*self.predict_splits))
+        from_folder = self.images_folder is not None
+        dataset = self.image_folder if from_folder else self._split(*self.predict_splits)
+        return self._in_order(dataset, skip=self.predicted_batches * self.batch_size)
 
     def on_after_batch_transfer(self, batch: GalaxyBatch, dataloader_idx: int) -> GalaxyBatch:
         """Completes a batch on its device, and augments it where it is trained on.
@@ -267,10 +268,9 @@ class GalaxyDataModule(LightningDataModule):
         """Returns how many processes share the galaxies, and which of them this is."""
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
-    def _in_order(self, dataset: Dataset[GalaxyBatch]) -> ReadAhead:
+    def _in_order(self, dataset: Dataset[GalaxyBatch], skip: int = 0) -> ReadAhead:
         """Loads each galaxy once, however many processes share them: none is to be counted twice."""
-        processes, rank = self._share()
-        return self._loader(dataset, UnrepeatedDistributedSampler(dataset, processes, rank, shuffle=False))
+        return self._loader(dataset, InOrder(dataset, *self._share(), skip=skip))
 
     def _loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any]) -> ReadAhead:
         return ReadAhead(

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data.distributed import DistributedSampler
 
@@ -81,6 +82,28 @@ class Resumable(DistributedSampler[Any]):
         rest = islice(super().__iter__(), self.skip, None)
         self.skip = 0
         return rest
+
+
+class InOrder(UnrepeatedDistributedSampler):
+    """A sampler that hands out each galaxy once, in order, however many processes share them.
+
+    Args:
+        dataset: What is handed out.
+        processes: How many processes share it.
+        rank: Which of them this is.
+        skip: How many of its galaxies are left out.
+    """
+
+    def __init__(self, dataset: Dataset[GalaxyBatch], processes: int, rank: int, skip: int = 0) -> None:
+        super().__init__(dataset, processes, rank, shuffle=False)
+        self.skip = skip
+
+    def __iter__(self) -> Iterator[Any]:
+        """Begins a pass."""
+        return islice(super().__iter__(), self.skip, None)
+
+    def __len__(self) -> int:
+        return max(super().__len__() - self.skip, 0)
 
 
 def _cores() -> int:

@@ -4,10 +4,10 @@ import contextlib
 import json
 import re
 import shlex
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import pandas as pd
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.errors import GalaxyError
-from data_prep.files import refuse_existing
+from data_prep.files import refuse_existing, sha256
 from data_prep.schema import SPLITS
 from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
@@ -31,7 +31,7 @@ from galaxy_lightning.evaluation import (
 from galaxy_lightning.held_out import PICTURES
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
-from galaxy_lightning.prediction import PredictionWriter
+from galaxy_lightning.prediction import PredictionWriter, galaxies_to_predict
 from galaxy_lightning.preemption import Preemption
 from galaxy_lightning.rank_zero import is_first_process, say
 from galaxy_lightning.recorder import (
@@ -341,21 +341,20 @@ class GalaxyCLI(LightningCLI):
             results = Path(options.out or checkpoint.parent / str(self.subcommand))
             self.evaluation = EvaluationWriter(results, _SPLIT_OF[str(self.subcommand)], about)
             return self.evaluation
-        if data.images_folder is not None:
-            paths = data.image_folder.paths
-            # A return in a name would end a line of the table.
-            names = [str(path).replace("\r", "\\r") for path in paths]
-            galaxies = pd.DataFrame({"id": [Path(name).stem for name in names], "path": names})
-            source = data.images_folder
-        else:
-            galaxies = data.arrays.catalog[[*IDENTITY_COLUMNS, "path"]]
-            source = data.arrays.folder
+        galaxies, source, about = galaxies_to_predict(data)
         table = Path(options.out or checkpoint.parent / f"predictions_{source.resolve().name}.csv")
         if table.suffix != ".csv":
             raise GalaxyError(f"{table}: predictions are written as CSV: name it .csv")
         if options.zooms:
             self.model.hparams["zooms"] = options.zooms
-        self.writer = PredictionWriter(table, galaxies, self.model.classes, doubts=True)
+        made_of = {
+            "version": version("galaxy-lightning"),
+            "checkpoint": sha256(checkpoint),
+            "galaxies": about,
+            "batch_size": data.batch_size,
+            "zooms": self.model.hparams["zooms"],
+        }
+        self.writer = PredictionWriter(table, galaxies, self.model.classes, doubts=True, made_of=made_of)
         for path in (table, self.writer.skipped_path):
             refuse_existing(path, overwrite=options.overwrite)
         return self.writer

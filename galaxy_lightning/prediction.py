@@ -3,23 +3,25 @@
 import contextlib
 import csv
 import glob
+import hashlib
 import heapq
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pandas as pd
 import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from data_prep.errors import GalaxyError
-from data_prep.files import new_file, writing
+from data_prep.files import new_file, new_files
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.calibration import entropy
+from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
-from galaxy_lightning.run_folder import prediction_table
+from galaxy_lightning.prediction_part import PredictionPart
+from galaxy_lightning.run_folder import IDENTITY_COLUMNS, arrays_identity, prediction_table
 
 _ROW = "row"
 """The column of a part that says where in the table each of its galaxies belongs."""
@@ -29,7 +31,7 @@ class PredictionWriter(Callback):
     """Writes one row per galaxy: what identifies it, a calibrated probability per class, the likeliest class.
 
     Each process appends every batch to a part of its own beside the table (``NAME.partial-0.csv``), so that
-    memory does not grow with the number of galaxies and what an interruption leaves can be looked at. At
+    memory does not grow with the number of galaxies, and what an interruption leaves can be gone on with. At
     the end the parts become the table, in the galaxies' order, and are removed. Processes that predict
     together share the folder.
 
@@ -42,6 +44,8 @@ class PredictionWriter(Callback):
         classes: The class names, in order.
         doubts: Add how sure the model is: the ``entropy`` in bits, and whether it is ``uncertain``,
             less sure than its calibration asks for.
+        made_of: What the predictions depend on, as JSON has it; what an interruption has left of the same
+            is gone on with. None always begins anew.
 
     Attributes:
         written: How many galaxies have a row, once written.
@@ -50,32 +54,46 @@ class PredictionWriter(Callback):
     """
 
     def __init__(
-        self, path: Path, galaxies: pd.DataFrame, classes: Sequence[str], *, doubts: bool = False
+        self,
+        path: Path,
+        galaxies: pd.DataFrame,
+        classes: Sequence[str],
+        *,
+        doubts: bool = False,
+        made_of: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
         self.galaxies = galaxies
         self.classes = list(classes)
         self.doubts = doubts
+        self.made_of = made_of
         self.written = self.uncertain = 0
         self.skipped = galaxies.iloc[:0]
-        self._problems: dict[int, str] = {}
-        self._part: TextIO | None = None
+        self._part: PredictionPart | None = None
 
     @property
     def skipped_path(self) -> Path:
         """Where the galaxies without a prediction are listed."""
         return self.path.with_name(f"{self.path.stem}_skipped.csv")
 
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begins this process's part, and forgets an earlier prediction."""
-        self.written = self.uncertain = 0
-        self._problems = {}
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Begins this process's part, or goes on with it, before the galaxies are loaded."""
+        if stage != "predict":
+            return
         self.path = trainer.strategy.broadcast(self.path)  # Only the first knows the run folder.
-        part = self._part_of(trainer.global_rank)
-        with writing(part):
-            part.parent.mkdir(parents=True, exist_ok=True)
-            # A file name that is no valid UTF-8 is written with its odd bytes escaped.
-            self._part = part.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+        made_of = self.made_of and {
+            **self.made_of,
+            "processes": trainer.world_size,
+            "device": trainer.strategy.root_device.type,
+            "precision": str(trainer.precision),
+        }
+        self._part = PredictionPart(self._part_of(trainer.global_rank), self.path, made_of)
+        if self._part.batches:
+            data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it, and declares it not.
+            assert isinstance(data, GalaxyDataModule)
+            data.predicted_batches = self._part.batches
+            if trainer.is_global_zero:
+                print(f"Going on where it was cut off, with {self._part.written:,} galaxies predicted")
 
     def on_predict_batch_end(
         self,
@@ -91,59 +109,51 @@ class PredictionWriter(Callback):
         assert self._part is not None
         rows, probabilities = batch.rows.cpu().numpy(), outputs.cpu().numpy()
         if batch.problems:
-            self._problems.update(batch.problems)
             usable = [row not in batch.problems for row in rows.tolist()]
             rows, probabilities = rows[usable], probabilities[usable]
-        if not len(rows):
-            return
         table = prediction_table(self.galaxies.iloc[rows], probabilities, self.classes)
+        uncertain = pl_module.calibration.uncertain(probabilities)
         if self.doubts:
-            uncertain = pl_module.calibration.uncertain(probabilities)
-            self.uncertain += int(uncertain.sum())
             table = table.assign(entropy=entropy(probabilities).round(6), uncertain=uncertain)
         table.insert(0, _ROW, rows)
-        with writing(Path(self._part.name)):
-            table.to_csv(self._part, index=False, header=self.written == 0)
-            self._part.flush()
-        self.written += len(rows)
+        last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]
+        self._part.append(table, batch.problems, uncertain=int(uncertain.sum()), last=last)
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Makes the table of what all devices have predicted."""
-        self._close()
-        counted: list[Any] = [(self.written, self.uncertain, self._problems)]
+        part = self._part
+        assert part is not None
+        part.close()
+        counted: list[Any] = [(part.written, part.uncertain, part.problems)]
         if trainer.world_size > 1:
             counted = [None] * trainer.world_size
-            torch.distributed.all_gather_object(counted, (self.written, self.uncertain, self._problems))
+            torch.distributed.all_gather_object(counted, (part.written, part.uncertain, part.problems))
         self.written, self.uncertain = (sum(each[place] for each in counted) for place in (0, 1))
         if trainer.is_global_zero:
             self._finish(
                 {row: why for *_, problems in counted for row, why in problems.items()}, len(counted)
             )
+        self._part = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leaves what there is in the part, and says so."""
-        if self._part is None:
-            return
-        part = Path(self._part.name)
-        self._close()
-        if self.written:
-            print(f"\nWhat had been predicted is in {part}", file=sys.stderr)
-        else:
-            part.unlink(missing_ok=True)
+        if self._part is not None:
+            self._part.leave()
+            self._part = None
 
     def _finish(self, problems: dict[int, str], processes: int) -> None:
         bad = sorted(problems)
         self.skipped = self.galaxies.iloc[bad].assign(reason=[problems[row] for row in bad])
-        self.skipped_path.unlink(missing_ok=True)
-        if bad:
-            with new_file(self.skipped_path) as partial:
-                self.skipped.to_csv(partial, index=False, errors="backslashreplace")
-        parts = [self._part_of(rank) for rank in range(processes)]
-        if self.written:
-            with new_file(self.path) as partial:
-                _merge(parts, partial)
+        if not self.written:
+            with new_file(self.skipped_path) as skipped:
+                self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
+        else:
+            with new_files(self.path, self.skipped_path) as (table, skipped):
+                _merge([self._part_of(rank) for rank in range(processes)], table)
+                if bad:
+                    self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
         # Those too that an interruption of more processes has left.
-        for part in self.path.parent.glob(f"{glob.escape(self.path.stem)}.partial-*.csv"):
+        for part in self.path.parent.glob(f"{glob.escape(self.path.stem)}.partial-*.*"):
             part.unlink(missing_ok=True)
         if not self.written:
             first = self.skipped.iloc[0]
@@ -155,11 +165,26 @@ class PredictionWriter(Callback):
     def _part_of(self, rank: int) -> Path:
         return self.path.with_name(f"{self.path.stem}.partial-{rank}.csv")
 
-    def _close(self) -> None:
-        if self._part is not None:
-            with writing(Path(self._part.name)):
-                self._part.close()
-            self._part = None
+
+def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dict[str, Any]]:
+    """Says which galaxies are predicted.
+
+    Args:
+        data: The galaxy arrays, or the folder of images.
+
+    Returns:
+        What identifies each galaxy, by its row; the folder that they come from; and what tells it from any
+        other, as JSON has it. Of a folder of images that is the files' names.
+    """
+    if data.images_folder is None:
+        arrays = data.arrays
+        return arrays.catalog[[*IDENTITY_COLUMNS, "path"]], arrays.folder, arrays_identity(arrays)
+    # A return in a name would end a line of the table.
+    names = [str(path).replace("\r", "\\r") for path in data.image_folder.paths]
+    galaxies = pd.DataFrame({"id": [Path(name).stem for name in names], "path": names})
+    listed = hashlib.sha256("\n".join(names).encode(errors="backslashreplace")).hexdigest()
+    about = {"path": str(data.images_folder.resolve()), "images": len(names), "sha256": listed}
+    return galaxies, data.images_folder, about
 
 
 def _merge(parts: Sequence[Path], out: Path) -> None:

@@ -1,7 +1,6 @@
 """The real commands, on small arrays: every config through fit, test, predict and reload."""
 
 import contextlib
-import io
 import json
 import re
 import shutil
@@ -411,31 +410,6 @@ def test_what_is_learnt_beside_the_class_is_learnt_and_left_behind(small_arrays,
         with pytest.raises(SystemExit):
             fit(small_arrays, tmp_path, *words, *more)
         assert "model.auxiliary" in capsys.readouterr().err
-
-
-def test_predictions_are_written_as_they_come(run, small_arrays, tmp_path, monkeypatch):
-    words = ["predict", f"--ckpt_path={run}", "--data.batch_size=16"]
-    main([*words, f"--out={tmp_path}/whole.csv"])
-    seen = []
-    step = GalaxyClassifier.predict_step
-
-    def interrupted(module, batch, batch_idx):
-        if batch_idx == 3:
-            seen.append((tmp_path / "p.partial-0.csv").read_text())
-            raise KeyboardInterrupt
-        return step(module, batch, batch_idx)
-
-    with monkeypatch.context() as patch, pytest.raises((SystemExit, KeyboardInterrupt)):
-        patch.setattr(GalaxyClassifier, "predict_step", interrupted)
-        main([*words, f"--out={tmp_path}/p.csv"])
-    whole = (tmp_path / "whole.csv").read_text().splitlines()
-    part = pd.read_csv(io.StringIO(seen[0]))
-    assert part.pop("row").tolist() == list(range(48))
-    assert part.to_csv(index=False).splitlines() == whole[:49]
-    assert not (tmp_path / "p.csv").exists()
-    main([*words, f"--out={tmp_path}/p.csv"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.csv", "whole.csv"]
-    assert (tmp_path / "p.csv").read_text().splitlines() == whole
 
 
 def test_predict_lists_the_images_it_cannot_use(run, raw, tmp_path, capsys):

@@ -1,0 +1,165 @@
+"""Predictions that are cut off: they go on where they were, and end with the same bytes."""
+
+import json
+import os
+import shutil
+
+import pandas as pd
+import pytest
+
+from galaxy_lightning import prediction_part
+from galaxy_lightning.cli import main
+from galaxy_lightning.datasets import ImageFolderDataset
+from galaxy_lightning.module import GalaxyClassifier
+
+IMAGES = 80
+BATCH = 8
+
+
+@pytest.fixture(scope="module")
+def run(small_arrays, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    main(
+        [
+            "fit", f"--data.arrays={small_arrays}", f"--runs={runs}", "--name=run", "--trainer.max_epochs=1",
+            "--model.network=reference_cnn", "--model.image_size=64", "--trainer.enable_progress_bar=false",
+        ]
+    )  # fmt: skip
+    return runs / "run/version_0"
+
+
+@pytest.fixture(scope="module")
+def images(raw, tmp_path_factory):
+    """A folder of images, some of which cannot be used."""
+    folder = tmp_path_factory.mktemp("images") / "images"
+    shutil.copytree(raw / "images_gz2/images", folder)
+    for path in sorted(folder.iterdir())[3::9]:
+        path.write_text("no image")
+    return folder
+
+
+@pytest.fixture(params=["images", "arrays"])
+def words(request, run, images, small_arrays):
+    source = [f"--data.images={images}"] if request.param == "images" else [f"--data.arrays={small_arrays}"]
+    return predict(run, *source)
+
+
+def predict(run, *more):
+    return ["predict", f"--ckpt_path={run}", f"--data.batch_size={BATCH}", *more]
+
+
+@pytest.fixture
+def cut_off(monkeypatch):
+    """Runs a prediction until it has made so many batches."""
+
+    def cut_off(words, batches, error=KeyboardInterrupt):
+        step, left = GalaxyClassifier.predict_step, [batches]
+
+        def interrupted(module, batch, batch_idx):
+            left[0] -= 1
+            if left[0] < 0:
+                raise error
+            return step(module, batch, batch_idx)
+
+        with monkeypatch.context() as patch, pytest.raises((SystemExit, error)):
+            patch.setattr(prediction_part, "_NOTE_EVERY", 0)
+            patch.setattr(GalaxyClassifier, "predict_step", interrupted)
+            main(words)
+
+    return cut_off
+
+
+@pytest.fixture
+def go_on(monkeypatch):
+    """Runs a prediction; returns how many batches it has made."""
+
+    def go_on(words):
+        made, step = [], GalaxyClassifier.predict_step
+        with monkeypatch.context() as patch:
+            patch.setattr(GalaxyClassifier, "predict_step", lambda *args: (made.append(1), step(*args))[1])
+            main(words)
+        return len(made)
+
+    return go_on
+
+
+def tables(folder):
+    return {path.name.replace("whole", "p"): path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("batches", [1, 6, 9])
+def test_it_goes_on_where_it_was(words, cut_off, go_on, tmp_path, batches, capsys):
+    main([*words, f"--out={tmp_path}/whole/whole.csv"])
+    there = [*words, f"--out={tmp_path}/cut/p.csv"]
+    cut_off(there, batches)
+    assert sorted(os.listdir(tmp_path / "cut")) == ["p.partial-0.csv", "p.partial-0.json"]
+    assert "p.partial-0.csv; the same command goes on with it" in capsys.readouterr().err
+    assert go_on(there) == IMAGES / BATCH - batches
+    assert "Going on where it was cut off" in capsys.readouterr().out
+    assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
+
+
+def test_it_may_be_cut_off_again_and_again(words, cut_off, go_on, tmp_path):
+    main([*words, f"--out={tmp_path}/whole/whole.csv"])
+    there = [*words, f"--out={tmp_path}/cut/p.csv"]
+    for _ in range(4):
+        cut_off(there, 2)
+    assert go_on(there) == IMAGES / BATCH - 8
+    assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("damage", ["a number", "short", "no part", "no json", "note", "longer"])
+def test_what_was_damaged_meanwhile_is_made_anew(run, images, cut_off, go_on, tmp_path, damage):
+    words = predict(run, f"--data.images={images}")
+    main([*words, f"--out={tmp_path}/whole/whole.csv"])
+    there = [*words, f"--out={tmp_path}/cut/p.csv"]
+    cut_off(there, 5)
+    part, note = (tmp_path / f"cut/p.partial-0.{kind}" for kind in ("csv", "json"))
+    content = part.read_bytes()
+    if damage == "a number":
+        part.write_bytes(content[:-40] + b"7" + content[-39:])
+    elif damage == "short":
+        part.write_bytes(content[:-1])
+    elif damage == "no part":
+        part.unlink()
+    elif damage == "no json":
+        note.write_text("{")
+    elif damage == "note":
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"batches": "many"}))
+    else:  # A batch that was not noted any more.
+        part.write_bytes(content + b"35,half a li")
+    assert go_on(there) == (5 if damage == "longer" else 10)
+    assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
+
+
+def test_what_was_made_of_something_else_is_made_anew(run, images, cut_off, go_on, tmp_path):
+    words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
+    cut_off(words, 5)
+    assert go_on([*words, "--data.batch_size=16"]) == 5
+    cut_off([*words, "--overwrite"], 5)
+    (images / "later.jpg").write_text("no image")
+    try:
+        assert go_on([*words, "--overwrite"]) == 11
+    finally:
+        (images / "later.jpg").unlink()
+
+
+def test_one_that_nothing_came_of_leaves_nothing(run, images, cut_off, tmp_path, capsys):
+    cut_off(predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv"), 0)
+    assert list(tmp_path.iterdir()) == []
+    assert "What had been predicted" not in capsys.readouterr().err
+
+
+def test_two_at_once_do_not_mix(run, images, tmp_path, monkeypatch, capsys):
+    words, read = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv"), ImageFolderDataset._read
+
+    def second(*args):
+        monkeypatch.setattr(ImageFolderDataset, "_read", read)
+        with pytest.raises(SystemExit):
+            main(words)
+        return read(*args)
+
+    monkeypatch.setattr(ImageFolderDataset, "_read", second)
+    main(words)
+    assert "another process is making" in capsys.readouterr().err
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 71
