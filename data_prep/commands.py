@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from data_prep.errors import errors_in_one_line, without_debug
+from data_prep.errors import EXIT_STATUS, errors_in_one_line, without_debug
 from data_prep.plain_help import PlainHelp
 
 
@@ -29,7 +29,7 @@ class Commands:
         added_to: Callable[[ArgumentParser], None] | None = None,
     ) -> None:
         self.program = program
-        self.parser = _parser(description, f"{program} {usage}", prog=program)
+        self.parser = _parser(description, f"{program} {usage}", prog=program, epilog=EXIT_STATUS)
         if added_to:
             added_to(self.parser)
         self._subcommands = self.parser.add_subcommands(

@@ -8,6 +8,11 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+EXIT_STATUS: Final = (
+    "Exit status: 0 done; 1 an error, in one line; 2 a command line that cannot be read; 130 interrupted by "
+    "you; 143 terminated by the system."
+)
+
 LONGEST: Final = 2000
 """Characters of a message that are shown."""
 

@@ -18,6 +18,9 @@ LARGEST_EXACT_FLOAT: Final = 2**53
 FLOAT_STEP: Final = 128
 """Distance between neighbouring 64-bit floats from 2^59 to 2^60, where SDSS's ids lie (about 5.9e17)."""
 
+MOST_COLUMNS: Final = 30_000
+"""More take minutes, and no catalogue has as many."""
+
 SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
 """What other programs separate cells by."""
 
@@ -110,7 +113,8 @@ def require_columns(path: Path, wanted: Sequence[str]) -> list[str]:
     """Returns a CSV's column names, or says which of the wanted ones it lacks.
 
     Raises:
-        GalaxyError: The file is missing, empty or not text, lacks a wanted column, or has it twice.
+        GalaxyError: The file is missing, empty or not text, lacks a wanted column, or has it twice; or there
+            are too many of them.
     """
     try:
         if path.exists() and not path.is_file():  # A device has no end.
@@ -121,6 +125,11 @@ def require_columns(path: Path, wanted: Sequence[str]) -> list[str]:
         raise GalaxyError(f"{path} is missing") from None
     except (OSError, ValueError, csv.Error) as error:
         raise GalaxyError(f"{path} cannot be read as a table: {_readable(error)}") from None
+    if len(found) > MOST_COLUMNS:
+        raise GalaxyError(
+            f"{path} has {len(found):,} columns, and at most {MOST_COLUMNS:,} are read: is it a table with "
+            "one row per galaxy?"
+        )
     missing = [name for name in wanted if name not in found]
     if missing:
         first = ",".join(found).replace('"', "")

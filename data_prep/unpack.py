@@ -44,7 +44,9 @@ def unpack_images(archive: Path, folder: Path) -> int:
                 for name, member in tqdm(members.items(), desc="unpacking", unit=" images", delay=1):
                     # zipfile reads no more than the member's declared size, and checks its CRC.
                     (partial / name).write_bytes(content.read(member))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (GalaxyError, OSError, MemoryError):
+        raise
+    except Exception as error:  # A damaged file fails in any way.
         raise GalaxyError(f"{archive} cannot be unpacked: {error}; download it again") from error
     return len(members)
 
@@ -63,6 +65,8 @@ def _members(archive: Path, content: zipfile.ZipFile) -> Iterator[tuple[str, zip
             continue
         if stat.S_ISLNK(member.external_attr >> 16):
             raise GalaxyError(f"{archive} holds {member.filename!r}, a link: {_DISTRUST}")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise GalaxyError(f"{archive} holds {member.filename!r}, packed in a rare way: {_DISTRUST}")
         total += member.file_size
         if member.file_size > LARGEST_IMAGE or total > MOST_BYTES:
             raise GalaxyError(

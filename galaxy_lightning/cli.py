@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from data_prep.errors import GalaxyError, errors_in_one_line, without_debug
+from data_prep.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
 
 PROGRAM: Final = "python -m galaxy_lightning"
 CONFIG: Final = "config.yaml"
@@ -109,6 +109,7 @@ def _overview() -> argparse.ArgumentParser:
         usage=f"{PROGRAM} COMMAND [--config FILE] [options]",
         description="From galaxy arrays to a trained, tested and predicting classifier. "
         "The usual order: fit, test, predict.",
+        epilog=EXIT_STATUS,
     )
     title = "commands (add --help to one for its options, --debug to see where an error came from)"
     commands = parser.add_subparsers(title=title, metavar="")

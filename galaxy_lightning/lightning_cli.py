@@ -165,7 +165,10 @@ class GalaxyCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parses ``args``, which ``main`` has completed."""
         assert isinstance(args, list)
-        self.config = parser.parse_args(args)
+        try:
+            self.config = parser.parse_args(args)
+        except UnicodeDecodeError as error:
+            raise GalaxyError(f"a config is no text in UTF-8 ({error}): save it as such") from error
 
     def _parse_ckpt_path(self) -> None:
         """Takes the model's settings from the checkpoint; a fit that goes on from one keeps its own."""

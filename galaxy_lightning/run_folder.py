@@ -25,6 +25,7 @@ import pandas as pd
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file, write_json, writing
+from data_prep.tables import read_table
 from galaxy_lightning.environment import environment
 
 HISTORY: Final = "history.csv"
@@ -140,11 +141,15 @@ def write_history(folder: Path, epochs: Sequence[Mapping[str, float]]) -> None:
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """Reads the epochs of ``history.csv``; none where there is no such file."""
+    """Reads the epochs of a ``history.csv`` of ours; none where there is no such file.
+
+    Raises:
+        GalaxyError: The file is damaged.
+    """
     path = folder / HISTORY
     if not path.is_file():
         return []
-    table = pd.read_csv(path)
+    table = read_table(path, {"epoch": "int64"} | dict.fromkeys(HISTORY_COLUMNS[1:], "float64"))
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 

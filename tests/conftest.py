@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from data_prep.cli import main as data_prep
 from data_prep.simulate import add_truth
 from galaxy_lightning.noise import quieten
+from tests import fuzzing
 
 os.environ.setdefault("MPLBACKEND", "agg")
 quieten()
@@ -16,6 +19,26 @@ quieten()
 GALAXIES = 80
 SMALL = 64
 """Side of the small arrays' images in pixels: enough for every network, and fast."""
+
+
+@pytest.fixture(autouse=True)
+def count_broken_files(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Notes how many broken files a test has had read."""
+    before = fuzzing.tried
+    yield
+    if fuzzing.tried > before:
+        record_property("broken files read", fuzzing.tried - before)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how much was survived: broken files, and kills."""
+    survived: Counter[str] = Counter()
+    for report in terminalreporter.getreports(""):
+        if report.when == "teardown":
+            survived.update(dict(report.user_properties))
+    if survived:
+        terminalreporter.section("survived")
+        terminalreporter.write_line(", ".join(f"{name}: {count:,}" for name, count in survived.items()))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,10 @@ SOAKING = os.environ.get("GALAXY_SOAK") == "1"
 """Whether a soak of many thousand new inputs was asked for, instead of the same few each time."""
 
 
+tried = 0
+"""How many readings of broken files there were."""
+
+
 def tries(soak: int, usual: int = 60) -> settings:
     """Returns how many inputs a test of a reader tries, none of which may take longer than seconds."""
     return settings(
@@ -26,6 +30,8 @@ def tries(soak: int, usual: int = 60) -> settings:
 
 def succeeds_or_explains(read: Callable[[], Any]) -> None:
     """Asserts that a reader ends well or in the project's own error, which says something."""
+    global tried
+    tried += 1
     message = "it succeeded"
     try:
         read()

@@ -110,6 +110,12 @@ def test_twenty_thousand_columns(tmp_path):
     assert len(str(caught.value)) < 1_000
 
 
+def test_a_million_columns_are_refused_at_once(tmp_path):
+    path = write(tmp_path, ",".join(["objid", "asset_id", *(f"c{k}" for k in range(1_000_000))]))
+    with pytest.raises(GalaxyError, match="1,000,002 columns, and at most 30,000 are read"):
+        read_mapping(path)
+
+
 def test_numbers_that_are_none_are_refused_and_missing_ones_kept(tmp_path):
     path = write(tmp_path, "share,name\n,\n0.5,a\n")
     assert read_table(path, {"share": "float64", "name": "str"})["share"].isna().tolist() == [True, False]
