@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO := data/quickstart
 N ?= 1000
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test soak coverage lint bench lock audit clean
 
 setup: .venv/.installed
 
@@ -34,6 +34,14 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
+# The long form of the tests that kill and that break things: new moments and new broken files every time.
+soak: setup
+	GALAXY_SOAK=1 $(BIN)/python -m pytest -n 2 -m soak
+
+# Which lines and branches of the three packages the tests reach.
+coverage: setup
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered
+
 # Ratios, from a machine that does nothing else; about half an hour.
 bench: setup
 	$(BIN)/python -m benchmarks --out runs/benchmarks.json
@@ -45,6 +53,10 @@ lint: setup
 # no test needs it.
 lock:
 	uv pip compile --quiet pyproject.toml --extra keras --extra timm --extra dev --universal --generate-hashes --output-file requirements.lock
+
+# Known holes in what the lock names; what the service does not know counts as a failure. Needs uv.
+audit:
+	uv tool run pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
 # Keeps data/ and runs/: they are yours.
 clean:

@@ -12,6 +12,8 @@ from baselines.weights import checkpoint_from_keras
 from data_prep.arrays import open_arrays
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.fixture(scope="module")
 def files(small_arrays, tmp_path_factory):

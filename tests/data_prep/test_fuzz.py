@@ -24,6 +24,8 @@ from data_prep.tables import read_mapping, read_table, read_table2
 from data_prep.votes import vote_targets
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
+pytestmark = pytest.mark.soak
+
 OBJID = 587722981742084097
 CROP = 8
 

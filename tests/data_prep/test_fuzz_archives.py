@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from data_prep.unpack import unpack_images, unpack_table
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
+pytestmark = pytest.mark.soak
+
 
 def zipped(compression):
     file = io.BytesIO()

@@ -16,6 +16,8 @@ from galaxy_lightning.checkpoints import galaxies_seen, read_checkpoint
 from galaxy_lightning.networks.weight_files import load_file
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
+pytestmark = pytest.mark.soak
+
 
 def content():
     return {

@@ -27,6 +27,8 @@ from galaxy_lightning.run_folder import (
 from galaxy_lightning.run_reader import read_run
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.fixture(scope="module")
 def arrays(small_arrays):

@@ -13,6 +13,8 @@ from galaxy_lightning.cli import main
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.run_folder import HISTORY_COLUMNS
 
+pytestmark = pytest.mark.soak
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 SOAK = "GALAXY_SOAK" in os.environ
 BATCHES = 7  # 56 galaxies to train on, 8 at a time.
