@@ -171,3 +171,41 @@ def test_without_kagglehub_the_extra_is_named(publisher, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     with pytest.raises(GalaxyError, match=r"galaxy-lightning\[kaggle\]"):
         module.download(tmp_path / "got", from_kaggle=True)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_is_placed_by_hand_is_kept_beside_the_copy_on_kaggle(
+    publisher, raw, tmp_path, monkeypatch, links
+):
+    def refused(*args):
+        raise OSError("no links here")
+
+    if not links:
+        monkeypatch.setattr(module.os, "link", refused)
+    hub = types.ModuleType("kagglehub")
+    hub.dataset_download = lambda name: str(raw)
+    monkeypatch.setitem(sys.modules, "kagglehub", hub)
+    (tmp_path / "got").mkdir()
+    (tmp_path / "got" / MAPPING_FILE).write_bytes((raw / MAPPING_FILE).read_bytes())
+    before = (tmp_path / "got" / MAPPING_FILE).stat().st_mtime_ns
+    module.download(tmp_path / "got", from_kaggle=True)
+    same_survey(raw, tmp_path / "got")
+    assert (tmp_path / "got" / MAPPING_FILE).stat().st_mtime_ns == before
+
+
+def test_kaggle_out_of_reach_is_an_error(publisher, tmp_path, monkeypatch):
+    def refused(name):
+        raise RuntimeError("401: who are you?")
+
+    hub = types.ModuleType("kagglehub")
+    hub.dataset_download = refused
+    monkeypatch.setitem(sys.modules, "kagglehub", hub)
+    with pytest.raises(GalaxyError, match="could not be downloaded: 401"):
+        module.download(tmp_path / "got", from_kaggle=True)
+
+
+def test_where_all_is_there_nothing_is_planned(publisher, raw, tmp_path, capsys):
+    module.download(tmp_path / "got")
+    assert list(module.plan(tmp_path / "got")) == [
+        f"{tmp_path / 'got'} has all parts: there is nothing to download"
+    ]

@@ -1,4 +1,9 @@
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from data_prep.arrays import open_arrays
 from data_prep.folds import make_folds
@@ -29,3 +34,16 @@ def test_folds_that_are_there_stay(small_arrays, tmp_path):
     first = [(folder / "catalog.csv").stat().st_mtime_ns for folder in make_folds(arrays, tmp_path, 3)]
     again = [(folder / "catalog.csv").stat().st_mtime_ns for folder in make_folds(arrays, tmp_path, 3)]
     assert first == again
+
+
+@pytest.mark.parametrize("also", [[], ["symlink_to"]])
+def test_a_file_system_without_links_gets_copies(small_arrays, tmp_path, monkeypatch, also):
+    def refused(*args):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    for name in also:
+        monkeypatch.setattr(Path, name, refused)
+    (folder, _) = make_folds(open_arrays(small_arrays), tmp_path, 2)
+    assert (folder / "images.npy").is_symlink() == (not also)
+    open_arrays(folder).verify()

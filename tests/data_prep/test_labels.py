@@ -4,6 +4,7 @@ import pytest
 
 from data_prep.errors import GalaxyError
 from data_prep.labels import label_galaxies
+from data_prep.schema import TABLE2_COLUMNS
 
 
 def votes(spiral, elliptical):
@@ -35,3 +36,8 @@ def test_flags_need_exactly_one_set():
 def test_a_threshold_that_is_no_vote_fraction_is_refused(threshold):
     with pytest.raises(GalaxyError, match="vote fraction"):
         label_galaxies(votes([0.5], [0.5]), "threshold", threshold)
+
+
+def test_another_rule_is_refused():
+    with pytest.raises(GalaxyError, match="no label rule 'majority': the rules are threshold, flags"):
+        label_galaxies(pd.DataFrame(columns=list(TABLE2_COLUMNS), dtype=float), "majority")

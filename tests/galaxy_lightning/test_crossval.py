@@ -83,3 +83,11 @@ def test_what_cannot_be(done, small_arrays, words, message, capsys):
     with pytest.raises(SystemExit):
         crossval(small_arrays, done.parents[1], *words)
     assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(small_arrays, tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(SystemExit):
+        main(["crossval", f"--data.arrays={small_arrays}", f"--out={tmp_path}"])
+    assert "holds something else" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

@@ -173,3 +173,10 @@ def test_soft_targets_pull_towards_their_own_probabilities(model):
     labels = torch.tensor([0, 1, 2, 1])
     sure = torch.nn.functional.one_hot(labels, 3).float()
     torch.testing.assert_close(model.loss(logits, sure), model.loss(logits, labels))
+
+
+def test_what_is_learnt_besides_must_be_in_the_batches(small_arrays):
+    model = GalaxyClassifier("galaxy_cnn", weights="none", image_size=64, auxiliary=["redshift"])
+    batch = next(iter(GalaxyDataModule(str(small_arrays), batch_size=4).val_dataloader()))
+    with pytest.raises(ValueError, match="set the data module's `auxiliary`"):
+        model.training_step(batch, 0)

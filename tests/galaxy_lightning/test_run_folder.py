@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -62,3 +63,13 @@ def test_run_folders_need_no_torch():
     code = "import sys, galaxy_lightning.run_folder; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_the_environment_is_described_on_other_systems_too(monkeypatch):
+    here = environment()
+    monkeypatch.setattr(Path, "is_file", lambda path: False)
+    there = environment()
+    assert there.keys() == here.keys()
+    assert there["peak_memory_mb"] > 10
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert environment()["peak_memory_mb"] is None

@@ -270,3 +270,11 @@ def test_what_is_left_of_a_run_is_named(report, small_arrays, tmp_path, capfd):
     with pytest.raises(SystemExit):
         compare(small_arrays, folder, "--models", *SMALL)
     assert "runs/scratch/seed_0 is no complete run: remove it" in capfd.readouterr().err
+
+
+def test_a_file_is_no_place_for_a_report(small_arrays, tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(SystemExit):
+        compare(small_arrays, tmp_path / "thesis.tex", "--models", "majority")
+    assert "is no folder" in capsys.readouterr().err
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
