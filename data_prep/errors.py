@@ -24,8 +24,14 @@ class GalaxyError(Exception):
     """
 
 
-class Terminated(BaseException):
-    """The system has asked the program to end (SIGTERM), as a cluster does before it takes a machine back."""
+class Terminated(SystemExit):
+    """The system has asked the program to end (SIGTERM), as a cluster does before it takes a machine back.
+
+    A program that it reaches in no place that knows of it ends with status 143 all the same.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(143)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
-from data_prep.files import new_file, refuse_existing, write_json
+from data_prep.files import new_files, refuse_existing, write_json
 from data_prep.labels import UNLABELLED, LabelRule, label_galaxies
 from data_prep.schema import CLASSES, IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
 from data_prep.tables import read_mapping, read_table2
@@ -87,9 +87,9 @@ def extract(
         "that_fit": len(joined),
         "left_out": left_out,
     }
-    with new_file(out) as partial:
-        sample.to_csv(partial, index=False)
-    write_json(summary_path(out), summary)
+    with new_files(out, summary_path(out)) as (table, about):
+        sample.to_csv(table, index=False)
+        write_json(about, summary)
     return summary
 
 

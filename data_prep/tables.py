@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.errors import GalaxyError
+from data_prep.files import CHUNK_BYTES
 from data_prep.schema import FLAG_COLUMNS, MAPPING_COLUMNS, POSITION_COLUMNS, TABLE2_COLUMNS, VOTE_COLUMNS
 
 LARGEST_EXACT_FLOAT: Final = 2**53
@@ -121,6 +122,10 @@ def require_columns(path: Path, wanted: Sequence[str]) -> list[str]:
             raise GalaxyError(f"{path} is no file: name the table itself")
         with path.open(encoding="utf-8-sig", newline="") as file:
             found = next(csv.reader(file), [])
+        with path.open("rb") as content:  # pandas before 3.1 ends a cell at a NUL.
+            while chunk := content.read(CHUNK_BYTES):
+                if b"\0" in chunk:
+                    raise GalaxyError(f"{path} holds NUL characters, which no table does: export it again")
     except FileNotFoundError:
         raise GalaxyError(f"{path} is missing") from None
     except (OSError, ValueError, csv.Error) as error:

@@ -1,5 +1,6 @@
 """What a checkpoint remembers of its training, read without running anything that the file may hold."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
@@ -77,6 +79,23 @@ class Trained:
             )
 
 
+class WholeCheckpoints(TorchCheckpointIO):
+    """Saves a fit's checkpoints whole or not at all.
+
+    Lightning makes them where the system keeps temporary files, and moves them. From another disk that is a
+    copy over the older checkpoint, which is lost where the new one finds no room.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Saves a checkpoint on a disk of this machine; one that goes elsewhere is left to Lightning."""
+        if storage_options is not None or "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+        else:
+            _save(checkpoint, Path(path))
+
+
 def galaxies_seen(weights: str) -> npt.NDArray[np.int64]:
     """Returns ``[N]`` the galaxies that weights have been trained on, as far as their file remembers.
 
@@ -120,8 +139,7 @@ def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule
         "epoch": 0,
         "global_step": 0,
     }
-    with new_file(path) as partial, partial.open("wb") as file:
-        torch.save(content, file)
+    _save(content, path)
 
 
 def read_checkpoint(path: Path) -> Trained:
@@ -150,6 +168,15 @@ def read_checkpoint(path: Path) -> Trained:
             f"{path} is no checkpoint of a galaxy classifier, or is damaged ({_reason(error)}); "
             "nothing in it was run"
         ) from None
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    """Saves a checkpoint, whole or not at all."""
+    # Made in memory: where a file cannot be written, torch speaks of an unexpected position in it.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with new_file(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
 
 
 def _objids(stored: Any) -> npt.NDArray[np.int64]:

@@ -8,13 +8,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from scipy.special import softmax
 
-from data_prep.files import write_json
+from data_prep.files import new_folder, refuse_existing, write_json
 from galaxy_lightning.figures import Counts, confusion_matrix
-from galaxy_lightning.held_out import HeldOut
+from galaxy_lightning.held_out import PICTURES, HeldOut
 from galaxy_lightning.metrics import SplitMetrics
 from galaxy_lightning.module import GalaxyClassifier
 
 METRICS: Final = "metrics.json"
+_FILES: Final = (METRICS, *PICTURES)
 _OVERALL: Final = {
     "accuracy": "accuracy",
     "recall": "macro recall",
@@ -46,7 +47,7 @@ class EvaluationWriter(Callback):
     """Writes what ``test`` or ``validate`` found: metrics, the confusion matrix, and two pictures of trust.
 
     Args:
-        folder: Where the files go; made when missing, files of an earlier evaluation are replaced.
+        folder: The folder to make of them; that of an earlier evaluation is replaced as a whole.
         split: ``"test"`` or ``"val"``.
         about: What was evaluated on what; kept with the metrics.
 
@@ -60,6 +61,10 @@ class EvaluationWriter(Callback):
         self.folder = folder
         self.split = split
         self.about = about
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuses a folder that holds anything else, before the evaluation."""
+        refuse_existing(self.folder, overwrite=True, holds=_FILES)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes what was found on the test split."""
@@ -91,8 +96,9 @@ class EvaluationWriter(Callback):
         self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *found.report())
         if not trainer.is_global_zero:
             return
-        found.write(self.folder, f"{self.split}, {len(labels):,} galaxies")
-        write_json(self.folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
+        with new_folder(self.folder, overwrite=True, holds=_FILES) as folder:
+            found.write(folder, f"{self.split}, {len(labels):,} galaxies")
+            write_json(folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
 
 
 def _counts(module: LightningModule, split: str) -> tuple[Counts, list[str]]:

@@ -13,7 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.errors import GalaxyError
@@ -48,6 +48,7 @@ from galaxy_lightning.run_folder import (
     arrays_identity,
     claim_run_folder,
 )
+from galaxy_lightning.run_logger import RunLogger
 from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.training_help import TrainingHelp
 
@@ -218,7 +219,7 @@ class GalaxyCLI(LightningCLI):
             return super().instantiate_trainer(logger=False, **kwargs)
         folder = self._run_folder()
         callbacks += self._run_callbacks(folder)
-        run_logger = TensorBoardLogger(folder, name="", version="", default_hp_metric=False)
+        run_logger = RunLogger(folder)
         try:
             return super().instantiate_trainer(
                 logger=[run_logger, *_loggers(settings.get("logger"))], default_root_dir=folder, **kwargs

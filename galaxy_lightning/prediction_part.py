@@ -93,13 +93,15 @@ class PredictionPart:
             self._stack.close()
 
     def leave(self) -> None:
-        """Leaves the part to whoever goes on with it, and says so; nothing of it where there is nothing."""
-        self.close()
-        if not self.written:
+        """Leaves the part to whoever goes on with it, and says so; nothing of it where nobody can."""
+        with contextlib.suppress(GalaxyError):  # What the system refuses has been told.
+            self.close()
+        if not self.note.exists():
             self.remove()
             return
-        goes_on = "; the same command goes on with it" if self.note.exists() else ""
-        print(f"\nWhat had been predicted is in {self.path}{goes_on}", file=sys.stderr)
+        print(
+            f"\nWhat had been predicted is in {self.path}; the same command goes on with it", file=sys.stderr
+        )
 
     def remove(self) -> None:
         """Removes the part and its note."""

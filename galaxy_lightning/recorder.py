@@ -1,5 +1,6 @@
 """Leaves a fit's record in its run folder while it trains."""
 
+import contextlib
 import math
 import os
 import time
@@ -9,13 +10,16 @@ from typing import Any
 
 import torch
 from jsonargparse import Namespace
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError, Terminated
+from data_prep.files import new_file
 from galaxy_lightning.batches import GalaxyBatch
+from galaxy_lightning.checkpoints import WholeCheckpoints
 from galaxy_lightning.cli import CONFIG, PROGRAM
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.run_folder import RUN, read_history, write_history, write_run
@@ -41,9 +45,17 @@ class RunCheckpoint(ModelCheckpoint):
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Learns where the run folder is."""
+        """Learns where the run folder is, and has checkpoints saved there as a whole."""
         self.dirpath = trainer.log_dir
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # The user has chosen no other.
+            trainer.strategy.checkpoint_io = WholeCheckpoints()
         super().setup(trainer, pl_module, stage)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves ``last.ckpt`` after every epoch; Lightning does after one that is the best so far."""
+        super().on_train_epoch_end(trainer, pl_module)
+        if self._last_global_step_saved != trainer.global_step:
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over the best score, also where the run folder has moved or its path is spelled otherwise."""
@@ -83,10 +95,9 @@ class HistoryRecorder(Callback):
             return
         self.epochs = read_history(Path(folder))
         if trainer.is_global_zero:
+            # It makes the folder a run's, also before its first epoch ends.
+            write_history(Path(folder), self.epochs)
             (Path(folder) / RUN).unlink(missing_ok=True)
-            write_history(
-                Path(folder), self.epochs
-            )  # It makes the folder a run's, also before its first epoch ends.
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps those before the checkpoint, which is loaded by now, and starts the clock."""
@@ -132,8 +143,10 @@ class HistoryRecorder(Callback):
             )
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Says how an interrupted fit goes on."""
-        if not (isinstance(exception, KeyboardInterrupt | Terminated) and trainer.is_global_zero):
+        """Says how a fit goes on that was interrupted, or found no room for what it writes."""
+        refused = isinstance(exception.__cause__, OSError)
+        interrupted = isinstance(exception, KeyboardInterrupt | Terminated)
+        if not (trainer.is_global_zero and (refused or interrupted)):
             return
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, RunCheckpoint) and Path(callback.last_model_path).is_file():
@@ -153,11 +166,14 @@ class RunConfig(SaveConfigCallback):
         # Any command, from any folder, finds the arrays again.
         if self.config.data.arrays:
             self.config.data.arrays = str(Path(self.config.data.arrays).resolve())
-        folder = Path(trainer.log_dir)
-        if trainer.is_global_zero and (folder / CONFIG).exists():
-            resumes = len(list(folder.glob("config_resumed_*.yaml"))) + 1
-            self.config_filename = f"config_resumed_{resumes}.yaml"
-        super().setup(trainer, pl_module, stage)
+        path = Path(trainer.log_dir) / CONFIG
+        if path.exists():
+            resumes = len(list(path.parent.glob("config_resumed_*.yaml"))) + 1
+            path = path.with_name(f"config_resumed_{resumes}.yaml")
+        with contextlib.ExitStack() as stack:
+            if trainer.is_global_zero:
+                self.config_filename = stack.enter_context(new_file(path)).name
+            super().setup(trainer, pl_module, stage)
 
 
 def is_shared(key: str) -> bool:

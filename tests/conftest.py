@@ -5,15 +5,18 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from data_prep.cli import main as data_prep
 from data_prep.simulate import add_truth
 from galaxy_lightning.noise import quieten
-from tests import fuzzing
+from tests import fuzzing, killing
 
 os.environ.setdefault("MPLBACKEND", "agg")
+# Threads that wait for each other cost small networks more than they gain, and processes share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 quieten()
 
 GALAXIES = 80
@@ -22,15 +25,19 @@ SMALL = 64
 
 
 @pytest.fixture(autouse=True)
-def count_broken_files(record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """Notes how many broken files a test has had read."""
-    before = fuzzing.tried
+def count_attacks(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Notes how many broken files a test has had read, and how often it has killed a command."""
+    before = fuzzing.tried, killing.kills
     yield
-    if fuzzing.tried > before:
-        record_property("broken files read", fuzzing.tried - before)
+    for name, count in (
+        ("broken files read", fuzzing.tried - before[0]),
+        ("kills", killing.kills - before[1]),
+    ):
+        if count:
+            record_property(name, count)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Says how much was survived: broken files, and kills."""
     survived: Counter[str] = Counter()
     for report in terminalreporter.getreports(""):

@@ -64,10 +64,9 @@ def test_the_network_is_the_specified_one():
         assert not np.asarray(layer.bias).any()
         assert layer is layers[10] or layer.kernel_regularizer is None
     adam = network.optimizer.get_config()
-    settings = ("name", "learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay", "amsgrad")
-    assert [adam[name] for name in settings] == [
-        *("adam", pytest.approx(0.001), 0.9, 0.999, 1e-7, None, False),
-    ]
+    assert type(network.optimizer).__name__ == "Adam"
+    settings = ("learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay", "amsgrad")
+    assert [adam[name] for name in settings] == [pytest.approx(0.001), 0.9, 0.999, 1e-7, None, False]
     assert network.loss == "sparse_categorical_crossentropy"
 
 

@@ -1,26 +1,19 @@
 """preprocess cut off, by signals and by failures: it goes on, and ends with the same bytes."""
 
-import contextlib
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
+import shutil
 
 import pytest
 
 from data_prep import image_writer
 from data_prep import preprocess as module
 from data_prep.arrays import CATALOG, DATASET, IMAGES, open_arrays
-from data_prep.cli import main
 from data_prep.errors import GalaxyError
 from data_prep.image_writer import PROGRESS
 from data_prep.preprocess import preprocess
+from tests.killing import KILLS, command
 
 CROP = 64
-KILLS = 200 if os.environ.get("GALAXY_SOAK") else 20
 
 
 @pytest.fixture
@@ -120,6 +113,13 @@ def test_what_was_damaged_meanwhile_is_made_anew(cut_off, go_on, whole, tmp_path
     same(tmp_path / "out", whole)
 
 
+def test_a_note_that_was_itself_cut_off_does_not_stay(cut_off, go_on, whole, tmp_path):
+    left = cut_off(40)
+    (left / f".{PROGRESS.replace('.', '.partial-0123456789ab.')}").write_text("{")
+    go_on()
+    same(tmp_path / "out", whole)
+
+
 def test_what_was_made_of_something_else_is_made_anew(cut_off, go_on, tmp_path):
     cut_off(40)
     assert go_on(rotate_once=True) == 80
@@ -146,39 +146,24 @@ def test_two_at_once_do_not_mix(raw, sample, tmp_path, monkeypatch):
     assert said
 
 
+@pytest.mark.soak
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(raw, sample, whole, tmp_path):
     """A process that is killed again and again, and in the end left alone."""
-    words = ["preprocess", "--sample", str(sample), "--raw", str(raw), "--out", str(tmp_path / "out")]
-    words += ["--crop", str(CROP), "--workers", "1"]
-    # Forks of one process that has imported everything: the moments are those of the work.
-    program = (
-        "import os, sys, time\n"
-        "from data_prep import cli, image_writer, preprocess\n"
+    words = ["preprocess", "--sample", sample, "--raw", raw, "--out", tmp_path / "out", "--overwrite"]
+    words += ["--crop", CROP, "--workers", "1"]
+    setup = (
+        "import time\n"
+        "from data_prep import image_writer, preprocess\n"
         "image_writer.BLOCK, image_writer._NOTE_EVERY = 4, 1\n"
         "read = preprocess.read_cutout\n"
         "preprocess.read_cutout = lambda *a: (time.sleep(0.002), read(*a))[1]\n"
-        "for line in sys.stdin:\n"
-        "    child = os.fork()\n"
-        "    if not child:\n"
-        "        try: cli.main(line.split('\\t')[1:-1])\n"
-        "        finally: os._exit(0)\n"
-        "    print(child, flush=True)\n"
-        "    print(os.waitpid(child, 0)[1], flush=True)\n"
     )
-    moments = random.Random(0)
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.DEVNULL, bufsize=1,
-    ) as parent:  # fmt: skip
-        for kill in range(KILLS):
-            print("", *words, "--overwrite", "", sep="\t", file=parent.stdin, flush=True)
-            child = int(next(line for line in parent.stdout if line.strip().isdigit()))
-            time.sleep(moments.uniform(0, 0.25))
-            with contextlib.suppress(ProcessLookupError):  # It was faster.
-                os.kill(child, signal.SIGKILL if kill % 2 else signal.SIGTERM)
-            next(line for line in parent.stdout if line.strip().isdigit())
+    with command("data_prep.cli", setup) as killed:
+        killed.run(*words)
+        shutil.rmtree(tmp_path / "out")
+        for _ in range(KILLS):
+            killed.kill(*words)
             if (tmp_path / "out").exists():
                 same(tmp_path / "out", whole)
-        parent.stdin.close()
-    main([*words, "--overwrite"])
+        killed.run(*words)
     same(tmp_path / "out", whole)

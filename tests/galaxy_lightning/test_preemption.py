@@ -11,7 +11,7 @@ import torch
 
 from galaxy_lightning.cli import main
 from galaxy_lightning.module import GalaxyClassifier
-from galaxy_lightning.run_folder import HISTORY_COLUMNS
+from tests.galaxy_lightning.runs import same
 
 pytestmark = pytest.mark.soak
 
@@ -38,6 +38,7 @@ def whole(request, small_arrays, tmp_path_factory):
     """A fit that nobody has interrupted: its network, and its run folder."""
     runs = tmp_path_factory.mktemp("whole")
     main(words(request.param, small_arrays, runs, "whole"))
+    assert torch.load(runs / "whole/version_0/last.ckpt")["global_step"] == EPOCHS * BATCHES
     return request.param, runs / "whole/version_0"
 
 
@@ -63,21 +64,6 @@ def ask_to_end_in_validation(monkeypatch, epoch):
         return step(module, batch, batch_idx)
 
     monkeypatch.setattr(GalaxyClassifier, "validation_step", asked)
-
-
-def same(run, whole):
-    def history(folder):
-        table = pd.read_csv(folder / "history.csv")
-        return table[[name for name in HISTORY_COLUMNS if "seconds" not in name]]
-
-    pd.testing.assert_frame_equal(history(run), history(whole), check_exact=True)
-    assert (run / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
-    for name in ("best.ckpt", "last.ckpt"):
-        one, other = (torch.load(folder / name, weights_only=True) for folder in (run, whole))
-        assert one["state_dict"].keys() == other["state_dict"].keys()
-        for key, weights in one["state_dict"].items():
-            assert torch.equal(weights, other["state_dict"][key]), key
-        assert one["global_step"] == other["global_step"] == EPOCHS * BATCHES or name == "best.ckpt"
 
 
 @pytest.mark.parametrize("place", [0, BATCHES + 3, 2 * BATCHES - 1])

@@ -1,0 +1,296 @@
+"""fit and predict where they may not write: one clear line, nothing broken, and they go on once they may."""
+
+import json
+import re
+import shutil
+import struct
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from galaxy_lightning import prediction, prediction_part, recorder
+from galaxy_lightning.checkpoints import WholeCheckpoints
+from galaxy_lightning.cli import main
+from galaxy_lightning.evaluation import ConfusionMatrixLogger
+from galaxy_lightning.prediction_part import PredictionPart
+from galaxy_lightning.recorder import HistoryRecorder, RunConfig
+from galaxy_lightning.run_logger import RunLogger
+from tests.full_disk import PAGE, contents, filled, largest_file, mounted, read_only, refuse_within, refused
+
+SHOW = ConfusionMatrixLogger._show
+DISK = 16 << 20
+
+
+def fit(arrays, runs, epochs=1):
+    return [
+        "fit", f"--data.arrays={arrays}", f"--runs={runs}", "--name=run", f"--trainer.max_epochs={epochs}",
+        "--model.network=reference_cnn", "--model.image_size=64", "--trainer.enable_progress_bar=false",
+        "--data.batch_size=16", "--trainer.limit_train_batches=1", "--trainer.num_sanity_val_steps=0",
+    ]  # fmt: skip
+
+
+def go_on(run):
+    return ["fit", f"--ckpt_path={run}/last.ckpt", "--trainer.max_epochs=2"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Leaves out pictures, and threads: with so little to do they mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfusionMatrixLogger, "_show", lambda *_: None)
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def begun(small_arrays, tmp_path_factory):
+    """The run of one epoch."""
+    runs = tmp_path_factory.mktemp("begun")
+    main(fit(small_arrays, runs))
+    return runs / "run/version_0"
+
+
+@pytest.fixture(scope="module")
+def ended(begun, tmp_path_factory):
+    """What it becomes by a second epoch where nothing is refused."""
+    run = tmp_path_factory.mktemp("ended") / "run"
+    shutil.copytree(begun, run)
+    main(go_on(run))
+    return run
+
+
+@pytest.fixture
+def run(begun, tmp_path):
+    return shutil.copytree(begun, tmp_path / "run")
+
+
+def check_whole(run, begun):
+    """Checks that no file of a run is broken, nor left half-made."""
+    for path in run.iterdir():
+        assert ".partial" not in path.name
+        content = path.read_bytes()
+        if path.suffix == ".ckpt":
+            assert "optimizer_states" in torch.load(path, weights_only=True)
+        elif path.suffix == ".json":
+            assert json.loads(content)["seed"] == 0
+        elif path.suffix == ".yaml":
+            like = begun / re.sub(r"_resumed_\d", "", path.name)
+            assert settings(path) == settings(like)
+        elif path.suffix == ".csv":
+            assert content.endswith(b"\n")
+            assert not pd.read_csv(path).isna().any(axis=None)
+        else:
+            assert path.name.startswith("events.")
+            while content:  # Each event tells its size first, and ends with a checksum of 4 bytes.
+                size = 12 + struct.unpack("<Q", content[:8])[0] + 4
+                assert size <= len(content)
+                content = content[size:]
+
+
+def settings(path):
+    content = yaml.safe_load(path.read_text())
+    return {name: list(value) if isinstance(value, dict) else None for name, value in content.items()}
+
+
+def check_goes_on(run, ended):
+    main(go_on(run))
+    assert json.loads((run / "run.json").read_text())["epochs"] == 2
+    assert torch.load(run / "last.ckpt", weights_only=True)["epoch"] == 1
+    assert (run / "predictions.csv").read_bytes() == (ended / "predictions.csv").read_bytes()
+    tables = [pd.read_csv(folder / "history.csv").filter(regex="epoch|loss|acc") for folder in (run, ended)]
+    pd.testing.assert_frame_equal(*tables)
+
+
+@pytest.mark.parametrize(
+    ("file", "size"),
+    [
+        ("events", 10),
+        ("config.yaml", 500),
+        ("best.ckpt", 100_000),
+    ],
+)
+def test_a_fit_with_a_file_that_finds_no_room(small_arrays, begun, tmp_path, capsys, file, size):
+    words = fit(small_arrays, tmp_path)
+    with largest_file(size):
+        line = refused(main, words, capsys)
+    run = tmp_path / "run/version_0"
+    assert re.search(rf"{run}/{file}\S* cannot be written: File too large$", line)
+    check_whole(run, begun)
+
+
+@pytest.mark.parametrize(
+    ("file", "refusal"),
+    [("hparams.yaml", (RunLogger, "save")), ("events", (ConfusionMatrixLogger, "_show", 20_000))],
+)
+def test_a_fit_whose_log_finds_no_room(small_arrays, begun, tmp_path, capsys, monkeypatch, file, refusal):
+    monkeypatch.setattr(ConfusionMatrixLogger, "_show", SHOW)
+    refuse_within(monkeypatch, *refusal)
+    line = refused(main, fit(small_arrays, tmp_path), capsys)
+    run = tmp_path / "run/version_0"
+    assert re.search(rf"{run}/{file}\S* cannot be written: File too large$", line)
+    check_whole(run, begun)
+
+
+EARLY = [
+    ("config_resumed_1.yaml", (RunConfig, "setup")),
+    ("history.csv", (HistoryRecorder, "on_fit_start")),
+]
+LATE = [
+    ("history.csv", (HistoryRecorder, "on_train_epoch_end")),
+    ("(best|last).ckpt", (WholeCheckpoints, "save_checkpoint")),
+]
+LAST = [
+    ("predictions.partial-0.csv", (PredictionPart, "append")),
+    ("predictions.csv", (prediction, "_merge")),
+    ("run.json", (recorder, "write_run")),
+]
+
+
+@pytest.mark.parametrize(("file", "refusal"), [*EARLY, *LATE, *LAST])
+def test_a_later_epoch_with_a_file_that_finds_no_room(run, begun, ended, capsys, monkeypatch, file, refusal):
+    before = contents(run)
+    with monkeypatch.context() as patch:
+        refuse_within(patch, *refusal)
+        advice = f"Go on with: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt\n"
+        line = refused(main, go_on(run), capsys, advice if (file, refusal) in LATE else "")
+    assert re.search(rf"{run}/{file}\S* cannot be written: File too large$", line)
+    check_whole(run, begun)
+    after = contents(run)
+    changed = {name for name in before if after.get(name) != before[name]}
+    if (file, refusal) not in LAST:
+        assert changed <= ({"run.json", "history.csv"} if (file, refusal) in LATE else set())
+    check_goes_on(run, ended)
+
+
+@pytest.mark.parametrize(
+    "free",
+    [
+        pytest.param(0, id="no room"),
+        pytest.param(PAGE, id="for the first event"),
+        pytest.param(10 * PAGE, id="for the first files"),
+        pytest.param(400 * PAGE, id="for one checkpoint"),
+        pytest.param(1000 * PAGE, id="for one epoch"),
+    ],
+)
+def test_a_fit_on_a_full_disk(small_arrays, begun, ended, tmp_path, capsys, free):
+    with mounted(tmp_path / "disk", DISK) as disk:
+        words, run = fit(small_arrays, disk, epochs=2), disk / "run/version_0"
+        with filled(disk, free):
+            line = refused(main, words, capsys)
+        assert re.search(rf"{run}/\S+ cannot be written: No space left on device$", line)
+        check_whole(run, begun)
+        if (run / "last.ckpt").exists():
+            check_goes_on(run, ended)
+        else:
+            main(words)
+            assert (disk / "run/version_1/run.json").exists()
+
+
+def test_a_fit_on_a_read_only_disk(small_arrays, begun, ended, tmp_path, capsys):
+    with mounted(tmp_path / "disk", DISK) as disk:
+        is_refused_and_then_goes_on(small_arrays, begun, ended, disk, capsys, "Read-only file system")
+
+
+def test_a_fit_in_a_folder_without_permission(small_arrays, begun, ended, tmp_path, capsys):
+    is_refused_and_then_goes_on(small_arrays, begun, ended, tmp_path, capsys, "Permission denied")
+
+
+def is_refused_and_then_goes_on(small_arrays, begun, ended, folder, capsys, why):
+    run = shutil.copytree(begun, folder / "run/version_0")
+    before = contents(folder)
+    with read_only(folder):
+        line = refused(main, fit(small_arrays, folder), capsys)
+        assert line.endswith(f"{folder}/run/version_1 cannot be written: {why}")
+        line = refused(main, go_on(run), capsys)
+        assert re.search(rf"{run}/\S+ cannot be written: {why}$", line)
+    assert contents(folder) == before
+    check_goes_on(run, ended)
+
+
+def predict(begun, arrays, table):
+    return ["predict", f"--ckpt_path={begun}", f"--data.arrays={arrays}", f"--out={table}", "--overwrite"]
+
+
+@pytest.fixture(scope="module")
+def predicted(begun, small_arrays, tmp_path_factory):
+    """What predict makes where nothing is refused."""
+    table = tmp_path_factory.mktemp("predicted") / "table.csv"
+    main(predict(begun, small_arrays, table))
+    return table.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "refusal"),
+    [
+        ("table.partial-0.csv", (PredictionPart, "append", 1000)),
+        ("table.partial-0.csv", (PredictionPart, "append", 9000)),
+        ("table.partial-0.json", (PredictionPart, "_write_note")),
+        ("table.csv", (prediction, "_merge", 4000)),
+    ],
+)
+def test_a_prediction_with_a_file_that_finds_no_room(
+    begun, small_arrays, predicted, tmp_path, capsys, monkeypatch, file, refusal
+):
+    table = tmp_path / "table.csv"
+    table.write_bytes(b"older")
+    words = predict(begun, small_arrays, table)
+    with monkeypatch.context() as patch:
+        patch.setattr(prediction_part, "_NOTE_EVERY", 0 if file.endswith("json") else 60)
+        refuse_within(patch, *refusal)
+        line = refused(main, words, capsys)
+    assert line.endswith(f"{tmp_path / file} cannot be written: File too large")
+    assert contents(tmp_path) == {"table.csv": b"older"}
+    main(words)
+    assert contents(tmp_path) == {"table.csv": predicted}
+
+
+def test_a_prediction_that_found_no_room_is_gone_on_with(
+    begun, small_arrays, predicted, tmp_path, capsys, monkeypatch
+):
+    table = tmp_path / "table.csv"
+    words = [*predict(begun, small_arrays, table), "--data.batch_size=16"]
+    with monkeypatch.context() as patch:
+        patch.setattr(prediction_part, "_NOTE_EVERY", 0)
+        with largest_file(6000):
+            refused(main, words, capsys)
+    assert sorted(contents(tmp_path)) == ["table.partial-0.csv", "table.partial-0.json"]
+    main(words)
+    assert "Going on where it was cut off" in capsys.readouterr().out
+    assert list(contents(tmp_path)) == ["table.csv"]
+    assert len(pd.read_csv(table)) == 80
+
+
+@pytest.mark.parametrize("free", [0, 4 * PAGE], ids=["no room", "for the part"])
+def test_a_prediction_on_a_full_disk(begun, small_arrays, predicted, tmp_path, capsys, free):
+    with mounted(tmp_path / "disk", 64 * PAGE) as disk:
+        words = predict(begun, small_arrays, disk / "table.csv")
+        with filled(disk, free):
+            line = refused(main, words, capsys)
+        assert re.search(rf"{disk}/table\S+ cannot be written: No space left on device$", line)
+        assert not list(disk.iterdir())
+        main(words)
+        assert contents(disk) == {"table.csv": predicted}
+
+
+def test_a_prediction_on_a_read_only_disk(begun, small_arrays, predicted, tmp_path, capsys):
+    with mounted(tmp_path / "disk", 64 * PAGE) as disk:
+        is_refused_and_then_predicts(begun, small_arrays, predicted, disk, capsys, "Read-only file system")
+
+
+def test_a_prediction_in_a_folder_without_permission(begun, small_arrays, predicted, tmp_path, capsys):
+    is_refused_and_then_predicts(begun, small_arrays, predicted, tmp_path, capsys, "Permission denied")
+
+
+def is_refused_and_then_predicts(begun, small_arrays, predicted, folder, capsys, why):
+    (folder / "table.csv").write_bytes(b"older")
+    words = predict(begun, small_arrays, folder / "table.csv")
+    with read_only(folder):
+        line = refused(main, words, capsys)
+        assert line.endswith(f"{folder}/table.partial-0.csv cannot be written: {why}")
+    assert contents(folder) == {"table.csv": b"older"}
+    main(words)
+    assert contents(folder) == {"table.csv": predicted}

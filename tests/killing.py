@@ -1,0 +1,110 @@
+"""Killing a command again and again, at random moments of its work."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from tests.fuzzing import SOAKING
+
+KILLS = 200 if SOAKING else 20
+
+kills = 0
+"""How many there were."""
+
+_ENDS = (0, -signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM)
+"""How a command may end that is killed: well, where it was faster; by the signal; having cleared away."""
+
+_SERVER = """
+import json, os, sys, tempfile, time, traceback
+{setup}
+from {module} import main
+
+def slow(step):
+    return lambda *places, **more: (time.sleep(0.005), step(*places, **more))[1]
+
+# What lies between two renamings is met more often.
+os.rename, os.replace, os.unlink = slow(os.rename), slow(os.replace), slow(os.unlink)
+log = tempfile.TemporaryFile()
+print("ready", flush=True)
+for line in sys.stdin:
+    words, moment, number = json.loads(line)
+    log.seek(log.truncate(0))
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            for output in (1, 2):
+                os.dup2(log.fileno(), output)
+            main(words)
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    if number:
+        time.sleep(moment)
+        os.kill(child, number)  # Until it is waited for, its number is nobody else's.
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    log.seek(0)
+    print(json.dumps([status, log.read().decode(errors="replace")]), flush=True)
+"""
+
+
+class Command:
+    """A command that runs in forks of one process, which has imported what takes long.
+
+    Attributes:
+        seconds: How long it has taken when it was last left alone.
+    """
+
+    def __init__(self, server):
+        self.seconds = 0.0
+        self._server = server
+        self._moments = random.Random(None if SOAKING else 0)
+        self._signals = signal.SIGTERM, signal.SIGKILL
+
+    def run(self, *words):
+        """Runs it undisturbed."""
+        began = time.perf_counter()
+        status, said = self._ask(words)
+        assert status == 0, said
+        self.seconds = time.perf_counter() - began
+
+    def kill(self, *words):
+        """Runs it and kills it, in turn by SIGTERM and by SIGKILL, at any moment of that time."""
+        global kills
+        kills += 1
+        status, said = self._ask(words, self._moments.uniform(0, self.seconds), self._signals[kills % 2])
+        assert status in _ENDS, f"status {status}: {said}"
+
+    def _ask(self, words, moment=0.0, number=0):
+        asked = json.dumps([[str(word) for word in words], moment, number])
+        print(asked, file=self._server.stdin, flush=True)
+        return json.loads(self._server.stdout.readline())
+
+
+@contextlib.contextmanager
+def command(module, setup=""):
+    """Gives a command.
+
+    Args:
+        module: Where its ``main`` is.
+        setup: What is done once, before any fork: imports, and what makes it fast. It must start no thread.
+    """
+    # No thread that a fork would lack.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVER.format(setup=setup, module=module)], env=environment, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as server:  # fmt: skip
+        assert server.stdout.readline() == "ready\n"
+        yield Command(server)
+        server.stdin.close()
