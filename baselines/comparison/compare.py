@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.comparison.report import FIGURES, HTML, MARKDOWN, p_text, write_report
+from baselines.comparison.report import FIGURES, HTML, MARKDOWN, METRICS, p_text, write_report
 from baselines.comparison.summary import group, ranked, summarise
 from baselines.comparison.training import BASELINES, Job, plan, train
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
-from data_prep.files import read_json, write_json, writing
+from data_prep.files import read_json, writing
 from galaxy_lightning.run_reader import Run, read_run
 
-METRICS: Final = "metrics.json"
 RUNS: Final = "runs"
 _OURS: Final = {HTML, MARKDOWN, METRICS, FIGURES, RUNS}
 _SYSTEM: Final = (".", "Thumbs.db", "desktop.ini")
@@ -50,14 +49,14 @@ def compare(
             raise GalaxyError(f"{run.folder} is a run of {run.model}, not of {job.model}: remove it")
     joining = [read_run(folder, arrays) for folder in runs]
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+        # It makes the folder a report's, before there is one.
+        (out / RUNS).mkdir(parents=True, exist_ok=True)
     trained, failures = _trained(jobs, complete, arrays)
     if not (trained or joining):
         raise GalaxyError("every model failed: " + "; ".join(failures))
     grouped = ranked(group(_distinct([*trained, *joining])), arrays)
     summary = summarise(arrays, grouped) | {"failures": failures}
     write_report(out, arrays, grouped, summary)
-    write_json(out / METRICS, summary)
     if failures:
         raise GalaxyError(
             f"the report is {out / HTML}, but without what failed: {'; '.join(failures)}. Mend it and run "

@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 
 from baselines.comparison.summary import Model
 from data_prep.arrays import GalaxyArrays
-from data_prep.files import new_file
+from data_prep.files import new_files, write_json, writing
 from galaxy_lightning.figures import confusion_matrices, evolution, gallery
 
 HTML: Final = "report.html"
 MARKDOWN: Final = "report.md"
+METRICS: Final = "metrics.json"
 FIGURES: Final = "figures"
 GALLERY: Final = 9
 NONE: Final = "-"
@@ -31,7 +32,9 @@ _COSTS: Final = (
 
 
 def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summary: dict[str, Any]) -> None:
-    """Writes ``report.html``, which needs no other file, ``report.md``, and the figures that it shows.
+    """Writes ``metrics.json``, ``report.html``, which needs no other file, ``report.md`` and its figures.
+
+    None of them ever lies beside one of an older report.
 
     Args:
         out: The report's folder.
@@ -70,17 +73,19 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["cell"] = _cell
-    pages = {name: environment.get_template(f"{name}.jinja").render(content) for name in (HTML, MARKDOWN)}
-    # Nothing is written before all of it is known.
-    for place, picture_bytes in pictures.items():
-        with new_file(place) as partial:
-            partial.write_bytes(picture_bytes)
-    for place in (out / FIGURES).glob("mistakes_*.png"):
-        if place not in pictures:
-            place.unlink()  # Of an older report, with other models.
-    for name, text in pages.items():
-        with new_file(out / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+    pages = {
+        out / name: environment.get_template(f"{name}.jinja").render(content).encode()
+        for name in (HTML, MARKDOWN)
+    }
+    others = pages | pictures
+    with writing(out / FIGURES):
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
+    # Of an older report, with other models.
+    older = [path for path in (out / FIGURES).glob("mistakes_*.png") if path not in others]
+    with new_files(out / METRICS, *others, *older) as (metrics, *partials):
+        write_json(metrics, summary)
+        for partial, made in zip(partials, others.values(), strict=False):
+            partial.write_bytes(made)
 
 
 def _labelling(dataset: Mapping[str, Any]) -> str:
