@@ -46,11 +46,9 @@ def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
         program: The command's name, put before the message.
         debug: Print the traceback too.
     """
-    before = None
-    if threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        yield
+        with _until_asked_to_end():
+            yield
     except (GalaxyError, OSError, MemoryError) as error:
         if debug:
             traceback.print_exception(error)
@@ -67,9 +65,6 @@ def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
     except Terminated as error:
         print(f"{program}: terminated", file=sys.stderr)
         raise SystemExit(143) from error
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:
@@ -77,6 +72,26 @@ def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:
     return [word for word in words if word != "--debug"], "--debug" in words
 
 
-def _terminate(number: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Clearing away is not to be interrupted.
-    raise Terminated
+@contextlib.contextmanager
+def _until_asked_to_end() -> Iterator[None]:
+    """Raises ``Terminated`` where the block is when the system asks for the end."""
+    asked = False
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Clearing away is not to be interrupted.
+        raise Terminated
+
+    before = None
+    try:
+        if threading.current_thread() is threading.main_thread():
+            before = signal.signal(signal.SIGTERM, ask)
+        yield
+    except Exception as error:
+        if asked:  # A library that is interrupted in its C code makes another error of it.
+            raise Terminated from error
+        raise
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)

@@ -19,6 +19,8 @@ from tqdm import tqdm
 from data_prep.errors import GalaxyError, Terminated
 
 CHUNK_BYTES: Final = 1 << 24
+_LITTER: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
+"""What operating systems leave in folders that are looked at."""
 
 
 @contextlib.contextmanager
@@ -216,7 +218,7 @@ def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | Non
         )
     if holds is None:
         return
-    found = {entry.name for entry in path.iterdir()}
+    found = {entry.name for entry in path.iterdir()} - _LITTER
     if found != set(holds):
         lacks, foreign = sorted(set(holds) - found), sorted(found - set(holds))
         wrong = f"lacks {lacks[0]}" if lacks else f"also holds {foreign[0]}"

@@ -8,11 +8,13 @@ import torch
 
 from baselines.cli import main
 from baselines.keras_cnn import import_keras, make_keras_cnn
-from baselines.weights import keras_from_torch, layer_table, torch_from_keras
+from baselines.weights import keras_from_checkpoint, keras_from_torch, layer_table, torch_from_keras
 from data_prep.arrays import open_arrays
 from data_prep.errors import GalaxyError
 from data_prep.files import sha256
+from galaxy_lightning.checkpoints import write_checkpoint
 from galaxy_lightning.cli import main as galaxy_lightning
+from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
 
@@ -125,3 +127,14 @@ def test_layers_stand_side_by_side():
     ]
     assert "3 x 3 x 64 x 128" in table[4]
     assert "128 x 64 x 3 x 3" in table[4]
+
+
+def test_only_the_reference_cnn_has_a_twin(tmp_path):
+    with pytest.raises(GalaxyError, match="written as .keras"):
+        keras_from_checkpoint(tmp_path / "best.ckpt", tmp_path / "model.h5")
+    model = GalaxyClassifier("galaxy_cnn", weights="none", image_size=64)
+    data = GalaxyDataModule()
+    data.state_dict = lambda: {"settings": {}, "train_objids": torch.arange(3)}
+    write_checkpoint(tmp_path / "best.ckpt", model, data)
+    with pytest.raises(GalaxyError, match="of the network 'galaxy_cnn': only reference_cnn has a twin"):
+        keras_from_checkpoint(tmp_path, tmp_path / "model.keras")

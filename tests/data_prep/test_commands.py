@@ -102,6 +102,20 @@ def test_the_systems_request_to_end_is_followed_cleanly(commands, capsys):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_it_is_followed_where_a_library_makes_another_error_of_it(commands, capsys):
+    def be_asked(options):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except BaseException:
+            raise ValueError("Invalid bounding box") from None
+
+    commands.add("draw", "", "Draw.", be_asked)
+    with pytest.raises(SystemExit, match="143"):
+        commands.main(["draw"])
+    assert capsys.readouterr().err == "python -m telescope draw: terminated\n"
+
+
 def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sample, tmp_path):
     words = ["--sample", str(sample), "--raw", str(raw), "--out", str(tmp_path / "arrays")]
     process = subprocess.Popen(

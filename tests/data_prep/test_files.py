@@ -149,6 +149,7 @@ def replace_folder(path, content="new"):
 def test_a_folder_is_replaced(exchange, tmp_path):
     for content in ("old", "new"):
         replace_folder(tmp_path / "out", content)
+        (tmp_path / "out/.DS_Store").touch()  # The user has looked at it.
         assert os.listdir(tmp_path) == ["out"]
         assert (tmp_path / "out/m").read_text() == content
 

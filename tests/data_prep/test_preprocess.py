@@ -154,3 +154,12 @@ def test_overwriting_costs_nothing_that_the_user_has_put_there(sample, raw, tmp_
     with pytest.raises(GalaxyError, match=r"also holds notes\.txt"):
         preprocess(sample, raw, tmp_path / "arrays", crop=64, progress=False, overwrite=True)
     assert (tmp_path / "arrays/notes.txt").read_text() == "precious"
+
+
+def test_what_there_is_nothing_of_is_refused(sample, raw, tmp_path):
+    with pytest.raises(GalaxyError, match="at least 1 pixel, not 0"):
+        preprocess(sample, raw, tmp_path / "arrays", crop=0)
+    (tmp_path / "empty.csv").write_text(sample.read_text().splitlines()[0] + "\n")
+    with pytest.raises(GalaxyError, match="holds no galaxies"):
+        preprocess(tmp_path / "empty.csv", raw, tmp_path / "arrays")
+    assert not (tmp_path / "arrays").exists()

@@ -72,3 +72,8 @@ def test_a_catalogue_without_votes(arrays):
     without = dataclasses.replace(made, catalog=made.catalog.drop(columns=["NVOTE"]))
     with pytest.raises(GalaxyError, match="lacks the column NVOTE: train on --data.targets labels"):
         vote_targets(without, np.arange(3))
+
+
+def test_arrays_of_other_classes(arrays):
+    with pytest.raises(GalaxyError, match="has the classes lens, no lens"):
+        vote_targets(arrays(30, 0.5, 0.2, classes=["lens", "no lens"]), np.arange(3))

@@ -315,6 +315,15 @@ def test_test_writes_the_confusion_matrix_as_csv_and_png(run, tmp_path):
     assert {f"{name}_{label}" for name in ("recall", "precision", "f1") for label in CLASSES} <= set(metrics)
 
 
+def test_a_folder_that_holds_anything_else_is_refused_beforehand(run, tmp_path, capsys, monkeypatch):
+    (tmp_path / "thesis.tex").write_text("precious")
+    monkeypatch.setattr(GalaxyClassifier, "test_step", lambda *batch: pytest.fail("it was tested"))
+    with pytest.raises(SystemExit):
+        main(["test", f"--ckpt_path={run}", f"--out={tmp_path}"])
+    assert "name another place" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 def test_validate_finds_what_the_fit_found(run):
     main(["validate", "--ckpt_path", str(run / "best.ckpt")])
     found = json.loads((run / "validate/metrics.json").read_text())["metrics"]
@@ -704,3 +713,13 @@ def test_two_devices_share_a_fit_and_leave_one_run(name, small_arrays, tmp_path)
     alone = json.loads((folder / "validate/metrics.json").read_text())["metrics"]
     val_loss = history["val_loss"].iloc[0]
     assert alone["loss"] == pytest.approx(val_loss - gained_by_calibration(folder), abs=1e-5)
+
+
+def test_weights_of_another_shape_are_said_to_be_so(run, tmp_path, capsys):
+    content = torch.load(run / "best.ckpt", weights_only=True)
+    content["state_dict"]["network.head.2.bias"] = torch.zeros(5)
+    torch.save(content, tmp_path / "best.ckpt")
+    shutil.copy(run / "config.yaml", tmp_path)
+    with pytest.raises(SystemExit):
+        main(["test", f"--ckpt_path={tmp_path}/best.ckpt"])
+    assert "the checkpoint's weights do not fit its model" in capsys.readouterr().err

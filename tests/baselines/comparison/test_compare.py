@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from baselines.cli import main
+from baselines.comparison import training
 from baselines.comparison.training import plan
 from data_prep.arrays import open_arrays
 from data_prep.schema import CLASSES
@@ -278,3 +279,10 @@ def test_a_file_is_no_place_for_a_report(small_arrays, tmp_path, capsys):
         compare(small_arrays, tmp_path / "thesis.tex", "--models", "majority")
     assert "is no folder" in capsys.readouterr().err
     assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_training_that_leaves_no_run_is_said(small_arrays, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "run_module", lambda words: None)
+    with pytest.raises(SystemExit):
+        compare(small_arrays, tmp_path / "report", "--models", "majority")
+    assert "left no complete run" in capsys.readouterr().err
