@@ -26,7 +26,7 @@ NEAR_COPY: Final = 0.7
 """Correlation of the maps of near-copies. On 1,000 real galaxies of 224 pixels, no two reach 0.38; each
 reaches 0.85 with its own copy, turned, mirrored, a tenth brighter or darker, and JPEG at quality 60."""
 CANDIDATE: Final = 0.55
-"""Correlation of what is handed in two maps from which a pair is looked at: on those galaxies, one pair of
+"""Correlation of the chiral parts of two maps from which a pair is looked at: on those galaxies, one pair of
 500,000 is, and copies reach 0.87."""
 _BLOCK: Final = 256
 _CELLS: Final = 1 << 24
@@ -78,10 +78,10 @@ def join_copies(objids: npt.NDArray[np.int64], images: npt.NDArray[np.uint8]) ->
 def near_copies(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Finds pairs of images of which one is the other in quarter turns, mirrored, brightened or re-encoded.
 
-    Maps are compared in all eight views of the square, but only those that may be alike: what is handed in a
-    map, its turns less its mirrored turns, changes at most its sign from view to view, so that one matrix
-    product compares thousands. An image that is its own mirror image to the last pixel, as no real one is, is
-    not found.
+    Maps are compared in all eight views of the square, but only those that may be alike: the chiral part of a
+    map, the sum of its turns less that of its mirrored turns, changes at most its sign from view to view, so
+    that one matrix product compares thousands. An image that is its own mirror image to the last pixel, as
+    no real one is, is not found.
 
     Args:
         images: ``[N, H, H, 3]``; read a few at a time, and 3 KB kept of each.
@@ -90,36 +90,36 @@ def near_copies(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
         ``[M, 2]`` numbers of images, the smaller first. Images of the same pixels are among them; blank ones,
         which are nobody's, are not.
     """
-    maps, handed = _describe(images)
+    maps, chiral = _describe(images)
     found = [np.empty((0, 2), dtype=np.int64)]
     rows = max(1, _CELLS // max(1, len(images)))
     for start in tqdm(range(0, len(images), rows), desc="near-copies", unit=" blocks", delay=1):
         # Only with the block's own images and later ones: the earlier have met them.
-        alike = np.abs(handed[start : start + rows] @ handed[start:].T) >= CANDIDATE
+        alike = np.abs(chiral[start : start + rows] @ chiral[start:].T) >= CANDIDATE
         pairs = np.argwhere(np.triu(alike, 1)) + start
         found += [_confirmed(maps, pairs[at : at + _BLOCK]) for at in range(0, len(pairs), _BLOCK)]
     return np.concatenate(found)
 
 
 def _describe(images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
-    """Makes the map of each image, and what is handed in it.
+    """Makes the map of each image, and its chiral part.
 
     Returns:
-        ``[N, S, S]`` maps, and ``[N, Q]`` a quarter of what is handed (the other three are its turns).
+        ``[N, S, S]`` maps, and ``[N, Q]`` a quarter of the chiral part (the other three are its turns).
     """
     side = min(SIDE, images.shape[1])
     half = (side + 1) // 2
     maps = np.empty((len(images), side, side), dtype=np.float16)
-    handed = np.empty((len(images), half * half), dtype=np.float32)
+    chiral = np.empty((len(images), half * half), dtype=np.float32)
     with tqdm(total=len(images), desc="looking for copies", unit=" images", delay=1) as bar:
         for start in range(0, len(images), _BLOCK):
             block = _make_maps(images[start : start + _BLOCK], side)
             views = list(_views(block))
             difference = np.sum(views[:4], axis=0) - np.sum(views[4:], axis=0)
             maps[start : start + _BLOCK] = block
-            handed[start : start + _BLOCK] = _unit(difference[:, :half, :half]).reshape(len(block), -1)
+            chiral[start : start + _BLOCK] = _unit(difference[:, :half, :half]).reshape(len(block), -1)
             bar.update(len(block))
-    return maps, handed
+    return maps, chiral
 
 
 def _make_maps(images: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.float32]:

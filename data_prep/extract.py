@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
-from data_prep.files import new_files, refuse_existing, write_json
+from data_prep.files import json_text, new_files, refuse_existing
 from data_prep.labels import UNLABELLED, LabelRule, label_galaxies
 from data_prep.schema import CLASSES, IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
 from data_prep.tables import read_mapping, read_table2
@@ -89,7 +89,7 @@ def extract(
     }
     with new_files(out, summary_path(out)) as (table, about):
         sample.to_csv(table, index=False)
-        write_json(about, summary)
+        about.write_text(json_text(summary), encoding="utf-8")
     return summary
 
 

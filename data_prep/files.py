@@ -17,6 +17,7 @@ from typing import Any, Final
 from tqdm import tqdm
 
 from data_prep.errors import GalaxyError, Terminated
+from data_prep.unfinished import alone
 
 CHUNK_BYTES: Final = 1 << 24
 _LITTER: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -50,7 +51,7 @@ def new_files(*paths: Path) -> Iterator[list[Path]]:
     the new ones come just after.
 
     Args:
-        paths: The file to make, and the others, in its folder.
+        paths: The file to make, and the others.
 
     Yields:
         Their temporary paths.
@@ -59,8 +60,9 @@ def new_files(*paths: Path) -> Iterator[list[Path]]:
         GalaxyError: They cannot be made there.
     """
     path, *others = paths
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for each in paths:
+        with writing(each):
+            each.parent.mkdir(parents=True, exist_ok=True)
     token = _token()
     partials = [each.with_name(f".{each.stem}.partial-{token}{each.suffix}") for each in paths]
     try:
@@ -142,9 +144,11 @@ def _put_in_place(partial: Path, path: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Exchanges two folders in one step; returns False where the system, or the file system, has none."""
+    if sys.platform == "win32":
+        return False
     paths = os.fsencode(one), os.fsencode(other)
     here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE, which macOS calls RENAME_SWAP.
-    with contextlib.suppress(AttributeError, TypeError):  # An older C library, or none.
+    with contextlib.suppress(AttributeError):  # An older C library.
         libc = ctypes.CDLL(None)
         if sys.platform == "darwin":
             failed = libc.renamex_np(*paths, swap)
@@ -165,36 +169,6 @@ def _tidy(path: Path) -> None:
 
 def _token() -> str:
     return uuid.uuid4().hex[:12]
-
-
-@contextlib.contextmanager
-def alone(place: Path, path: Path) -> Iterator[None]:
-    """Keeps a second process out of unfinished work, where the system can.
-
-    Args:
-        place: The file or folder in which the work is.
-        path: What is being made of it, for the message.
-
-    Raises:
-        GalaxyError: Another process is at work there.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    handle = os.open(place, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # Some file systems have no locks.
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise GalaxyError(
-                    f"another process is making {path}: wait for it, or name another place"
-                ) from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | None = None) -> None:
@@ -231,7 +205,12 @@ def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | Non
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes ``content`` as indented JSON, whole or not at all."""
     with new_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        partial.write_text(json_text(content), encoding="utf-8")
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """Returns ``content`` as indented JSON."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from data_prep.ahead import work_ahead
 from data_prep.arrays import IMAGES
-from data_prep.errors import GalaxyError
-from data_prep.files import CHUNK_BYTES, read_json, sha256, write_json
+from data_prep.files import sha256, write_json
 from data_prep.images import Cutout, ImageError
+from data_prep.unfinished import left_over
 
 PROGRESS: Final = "progress.json"
 """How far unfinished work is, beside its pixels; gone when it is finished."""
@@ -64,7 +64,7 @@ def write_images(
     for cut_off in folder.glob(".*.partial-*"):  # A note, say, in whose writing the process was killed.
         cut_off.unlink()
     path, header = folder / IMAGES, _header(n, crop)
-    done, skipped, digest = _begun(folder, header, crop, made_of) or _Begun(0, {}, hashlib.sha256(header))
+    done, skipped, digest = _begun(folder, made_of) or _Begun(0, {}, hashlib.sha256(header))
 
     def read_block(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
         return _read_block(read, range(start, min(start + BLOCK, n)), crop)
@@ -84,8 +84,9 @@ def write_images(
             bar.update(len(images) + len(reasons))
             if number % _NOTE_EVERY == 0:
                 file.flush()
-                noted = {"made_of": made_of, "done": done, "skipped": skipped, "sha256": digest.hexdigest()}
-                write_json(folder / PROGRESS, noted)
+                noted = {"made_of": made_of, "done": done, "skipped": skipped}
+                written = {"size": file.tell(), "sha256": digest.hexdigest()}
+                write_json(folder / PROGRESS, noted | written)
         if skipped:
             file.seek(0)
             file.write(_header(n - len(skipped), crop))
@@ -93,22 +94,14 @@ def write_images(
     return skipped, sha256(path) if skipped else digest.hexdigest()
 
 
-def _begun(folder: Path, header: bytes, crop: int, made_of: Mapping[str, Any]) -> _Begun | None:
+def _begun(folder: Path, made_of: Mapping[str, Any]) -> _Begun | None:
     """Returns how far an interruption has left it; None where there is nothing to go on with."""
-    try:
-        noted = read_json(folder / PROGRESS)
-        if noted["made_of"] != made_of:
-            return None
-        skipped = {int(row): str(reason) for row, reason in noted["skipped"].items()}
-        done, digest = int(noted["done"]), hashlib.sha256()
-        left = _size(header, done - len(skipped), crop)
-        with (folder / IMAGES).open("rb") as file:
-            while chunk := file.read(min(CHUNK_BYTES, left)):
-                digest.update(chunk)
-                left -= len(chunk)
-    except (GalaxyError, OSError, KeyError, TypeError, ValueError, AttributeError):
-        return None
-    return _Begun(done, skipped, digest) if digest.hexdigest() == noted["sha256"] else None
+
+    def read(noted: dict[str, Any]) -> tuple[int, dict[int, str]]:
+        return int(noted["done"]), {int(row): str(reason) for row, reason in noted["skipped"].items()}
+
+    found = left_over(folder / PROGRESS, folder / IMAGES, made_of, read)
+    return _Begun(*found[0], found[1]) if found else None
 
 
 def _read_block(

@@ -45,7 +45,6 @@ class _EventWriter:
         self._folder = folder
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
         self._path = folder / name
-        self._size = 0
         self.add_event(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def get_logdir(self) -> str:
@@ -54,14 +53,14 @@ class _EventWriter:
     def add_event(self, event: Event) -> None:
         record = io.BytesIO()
         RecordWriter(record).write(event.SerializeToString())
+        size = self._path.stat().st_size if self._path.exists() else 0
         try:
             with writing(self._path), self._path.open("ab") as file:
                 file.write(record.getbuffer())
         except BaseException:
             with contextlib.suppress(OSError):
-                os.truncate(self._path, self._size) if self._size else self._path.unlink()
+                os.truncate(self._path, size) if size else self._path.unlink()
             raise
-        self._size += record.tell()
 
     def flush(self) -> None:
         """There is nothing that was not written."""

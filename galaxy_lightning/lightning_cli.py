@@ -65,6 +65,10 @@ def run(words: list[str]) -> None:
     keep_freed_memory()
     try:
         GalaxyCLI(args=words)
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):  # Lightning makes status 1 of it.
+            raise end.__context__ from None
+        raise
     except MisconfigurationException as error:
         raise GalaxyError(f"the trainer's settings do not work: {error}") from error
     except RuntimeError as error:
@@ -104,6 +108,7 @@ class GalaxyCLI(LightningCLI):
             GalaxyClassifier,
             GalaxyDataModule,
             save_config_callback=RunConfig,
+            save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={"log_every_n_steps": 10},
             seed_everything_default=0,
             parser_kwargs={

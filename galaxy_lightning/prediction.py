@@ -81,8 +81,12 @@ class PredictionWriter(Callback):
         if stage != "predict":
             return
         self.path = trainer.strategy.broadcast(self.path)  # Only the first knows the run folder.
-        made_of = self.made_of and {
-            **self.made_of,
+        # What is limited, or is but a trial, is no part of the whole.
+        whole = isinstance(trainer.limit_predict_batches, float) and trainer.limit_predict_batches == 1
+        made_of = (self.made_of or None) if whole else None
+        made_of = made_of and {
+            **made_of,
+            "torch": torch.__version__,
             "processes": trainer.world_size,
             "device": trainer.strategy.root_device.type,
             "precision": str(trainer.precision),
@@ -123,7 +127,7 @@ class PredictionWriter(Callback):
         """Makes the table of what all devices have predicted."""
         part = self._part
         assert part is not None
-        part.close()
+        part.end()
         counted: list[Any] = [(part.written, part.uncertain, part.problems)]
         if trainer.world_size > 1:
             counted = [None] * trainer.world_size
@@ -133,6 +137,7 @@ class PredictionWriter(Callback):
             self._finish(
                 {row: why for *_, problems in counted for row, why in problems.items()}, len(counted)
             )
+        part.release()
         self._part = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -145,6 +150,7 @@ class PredictionWriter(Callback):
         bad = sorted(problems)
         self.skipped = self.galaxies.iloc[bad].assign(reason=[problems[row] for row in bad])
         if not self.written:
+            self.path.unlink(missing_ok=True)  # An older one: the list is not of its galaxies.
             with new_file(self.skipped_path) as skipped:
                 self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
         else:

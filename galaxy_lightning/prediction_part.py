@@ -11,7 +11,8 @@ from typing import Any, BinaryIO, Final
 import pandas as pd
 
 from data_prep.errors import GalaxyError
-from data_prep.files import CHUNK_BYTES, alone, read_json, write_json, writing
+from data_prep.files import write_json, writing
+from data_prep.unfinished import alone, left_over
 
 _NOTE_EVERY: Final = 1.0
 """Seconds after which it is noted how far a part is: what an interruption costs at most."""
@@ -53,9 +54,9 @@ class PredictionPart:
             self._go_on()
             if not self.batches:
                 self.note.unlink(missing_ok=True)
-            self._file: BinaryIO = stack.enter_context(path.open("r+b"))
+            self._file: BinaryIO = path.open("r+b")
             self._file.seek(self._file.truncate(self._size))
-            self._stack = stack.pop_all()
+            self._lock = stack.pop_all()
 
     @property
     def note(self) -> Path:
@@ -87,26 +88,27 @@ class PredictionPart:
         if self._made_of is not None and not last and time.monotonic() - self._noted_at >= _NOTE_EVERY:
             self._write_note()
 
-    def close(self) -> None:
-        """Leaves the part as it is."""
+    def end(self) -> None:
+        """Ends the CSV, and still keeps others out of it."""
         with writing(self.path):
-            self._stack.close()
+            self._file.close()
+
+    def release(self) -> None:
+        """Lets others at it."""
+        self._lock.close()
 
     def leave(self) -> None:
         """Leaves the part to whoever goes on with it, and says so; nothing of it where nobody can."""
-        with contextlib.suppress(GalaxyError):  # What the system refuses has been told.
-            self.close()
-        if not self.note.exists():
-            self.remove()
-            return
-        print(
-            f"\nWhat had been predicted is in {self.path}; the same command goes on with it", file=sys.stderr
-        )
-
-    def remove(self) -> None:
-        """Removes the part and its note."""
-        for path in (self.note, self.path):
-            path.unlink(missing_ok=True)
+        with self._lock:
+            with contextlib.suppress(GalaxyError):  # What the system refuses has been told.
+                self.end()
+            if not self.note.exists():
+                self.path.unlink(missing_ok=True)
+                return
+            print(
+                f"\nWhat had been predicted is in {self.path}; the same command goes on with it",
+                file=sys.stderr,
+            )
 
     def _write_note(self) -> None:
         noted = {
@@ -123,20 +125,12 @@ class PredictionPart:
 
     def _go_on(self) -> None:
         """Takes over what an interruption has left, where it is of the same and as it was noted."""
-        try:
-            noted = read_json(self.note)
-            if self._made_of is None or noted["made_of"] != self._made_of:
-                return
+
+        def read(noted: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
             numbers = [int(noted[name]) for name in ("batches", "written", "uncertain", "size")]
-            problems = {int(row): str(why) for row, why in noted["problems"].items()}
-            digest, left = hashlib.sha256(), numbers[-1]
-            with self.path.open("rb") as file:
-                while chunk := file.read(min(CHUNK_BYTES, left)):
-                    digest.update(chunk)
-                    left -= len(chunk)
-            if digest.hexdigest() != noted["sha256"]:
-                return
-        except (GalaxyError, OSError, KeyError, TypeError, ValueError, AttributeError):
+            return numbers, {int(row): str(why) for row, why in noted["problems"].items()}
+
+        if self._made_of is None or (found := left_over(self.note, self.path, self._made_of, read)) is None:
             return
+        (numbers, self.problems), self._digest = found
         self.batches, self.written, self.uncertain, self._size = numbers
-        self.problems, self._digest = problems, digest

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -34,26 +33,24 @@ class Preemption(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves and ends, if that was asked for."""
-        asked = self._asked
-        if trainer.world_size > 1:
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         # The last batch's epoch is about to be validated and saved anyway.
-        if not asked or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        if not self._any_asked(trainer) or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return
         for checkpoint in trainer.checkpoint_callbacks:
             if isinstance(checkpoint, RunCheckpoint) and checkpoint.dirpath:
-                checkpoint.last_model_path = str(Path(checkpoint.dirpath) / "last.ckpt")
-                trainer.save_checkpoint(checkpoint.last_model_path)
+                checkpoint.save_newest(trainer)
         raise Terminated
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ends between two epochs, whose checkpoint is saved."""
-        if self._asked:
+        if self._any_asked(trainer):
             raise Terminated
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leaves the request to whoever heard it before."""
+        """Leaves the requests to whoever heard them before; what was asked in the last epoch is followed."""
         self._stop_listening()
+        if self._any_asked(trainer):
+            raise Terminated
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """The same."""
@@ -61,6 +58,12 @@ class Preemption(Callback):
 
     def _ask(self, number: int, frame: object) -> None:
         self._asked = True
+
+    def _any_asked(self, trainer: Trainer) -> bool:
+        """Says whether any of the processes was asked to end."""
+        if trainer.world_size == 1:
+            return self._asked
+        return trainer.strategy.reduce_boolean_decision(self._asked, all=False)
 
     def _stop_listening(self) -> None:
         if self._before is not None:

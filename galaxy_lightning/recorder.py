@@ -1,6 +1,5 @@
 """Leaves a fit's record in its run folder while it trains."""
 
-import contextlib
 import math
 import os
 import time
@@ -39,7 +38,6 @@ class RunCheckpoint(ModelCheckpoint):
             filename="best",
             monitor=None if newest else "val/loss",
             mode="min",
-            save_last=True,
             save_on_train_epoch_end=newest or None,  # Also of an epoch that is not validated.
             enable_version_counter=False,
         )
@@ -54,8 +52,13 @@ class RunCheckpoint(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves ``last.ckpt`` after every epoch; Lightning does after one that is the best so far."""
         super().on_train_epoch_end(trainer, pl_module)
-        if self._last_global_step_saved != trainer.global_step:
-            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+        self.save_newest(trainer)
+
+    def save_newest(self, trainer: Trainer) -> None:
+        """Saves ``last.ckpt``."""
+        assert self.dirpath is not None
+        self.last_model_path = str(Path(self.dirpath) / "last.ckpt")
+        trainer.save_checkpoint(self.last_model_path)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over the best score, also where the run folder has moved or its path is spelled otherwise."""
@@ -136,7 +139,8 @@ class HistoryRecorder(Callback):
         folder = trainer.log_dir
         if trainer.is_global_zero and folder is not None:
             write_history(Path(folder), self.epochs)
-        if not math.isfinite(row["train_loss"]):
+        # A fit that goes on from within an epoch's end has no loss to tell.
+        if "train/loss" in trainer.callback_metrics and not math.isfinite(row["train_loss"]):
             raise GalaxyError(
                 f"the training loss is {row['train_loss']} after epoch {trainer.current_epoch}: the fit has "
                 "diverged; begin again with a lower --model.learning_rate"
@@ -157,23 +161,26 @@ class RunConfig(SaveConfigCallback):
     """Saves what made a run, so that every other command can read it back."""
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
-        """Saves the config of a fit; a resumed fit keeps the first one and adds its own."""
-        if stage != "fit" or trainer.log_dir is None:
+        """Has the config of a fit that leaves a run saved."""
+        if stage != "fit" or (folder := trainer.log_dir) is None:
             return
-        self.config = Namespace(  # type: ignore[no-untyped-call]
+        self.folder = Path(folder)
+        super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        """Saves it; a resumed fit keeps the first one and adds its own."""
+        config = Namespace(  # type: ignore[no-untyped-call]
             **{key: value for key, value in self.config.items() if is_shared(key)}
         )
         # Any command, from any folder, finds the arrays again.
-        if self.config.data.arrays:
-            self.config.data.arrays = str(Path(self.config.data.arrays).resolve())
-        path = Path(trainer.log_dir) / CONFIG
+        if config.data.arrays:
+            config.data.arrays = str(Path(config.data.arrays).resolve())
+        path = self.folder / CONFIG
         if path.exists():
-            resumes = len(list(path.parent.glob("config_resumed_*.yaml"))) + 1
-            path = path.with_name(f"config_resumed_{resumes}.yaml")
-        with contextlib.ExitStack() as stack:
-            if trainer.is_global_zero:
-                self.config_filename = stack.enter_context(new_file(path)).name
-            super().setup(trainer, pl_module, stage)
+            resumes = len(list(self.folder.glob("config_resumed_*.yaml"))) + 1
+            path = self.folder / f"config_resumed_{resumes}.yaml"
+        with new_file(path) as partial:
+            self.parser.save(config, partial, skip_unset=False, multifile=False)
 
 
 def is_shared(key: str) -> bool:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from baselines.comparison.summary import Model
 from data_prep.arrays import GalaxyArrays
-from data_prep.files import new_files, write_json, writing
+from data_prep.files import json_text, new_files
 from galaxy_lightning.figures import confusion_matrices, evolution, gallery
 
 HTML: Final = "report.html"
@@ -78,12 +78,10 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
         for name in (HTML, MARKDOWN)
     }
     others = pages | pictures
-    with writing(out / FIGURES):
-        (out / FIGURES).mkdir(parents=True, exist_ok=True)
     # Of an older report, with other models.
     older = [path for path in (out / FIGURES).glob("mistakes_*.png") if path not in others]
     with new_files(out / METRICS, *others, *older) as (metrics, *partials):
-        write_json(metrics, summary)
+        metrics.write_text(json_text(summary), encoding="utf-8")
         for partial, made in zip(partials, others.values(), strict=False):
             partial.write_bytes(made)
 

@@ -164,6 +164,7 @@ def test_folders_are_exchanged_in_one_step(tmp_path, monkeypatch):
     assert (tmp_path / "out/m").read_text() == "new"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
 @pytest.mark.parametrize("renames", [1, 2])
 def test_killed_between_two_renames_the_next_call_puts_it_right(tmp_path, monkeypatch, renames):
     replace_folder(tmp_path / "out", "old")
@@ -179,8 +180,11 @@ def test_killed_between_two_renames_the_next_call_puts_it_right(tmp_path, monkey
     if not child:
         monkeypatch.setattr(files, "_exchange", lambda one, other: False)
         monkeypatch.setattr(Path, "rename", killed)
-        replace_folder(tmp_path / "out")
-    os.waitpid(child, 0)
+        try:
+            replace_folder(tmp_path / "out")
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert (tmp_path / "out").exists() == (renames == 2)
     with pytest.raises(GalaxyError, match="already exists"), new_folder(tmp_path / "out", holds=["m"]):
         pass

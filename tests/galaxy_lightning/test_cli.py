@@ -282,7 +282,7 @@ def test_a_fit_with_a_schedule_that_was_cut_off_ends_like_the_uninterrupted_one(
         if trainer.current_epoch == 2:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises((SystemExit, KeyboardInterrupt)):
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
         patch.setattr(HistoryRecorder, "on_train_epoch_start", cut_off)
         fit(small_arrays, tmp_path, "--name=halved", epochs=4, config=config)
     halved = tmp_path / "halved/version_0"

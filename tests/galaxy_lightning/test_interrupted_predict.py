@@ -7,10 +7,11 @@ import shutil
 import pandas as pd
 import pytest
 
+from data_prep.errors import GalaxyError
 from galaxy_lightning import prediction_part
 from galaxy_lightning.cli import main
-from galaxy_lightning.datasets import ImageFolderDataset
 from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.prediction_part import PredictionPart
 
 IMAGES = 80
 BATCH = 8
@@ -52,16 +53,16 @@ def predict(run, *more):
 def cut_off(monkeypatch):
     """Runs a prediction until it has made so many batches."""
 
-    def cut_off(words, batches, error=KeyboardInterrupt):
+    def cut_off(words, batches):
         step, left = GalaxyClassifier.predict_step, [batches]
 
         def interrupted(module, batch, batch_idx):
             left[0] -= 1
             if left[0] < 0:
-                raise error
+                raise KeyboardInterrupt
             return step(module, batch, batch_idx)
 
-        with monkeypatch.context() as patch, pytest.raises((SystemExit, error)):
+        with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
             patch.setattr(prediction_part, "_NOTE_EVERY", 0)
             patch.setattr(GalaxyClassifier, "predict_step", interrupted)
             main(words)
@@ -150,16 +151,33 @@ def test_one_that_nothing_came_of_leaves_nothing(run, images, cut_off, tmp_path,
     assert "What had been predicted" not in capsys.readouterr().err
 
 
-def test_two_at_once_do_not_mix(run, images, tmp_path, monkeypatch, capsys):
-    words, read = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv"), ImageFolderDataset._read
-
-    def second(*args):
-        monkeypatch.setattr(ImageFolderDataset, "_read", read)
-        with pytest.raises(SystemExit):
-            main(words)
-        return read(*args)
-
-    monkeypatch.setattr(ImageFolderDataset, "_read", second)
+def test_two_at_once_do_not_mix(run, images, tmp_path, capsys):
+    words, table = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv"), tmp_path / "p.csv"
+    part = PredictionPart(tmp_path / "p.partial-0.csv", table, {})
+    with pytest.raises(SystemExit):
+        main(words)
+    assert f"another process is making {table}" in capsys.readouterr().err
+    part.end()
+    with pytest.raises(GalaxyError, match="another process"):
+        PredictionPart(tmp_path / "p.partial-0.csv", table, {})  # Which is about to be the table.
+    part.release()
     main(words)
-    assert "another process is making" in capsys.readouterr().err
-    assert len(pd.read_csv(tmp_path / "p.csv")) == 71
+    assert len(pd.read_csv(table)) == 71
+
+
+def test_a_trial_takes_nothing_of_what_was_cut_off(run, images, cut_off, go_on, tmp_path):
+    words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
+    cut_off(words, 5)
+    assert go_on([*words, "--trainer.limit_predict_batches=2"]) == 2
+    assert len(pd.read_csv(tmp_path / "p.csv")) < 2 * BATCH
+
+
+def test_where_no_image_can_be_used_no_older_table_stays(run, images, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/x.jpg").write_text("no image")
+    (tmp_path / "p.csv").write_text("older")
+    words = predict(run, f"--data.images={tmp_path}/images", f"--out={tmp_path}/p.csv", "--overwrite")
+    with pytest.raises(SystemExit, match="1"):
+        main(words)
+    assert "not one of the 1 images can be used" in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == ["images", "p_skipped.csv"]

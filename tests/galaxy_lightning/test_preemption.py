@@ -11,12 +11,12 @@ import torch
 
 from galaxy_lightning.cli import main
 from galaxy_lightning.module import GalaxyClassifier
+from tests.fuzzing import SOAKING
 from tests.galaxy_lightning.runs import same
 
 pytestmark = pytest.mark.soak
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SOAK = "GALAXY_SOAK" in os.environ
 BATCHES = 7  # 56 galaxies to train on, 8 at a time.
 EPOCHS = 3
 NETWORKS = {
@@ -69,7 +69,7 @@ def ask_to_end_in_validation(monkeypatch, epoch):
 @pytest.mark.parametrize("place", [0, BATCHES + 3, 2 * BATCHES - 1])
 def test_a_fit_that_is_asked_to_end_goes_on_to_the_same_end(whole, small_arrays, tmp_path, place, capsys):
     network, folder = whole
-    if not SOAK and (network == "galaxy_cnn") != (place == BATCHES + 3):
+    if not SOAKING and (network == "galaxy_cnn") != (place == BATCHES + 3):
         pytest.skip("the long tests do this one")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="143"):
         ask_to_end_at(patch, place)
@@ -84,7 +84,7 @@ def test_a_fit_that_is_asked_to_end_goes_on_to_the_same_end(whole, small_arrays,
     same(run, folder)
 
 
-@pytest.mark.skipif(not SOAK, reason="one of the long tests")
+@pytest.mark.skipif(not SOAKING, reason="one of the long tests")
 def test_asked_in_a_validation_it_finishes_that_first(whole, small_arrays, tmp_path):
     network, folder = whole
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="143"):
@@ -96,7 +96,7 @@ def test_asked_in_a_validation_it_finishes_that_first(whole, small_arrays, tmp_p
     same(run, folder)
 
 
-@pytest.mark.skipif(not SOAK, reason="one of the long tests")
+@pytest.mark.skipif(not SOAKING, reason="one of the long tests")
 @pytest.mark.parametrize("seed", range(5))
 def test_it_may_be_asked_again_and_again(whole, small_arrays, tmp_path, seed):
     network, folder = whole
@@ -115,3 +115,37 @@ def test_who_listened_before_listens_again(small_arrays, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     main(words("reference_cnn", small_arrays, tmp_path, "fit"))
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("validated", ["check_val_every_n_epoch=2", "val_check_interval=0.5"])
+def test_whenever_it_is_validated_it_goes_on_from_its_last_epoch(small_arrays, tmp_path, validated, capsys):
+    more = [f"--trainer.{validated}", "--trainer.num_sanity_val_steps=0"]
+    main([*words("reference_cnn", small_arrays, tmp_path, "whole"), *more])
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="130"):
+        step, left = GalaxyClassifier.training_step, [2 * BATCHES + 2]
+
+        def interrupted(module, batch, batch_idx):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return step(module, batch, batch_idx)
+
+        patch.setattr(GalaxyClassifier, "training_step", interrupted)
+        main([*words("reference_cnn", small_arrays, tmp_path, "ended"), *more])
+    run = tmp_path / "ended/version_0"
+    assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2 * BATCHES
+    assert (
+        f"Go on with: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
+    )
+    main(["fit", f"--ckpt_path={run}/last.ckpt"])
+    same(run, tmp_path / "whole/version_0")
+
+
+def test_asked_in_the_last_epoch_it_ends_and_can_be_completed(small_arrays, tmp_path):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="143"):
+        ask_to_end_in_validation(patch, EPOCHS - 1)
+        main(words("reference_cnn", small_arrays, tmp_path, "ended"))
+    run = tmp_path / "ended/version_0"
+    assert not (run / "run.json").exists()
+    main(["fit", f"--ckpt_path={run}/last.ckpt"])
+    assert (run / "run.json").exists()

@@ -45,7 +45,8 @@ def test_it_is_asked_to_end_when_we_are(module, monkeypatch, tmp_path):
         raise Terminated
 
     monkeypatch.setattr(sys.stderr, "write", asked)
-    begun = f"open({str(tmp_path / 'begun')!r}, 'w').write('x'); print('begun', file=sys.stderr, flush=True)"
+    begun = "print('begun', file=sys.stderr, flush=True)"
+    ended = f"open({str(tmp_path / 'ended')!r}, 'w')"
     with pytest.raises(Terminated):
-        run_module(module(begun, "time.sleep(60)"))
-    assert (tmp_path / "begun").exists()
+        run_module(module(begun, "time.sleep(10)", ended))
+    assert not (tmp_path / "ended").exists()

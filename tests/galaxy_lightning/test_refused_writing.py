@@ -171,9 +171,9 @@ def test_a_later_epoch_with_a_file_that_finds_no_room(run, begun, ended, capsys,
     [
         pytest.param(0, id="no room"),
         pytest.param(PAGE, id="for the first event"),
-        pytest.param(10 * PAGE, id="for the first files"),
-        pytest.param(400 * PAGE, id="for one checkpoint"),
-        pytest.param(1000 * PAGE, id="for one epoch"),
+        pytest.param(40_960, id="for the first files"),
+        pytest.param(1_638_400, id="for some of the first epoch"),
+        pytest.param(4_096_000, id="for more of it"),
     ],
 )
 def test_a_fit_on_a_full_disk(small_arrays, begun, ended, tmp_path, capsys, free):
