@@ -1,6 +1,7 @@
 """Verifying galaxy arrays: hashes, shapes, classes, and that no galaxy and no image is in two splits."""
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,9 @@ from data_prep.arrays import CATALOG, DATASET, GalaxyArrays, open_arrays
 from data_prep.copies import near_copies, same_pixels
 from data_prep.errors import GalaxyError
 from data_prep.schema import SPLITS
+
+NAMED: Final = 20
+"""Pairs of near-copies that are named."""
 
 
 def check(folder: Path) -> GalaxyArrays:

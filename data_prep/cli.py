@@ -197,13 +197,14 @@ def _preprocess(options: Namespace) -> None:
     )
     print("\n".join(report(dataset)))
     print(
-        "next: python -m galaxy_lightning fit --config configs/reference_cnn.yaml "
+        "next: python -m galaxy_lightning fit --config configs/galaxy_cnn.yaml "
         f"--data.arrays {options.out}"
+        + ("" if dataset["crop"] == CROP_PX else f" --model.image_size {dataset['crop']}")
     )
 
 
 def _check(options: Namespace) -> None:
-    from data_prep.check import check, name_pair, near_copies_between_splits
+    from data_prep.check import NAMED, check, name_pair, near_copies_between_splits
     from data_prep.preprocess import report
 
     arrays = check(options.arrays)
@@ -215,5 +216,8 @@ def _check(options: Namespace) -> None:
     if len(pairs):
         print(
             f"warning: {len(pairs):,} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
-            f"splits, the first: {name_pair(arrays, pairs[0])}"
+            f"splits, the first: {name_pair(arrays, pairs[0])}. Look at them: images of one galaxy need one "
+            "objid in the sample, then make the arrays again"
         )
+        for pair in pairs[1:NAMED]:
+            print(f"  {name_pair(arrays, pair)}")

@@ -75,7 +75,8 @@ def new_files(*paths: Path) -> Iterator[list[Path]]:
                     partial.replace(each)
     finally:
         for partial in partials:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # As on a disk that has become read-only, which has been told.
+                partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -54,6 +54,8 @@ def read_cutout(path: Path, crop: int) -> Cutout:
             much memory or time.
     """
     try:
+        if path.exists() and not path.is_file():  # A pipe would be waited for without end.
+            raise ImageError("cannot be decoded: no file")
         with Image.open(path, formats=FORMATS) as image:
             if image.mode != "RGB":
                 raise ImageError(f"not RGB but of mode {image.mode}")

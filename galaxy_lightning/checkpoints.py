@@ -19,6 +19,7 @@ from data_prep.files import new_file
 from galaxy_lightning.calibration import Calibration
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.networks.weight_files import load_whole
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def read_checkpoint(path: Path) -> Trained:
         GalaxyError: It is no checkpoint of a galaxy classifier, or damaged.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_whole(path)
         data = content["GalaxyDataModule"]
         if not isinstance(content["state_dict"], dict):
             raise TypeError("'state_dict' is none")

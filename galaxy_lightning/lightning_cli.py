@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
@@ -171,10 +172,18 @@ class GalaxyCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parses ``args``, which ``main`` has completed."""
         assert isinstance(args, list)
-        try:
-            self.config = parser.parse_args(args)
-        except UnicodeDecodeError as error:
-            raise GalaxyError(f"a config is no text in UTF-8 ({error}): save it as such") from error
+        for config in re.findall(r"^--config[=\n](.*)", "\n".join(map(str, args)), re.MULTILINE):
+            try:
+                text = Path(config).read_text(encoding="utf-8")
+                empty = yaml.safe_load(text) is None
+            except OSError:
+                continue  # The parser says so.
+            except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+                reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+                raise GalaxyError(f"the config {config} cannot be read: {reason}") from error
+            if empty:
+                raise GalaxyError(f"the config {config} is empty")
+        self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:
         """Takes the model's settings from the checkpoint; a fit that goes on from one keeps its own."""

@@ -18,6 +18,8 @@ _NO_NEWS: Final = (
     r"Found \d+ module\(s\) in eval mode",
     # Evaluating keeps no checkpoints.
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
+    # What is resumed is always loaded with weights_only; Lightning says this where it is left to it.
+    r"`weights_only` was not set",
     # Lightning's own use of torch and jsonargparse.
     r"(?s).*JsonargparseDeprecationWarning",
     r"``instantiate_classes`` was deprecated|skip_none parameter was deprecated",

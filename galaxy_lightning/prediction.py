@@ -6,6 +6,7 @@ import glob
 import hashlib
 import heapq
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,8 @@ class PredictionWriter(Callback):
                     self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
         # Those too that an interruption of more processes has left.
         for part in self.path.parent.glob(f"{glob.escape(self.path.stem)}.partial-*.*"):
-            part.unlink(missing_ok=True)
+            if re.fullmatch(r"\.partial-\d+\.(csv|json)", part.name.removeprefix(self.path.stem)):
+                part.unlink(missing_ok=True)
         if not self.written:
             first = self.skipped.iloc[0]
             raise GalaxyError(

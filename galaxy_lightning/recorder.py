@@ -153,8 +153,12 @@ class HistoryRecorder(Callback):
         if not (trainer.is_global_zero and (refused or interrupted)):
             return
         for callback in trainer.checkpoint_callbacks:
-            if isinstance(callback, RunCheckpoint) and Path(callback.last_model_path).is_file():
+            if not isinstance(callback, RunCheckpoint):
+                continue
+            if Path(callback.last_model_path).is_file():
                 print(f"\nGo on with: {PROGRAM} fit --ckpt_path {callback.last_model_path}")
+            else:
+                print(f"\nNo epoch was finished, so there is nothing in {callback.dirpath} to go on with")
 
 
 class RunConfig(SaveConfigCallback):

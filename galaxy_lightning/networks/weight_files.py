@@ -1,6 +1,8 @@
 """Weights from files into networks, read without running what a file may hold."""
 
 import re
+import warnings
+import zipfile
 from collections.abc import Collection
 from pathlib import Path
 from pickle import UnpicklingError
@@ -115,6 +117,21 @@ def load(
     model.load_state_dict(own)
 
 
+def load_whole(path: Path) -> Any:
+    """Loads what ``torch.save`` has written, on the CPU, running nothing that the file may hold.
+
+    Raises:
+        Exception: It is damaged; of any type, since a damaged file fails in any way.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():  # torch.load takes what it finds.
+                raise ValueError(f"the checksum of {damaged} is wrong")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of what the file holds; what is refused is told.
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     """Reads a file of weights, running nothing that it may hold."""
     try:
@@ -123,7 +140,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
             content: Any = load_safetensors(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = load_whole(path)
     except ImportError as error:
         raise GalaxyError(f"{path} needs safetensors, which comes with timm: {EXTRA}") from error
     except Exception as error:  # A damaged file fails in any way.

@@ -1,6 +1,7 @@
 """Images that are broken, hostile or of another kind: pixels, or an ImageError, soon and in little memory."""
 
 import io
+import os
 import struct
 import time
 import zlib
@@ -163,3 +164,10 @@ def test_a_postscript_file_never_reaches_ghostscript(tmp_path, monkeypatch):
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args, **options: pytest.fail("it was run"))
     assert refusal(tmp_path, encoded(RGB, "EPS")).startswith("cannot be decoded")
     assert "EPS" not in images.FORMATS
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError, match="no file"):
+        read_cutout(tmp_path / "pipe.jpg", 8)

@@ -171,3 +171,22 @@ def test_a_description_that_says_something_else_is_refused(small_arrays, tmp_pat
     (copy / "dataset.json").write_text(json.dumps(dataset | {key: value}))
     with pytest.raises(GalaxyError, match=rf"dataset.json: '{key}'"):
         open_arrays(copy)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"model: \xff\xfe", "can't decode"),
+        (b"", "is empty"),
+        (b"a: " + 5000 * b"[" + 5000 * b"]", "nested too deeply"),
+        (b"model: [", "while parsing"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_named(tmp_path, content, reason, capsys):
+    (tmp_path / "mine.yaml").write_bytes(content)
+    for words in (["--config", f"{tmp_path}/mine.yaml"], [f"--config={tmp_path}/mine.yaml"]):
+        with pytest.raises(SystemExit, match="1"):
+            main(["fit", *words])
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"the config {tmp_path}/mine.yaml" in line
+        assert reason in line

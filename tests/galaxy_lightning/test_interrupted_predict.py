@@ -181,3 +181,13 @@ def test_where_no_image_can_be_used_no_older_table_stays(run, images, tmp_path, 
         main(words)
     assert "not one of the 1 images can be used" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["images", "p_skipped.csv"]
+
+
+def test_what_the_user_has_put_beside_it_stays(run, images, tmp_path):
+    for name in ("p.partial-mine.csv", "p.partial-2b.json", "q.partial-0.csv"):
+        (tmp_path / name).write_text("precious")
+    (tmp_path / "p.partial-3.csv").write_text("left by more processes")
+    main(predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv"))
+    assert sorted(os.listdir(tmp_path)) == [
+        *("p.csv", "p.partial-2b.json", "p.partial-mine.csv", "p_skipped.csv", "q.partial-0.csv")
+    ]

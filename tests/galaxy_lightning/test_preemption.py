@@ -141,6 +141,16 @@ def test_whenever_it_is_validated_it_goes_on_from_its_last_epoch(small_arrays, t
     same(run, tmp_path / "whole/version_0")
 
 
+def test_interrupted_in_the_first_epoch_there_is_nothing_to_go_on_with(small_arrays, tmp_path, capsys):
+    def interrupted(module, batch, batch_idx):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="130"):
+        patch.setattr(GalaxyClassifier, "training_step", interrupted)
+        main(words("reference_cnn", small_arrays, tmp_path, "ended"))
+    assert "No epoch was finished" in capsys.readouterr().out
+
+
 def test_asked_in_the_last_epoch_it_ends_and_can_be_completed(small_arrays, tmp_path):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="143"):
         ask_to_end_in_validation(patch, EPOCHS - 1)
