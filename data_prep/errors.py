@@ -62,9 +62,9 @@ def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt as error:
         print(f"{program}: interrupted", file=sys.stderr)
         raise SystemExit(130) from error
-    except Terminated as error:
+    except Terminated:
         print(f"{program}: terminated", file=sys.stderr)
-        raise SystemExit(143) from error
+        raise
 
 
 def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:

@@ -20,7 +20,7 @@ from data_prep.errors import GalaxyError, Terminated
 from data_prep.unfinished import alone
 
 CHUNK_BYTES: Final = 1 << 24
-_LITTER: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
+LITTER: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 """What operating systems leave in folders that are looked at."""
 
 
@@ -110,6 +110,8 @@ def new_folder(
             partial.mkdir(parents=True, exist_ok=resumes)
         if resumes:
             stack.enter_context(alone(partial, path))
+            for cut_off in partial.glob(".*.partial-*"):  # A file in whose writing a process was killed.
+                cut_off.unlink()
         try:
             with writing(path):
                 yield partial
@@ -193,7 +195,7 @@ def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | Non
         )
     if holds is None:
         return
-    found = {entry.name for entry in path.iterdir()} - _LITTER
+    found = {entry.name for entry in path.iterdir()}.difference(LITTER)
     if found != set(holds):
         lacks, foreign = sorted(set(holds) - found), sorted(found - set(holds))
         wrong = f"lacks {lacks[0]}" if lacks else f"also holds {foreign[0]}"

@@ -61,8 +61,6 @@ def write_images(
     Returns:
         Why an image cannot be used, by its number, and the SHA-256 of the file.
     """
-    for cut_off in folder.glob(".*.partial-*"):  # A note, say, in whose writing the process was killed.
-        cut_off.unlink()
     path, header = folder / IMAGES, _header(n, crop)
     done, skipped, digest = _begun(folder, made_of) or _Begun(0, {}, hashlib.sha256(header))
 

@@ -54,7 +54,7 @@ def read_cutout(path: Path, crop: int) -> Cutout:
             much memory or time.
     """
     try:
-        if path.exists() and not path.is_file():  # A pipe would be waited for without end.
+        if not path.is_file() and path.exists():  # A pipe would be waited for without end.
             raise ImageError("cannot be decoded: no file")
         with Image.open(path, formats=FORMATS) as image:
             if image.mode != "RGB":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
+from galaxy_lightning.configs import named_configs
 
 PROGRAM: Final = "python -m galaxy_lightning"
 CONFIG: Final = "config.yaml"
@@ -97,8 +98,7 @@ def complete(words: list[str]) -> list[str]:
     if not checkpoint.is_file():
         raise GalaxyError(f"there is no checkpoint {checkpoint}: a run folder holds best.ckpt and last.ckpt")
     config = checkpoint.parent / CONFIG
-    named = any(re.match(r"-c|--config\b", word) for word in others)
-    configs = [] if named or not config.is_file() else ["--config", str(config)]
+    configs = [] if named_configs(others) or not config.is_file() else ["--config", str(config)]
     return [command, *configs, *others, "--ckpt_path", str(checkpoint)]
 
 

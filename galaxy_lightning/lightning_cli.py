@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
@@ -23,6 +22,7 @@ from data_prep.schema import SPLITS
 from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
 from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
+from galaxy_lightning.configs import check_configs
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import (
     METRICS,
@@ -172,17 +172,7 @@ class GalaxyCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parses ``args``, which ``main`` has completed."""
         assert isinstance(args, list)
-        for config in re.findall(r"^--config[=\n](.*)", "\n".join(map(str, args)), re.MULTILINE):
-            try:
-                text = Path(config).read_text(encoding="utf-8")
-                empty = yaml.safe_load(text) is None
-            except OSError:
-                continue  # The parser says so.
-            except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-                reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-                raise GalaxyError(f"the config {config} cannot be read: {reason}") from error
-            if empty:
-                raise GalaxyError(f"the config {config} is empty")
+        check_configs(args)
         self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:

@@ -82,16 +82,16 @@ class PredictionWriter(Callback):
         if stage != "predict":
             return
         self.path = trainer.strategy.broadcast(self.path)  # Only the first knows the run folder.
-        # What is limited, or is but a trial, is no part of the whole.
+        made_of = None
         whole = isinstance(trainer.limit_predict_batches, float) and trainer.limit_predict_batches == 1
-        made_of = (self.made_of or None) if whole else None
-        made_of = made_of and {
-            **made_of,
-            "torch": torch.__version__,
-            "processes": trainer.world_size,
-            "device": trainer.strategy.root_device.type,
-            "precision": str(trainer.precision),
-        }
+        if self.made_of is not None and whole:  # What is limited, or is but a trial, is no part of the whole.
+            made_of = {
+                **self.made_of,
+                "torch": torch.__version__,
+                "processes": trainer.world_size,
+                "device": trainer.strategy.root_device.type,
+                "precision": str(trainer.precision),
+            }
         self._part = PredictionPart(self._part_of(trainer.global_rank), self.path, made_of)
         if self._part.batches:
             data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it, and declares it not.

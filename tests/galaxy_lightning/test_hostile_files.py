@@ -184,7 +184,11 @@ def test_a_description_that_says_something_else_is_refused(small_arrays, tmp_pat
 )
 def test_a_config_that_cannot_be_read_is_named(tmp_path, content, reason, capsys):
     (tmp_path / "mine.yaml").write_bytes(content)
-    for words in (["--config", f"{tmp_path}/mine.yaml"], [f"--config={tmp_path}/mine.yaml"]):
+    for words in (
+        ["--config", f"{tmp_path}/mine.yaml"],
+        [f"--config={tmp_path}/mine.yaml"],
+        ["-c", f"{tmp_path}/mine.yaml"],
+    ):
         with pytest.raises(SystemExit, match="1"):
             main(["fit", *words])
         (line,) = capsys.readouterr().err.splitlines()

@@ -37,13 +37,10 @@ def go_on(run):
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Leaves out pictures, and threads: with so little to do they mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Leaves out pictures, which are most of so short a fit."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConfusionMatrixLogger, "_show", lambda *_: None)
         yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
