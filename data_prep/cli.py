@@ -4,13 +4,13 @@ Each command imports what it needs only when it runs, so that ``--help`` is imme
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from data_prep.commands import Commands, options_without
+from data_prep.paths import user_path
 from data_prep.schema import CROP_PX, CUTOUT_PX
 
 PROGRAM = "python -m data_prep"
@@ -98,7 +98,9 @@ def _make_commands() -> Commands:
         "test (70/15/15, by galaxy, every class in its share) in a folder that every model reads.",
         _preprocess,
     )
-    preprocess.add_argument("--sample", type=Path, required=True, metavar="FILE", help="CSV made by extract")
+    preprocess.add_argument(
+        "--sample", type=user_path, required=True, metavar="FILE", help="CSV made by extract"
+    )
     _add_raw(preprocess)
     _add_out(preprocess, "ARRAYS", "folder to make")
     preprocess.add_argument(
@@ -121,14 +123,14 @@ def _make_commands() -> Commands:
         "Images in different splits that are nearly the same, turned or re-encoded, are reported.",
         _check,
     )
-    check.add_argument("arrays", type=Path, metavar="ARRAYS", help="folder made by preprocess")
+    check.add_argument("arrays", type=user_path, metavar="ARRAYS", help="folder made by preprocess")
     return commands
 
 
 def _add_raw(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--raw",
-        type=Path,
+        type=user_path,
         required=True,
         metavar="RAW",
         help="folder in the raw Galaxy Zoo layout (see simulate)",
@@ -136,7 +138,7 @@ def _add_raw(parser: ArgumentParser) -> None:
 
 
 def _add_out(parser: ArgumentParser, metavar: str, what: str) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar=metavar, help=what)
+    parser.add_argument("--out", type=user_path, required=True, metavar=metavar, help=what)
 
 
 def _add_seed(parser: ArgumentParser, what: str) -> None:

@@ -1,6 +1,8 @@
 """What a checkpoint remembers of its training, read without running anything that the file may hold."""
 
+import inspect
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,12 @@ from galaxy_lightning.calibration import Calibration
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.networks import weights_file
+from galaxy_lightning.networks.sources import NONE
 from galaxy_lightning.networks.weight_files import load_whole
 
 _NO_OBJIDS: Final = torch.empty(0, dtype=torch.int64)
+_FETCHED: Final = re.compile(r"(?!timm:)[^:]*:|.*\b(checkpoint_path|cache_dir|pretrained)", re.DOTALL)
+"""Names of networks, and options of timm's, for which something is read from a hub or a file."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Trained:
         data: The data's settings: SHA-256 of the arrays, batch size, augmentation, seed.
         train_objids: ``[N]`` the galaxies that it was trained on.
         val_objids: ``[N]`` the galaxies that it was validated and calibrated on; none of an older checkpoint.
+        arrays_folder: Where the arrays were that it was trained on; not known of an older checkpoint.
         resumable: Whether a fit can go on from it: it holds the optimiser's state too.
         pretrained: The settings that say what it once started from, if from anything.
     """
@@ -44,6 +50,7 @@ class Trained:
     data: dict[str, Any]
     train_objids: npt.NDArray[np.int64]
     val_objids: npt.NDArray[np.int64]
+    arrays_folder: str | None
     resumable: bool
     pretrained: dict[str, Any] | None
 
@@ -183,19 +190,41 @@ def read_checkpoint(path: Path) -> Trained:
         data = content["GalaxyDataModule"]
         if not isinstance(content["state_dict"], dict):
             raise TypeError("'state_dict' is none")
-        hyperparameters, settings = dict(content["hyper_parameters"]), dict(data["settings"])
+        hyperparameters = _plain_hyperparameters(content["hyper_parameters"])
+        settings, folder = dict(data["settings"]), data.get("arrays_folder")
         resumable = "optimizer_states" in content
         Calibration.from_state(content["calibration"])
         train, val = _objids(data["train_objids"]), _objids(data.get("val_objids", _NO_OBJIDS))
         pretrained = content.get("pretrained")
         if not isinstance(pretrained, dict | None):
             raise TypeError("'pretrained' is none")
-        return Trained(path, hyperparameters, settings, train, val, resumable, pretrained)
+        if not isinstance(folder, str | None):
+            raise TypeError("'arrays_folder' is not a path")
+        return Trained(path, hyperparameters, settings, train, val, folder, resumable, pretrained)
     except Exception as error:  # A damaged file fails in any way.
         raise GalaxyError(
             f"{path} is no checkpoint of a galaxy classifier, or is damaged ({_reason(error)}); "
             "nothing in it was run"
         ) from None
+
+
+def load_model(path: Path) -> GalaxyClassifier:
+    """Makes the model of a checkpoint, with its weights, on the CPU, running nothing that the file holds.
+
+    Args:
+        path: A ``.ckpt`` file.
+
+    Raises:
+        GalaxyError: It is not a checkpoint of a galaxy classifier, or is damaged.
+    """
+    model = GalaxyClassifier(**read_checkpoint(path).hyperparameters)
+    content = load_whole(path)
+    try:
+        model.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        raise GalaxyError(f"{path}: the weights do not fit the model: {error}") from error
+    model.on_load_checkpoint(content)
+    return model
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
@@ -205,6 +234,24 @@ def _save(content: dict[str, Any], path: Path) -> None:
     torch.save(content, buffer)
     with new_file(path) as partial:
         partial.write_bytes(buffer.getbuffer())
+
+
+def _plain_hyperparameters(stored: Any) -> dict[str, Any]:
+    """Returns the settings that a checkpoint's model was made with, which need no file, hub or import.
+
+    Raises:
+        TypeError: A setting is unknown, or is not a plain value.
+        ValueError: The network is one of a hub or a folder; a checkpoint of ours names its architecture.
+    """
+    known = inspect.signature(GalaxyClassifier).parameters
+    for name, value in dict(stored).items():
+        values = value if isinstance(value, list | tuple) else [value]
+        if name not in known or not all(isinstance(each, bool | int | float | str | None) for each in values):
+            raise TypeError(f"its setting {name!r} is not one of a galaxy classifier")
+    backbone = stored.get("backbone")
+    if backbone is not None and _FETCHED.match(str(backbone)):
+        raise ValueError(f"it names the network {backbone!r}, which it does not hold")
+    return {**stored, "weights": NONE}
 
 
 def _objids(stored: Any) -> npt.NDArray[np.int64]:

@@ -128,6 +128,7 @@ class GalaxyDataModule(LightningDataModule):
             "taken": taken,
             "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.seen_before)),
             "val_objids": torch.from_numpy(np.unique(self._objids("val"))),
+            "arrays_folder": str(self.arrays.folder.resolve()),
             "settings": {
                 "arrays": self.arrays.dataset["sha256"],
                 "batch_size": self.batch_size,

@@ -18,11 +18,12 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.errors import GalaxyError
 from data_prep.files import refuse_existing, sha256
+from data_prep.paths import expand_path
 from data_prep.schema import SPLITS
 from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
-from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
-from galaxy_lightning.configs import check_configs
+from galaxy_lightning.cli import DESCRIPTIONS, PROGRAM
+from galaxy_lightning.configs import asks_to_simulate, check_configs, named_configs
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import (
     METRICS,
@@ -50,10 +51,12 @@ from galaxy_lightning.run_folder import (
     claim_run_folder,
 )
 from galaxy_lightning.run_logger import RunLogger
+from galaxy_lightning.saved_config import CONFIG, SavedConfig, read_saved_config
 from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.training_help import TrainingHelp
 
 _SPLIT_OF: Final = {"test": "test", "validate": "val"}
+_PATHS: Final = ("data.arrays", "data.images", "runs", "out", "trainer.default_root_dir")
 
 
 def run(words: list[str]) -> None:
@@ -170,22 +173,54 @@ class GalaxyCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parses ``args``, which ``main`` has completed."""
+        """Parses ``args``, which ``main`` has completed.
+
+        Without a config that the user names, the settings of a trained model are the defaults: those of the
+        model as the checkpoint has them, the others as its run folder has saved them.
+        """
         assert isinstance(args, list)
         check_configs(args)
+        command, checkpoint = args[0], _checkpoint(args)
+        if checkpoint:
+            self.trained = read_checkpoint(checkpoint)
+            if not named_configs(args):
+                self._set_defaults(self.trained, command)
         self.config = parser.parse_args(args)
+        options = self.config[command]
+        if not asks_to_simulate(args):
+            options.data.simulate = 0
+        for key in _PATHS:
+            if options.get(key):
+                options[key] = expand_path(options[key])
+
+    def _set_defaults(self, trained: Trained, command: str) -> None:
+        """Sets the settings of a trained model as a command's defaults.
+
+        Raises:
+            GalaxyError: They do not fit; or a fit would be resumed without the callbacks that it began with.
+        """
+        defaults = {f"model.{name}": value for name, value in trained.hyperparameters.items()}
+        if trained.arrays_folder:
+            defaults["data.arrays"] = trained.arrays_folder
+        saved = read_saved_config(trained.path.parent)
+        if saved is not None:
+            saved.check(self._subcommand_parsers[command])
+            _refuse_classes(saved, command)
+            defaults |= saved.settings
+        self._subcommand_parsers[command].set_defaults(defaults)
 
     def _parse_ckpt_path(self) -> None:
-        """Takes the model's settings from the checkpoint; a fit that goes on from one keeps its own."""
-        options = self.config[self.config.subcommand]
-        if options.ckpt_path:
-            self.trained = read_checkpoint(Path(options.ckpt_path))
-            model, started = self.trained.hyperparameters, self.trained.pretrained or {}
-            if self.config.subcommand == "fit":
-                # What it once started from is not needed again, where the same is asked for.
-                same = bool(started) and all(options.model[name] == started[name] for name in started)
-                model = {name: model[name] for name in started} if same else {}
-            self.config = self.parser.parse_object({self.config.subcommand: {"model": model}}, self.config)
+        """Takes the model's settings from the checkpoint; a resumed fit keeps those that are asked for."""
+        if self.trained is None:
+            return
+        command = self.config.subcommand
+        model, started = self.trained.hyperparameters, self.trained.pretrained or {}
+        if command == "fit":
+            # What it once started from is not needed again, where the same is asked for.
+            asked = self.config[command].model
+            same = bool(started) and all(asked[name] == started[name] for name in started)
+            model = {name: model[name] for name in started} if same else {}
+        self.config = self.parser.parse_object({command: {"model": model}}, self.config)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
@@ -376,6 +411,27 @@ class _Settings(GalaxyCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs nothing."""
+
+
+def _checkpoint(words: list[str]) -> Path | None:
+    """Returns the checkpoint that a complete command line names, if any."""
+    return Path(words[words.index("--ckpt_path") + 1]) if "--ckpt_path" in words else None
+
+
+def _refuse_classes(saved: SavedConfig, command: str) -> None:
+    """Says that classes which a run's config names are not used; without them no fit is resumed.
+
+    Raises:
+        GalaxyError: A fit would be.
+    """
+    names = ", ".join(saved.classes)
+    if saved.classes and command == "fit":
+        raise GalaxyError(
+            f"{saved.path} names classes ({names}), which can run code: if you trust it, resume the fit "
+            f"with --config {shlex.quote(str(saved.path))}"
+        )
+    if saved.classes:
+        say(f"Not used: {names} of {saved.path}, which only a config that you name with --config can set")
 
 
 def _listed(callbacks: Any) -> list[Callback]:

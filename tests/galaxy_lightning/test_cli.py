@@ -649,8 +649,7 @@ def test_an_unknown_setting_is_refused_by_its_name(small_arrays, tmp_path, capsy
 def test_both_spellings_of_an_option_work(run):
     words = complete(["test", f"--ckpt_path={run}"])
     assert words[-2:] == ["--ckpt_path", str(run / "best.ckpt")]
-    assert words[1:3] == ["--config", str(run / "config.yaml")]
-    main(["validate", f"--ckpt-path={run}"])
+    main(["validate", f"--ckpt-path={run}", "--data.batch-size=8"])
 
 
 @pytest.mark.parametrize("command", [[], ["fit"], ["validate"], ["test"], ["crossval"], ["predict"]])
