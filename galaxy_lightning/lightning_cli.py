@@ -56,7 +56,7 @@ from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.training_help import TrainingHelp
 
 _SPLIT_OF: Final = {"test": "test", "validate": "val"}
-_PATHS: Final = ("data.arrays", "data.images", "runs", "out", "trainer.default_root_dir")
+_PATHS: Final = ("data.arrays", "data.images", "model.weights", "runs", "out", "trainer.default_root_dir")
 
 
 def run(words: list[str]) -> None:
@@ -354,8 +354,10 @@ class GalaxyCLI(LightningCLI):
         if options.config:
             config = Path(str(options.config[-1])).absolute()
             # A config that an older run has saved stands for that run.
-            return config.parent.parent.name if config.name == CONFIG else config.stem
-        return re.sub(r"[^\w.-]+", "_", options.model.backbone or options.model.network)
+            name = config.parent.parent.name if config.name == CONFIG else config.stem
+        else:
+            name = options.model.backbone or options.model.network
+        return re.sub(r"[^\w.-]+", "_", name)
 
     def _run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes what leaves a fit's record in its run folder."""
