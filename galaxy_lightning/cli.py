@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
+from data_prep.output import guarded_output
 from galaxy_lightning.configs import expand_paths
 
 PROGRAM: Final = "python -m galaxy_lightning"
@@ -45,7 +46,12 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The command line's words; by default those the program was started with.
     """
-    words, debug = without_debug(sys.argv[1:] if args is None else args)
+    with guarded_output(PROGRAM):
+        _run(sys.argv[1:] if args is None else args)
+
+
+def _run(args: Sequence[str]) -> None:
+    words, debug = without_debug(args)
     words = [_with_underscores(word) for word in words]
     if not words or words[0] in ("-h", "--help"):
         _overview().print_help()
