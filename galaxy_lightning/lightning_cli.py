@@ -4,12 +4,12 @@ import contextlib
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -31,6 +31,7 @@ from galaxy_lightning.evaluation import (
     EvaluationWriter,
 )
 from galaxy_lightning.held_out import PICTURES
+from galaxy_lightning.lightning_errors import lightning_errors_in_one_line
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter, galaxies_to_predict
@@ -49,6 +50,7 @@ from galaxy_lightning.run_folder import (
     PREDICTIONS,
     arrays_identity,
     claim_run_folder,
+    remove_unless_begun,
 )
 from galaxy_lightning.run_logger import RunLogger
 from galaxy_lightning.saved_config import CONFIG, SavedConfig, read_saved_config
@@ -67,22 +69,8 @@ def run(words: list[str]) -> None:
     """
     quieten()
     keep_freed_memory()
-    try:
+    with lightning_errors_in_one_line():
         GalaxyCLI(args=words)
-    except SystemExit as end:
-        if isinstance(end.__context__, KeyboardInterrupt):  # Lightning makes status 1 of it.
-            raise end.__context__ from None
-        raise
-    except MisconfigurationException as error:
-        raise GalaxyError(f"the trainer's settings do not work: {error}") from error
-    except RuntimeError as error:
-        if "loading state_dict" in str(error):
-            raise GalaxyError(f"the checkpoint's weights do not fit its model: {error}") from error
-        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            raise GalaxyError(
-                f"torch.compile does not work here: leave out --model.compile ({error})"
-            ) from error
-        raise
 
 
 def settings_of_fit(words: list[str]) -> tuple[str, dict[str, Any]]:
@@ -106,6 +94,8 @@ class GalaxyCLI(LightningCLI):
     """The epochs of a fit that leaves a run; a fast_dev_run leaves none."""
     trained: Trained | None = None
     """What the checkpoint remembers, where one is named."""
+    claimed: Path | None = None
+    """The run folder that was made for this fit, by the process that has made it."""
 
     def __init__(self, args: ArgsType) -> None:
         super().__init__(
@@ -258,15 +248,17 @@ class GalaxyCLI(LightningCLI):
             return super().instantiate_trainer(logger=False, **kwargs)
         folder = self._run_folder()
         callbacks += self._run_callbacks(folder)
-        run_logger = RunLogger(folder)
+        loggers = [RunLogger(folder), *_loggers(settings.get("logger"))]
         try:
-            return super().instantiate_trainer(
-                logger=[run_logger, *_loggers(settings.get("logger"))], default_root_dir=folder, **kwargs
-            )
-        except (MisconfigurationException, ValueError, TypeError) as error:
-            with contextlib.suppress(OSError):  # Where the folder is empty, the fit never began.
-                folder.rmdir()
-            raise GalaxyError(f"the trainer's settings do not work: {error}") from error
+            with self._removed_unless_begun():
+                return super().instantiate_trainer(logger=loggers, default_root_dir=folder, **kwargs)
+        except (ValueError, TypeError) as error:
+            raise GalaxyError(f"invalid Trainer settings: {error}") from error
+
+    def fit(self, model: GalaxyClassifier, **kwargs: Any) -> None:
+        """Trains; of a fit that fails before it has saved a checkpoint, no run folder stays."""
+        with self._removed_unless_begun():
+            self.trainer.fit(model, **kwargs)
 
     def before_fit(self) -> None:
         """Says what is about to be trained on what."""
@@ -344,7 +336,18 @@ class GalaxyCLI(LightningCLI):
             return resumed
         if not is_first_process():
             return Path(options.runs)
-        return claim_run_folder(Path(options.runs), self.run_name())
+        self.claimed = claim_run_folder(Path(options.runs), self.run_name())
+        return self.claimed
+
+    @contextlib.contextmanager
+    def _removed_unless_begun(self) -> Iterator[None]:
+        """Removes the new run folder of a fit, if the block fails before it holds a checkpoint."""
+        try:
+            yield
+        except BaseException:
+            if self.claimed:
+                remove_unless_begun(self.claimed)
+            raise
 
     def run_name(self) -> str:
         """Returns what the run of a fit is called: what the user says, or its config's or network's name."""

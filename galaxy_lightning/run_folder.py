@@ -79,6 +79,24 @@ def claim_run_folder(runs: Path, name: str) -> Path:
         number += 1
 
 
+def remove_unless_begun(folder: Path) -> None:
+    """Removes a run folder whose fit has failed before it saved a checkpoint.
+
+    A file that no fit makes stays, and the folder with it.
+
+    Args:
+        folder: The run folder, ``RUNS/NAME/version_<k>``.
+    """
+    if any(folder.glob("*.ckpt")):
+        return
+    with contextlib.suppress(OSError):  # What cannot be removed stays; the error is told already.
+        for path in folder.iterdir():
+            if path.name in (HISTORY, "config.yaml", "hparams.yaml") or path.name.startswith("events.out."):
+                path.unlink()
+        for empty in (folder, folder.parent):
+            empty.rmdir()
+
+
 def require_run_name(name: str) -> None:
     """Stops at a name that would lead elsewhere than into the folder of all runs.
 
