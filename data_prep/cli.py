@@ -184,6 +184,8 @@ def _extract(options: Namespace) -> None:
     counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
     print(f"{summary['galaxies']:,} of the {summary['that_fit']:,} galaxies that fit: {counts}")
     print("left out: " + (", ".join(f"{n:,} {why}" for why, n in summary["left_out"].items() if n) or "none"))
+    for note in summary["notes"]:
+        print(f"note: {note}")
     print(f"in {options.out}, with a summary in {summary_path(options.out)}")
     print(f"next: {PROGRAM} preprocess --sample {options.out} --raw {options.raw} --out ARRAYS")
 

@@ -19,7 +19,8 @@ def make_raw(folder, objids, table_objids, images, **columns):
     mapping = pd.DataFrame({"objid": objids, "sample": "original", "asset_id": np.arange(1, len(objids) + 1)})
     mapping.to_csv(folder / "gz2_filename_mapping.csv", index=False)
     table = pd.DataFrame(0.5, index=range(len(table_objids)), columns=list(TABLE2_COLUMNS))
-    table = table.assign(**({"RA": "00:00:00.41", "DEC": "-10:22:25.7", "OBJID": table_objids} | columns))
+    known = {"OBJID": table_objids, "RA": "00:00:00.41", "DEC": "-10:22:25.7", "NVOTE": 30}
+    table = table.assign(**(known | {"SPIRAL": 0, "ELLIPTICAL": 0, "UNCERTAIN": 1} | columns))
     table.to_csv(folder / "GalaxyZoo1_DR_table2.csv", index=False)
     return folder
 
