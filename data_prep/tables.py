@@ -139,7 +139,7 @@ def refuse_unknown(
 
 def _read_csv(layout: TableLayout, **options: Any) -> pd.DataFrame:
     """Reads the rows of a table."""
-    return pd.read_csv(
+    table: pd.DataFrame = pd.read_csv(
         layout.path,
         sep=layout.separator,
         skipinitialspace=layout.spaced,
@@ -150,6 +150,7 @@ def _read_csv(layout: TableLayout, **options: Any) -> pd.DataFrame:
         encoding="utf-8-sig",
         **options,
     )
+    return table
 
 
 def _first_bad_cell(layout: TableLayout, dtypes: Mapping[str, str]) -> str | None:
