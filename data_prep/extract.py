@@ -12,7 +12,7 @@ from data_prep.files import json_text, new_files, refuse_existing
 from data_prep.image_folder import ImageFolder, find_images
 from data_prep.labels import UNLABELLED, LabelRule, label_galaxies, suggest_other_rule
 from data_prep.objids import refuse_unmatched_roundings
-from data_prep.positions import agreeing
+from data_prep.positions import compare_positions
 from data_prep.schema import CLASSES, IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
 from data_prep.tables import read_mapping, read_table2
 
@@ -74,9 +74,8 @@ def extract(
     drawn = np.random.default_rng(seed).permutation(len(joined))[:wanted]
     sample = joined.iloc[drawn]
     columns = ["objid", "asset_id", "label", *(name for name in TABLE2_COLUMNS if name != "OBJID")]
-    sample = sample.assign(path=[f"{images.place}/{file}".lstrip("/") for file in sample["file"]])[
-        [*columns, "path"]
-    ]
+    paths = [f"{images.place}/{file}" if images.place else file for file in sample["file"]]
+    sample = sample.assign(path=paths)[[*columns, "path"]]
     summary = {
         "label_rule": label_rule,
         "threshold": threshold if label_rule == "threshold" else None,
@@ -111,15 +110,11 @@ def find_parts(raw: Path) -> tuple[Path, Path, ImageFolder]:
         images = None
     if mapping and votes and images:
         return mapping, votes, images
-    missing = [name for name, path in (*tables.items(), (IMAGES_FOLDER, images)) if not path]
+    missing = [name for name, part in ((IMAGES_FOLDER, images), *tables.items()) if not part]
     others = sorted(path.name for path in raw.glob("*.csv*") if path not in (mapping, votes))
-    unused = (
-        ""
-        if votes or not others
-        else f" (labels are made from its votes; not used instead: {', '.join(others[:3])})"
-    )
+    unused = f" (labels are made from its votes, not from {', '.join(others[:3])})" if others else ""
     raise GalaxyError(
-        f"{raw} is not a raw Galaxy Zoo folder; missing: {', '.join(missing)}{unused}. "
+        f"{raw} is not a raw Galaxy Zoo folder; missing: {', '.join(missing)}{'' if votes else unused}. "
         "Get the real galaxies with: python -m data_prep download --out RAW; or simulated ones: "
         "python -m data_prep simulate --out RAW"
     )
@@ -149,11 +144,11 @@ def join_galaxies(
         left_out[reason] = int(len(rows) - fits.sum())
         return rows[fits]
 
-    files, notes = images.files_of(mapping)
+    files, notes = images.find_files(mapping)
     left_out["images not in the mapping"] = len(images.names) - files.nunique()
     left_out |= images.left_out
     mapping = keep(mapping.assign(file=files), mapping["objid"] > 0, "objid of the mapping not positive")
-    mapping = keep(mapping, ~_of_several_galaxies(mapping), "asset id of several galaxies")
+    mapping = keep(mapping, ~_has_shared_asset_id(mapping), "asset id of several galaxies")
     votes = keep(votes, votes["OBJID"] > 0, "objid of Table 2 not positive")
     votes = keep(votes, ~votes["OBJID"].duplicated(), "objid repeated in Table 2")
     left_out["objid of Table 2 not in the mapping"] = int((~votes["OBJID"].isin(mapping["objid"])).sum())
@@ -166,8 +161,8 @@ def join_galaxies(
             "SDSS DR7 for Galaxy Zoo, whose ids were not rounded by a program such as Excel"
         )
     if "ra" in joined:
-        agree, note = agreeing(joined)
-        joined = keep(joined, agree, "position not that of Table 2")
+        agree, note = compare_positions(joined)
+        joined = keep(joined, agree, "position differs from Table 2")
         notes += note
     if suggestion := suggest_other_rule(joined, label_rule):
         notes.append(suggestion)
@@ -182,7 +177,7 @@ def summary_path(sample: Path) -> Path:
     return sample.with_suffix(".json")
 
 
-def _of_several_galaxies(mapping: pd.DataFrame) -> "pd.Series[bool]":
+def _has_shared_asset_id(mapping: pd.DataFrame) -> "pd.Series[bool]":
     """Returns which rows have an asset id that rows of another galaxy have too."""
     pairs = mapping[["objid", "asset_id"]].drop_duplicates()
     return mapping["asset_id"].isin(pairs["asset_id"][pairs["asset_id"].duplicated()])

@@ -44,7 +44,7 @@ class ImageFolder:
     left_out: dict[str, int]
     notes: list[str]
 
-    def files_of(self, mapping: pd.DataFrame) -> "tuple[pd.Series[str], list[str]]":
+    def find_files(self, mapping: pd.DataFrame) -> "tuple[pd.Series[str], list[str]]":
         """Finds the image file of each row of a mapping.
 
         Files are named by asset id, as those of Galaxy Zoo 2 are; where not one is, by objid.

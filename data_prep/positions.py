@@ -78,7 +78,7 @@ def refuse_two_galaxies(table: pd.DataFrame, path: Path, objid: str, ra: str, de
     )
 
 
-def agreeing(joined: pd.DataFrame) -> tuple["pd.Series[bool]", list[str]]:
+def compare_positions(joined: pd.DataFrame) -> tuple["pd.Series[bool]", list[str]]:
     """Compares the positions that a mapping and Table 2 give of the same galaxies.
 
     Args:

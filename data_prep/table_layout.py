@@ -100,7 +100,7 @@ def read_layout(path: Path, wanted: Sequence[str], optional: Sequence[str] = ())
     except FileNotFoundError:
         raise GalaxyError(f"{path} is missing") from None
     except UNREADABLE as error:
-        raise GalaxyError(f"{path} cannot be read as a table: {describe(error)}") from None
+        raise GalaxyError(f"{path} cannot be read as a table: {describe_error(error)}") from None
     names = header.names
     if len(names) > MOST_COLUMNS:
         raise GalaxyError(
@@ -112,7 +112,7 @@ def read_layout(path: Path, wanted: Sequence[str], optional: Sequence[str] = ())
     return TableLayout(path, gzipped, separator, header.spaced, header.records, unique)
 
 
-def describe(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Says what a CSV reader has met, for whoever wrote the file."""
     text = str(error)
     if isinstance(error, UnicodeDecodeError):

@@ -11,7 +11,7 @@ from data_prep.errors import GalaxyError
 from data_prep.objids import refuse_rounded_ids, whole_number, whole_numbers
 from data_prep.positions import refuse_two_galaxies
 from data_prep.schema import FLAG_COLUMNS, MAPPING_COLUMNS, POSITION_COLUMNS, TABLE2_COLUMNS, VOTE_COLUMNS
-from data_prep.table_layout import UNREADABLE, TableLayout, describe, read_layout
+from data_prep.table_layout import UNREADABLE, TableLayout, describe_error, read_layout
 
 
 def read_mapping(path: Path) -> pd.DataFrame:
@@ -58,11 +58,11 @@ def read_table2(path: Path) -> pd.DataFrame:
     for name in votes:
         cells = table[name].to_numpy()
         if name == "NVOTE":
-            wrong, must = (cells < 0) | np.isinf(cells), "is no number of votes: it must be 0 or more"
+            wrong, must = (cells < 0) | np.isinf(cells), "is not a number of votes: it must be 0 or more"
         elif name in FLAG_COLUMNS:
-            wrong, must = ~np.isin(cells, (0, 1)) & ~np.isnan(cells), "is no flag: it must be 0 or 1"
+            wrong, must = ~np.isin(cells, (0, 1)) & ~np.isnan(cells), "is not a flag: it must be 0 or 1"
         else:
-            wrong, must = (cells < 0) | (cells > 1), "is no share of votes: it must lie from 0 to 1"
+            wrong, must = (cells < 0) | (cells > 1), "is not a vote fraction: it must lie from 0 to 1"
         if wrong.any():
             row = int(np.argmax(wrong))
             raise GalaxyError(
@@ -112,7 +112,7 @@ def read_table(
             table[name] = whole_numbers(table[name].to_numpy(dtype=object))
     except (*UNREADABLE, TypeError, OverflowError) as error:
         raise GalaxyError(
-            _first_bad_cell(layout, dtypes) or f"{path} cannot be read as a table: {describe(error)}"
+            _first_bad_cell(layout, dtypes) or f"{path} cannot be read as a table: {describe_error(error)}"
         ) from None
     for name in whole:
         refuse_rounded_ids(table[name].to_numpy(), path, name)
@@ -164,7 +164,7 @@ def _first_bad_cell(layout: TableLayout, dtypes: Mapping[str, str]) -> str | Non
         cells = text[name].tolist()
         bad = None
         if dtype == "int64":
-            bad = next(((row, why) for row, cell in enumerate(cells) if (why := _unfit(cell))), None)
+            bad = next(((row, why) for row, cell in enumerate(cells) if (why := _explain_unfit(cell))), None)
         elif dtype == "float64":
             wrong = (pd.to_numeric(text[name], errors="coerce").isna() & ~missing[name]).to_numpy()
             if wrong.any():
@@ -175,8 +175,8 @@ def _first_bad_cell(layout: TableLayout, dtypes: Mapping[str, str]) -> str | Non
     return None
 
 
-def _unfit(cell: str) -> str | None:
-    """Says why a cell is no whole number."""
+def _explain_unfit(cell: str) -> str | None:
+    """Says why a cell is not a whole number, if it is not."""
     try:
         whole_number(cell)
     except ValueError as error:

@@ -85,11 +85,11 @@ def test_a_vote_that_is_no_number_is_refused_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("column", "cell", "message"),
     [
-        ("SPIRAL", "0.5", "0.5 is no flag: it must be 0 or 1"),
-        ("UNCERTAIN", "-999", "-999 is no flag"),
-        ("ELLIPTICAL", "inf", "inf is no flag"),
-        ("NVOTE", "-1", "-1 is no number of votes"),
-        ("NVOTE", "inf", "inf is no number of votes"),
+        ("SPIRAL", "0.5", "0.5 is not a flag: it must be 0 or 1"),
+        ("UNCERTAIN", "-999", "-999 is not a flag"),
+        ("ELLIPTICAL", "inf", "inf is not a flag"),
+        ("NVOTE", "-1", "-1 is not a number of votes"),
+        ("NVOTE", "inf", "inf is not a number of votes"),
     ],
 )
 def test_a_flag_or_count_that_is_none_is_refused_with_its_line(tmp_path, column, cell, message):
@@ -105,7 +105,7 @@ def test_a_vote_that_is_no_share_is_refused_with_its_line(tmp_path, vote, shown)
     row = dict.fromkeys(TABLE2_COLUMNS, "0.5") | {"OBJID": OBJID, "NVOTE": 30}
     path = tmp_path / "table2.csv"
     pd.DataFrame([row, row | {"P_CS_DEBIASED": vote}]).to_csv(path, index=False)
-    with pytest.raises(GalaxyError, match=f"line 3, column P_CS_DEBIASED: {shown} is no share of votes"):
+    with pytest.raises(GalaxyError, match=f"line 3, column P_CS_DEBIASED: {shown} is not a vote fraction"):
         read_table2(path)
 
 
