@@ -69,9 +69,9 @@ def suggest_other_rule(table: pd.DataFrame, rule: LabelRule) -> str | None:
         return None
     needs: dict[LabelRule, str] = {
         "threshold": "debiased votes (P_CS_DEBIASED, P_EL_DEBIASED)",
-        "flags": f"flag ({', '.join(FLAG_COLUMNS)})",
+        "flags": f"flags ({', '.join(FLAG_COLUMNS)})",
     }
     return (
-        f"{len(without):,} of the {len(table):,} galaxies have no {needs[rule]}, but {labelled:,} of those "
-        f"have the {needs[other]}: use --label-rule {other}"
+        f"{len(without):,} of the {len(table):,} galaxies have no {needs[rule]}, and {labelled:,} of these "
+        f"have {needs[other]}: use --label-rule {other}"
     )

@@ -54,7 +54,7 @@ def test_another_rule_is_refused():
             "threshold",
             "2 of the 3 galaxies have no debiased votes .*--label-rule flags",
         ),
-        ([0.9, 0.9, 0.9], np.nan, "flags", "3 of the 3 galaxies have no flag .*--label-rule threshold"),
+        ([0.9, 0.9, 0.9], np.nan, "flags", "3 of the 3 galaxies have no flags .*--label-rule threshold"),
         ([np.nan, 0.9, 0.9], 1, "threshold", None),
         ([np.nan, np.nan, np.nan], np.nan, "threshold", None),
         ([], 1, "threshold", None),
