@@ -12,7 +12,7 @@ from jsonargparse.typing import PositiveFloat, PositiveInt, restricted_number_ty
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.commands import Commands, options_without
-from data_prep.paths import user_path
+from data_prep.paths import quoted, user_path
 
 PROGRAM = "python -m baselines"
 _Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**32)])  # What Keras takes.
@@ -236,7 +236,7 @@ def _to_torch(options: Namespace) -> None:
     refuse_existing(options.out, overwrite=options.overwrite)
     checkpoint_from_keras(options.weights, _open(options.data), options.out)
     print(f"The checkpoint is {options.out}")
-    print(f"next: python -m galaxy_lightning test --ckpt_path {options.out} --data.arrays {options.data}")
+    print(f"next: python -m galaxy_lightning test --ckpt_path {quoted(options.out)}")
 
 
 def _to_keras(options: Namespace) -> None:

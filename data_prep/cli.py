@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from data_prep.commands import Commands, options_without
-from data_prep.paths import user_path
+from data_prep.paths import quoted, user_path
 from data_prep.schema import CROP_PX, CUTOUT_PX
 
 PROGRAM = "python -m data_prep"
@@ -166,7 +166,7 @@ def _download(options: Namespace) -> None:
         return
     got = download(options.out, **options_without(options, "out", "dry_run"))
     print(f"{', '.join(got)} downloaded to {options.out}" if got else f"{options.out} has all parts already")
-    print(f"next: {PROGRAM} extract --raw {options.out} --out SAMPLE.csv")
+    print(f"next: {PROGRAM} extract --raw {quoted(options.out)} --out SAMPLE.csv")
 
 
 def _simulate(options: Namespace) -> None:
@@ -174,7 +174,7 @@ def _simulate(options: Namespace) -> None:
 
     simulate_survey(options.out, **options_without(options, "out"))
     print(f"{options.n:,} simulated galaxies in {options.out}")
-    print(f"next: {PROGRAM} extract --raw {options.out} --out SAMPLE.csv --n all")
+    print(f"next: {PROGRAM} extract --raw {quoted(options.out)} --out SAMPLE.csv --n all")
 
 
 def _extract(options: Namespace) -> None:
@@ -187,7 +187,9 @@ def _extract(options: Namespace) -> None:
     for note in summary["notes"]:
         print(f"note: {note}")
     print(f"in {options.out}, with a summary in {summary_path(options.out)}")
-    print(f"next: {PROGRAM} preprocess --sample {options.out} --raw {options.raw} --out ARRAYS")
+    print(
+        f"next: {PROGRAM} preprocess --sample {quoted(options.out)} --raw {quoted(options.raw)} --out ARRAYS"
+    )
 
 
 def _preprocess(options: Namespace) -> None:
@@ -202,7 +204,7 @@ def _preprocess(options: Namespace) -> None:
     print("\n".join(report(dataset)))
     print(
         "next: python -m galaxy_lightning fit --config configs/galaxy_cnn.yaml "
-        f"--data.arrays {options.out}"
+        f"--data.arrays {quoted(options.out)}"
         + ("" if dataset["crop"] == CROP_PX else f" --model.image_size {dataset['crop']}")
     )
 

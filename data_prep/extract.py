@@ -71,7 +71,8 @@ def extract(
             f"{asked} galaxies were asked for, and {raw} holds {len(joined):,} that fit "
             f"(left out: {reasons}): {'; '.join([remedy, *notes])}"
         )
-    drawn = np.random.default_rng(seed).permutation(len(joined))[:wanted]
+    # A stream apart from the split's, which preprocess draws from the same seed.
+    drawn = np.random.default_rng([seed, 2]).permutation(len(joined))[:wanted]
     sample = joined.iloc[drawn]
     columns = ["objid", "asset_id", "label", *(name for name in TABLE2_COLUMNS if name != "OBJID")]
     paths = [f"{images.place}/{file}" if images.place else file for file in sample["file"]]

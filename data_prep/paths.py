@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Final
@@ -58,3 +59,8 @@ def user_path(text: str) -> Path:
         return Path(expand_path(str(text)))
     except GalaxyError as error:
         raise _PathError(str(error)) from error
+
+
+def quoted(path: Path | str) -> str:
+    """Returns a path as a shell takes it, for a command that the user is to copy."""
+    return shlex.quote(str(path))
