@@ -1,6 +1,7 @@
 """The galaxy arrays as batches: one stored split, shuffled and augmented from one seed."""
 
 import functools
+import json
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -169,7 +170,8 @@ class GalaxyDataModule(LightningDataModule):
         if self.arrays.classes != classes:
             raise GalaxyError(
                 f"{self.arrays.folder} has the classes {', '.join(self.arrays.classes)}, the model has "
-                f"{', '.join(classes)}"
+                f"{', '.join(classes)}: name arrays with the model's classes in the same order, or train a "
+                f"model on these with: fit --model.classes '{json.dumps(self.arrays.classes)}'"
             )
         stored = self.arrays.images.shape[1]
         if stored != image_size:
