@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,7 @@ from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter, galaxies_to_predict
 from galaxy_lightning.preemption import Preemption
+from galaxy_lightning.progress import EpochLines
 from galaxy_lightning.rank_zero import is_first_process, say
 from galaxy_lightning.recorder import (
     HistoryRecorder,
@@ -222,12 +224,19 @@ class GalaxyCLI(LightningCLI):
         self.datamodule.auxiliary = self.model.auxiliary
         settings = self._get(self.config_init, "trainer")
         callbacks = _listed(settings.get("callbacks"))
-        progress = settings.get("enable_progress_bar") is not False
-        if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
+        asked = settings.get("enable_progress_bar")
+        # Piped, a bar would fill a log with its states.
+        progress = sys.stdout.isatty() if asked is None else bool(asked)
+        if any(isinstance(callback, ProgressBar) for callback in callbacks):
+            progress = True
+        elif progress:
             callbacks.append(TQDMProgressBar())
+        elif asked is None:
+            callbacks.append(EpochLines())
         # Lightning's table of layers says less of a whole network than the one line of before_fit.
         kwargs |= {
             "callbacks": callbacks,
+            "enable_progress_bar": progress,
             "enable_model_summary": settings.get("enable_model_summary") or False,
         }
         if self.subcommand != "fit":

@@ -678,6 +678,22 @@ def test_the_name_of_a_run_leads_nowhere_else(name, small_arrays, tmp_path, caps
     assert not list(tmp_path.rglob("version_*"))
 
 
+def test_a_piped_fit_prints_a_line_for_each_epoch(small_arrays, tmp_path):
+    words = [f"--config={REFERENCE}", *small(small_arrays), f"--runs={tmp_path}", "--trainer.max_epochs=2"]
+    command = [sys.executable, "-m", "galaxy_lightning", "fit", *words]
+    said = subprocess.run(command, capture_output=True, check=True)
+    assert b"\r" not in said.stdout + said.stderr
+    lines = said.stderr.decode().splitlines()
+    epochs = [line for line in lines if line.startswith("epoch ")]
+    number = r"\d+\.\d{3}"
+    for place, line in enumerate(epochs, 1):
+        assert re.fullmatch(
+            f"epoch {place}/2: loss {number}, validation loss {number}, validation accuracy {number}", line
+        )
+    assert len(epochs) == 2
+    assert not re.search("weights_only|Restoring states", "".join(lines))
+
+
 def test_both_spellings_of_an_option_work(run):
     words = complete(["test", f"--ckpt_path={run}"])
     assert words[-2:] == ["--ckpt_path", str(run / "best.ckpt")]
