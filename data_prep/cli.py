@@ -211,6 +211,7 @@ def _preprocess(options: Namespace) -> None:
 
 def _check(options: Namespace) -> None:
     from data_prep.check import NAMED, check, name_pair, near_copies_between_splits
+    from data_prep.copies import MOST_PAIRS
     from data_prep.preprocess import report
 
     arrays = check(options.arrays)
@@ -220,8 +221,9 @@ def _check(options: Namespace) -> None:
     print("\n".join(report(arrays.dataset)))
     pairs = near_copies_between_splits(arrays)
     if len(pairs):
+        count = f"{'at least ' if len(pairs) == MOST_PAIRS else ''}{len(pairs):,}"
         print(
-            f"warning: {len(pairs):,} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
+            f"warning: {count} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
             f"splits, the first: {name_pair(arrays, pairs[0])}. Look at them: images of one galaxy need one "
             "objid in the sample, then make the arrays again"
         )

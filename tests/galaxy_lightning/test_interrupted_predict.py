@@ -94,7 +94,7 @@ def test_it_goes_on_where_it_was(words, cut_off, go_on, tmp_path, batches, capsy
     there = [*words, f"--out={tmp_path}/cut/p.csv"]
     cut_off(there, batches)
     assert sorted(os.listdir(tmp_path / "cut")) == ["p.partial-0.csv", "p.partial-0.json"]
-    assert "p.partial-0.csv; the same command goes on with it" in capsys.readouterr().err
+    assert "p.partial-0.csv: run the same command again to resume" in capsys.readouterr().err
     assert go_on(there) == IMAGES / BATCH - batches
     assert "Going on where it was cut off" in capsys.readouterr().out
     assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
@@ -148,7 +148,7 @@ def test_what_was_made_of_something_else_is_made_anew(run, images, cut_off, go_o
 def test_one_that_nothing_came_of_leaves_nothing(run, images, cut_off, tmp_path, capsys):
     cut_off(predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv"), 0)
     assert list(tmp_path.iterdir()) == []
-    assert "What had been predicted" not in capsys.readouterr().err
+    assert "to resume" not in capsys.readouterr().err
 
 
 def test_two_at_once_do_not_mix(run, images, tmp_path, capsys):
