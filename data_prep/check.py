@@ -41,8 +41,8 @@ def check(folder: Path) -> GalaxyArrays:
             f"{folder}: the images are {arrays.images.shape[1]} pixels wide, not {arrays.dataset['crop']}"
         )
     first = same_pixels(arrays.images, arrays.quarter_turns)
-    split = _split_numbers(arrays)
-    copies = np.flatnonzero(split != split[first])
+    number = _split_numbers(arrays)
+    copies = np.flatnonzero(number != number[first])
     if len(copies):
         pair = name_pair(arrays, np.array([first[copies[0]], copies[0]]))
         raise GalaxyError(

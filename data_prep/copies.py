@@ -59,7 +59,7 @@ def same_pixels(
         return images[number] if turns is None else np.rot90(images[number], -turns[number])
 
     middle = np.empty(len(images), dtype=np.int64)
-    for number in tqdm(numbers, desc="same pixels", unit=" images", delay=1):
+    for number in tqdm(range(len(images)), desc="same pixels", unit=" images", delay=1):
         middle[number] = hash(upright(number)[images.shape[1] // 2].tobytes())
     _, kind, count = np.unique(middle, return_inverse=True, return_counts=True)
     first: dict[bytes, int] = {}
