@@ -53,25 +53,23 @@ def fetch(url: str, path: Path, checksum: str) -> None:
         download.forget()
         if from_the_beginning or not resumed:
             raise GalaxyError(
-                f"{url} is not the file that was published: its checksum is not {checksum}. It was removed; "
-                "try again another day, or place the file by hand (see --dry-run)"
+                f"{url} is not the file that was published: its checksum is not {checksum}. The "
+                "download was deleted; try again later, or place the file by hand (see --dry-run)"
             )
         from_the_beginning = True
 
 
 def _with_retries(download: "_Download") -> bool:
     """Downloads a file, again where what has failed may pass; returns what ``receive`` does."""
-    for tries in range(1, TRIES):
+    tries = 0
+    while True:
+        tries += 1
         try:
             return download.receive()
         except requests.RequestException as error:
-            if not _may_pass(error):
+            if tries >= TRIES or not _may_pass(error):
                 raise _not_downloaded(download.url, error) from error
         time.sleep(tries)
-    try:
-        return download.receive()
-    except requests.RequestException as error:
-        raise _not_downloaded(download.url, error) from error
 
 
 def _not_downloaded(url: str, error: requests.RequestException) -> GalaxyError:

@@ -65,7 +65,8 @@ def new_files(*paths: Path) -> Iterator[list[Path]]:
         with writing(each):
             each.parent.mkdir(parents=True, exist_ok=True)
     name = f"partial-{token()}"
-    partials = [each.with_name(f".{each.stem}.{name}{each.suffix}") for each in paths]
+    # Absolute, so that no library takes a folder called ~ for the user's home.
+    partials = [each.absolute().with_name(f".{each.stem}.{name}{each.suffix}") for each in paths]
     try:
         with writing(*paths, *partials):
             yield partials

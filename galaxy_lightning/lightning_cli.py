@@ -315,10 +315,13 @@ class GalaxyCLI(LightningCLI):
     def after_predict(self) -> None:
         """Says where the table is."""
         skipped = f"; {len(self.writer.skipped):,} skipped, see {self.writer.skipped_path}"
+        images = self.writer.images
+        ignored = f"; {images.ignored:,} hidden or system files ignored" if images and images.ignored else ""
         calibration = self.model.calibration
         say(
             f"{self.writer.written:,} galaxies in {self.writer.path}"
-            + (skipped if len(self.writer.skipped) else ""),
+            + (skipped if len(self.writer.skipped) else "")
+            + ignored,
             f"{self.writer.uncertain:,} of them are uncertain: "
             + (
                 f"the model is less than {calibration.threshold:.2f} sure, from where "
@@ -411,7 +414,10 @@ class GalaxyCLI(LightningCLI):
             "batch_size": data.batch_size,
             "zooms": self.model.hparams["zooms"],
         }
-        self.writer = PredictionWriter(table, galaxies, self.model.classes, doubts=True, made_of=made_of)
+        images = None if data.images_folder is None else data.image_folder
+        self.writer = PredictionWriter(
+            table, galaxies, self.model.classes, doubts=True, made_of=made_of, images=images
+        )
         for path in (table, self.writer.skipped_path):
             refuse_existing(path, overwrite=options.overwrite)
         return self.writer

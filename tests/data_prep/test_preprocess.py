@@ -52,13 +52,13 @@ def test_bad_images_are_listed_and_stepped_over(raw, sample, tmp_path):
     paths[0].unlink()
     paths[3].write_bytes(b"")
     paths[5].write_bytes(paths[5].read_bytes()[:-3000])
-    Image.new("L", (424, 424)).save(paths[7])
+    Image.new("CMYK", (424, 424)).save(paths[7])
     dataset = preprocess(sample, copy, tmp_path / "arrays", crop=64, progress=False)
     reasons = [entry["reason"] for entry in dataset["skipped"]]
     assert [entry["objid"] for entry in dataset["skipped"]] == rows["objid"].iloc[[0, 3, 5, 7]].tolist()
     assert reasons[:2] == ["missing", "an empty file"]
     assert "truncated" in reasons[2]
-    assert "mode L" in reasons[3]
+    assert "CMYK" in reasons[3]
     opened = open_arrays(tmp_path / "arrays")
     assert opened.catalog["objid"].tolist() == rows["objid"].drop(index=[0, 3, 5, 7]).tolist()
     with Image.open(paths[4]) as image:
