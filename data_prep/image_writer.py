@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,8 +24,8 @@ PROGRESS: Final = "progress.json"
 BLOCK: Final = 16
 """Images that a thread decodes at a time: 2.4 MB at 224 pixels, whatever the size of the sample."""
 
-_NOTE_EVERY: Final = 64
-"""Blocks after which progress is noted: what an interruption costs at most, less than a second."""
+_NOTE_EVERY: Final = 1.0
+"""Seconds after which progress is noted: what an interruption costs at most, and the blocks being read."""
 
 
 class _Begun(NamedTuple):
@@ -82,15 +83,17 @@ def write_images(
         file.write(header)
         file.seek(file.truncate(_size(header, done - len(skipped), crop)))
         blocks = work_ahead(read_block, range(done, n, BLOCK), workers, 4 * workers)
-        for number, (images, reasons) in enumerate(blocks, 1):
+        noted_at = time.monotonic()
+        for images, reasons in blocks:
             file.write(images.data)
             digest.update(images.data)  # While they are at hand: reading them again would take long.
             skipped |= reasons
             done += len(images) + len(reasons)
             bar.update(len(images) + len(reasons))
-            if number % _NOTE_EVERY == 0 or done == n:
+            if time.monotonic() - noted_at >= _NOTE_EVERY or done == n:
                 file.flush()
                 note(file.tell())
+                noted_at = time.monotonic()
         if skipped:
             file.seek(0)
             file.write(_header(n - len(skipped), crop))

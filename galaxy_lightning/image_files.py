@@ -72,7 +72,7 @@ def find_images(folder: Path) -> ImageFiles:
     found.paths.sort()
     found.left_out = dict(sorted(found.left_out.items()))
     if not found.paths:
-        raise GalaxyError(f"{folder} holds no image file ({', '.join(FORMATS)}): {_in_words(found)}")
+        raise GalaxyError(f"{folder} holds no image file ({', '.join(FORMATS)}){_in_words(found)}")
     return found
 
 
@@ -138,7 +138,7 @@ def _in_words(found: ImageFiles) -> str:
     parts = []
     if found.left_out:
         path, reason = next(iter(found.left_out.items()))
-        parts.append(f"{len(found.left_out):,} other files and folders, the first {path} ({reason})")
+        parts.append(f"; other files and folders: {len(found.left_out):,}, the first {path} ({reason})")
     if found.ignored:
-        parts.append(f"{found.ignored:,} hidden or system files")
-    return f"it holds {' and '.join(parts)}" if parts else "it is empty"
+        parts.append(f"; hidden or system files: {found.ignored:,}")
+    return "".join(parts) or ": it is empty"

@@ -315,13 +315,13 @@ class GalaxyCLI(LightningCLI):
     def after_predict(self) -> None:
         """Says where the table is."""
         skipped = f"; {len(self.writer.skipped):,} skipped, see {self.writer.skipped_path}"
-        images = self.writer.images
-        ignored = f"; {images.ignored:,} hidden or system files ignored" if images and images.ignored else ""
+        hidden = self.writer.images.ignored if self.writer.images else 0
+        ignored = f"; {hidden:,} hidden or system file{'s' if hidden > 1 else ''} ignored"
         calibration = self.model.calibration
         say(
             f"{self.writer.written:,} galaxies in {self.writer.path}"
             + (skipped if len(self.writer.skipped) else "")
-            + ignored,
+            + (ignored if hidden else ""),
             f"{self.writer.uncertain:,} of them are uncertain: "
             + (
                 f"the model is less than {calibration.threshold:.2f} sure, from where "

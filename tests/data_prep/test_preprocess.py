@@ -154,7 +154,7 @@ def test_an_image_under_two_ids_lies_in_one_split(twice, tmp_path, monkeypatch, 
     settings = {"crop": 64, "rotate_once": rotate_once, "progress": False}
     if cut_off:
         monkeypatch.setattr(image_writer, "BLOCK", 4)
-        monkeypatch.setattr(image_writer, "_NOTE_EVERY", 1)
+        monkeypatch.setattr(image_writer, "_NOTE_EVERY", 0)
         read, left = module.read_cutout, [50]
 
         def reading(*args):
