@@ -15,12 +15,11 @@ from typing import Any, Final
 from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
+from data_prep.litter import LITTER
 from data_prep.replacing import put_in_place, restore, token
 from data_prep.unfinished import alone
 
 CHUNK_BYTES: Final = 1 << 24
-LITTER: Final = (".DS_Store", "Thumbs.db", "desktop.ini", "@eaDir", "__MACOSX")
-"""What operating systems and network drives leave in folders that are looked at."""
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Refusals that only writing meets, whichever file of a copy the system names."""
 
@@ -83,13 +82,14 @@ def new_files(*paths: Path) -> Iterator[list[Path]]:
 
 @contextlib.contextmanager
 def new_folder(
-    path: Path, *, overwrite: bool = False, holds: Collection[str], note: str | None = None
+    path: Path, *, overwrite: bool | None = None, holds: Collection[str], note: str | None = None
 ) -> Iterator[Path]:
     """Gives a temporary folder beside ``path``, renamed to ``path`` when the block ends well.
 
     Args:
         path: The folder to make. Its parents are made when missing.
-        overwrite: Replace an older folder of that name, at the moment of renaming.
+        overwrite: Replace an older folder of that name, at the moment of renaming. None where the user
+            has no such choice.
         holds: The files and folders that one of this kind holds. A folder that lacks one, or
             holds anything else, is never replaced, so that a slip in a path, or a file that the
             user has put there, costs nothing.
@@ -155,12 +155,12 @@ def _is_current(path: Path) -> bool:
         return False
 
 
-def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | None = None) -> None:
+def refuse_existing(path: Path, *, overwrite: bool | None, holds: Collection[str] | None = None) -> None:
     """Stops when ``path`` exists and the user has not said that it may be replaced.
 
     Args:
         path: A file or folder that is about to be made.
-        overwrite: The user's word that it may be replaced.
+        overwrite: The user's word that it may be replaced; None where the command has no --overwrite.
         holds: For a folder, what one of ours holds.
 
     Raises:
@@ -169,7 +169,8 @@ def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | Non
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not overwrite:
-        raise GalaxyError(f"{path} already exists: name another place, or add --overwrite to replace it")
+        choice = "remove it yourself" if overwrite is None else "add --overwrite to replace it"
+        raise GalaxyError(f"{path} already exists: name another place, or {choice}")
     if not (path.is_dir() if holds is not None else path.is_file()):  # Nor a device.
         kind = "a folder" if path.is_dir() else "no folder" if holds is not None else "no regular file"
         raise GalaxyError(f"{path} is {kind}, and is not replaced: name another place")

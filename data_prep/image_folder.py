@@ -9,11 +9,9 @@ from typing import Final
 import pandas as pd
 
 from data_prep.errors import GalaxyError
-from data_prep.files import LITTER
+from data_prep.images import image_suffixes
+from data_prep.litter import is_litter
 from data_prep.schema import IMAGES_FOLDER
-
-SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm")
-"""What image files' names end in, in whatever case; the first is taken where several files have one name."""
 
 PLACES: Final = tuple(
     dict.fromkeys(
@@ -100,18 +98,13 @@ def find_images(raw: Path) -> ImageFolder:
     return ImageFolder(place, names, left_out, notes)
 
 
-def is_litter(name: str) -> bool:
-    """Returns whether a file is one that systems leave in folders, and not the user's."""
-    return name.startswith(".") or name in LITTER
-
-
 def _scan(folder: Path) -> tuple[dict[str, str], dict[str, int]]:
     """Returns a folder's image files by what precedes their suffix, and how many files are not used.
 
     The folder is read in one pass: asking for each file costs far more.
     """
     names: dict[str, str] = {}
-    rank = {suffix: place for place, suffix in enumerate(SUFFIXES)}
+    rank = {suffix: place for place, suffix in enumerate(image_suffixes())}
     twice = others = 0
     with os.scandir(folder) as entries:
         for entry in entries:

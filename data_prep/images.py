@@ -90,6 +90,12 @@ def read_cutout(path: Path, crop: int) -> Cutout:
         raise ImageError(f"cannot be decoded: {str(error).replace(str(path), path.name)}") from None
 
 
+def image_suffixes() -> list[str]:
+    """Returns what the names of image files end in, in lower case; the most common first."""
+    known = [suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS]
+    return list(dict.fromkeys([".jpg", ".jpeg", ".png", *sorted(known)]))
+
+
 def is_image(path: Path) -> bool:
     """Says whether a file begins as an image of one of ``FORMATS`` does, whatever its name says.
 

@@ -6,14 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-
 from data_prep.errors import GalaxyError
-from data_prep.files import LITTER
-from data_prep.images import FORMATS, is_image
+from data_prep.images import FORMATS, image_suffixes, is_image
+from data_prep.litter import is_litter
 
 FITS_SUFFIXES: Final = (".fits", ".fit", ".fts", ".fz", ".fits.gz", ".fit.gz", ".fts.gz")
-_LITTER: Final = {name.lower() for name in LITTER}
 
 
 @dataclass
@@ -51,11 +48,11 @@ def find_images(folder: Path) -> ImageFiles:
     if not folder.is_dir():
         raise GalaxyError(f"there is no folder {folder}: name one that holds image files, or galaxy arrays")
     found, search = ImageFiles(), _Search(folder)
-    suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
+    suffixes = set(image_suffixes())
     while (here := search.next_folder(found)) is not None:
         for entry in _entries(folder, here, found):
             path = here / entry.name
-            if entry.name.startswith(".") or entry.name.lower() in _LITTER:
+            if is_litter(entry.name):
                 found.ignored += 1
                 continue
             try:

@@ -46,7 +46,9 @@ def test_overwriting_needs_the_word_and_the_marker(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     (home / "thesis.tex").touch()
-    with pytest.raises(GalaxyError, match="add --overwrite"), new_folder(home, holds=["m"]):
+    with pytest.raises(GalaxyError, match="remove it yourself"), new_folder(home, holds=["m"]):
+        pass
+    with pytest.raises(GalaxyError, match="add --overwrite"), new_folder(home, overwrite=False, holds=["m"]):
         pass
     with (
         pytest.raises(GalaxyError, match="not all of it was made by this command"),
