@@ -39,6 +39,7 @@ from galaxy_lightning.recorder import (
     HistoryRecorder,
     RunCheckpoint,
     RunConfig,
+    calibrate_best,
     is_shared,
     record_run,
 )
@@ -253,6 +254,7 @@ class GalaxyCLI(LightningCLI):
                 "the fit ended before it had validated an epoch, so there are no best weights and the run in "
                 f"{run} is not complete: let it train and validate for one epoch at least"
             )
+        calibrate_best(self.trainer, self.model, best)
         self.datamodule.predict_splits = ("val", "test")
         self.trainer.limit_predict_batches = 1.0
         self.trainer.predict(
@@ -272,25 +274,30 @@ class GalaxyCLI(LightningCLI):
     def after_test(self) -> None:
         """Shows what was found, and says where it is."""
         where = f"The same as {', '.join((METRICS, *PICTURES))}: {self.evaluation.folder}"
-        say(*self.evaluation.report, "", where)
+        say(*self.evaluation.report, *self._fewer_zooms(), "", where)
 
     after_validate = after_test
 
     def after_predict(self) -> None:
         """Says where the table is."""
         skipped = f"; {len(self.writer.skipped):,} skipped, see {self.writer.skipped_path}"
-        calibration = self.model.calibration
         say(
             f"{self.writer.written:,} galaxies in {self.writer.path}"
             + (skipped if len(self.writer.skipped) else ""),
-            f"{self.writer.uncertain:,} of them are uncertain: "
-            + (
-                f"the model is less than {calibration.threshold:.2f} sure, from where "
-                f"{calibration.precision:g} of the validation galaxies were right"
-                if calibration.threshold <= 1
-                else f"at no threshold were {calibration.precision:g} of the validation galaxies right"
-            ),
+            f"{self.writer.uncertain:,} flagged as uncertain: "
+            + self.model.calibrations.describe(self.model.zooms),
+            *self._fewer_zooms(),
         )
+
+    def _fewer_zooms(self) -> list[str]:
+        """Says that the checkpoint answers with fewer zooms than its fit would have ended with."""
+        used, meant = self.model.zooms, self.model.hparams["zooms"]
+        if used == meant or self.config[self.subcommand].get("zooms"):
+            return []
+        return [
+            f"Answered with {used} zoom, not {meant}: the fit was interrupted before it calibrated {meant}; "
+            "resume it to use them"
+        ]
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True}
@@ -354,13 +361,13 @@ class GalaxyCLI(LightningCLI):
         if table.suffix != ".csv":
             raise GalaxyError(f"{table}: predictions are written as CSV: name it .csv")
         if options.zooms:
-            self.model.hparams["zooms"] = options.zooms
+            self.model.zooms = options.zooms
         made_of = {
             "version": version("galaxy-lightning"),
             "checkpoint": sha256(checkpoint),
             "galaxies": about,
             "batch_size": data.batch_size,
-            "zooms": self.model.hparams["zooms"],
+            "zooms": options.zooms or self.model.hparams["zooms"],
         }
         self.writer = PredictionWriter(table, galaxies, self.model.classes, doubts=True, made_of=made_of)
         for path in (table, self.writer.skipped_path):

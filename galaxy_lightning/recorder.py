@@ -18,7 +18,7 @@ from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError, Terminated
 from data_prep.files import new_file
 from galaxy_lightning.batches import GalaxyBatch
-from galaxy_lightning.checkpoints import WholeCheckpoints
+from galaxy_lightning.checkpoints import WholeCheckpoints, add_calibration, is_calibrated
 from galaxy_lightning.cli import CONFIG, PROGRAM
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.run_folder import RUN, read_history, write_history, write_run
@@ -192,6 +192,27 @@ def is_shared(key: str) -> bool:
     return key.partition(".")[0] in ("seed_everything", "trainer", "model", "data")
 
 
+def calibrate_best(trainer: Trainer, model: GalaxyClassifier, best: Path) -> None:
+    """Calibrates the best weights if the fit has not: it ended without validating them.
+
+    Args:
+        trainer: The trainer, after the fit.
+        model: The model.
+        best: The checkpoint, which is written anew.
+    """
+    if is_calibrated(best) or not trainer.limit_val_batches:
+        return
+    model.calibrating = True
+    try:
+        trainer.validate(model, datamodule=trainer.datamodule, ckpt_path=best, verbose=False, weights_only=True)  # type: ignore[attr-defined]
+    finally:
+        model.calibrating = False
+    trainer.strategy.barrier()  # All have read it.
+    if trainer.is_global_zero:
+        add_calibration(best, model.calibrations)
+    trainer.strategy.barrier()
+
+
 def record_run(
     folder: Path,
     model: GalaxyClassifier,
@@ -231,7 +252,7 @@ def record_run(
         images_per_second=history.images * trainer.world_size / max(history.train_seconds, 1e-9),
         best_epoch=int(history.epochs[-1]["epoch"]) if model.newest_is_best else None,
         packages=("torch", "lightning", "torchmetrics"),
-        calibration=model.calibration.state(),
+        calibration=model.calibrations.own.state(),
         **more,
     )
 
