@@ -81,7 +81,10 @@ class Calibrations:
     single: Calibration | None = None
 
     def for_zooms(self, zooms: int) -> Calibration:
-        """Returns the calibration for answers with that many zooms; one that is not fitted if there is none."""
+        """Returns the calibration for answers with that many zooms; one that is not fitted if there is none.
+
+        One of a version that did not record the zooms stands for any number.
+        """
         if self.own.zooms is None:
             return self.own
         known = (each for each in (self.own, self.single) if each is not None and each.zooms == zooms)
@@ -96,7 +99,7 @@ class Calibrations:
                 if self.own.is_fitted
                 else "this checkpoint is not calibrated: it was not validated after its last training step"
             )
-            return f"{why}. The probabilities are as the network gives them, and no galaxy is flagged as uncertain"
+            return f"{why}. The probabilities are the network's own, and the column uncertain is empty"
         if found.threshold > 1:
             return f"no threshold reaches an accuracy of {target} on the validation galaxies"
         return (
@@ -120,7 +123,10 @@ class Calibrations:
 
 
 def calibrate(
-    logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], precision: float, zooms: int | None = None
+    logits: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.int64],
+    precision: float,
+    zooms: int | None = None,
 ) -> Calibration:
     """Calibrates a model on galaxies that it was not trained on.
 

@@ -22,6 +22,7 @@ from data_prep.schema import SPLITS
 from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
 from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
+from galaxy_lightning.completion import calibrate_best, record_run
 from galaxy_lightning.configs import check_configs
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import (
@@ -39,14 +40,13 @@ from galaxy_lightning.recorder import (
     HistoryRecorder,
     RunCheckpoint,
     RunConfig,
-    calibrate_best,
     is_shared,
-    record_run,
 )
 from galaxy_lightning.run_folder import (
     HISTORY,
     IDENTITY_COLUMNS,
     PREDICTIONS,
+    RUN,
     arrays_identity,
     claim_run_folder,
 )
@@ -249,12 +249,15 @@ class GalaxyCLI(LightningCLI):
         if folder is None or self.history is None:
             return
         run, best = Path(folder), Path(folder) / "best.ckpt"
+        if self.trainer.strategy.broadcast((run / RUN).is_file()):
+            say(f"Nothing left to train: the run in {run} is complete, and stays as it is")
+            return
         if not best.is_file():
             raise GalaxyError(
                 "the fit ended before it had validated an epoch, so there are no best weights and the run in "
                 f"{run} is not complete: let it train and validate for one epoch at least"
             )
-        calibrate_best(self.trainer, self.model, best)
+        calibrate_best(self.trainer, self.model, self.datamodule, best)
         self.datamodule.predict_splits = ("val", "test")
         self.trainer.limit_predict_batches = 1.0
         self.trainer.predict(
@@ -331,7 +334,8 @@ class GalaxyCLI(LightningCLI):
 
     def _run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes what leaves a fit's record in its run folder."""
-        self.history = HistoryRecorder()
+        given = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
+        self.history = HistoryRecorder(given)
         catalog = self.datamodule.arrays.catalog[IDENTITY_COLUMNS]
         return [
             self.history,

@@ -104,7 +104,7 @@ class GalaxyClassifier(LightningModule):
             raise GalaxyError("model.auxiliary does not go with model.mixup: leave one out")
         classes, auxiliary = list(classes), list(auxiliary)
         self.save_hyperparameters(ignore="compile")  # It makes no other model.
-        self._compile: Compile | None = compile
+        self.compile_mode: Compile | None = compile
         self._made_for: list[int] = []
         self.classes = classes
         self.image_size = image_size
@@ -152,7 +152,9 @@ class GalaxyClassifier(LightningModule):
 
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
-        self.calibrations = Calibrations(Calibration(precision=self.hparams["precision"]))  # Of other weights.
+        self.calibrations = Calibrations(
+            Calibration(precision=self.hparams["precision"])
+        )  # Of other weights.
         view = self.network.look(batch.images, batch.frames)
         targets, weights = batch.targets, batch.weights
         if targets is None:
@@ -196,9 +198,9 @@ class GalaxyClassifier(LightningModule):
 
     def on_fit_start(self) -> None:
         """Has the network compiled, where that is asked for, at its first step."""
-        if self._compile:
+        if self.compile_mode:
             # Not dynamic: an epoch's last batch has a size of its own, and gets a program of its own.
-            self._opinions = torch.compile(self.network.opinions, mode=self._compile, dynamic=False)
+            self._opinions = torch.compile(self.network.opinions, mode=self.compile_mode, dynamic=False)
 
     def on_train_epoch_start(self) -> None:
         """Begins what is counted on the training split anew."""

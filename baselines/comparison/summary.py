@@ -19,7 +19,7 @@ from galaxy_lightning.measures import (
     recalls,
 )
 from galaxy_lightning.run_folder import arrays_identity
-from galaxy_lightning.run_reader import Run
+from galaxy_lightning.run_reader import Run, agree
 
 COSTS: Final = ("parameters", "seconds", "images_per_second", "peak_memory_mb")
 """What ``run.json`` says of a run that is compared too."""
@@ -43,7 +43,7 @@ class Model:
 
 
 def group(runs: Sequence[Run]) -> list[Model]:
-    """Puts the runs of the same model with the same hyperparameters together, in order of appearance.
+    """Puts the runs of the same model, trained with the same settings, together, in order of appearance.
 
     Args:
         runs: All runs.
@@ -53,8 +53,7 @@ def group(runs: Sequence[Run]) -> list[Model]:
     """
     groups: list[list[Run]] = []
     for run in runs:
-        same = (one for one in groups if (one[0].model, one[0].settings) == (run.model, run.settings))
-        home = next(same, None)
+        home = next((members for members in groups if all(_alike(run, each) for each in members)), None)
         if home is None:
             groups.append([run])
         else:
@@ -153,14 +152,34 @@ def _tested(one: Model, other: Model, labels: npt.NDArray[np.int64]) -> dict[str
     }
 
 
+def _alike(one: Run, other: Run) -> bool:
+    """Says whether two runs are of one model: what a run does not say of its training may be anything."""
+    same = (one.model, one.settings) == (other.model, other.settings)
+    return same and agree(one.training_settings, other.training_settings)
+
+
 def _name(run: Run, firsts: Sequence[Run]) -> str:
     """Names a model; where others share the name, with as few settings as tell it from them."""
-    settings = [other.settings for other in firsts if other.model == run.model]
+    rivals = [other for other in firsts if other.model == run.model]
+    trainings = [other.training_settings for other in rivals]
+    # Of the training only what is known to differ: older runs say nothing of it.
+    telling = {
+        key
+        for one in trainings
+        for key in one
+        if any(each.get(key, one[key]) != one[key] for each in trainings)
+    }
+
+    def told_by(each: Run) -> dict[str, Any]:
+        training = each.training_settings
+        return each.settings | {key: value for key, value in training.items() if key in telling}
+
+    settings, ours = [told_by(each) for each in rivals], told_by(run)
     keys = dict.fromkeys(key for some in settings for key in some)
     differ = [key for key in keys if any(some.get(key) != settings[0].get(key) for some in settings)]
     # One setting is enough where no two have the same.
     enough = [key for key in differ if len({str(some.get(key)) for some in settings}) == len(settings)]
-    told = ", ".join(f"{key} {run.settings.get(key, 'unknown')}" for key in enough[:1] or differ)
+    told = ", ".join(f"{key} {ours.get(key, 'unknown')}" for key in enough[:1] or differ)
     return f"{run.model} ({told})" if told else run.model
 
 
