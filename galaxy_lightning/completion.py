@@ -1,8 +1,8 @@
-"""What completes a fit: the calibration of its best weights, and ``run.json``."""
+"""What is said before a fit and completes it after: the calibration of its best weights, and ``run.json``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from lightning.pytorch import Trainer
@@ -13,6 +13,24 @@ from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.recorder import HistoryRecorder
 from galaxy_lightning.run_folder import write_run
+
+ENOUGH: Final = 10
+"""Fewer validation galaxies cannot tell an accuracy of 90% from one of 100%."""
+
+
+def shortcomings(arrays: GalaxyArrays) -> Iterator[str]:
+    """Yields what a model cannot learn from too few galaxies, in words."""
+    learnt = set(arrays.labels[arrays.rows("train")].tolist())
+    absent = [name for number, name in enumerate(arrays.classes) if number not in learnt]
+    if absent:
+        yield f"No training galaxy is labelled {' or '.join(absent)}: the model cannot learn to recognise one"
+    validated = len(arrays.rows("val"))
+    if validated < ENOUGH:
+        galaxies = "galaxy" if validated == 1 else "galaxies"
+        yield (
+            f"Only {validated} validation {galaxies}: neither the calibrated probabilities nor the column "
+            "uncertain can be relied on"
+        )
 
 
 def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataModule, best: Path) -> None:

@@ -22,7 +22,7 @@ from data_prep.schema import SPLITS
 from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
 from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
-from galaxy_lightning.completion import calibrate_best, record_run
+from galaxy_lightning.completion import calibrate_best, record_run, shortcomings
 from galaxy_lightning.configs import check_configs
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import (
@@ -73,6 +73,13 @@ def run(words: list[str]) -> None:
         raise
     except MisconfigurationException as error:
         raise GalaxyError(f"the trainer's settings do not work: {error}") from error
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            raise GalaxyError(
+                "this network's batch normalisation cannot train on a batch of one galaxy: choose a "
+                "--data.batch_size with which the last batch of an epoch holds at least two"
+            ) from error
+        raise
     except RuntimeError as error:
         if "loading state_dict" in str(error):
             raise GalaxyError(f"the checkpoint's weights do not fit its model: {error}") from error
@@ -240,7 +247,8 @@ class GalaxyCLI(LightningCLI):
         numbers = [f"{len(self.datamodule.arrays.rows(split)):,}" for split in ("train", "val")]
         say(
             f"Training {self.model.network.name}, {parameters:,} parameters, on {numbers[0]} galaxies; "
-            f"validating on {numbers[1]}"
+            f"validating on {numbers[1]}",
+            *shortcomings(self.datamodule.arrays),
         )
 
     def after_fit(self) -> None:

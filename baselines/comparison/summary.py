@@ -58,8 +58,7 @@ def group(runs: Sequence[Run]) -> list[Model]:
             groups.append([run])
         else:
             home.append(run)
-    firsts = [members[0] for members in groups]
-    names = [_name(first, firsts) for first in firsts]
+    names = _names(groups)
     for place, name in enumerate(names):
         if name in names[:place]:
             names[place] = f"{name} #{names[:place].count(name) + 1}"
@@ -158,29 +157,36 @@ def _alike(one: Run, other: Run) -> bool:
     return same and agree(one.training_settings, other.training_settings)
 
 
-def _name(run: Run, firsts: Sequence[Run]) -> str:
-    """Names a model; where others share the name, with as few settings as tell it from them."""
-    rivals = [other for other in firsts if other.model == run.model]
-    trainings = [other.training_settings for other in rivals]
-    # Of the training only what is known to differ: older runs say nothing of it.
-    telling = {
-        key
-        for one in trainings
-        for key in one
-        if any(each.get(key, one[key]) != one[key] for each in trainings)
-    }
+def _names(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Names models; where some share a name, with as few settings as tell them apart."""
+    names = [members[0].model for members in groups]
+    for model in dict.fromkeys(names):
+        places = [place for place, members in enumerate(groups) if members[0].model == model]
+        settings = _telling_settings([groups[place] for place in places])
+        keys = dict.fromkeys(key for some in settings for key in some)
+        differ = [key for key in keys if any(some.get(key) != settings[0].get(key) for some in settings)]
+        # One setting is enough where no two have the same.
+        enough = [key for key in differ if len({str(some.get(key)) for some in settings}) == len(settings)]
+        for place, some in zip(places, settings, strict=True):
+            told = ", ".join(f"{key} {some.get(key, 'unknown')}" for key in enough[:1] or differ)
+            names[place] = f"{model} ({told})" if told else model
+    return names
 
-    def told_by(each: Run) -> dict[str, Any]:
-        training = each.training_settings
-        return each.settings | {key: value for key, value in training.items() if key in telling}
 
-    settings, ours = [told_by(each) for each in rivals], told_by(run)
-    keys = dict.fromkeys(key for some in settings for key in some)
-    differ = [key for key in keys if any(some.get(key) != settings[0].get(key) for some in settings)]
-    # One setting is enough where no two have the same.
-    enough = [key for key in differ if len({str(some.get(key)) for some in settings}) == len(settings)]
-    told = ", ".join(f"{key} {ours.get(key, 'unknown')}" for key in enough[:1] or differ)
-    return f"{run.model} ({told})" if told else run.model
+def _telling_settings(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
+    """Returns each model's settings; of those of its training the ones that are known to differ."""
+    trainings = [
+        dict(item for run in members for item in run.training_settings.items()) for members in groups
+    ]
+    telling = [
+        {
+            key: value
+            for key, value in training.items()
+            if any(other.get(key, value) != value for other in trainings)
+        }
+        for training in trainings
+    ]
+    return [members[0].settings | more for members, more in zip(groups, telling, strict=True)]
 
 
 def _number(value: Any) -> float | None:

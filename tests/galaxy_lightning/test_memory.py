@@ -9,7 +9,9 @@ import pytest
 from galaxy_lightning import memory
 from galaxy_lightning.memory import PeakMemory, own_memory_mb
 
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process's own memory")
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only Linux tells a process's own memory"
+)
 
 
 def watching():
