@@ -112,6 +112,7 @@ class HistoryRecorder(Callback):
     def __init__(self, trainer_settings: Mapping[str, Any] | None = None) -> None:
         self.memory = PeakMemory()
         self._given = trainer_settings or {}
+        self._folder: Path | None = None
         self._trainings: list[dict[str, Any]] = []
         self.epochs: list[dict[str, float]] = []
         self.images = 0
@@ -124,10 +125,11 @@ class HistoryRecorder(Callback):
         folder = trainer.log_dir  # All processes ask for it together, or they wait for each other forever.
         if folder is None:
             return
-        self.epochs = read_history(Path(folder))
-        if trainer.is_global_zero and not (Path(folder) / HISTORY).exists():
+        self._folder = Path(folder)
+        self.epochs = read_history(self._folder)
+        if trainer.is_global_zero and not (self._folder / HISTORY).exists():
             # It makes the folder a run's, also before its first epoch ends.
-            write_history(Path(folder), self.epochs)
+            write_history(self._folder, self.epochs)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps those before the checkpoint, which is loaded by now, and starts the clock."""
@@ -166,10 +168,9 @@ class HistoryRecorder(Callback):
                 value = trainer.callback_metrics.get(f"{split}/{name}") if measured else None
                 row[f"{split}_{name}"] = float("nan") if value is None else round(float(value), 6)
         self.epochs.append(row | {"seconds": round(seconds, 3), "train_seconds": round(train_seconds, 3)})
-        folder = trainer.log_dir
         self._reopen(trainer)
-        if trainer.is_global_zero and folder is not None:
-            write_history(Path(folder), self.epochs)
+        if trainer.is_global_zero and self._folder is not None:
+            write_history(self._folder, self.epochs)
         # A fit that goes on from within an epoch's end has no loss to tell.
         if "train/loss" in trainer.callback_metrics and not math.isfinite(row["train_loss"]):
             raise GalaxyError(
@@ -212,9 +213,8 @@ class HistoryRecorder(Callback):
 
     def _reopen(self, trainer: Trainer) -> None:
         """Removes ``run.json``: what it says is about to be no longer so."""
-        folder = trainer.log_dir
-        if trainer.is_global_zero and folder is not None:
-            (Path(folder) / RUN).unlink(missing_ok=True)
+        if trainer.is_global_zero and self._folder is not None:
+            (self._folder / RUN).unlink(missing_ok=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Says how a fit goes on that was interrupted, or found no room for what it writes."""

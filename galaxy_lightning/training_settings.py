@@ -1,5 +1,7 @@
 """The trainer's settings that change what a fit ends with; ``run.json`` keeps them."""
 
+import inspect
+import pydoc
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -50,28 +52,28 @@ def training_settings(trainer: Trainer, model: LightningModule, given: Mapping[s
         "max_steps": trainer.max_steps,
         "compile": getattr(model, "compile_mode", None),
         **{name: given.get(name) for name in _AS_GIVEN},
-        "callbacks": [
-            callback
-            for callback in map(_in_words, _listed(given.get("callbacks")))
-            if callback.partition("(")[0] not in _FOR_SHOW
-        ],
+        "callbacks": _callbacks(given.get("callbacks")),
     }
 
 
 def _part(value: Any) -> Any:
-    """Returns a number of batches in words: 1 is one batch, 1.0 all of them, and they compare equal."""
-    return f"{value} batches" if isinstance(value, int) else value
+    """Returns a number of batches in words: 1 is one batch and 1.0 all of them, but they compare equal."""
+    return f"{value} batch{'es' if value > 1 else ''}" if isinstance(value, int) else value
 
 
-def _listed(callbacks: Any) -> list[Any]:
-    """Returns the callbacks of a config as a list."""
-    return [] if callbacks is None else callbacks if isinstance(callbacks, list) else [callbacks]
+def _callbacks(given: Any) -> str | None:
+    """Returns a config's callbacks as they would be called in Python; None where there are none."""
+    several = given if isinstance(given, list) else [given] if given else []
+    called = [_call(callback) for callback in several]
+    return ", ".join(call for call in called if call.partition("(")[0] not in _FOR_SHOW) or None
 
 
-def _in_words(callback: Any) -> str:
-    """Returns a config's callback as it would be called: its class and the arguments that are set."""
-    if not isinstance(callback, Mapping):
-        return str(callback).rpartition(".")[2]
-    name = str(callback.get("class_path")).rpartition(".")[2]
-    arguments = (callback.get("init_args") or {}).items()
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments if value is not None)})"
+def _call(callback: Any) -> str:
+    """Returns a callback's class and the arguments that are not its defaults."""
+    path = callback.get("class_path") if isinstance(callback, Mapping) else callback
+    given = callback.get("init_args") if isinstance(callback, Mapping) else None
+    known = pydoc.locate(str(path))
+    parameters = inspect.signature(known).parameters if inspect.isclass(known) else {}
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
+    arguments = [f"{name}={value!r}" for name, value in (given or {}).items() if value != defaults.get(name)]
+    return f"{str(path).rpartition('.')[2]}({', '.join(arguments)})"

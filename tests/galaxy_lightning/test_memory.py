@@ -1,4 +1,5 @@
-import gc
+import contextlib
+import mmap
 import subprocess
 import sys
 import threading
@@ -14,6 +15,15 @@ linux = pytest.mark.skipif(
 )
 
 
+@contextlib.contextmanager
+def held(size):
+    """Memory that goes back to the system at once, whatever the allocator of this process keeps."""
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
+        for page in range(0, size, mmap.PAGESIZE):
+            pages[page] = 1
+        yield
+
+
 def watching():
     return [thread for thread in threading.enumerate() if thread.name == "peak-memory"]
 
@@ -22,10 +32,8 @@ def watching():
 def test_memory_that_was_given_back_is_counted():
     with PeakMemory() as peak:
         before = own_memory_mb()
-        held = np.ones(200_000_000, dtype=np.uint8)
-        peak._look()  # However busy the machine is.
-        del held
-        gc.collect()
+        with held(200_000_000):
+            peak._look()  # However busy the machine is.
         after = own_memory_mb()
     assert after < before + 100
     assert before + 190 < peak.mb < before + 300
@@ -35,12 +43,11 @@ def test_memory_that_was_given_back_is_counted():
 def test_the_thread_finds_a_peak_by_itself():
     with PeakMemory() as peak:
         before, waited = own_memory_mb(), threading.Event()
-        held = np.ones(100_000_000, dtype=np.uint8)
         looks = 0
-        while peak.mb < before + 90 and looks < 10_000:
-            waited.wait(0.01)
-            looks += 1
-        del held
+        with held(100_000_000):
+            while peak.mb < before + 90 and looks < 10_000:
+                waited.wait(0.01)
+                looks += 1
     assert peak.mb > before + 90
 
 
@@ -66,10 +73,10 @@ def test_no_thread_is_left():
 
 
 def test_it_is_this_process_own_and_not_its_parents():
-    held = bytearray(300_000_000)
+    ours = bytearray(300_000_000)
     code = "from galaxy_lightning.memory import PeakMemory\nwith PeakMemory() as peak: pass\nprint(peak.mb)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 1 < float(done.stdout) < len(held) / 1e6
+    assert 1 < float(done.stdout) < len(ours) / 1e6
 
 
 def test_other_systems_tell_the_resident_memory_or_nothing(monkeypatch):

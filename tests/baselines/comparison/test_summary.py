@@ -58,16 +58,16 @@ def test_what_an_older_run_does_not_say_of_its_training_may_be_anything():
 @pytest.mark.parametrize(
     ("other", "repeats"),
     [
-        (trained(devices=1, limit_train_batches="1 batches", epochs_trained=2), True),
-        (trained(devices=2, limit_train_batches="1 batches", epochs_trained=2), False),
+        (trained(devices=1, limit_train_batches="1 batch", epochs_trained=2), True),
+        (trained(devices=2, limit_train_batches="1 batch", epochs_trained=2), False),
         (trained(devices=1, limit_train_batches=1.0, epochs_trained=2), False),
-        (trained(devices=1, limit_train_batches="1 batches", epochs_trained=1), False),
-        (trained(1, devices=1, limit_train_batches="1 batches", epochs_trained=2), False),
+        (trained(devices=1, limit_train_batches="1 batch", epochs_trained=1), False),
+        (trained(1, devices=1, limit_train_batches="1 batch", epochs_trained=2), False),
         (trained(), True),
     ],
 )
 def test_a_run_repeats_another_where_all_that_made_it_is_the_same(other, repeats):
-    one = trained(devices=1, limit_train_batches="1 batches", epochs_trained=2)
+    one = trained(devices=1, limit_train_batches="1 batch", epochs_trained=2)
     assert one.repeats(other) is other.repeats(one) is repeats
 
 
