@@ -14,6 +14,7 @@ from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.files import new_folder
 from data_prep.schema import SPLITS
+from galaxy_lightning.memory import PeakMemory
 from galaxy_lightning.run_folder import (
     HISTORY,
     IDENTITY_COLUMNS,
@@ -112,7 +113,8 @@ def recording(
         arrays.some_rows(split)
     with new_folder(out, overwrite=overwrite, holds=(HISTORY, PREDICTIONS, RUN, *files)) as folder:
         record = Record(folder, model)
-        yield record
+        with PeakMemory() as memory:
+            yield record
         fit = record.fit
         assert fit is not None
         held_out = arrays.catalog[IDENTITY_COLUMNS].iloc[arrays.rows("val", "test")]
@@ -130,6 +132,7 @@ def recording(
             seed=seed,
             device=fit.device,
             images_per_second=images / seconds if fit.sees_images else None,
+            peak_memory_mb=memory.mb,
             packages=fit.packages,
             **fit.more,
         )

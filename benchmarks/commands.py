@@ -1,6 +1,5 @@
 """Runs the real commands, each in a process of its own, and says what they took."""
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from galaxy_lightning.memory import own_memory_mb
 
 _POLL_SECONDS = 0.02
 
@@ -55,21 +56,13 @@ def run(words: Sequence[str | Path], folder: Path | None = None) -> Cost:
         reader.start()
         peak = 0.0
         while process.poll() is None:
-            peak = max(peak, _own_memory_mb(process.pid))
+            peak = max(peak, own_memory_mb(process.pid) or 0.0)
             time.sleep(_POLL_SECONDS)
         seconds = time.perf_counter() - began
         reader.join()
     if process.returncode:
         raise SystemExit(f"python {' '.join(map(str, words))} failed:\n{''.join(said)[-2000:]}")
     return Cost(seconds, peak)
-
-
-def _own_memory_mb(pid: int) -> float:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024 / 1e6
-    return 0.0
 
 
 class Survey:

@@ -31,33 +31,102 @@ class Calibration:
         threshold: The probability that the predicted class needs for it; what lies below is
             uncertain. Above 1 where no threshold reaches the precision.
         coverage: The share of the validation galaxies that reach it.
+        zooms: The number of zooms of the answers it was fitted to. None if it was not fitted, or by a version
+            that did not record it.
     """
 
     temperature: float = 1.0
     precision: float = 0.9
     threshold: float = 0.0
     coverage: float = 1.0
+    zooms: int | None = None
 
-    def uncertain(self, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-        """Returns ``[N]`` which answers do not reach the threshold.
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it was fitted; the largest of several probabilities is never 0."""
+        return self.threshold > 0
+
+    def uncertain(self, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_] | None:
+        """Returns ``[N]`` which answers do not reach the threshold; None if there is no threshold.
 
         Args:
             probabilities: ``[N, classes]``, calibrated.
         """
+        if not self.is_fitted:
+            return None
         return np.asarray(probabilities.max(axis=1) < self.threshold - _ROUNDING)
 
-    def state(self) -> dict[str, float]:
+    def state(self) -> dict[str, float | int | None]:
         """Returns it as plain numbers."""
         return asdict(self)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Calibration":
         """Makes it from plain numbers again."""
-        return cls(**{name: float(value) for name, value in state.items()})
+        zooms = state.get("zooms")
+        numbers = {name: float(value) for name, value in state.items() if name != "zooms"}
+        return cls(**numbers, zooms=None if zooms is None else int(zooms))
+
+
+@dataclass(frozen=True)
+class Calibrations:
+    """A model's calibrations: each is valid for answers with one number of zooms.
+
+    Attributes:
+        own: For the answers that were validated last.
+        single: For answers with one zoom, where ``own`` is for more.
+    """
+
+    own: Calibration
+    single: Calibration | None = None
+
+    def for_zooms(self, zooms: int) -> Calibration:
+        """Returns the calibration for answers with that many zooms; one that is not fitted if there is none.
+
+        One of a version that did not record the zooms stands for any number.
+        """
+        if self.own.zooms is None:
+            return self.own
+        known = (each for each in (self.own, self.single) if each is not None and each.zooms == zooms)
+        return next(known, Calibration(precision=self.own.precision))
+
+    def describe(self, zooms: int) -> str:
+        """Says how the galaxies that are flagged as uncertain were found, in words."""
+        found, target = self.for_zooms(zooms), f"{self.own.precision:.3g}"
+        if not found.is_fitted:
+            why = (
+                f"this model is not calibrated for {zooms} zoom{'s' if zooms > 1 else ''}"
+                if self.own.is_fitted
+                else "this checkpoint is not calibrated: it was not validated after its last training step"
+            )
+            return f"{why}. The probabilities are the network's own, and the column uncertain is empty"
+        if found.threshold > 1:
+            return f"no threshold reaches an accuracy of {target} on the validation galaxies"
+        return (
+            f"top probability below {found.threshold:.2f}, the threshold for an accuracy of {target} on the "
+            "validation galaxies"
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Returns them as a checkpoint keeps them."""
+        single = {} if self.single is None else {"calibration_single_zoom": self.single.state()}
+        return {"calibration": self.own.state(), **single}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "Calibrations":
+        """Makes them from what a checkpoint keeps."""
+        single = state.get("calibration_single_zoom")
+        return cls(
+            Calibration.from_state(state["calibration"]),
+            None if single is None else Calibration.from_state(single),
+        )
 
 
 def calibrate(
-    logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], precision: float
+    logits: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.int64],
+    precision: float,
+    zooms: int | None = None,
 ) -> Calibration:
     """Calibrates a model on galaxies that it was not trained on.
 
@@ -65,10 +134,16 @@ def calibrate(
         logits: ``[N, classes]``.
         labels: ``[N]`` true class numbers.
         precision: The share of right answers wanted among those that are not called uncertain.
+        zooms: The number of zooms of these answers.
+
+    Returns:
+        The calibration; one that is not fitted if a logit is not finite.
     """
+    if not np.isfinite(logits).all():
+        return Calibration(precision=precision)
     temperature = fit_temperature(logits, labels)
     threshold, coverage = find_threshold(softmax(logits / temperature, axis=1), labels, precision)
-    return Calibration(temperature, precision, threshold, coverage)
+    return Calibration(temperature, precision, threshold, coverage, zooms)
 
 
 def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> float:

@@ -18,7 +18,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file
-from galaxy_lightning.calibration import Calibration
+from galaxy_lightning.calibration import Calibrations
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.networks import weights_file
@@ -167,13 +167,23 @@ def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule
     content = {
         "state_dict": model.state_dict(),
         "hyper_parameters": dict(model.hparams),
-        "calibration": model.calibration.state(),
+        **model.calibrations.state(),
         "GalaxyDataModule": data.state_dict(),
         "pytorch-lightning_version": lightning.__version__,
         "epoch": 0,
         "global_step": 0,
     }
     _save(content, path)
+
+
+def is_calibrated(path: Path) -> bool:
+    """Says whether the weights in a checkpoint of ours are calibrated."""
+    return Calibrations.from_state(load_whole(path)).own.is_fitted
+
+
+def add_calibration(path: Path, calibrations: Calibrations) -> None:
+    """Writes a checkpoint of ours anew, with other calibrations."""
+    _save(load_whole(path) | calibrations.state(), path)
 
 
 def read_checkpoint(path: Path) -> Trained:
@@ -193,7 +203,7 @@ def read_checkpoint(path: Path) -> Trained:
         hyperparameters = _plain_hyperparameters(content["hyper_parameters"])
         settings, folder = dict(data["settings"]), data.get("arrays_folder")
         resumable = "optimizer_states" in content
-        Calibration.from_state(content["calibration"])
+        Calibrations.from_state(content)
         train, val = _objids(data["train_objids"]), _objids(data.get("val_objids", _NO_OBJIDS))
         pretrained = content.get("pretrained")
         if not isinstance(pretrained, dict | None):

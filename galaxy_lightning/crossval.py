@@ -131,11 +131,12 @@ def _held_out(run: Run, fold: GalaxyArrays) -> HeldOut:
 def _summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> list[str]:
     """Writes what all folds say together, and returns it as lines of text."""
     each = [_held_out(run, fold) for run, fold in zip(runs, folds, strict=True)]
+    flagged = [one.uncertain for one in each if one.uncertain is not None]
     pooled = HeldOut(
         each[0].classes,
         np.concatenate([one.labels for one in each]),
         np.concatenate([one.probabilities for one in each]),
-        np.concatenate([one.uncertain for one in each]),
+        None if len(flagged) < len(each) else np.concatenate(flagged),
         each[0].asked,
     )
     per_fold = [

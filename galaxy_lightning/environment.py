@@ -1,7 +1,6 @@
 """What a figure of speed or memory depends on, besides the model."""
 
 import platform
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ def environment(*packages: str) -> dict[str, Any]:
         packages: Distributions whose versions matter to this model.
 
     Returns:
-        ``peak_memory_mb`` of this process so far, ``processor``, ``platform`` and ``versions``.
+        ``processor``, ``platform`` and ``versions``.
     """
     versions = {"python": platform.python_version()}
     for name in ("galaxy-lightning", "numpy", *packages):
@@ -23,26 +22,10 @@ def environment(*packages: str) -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return {
-        "peak_memory_mb": _peak_memory_mb(),
         "processor": _processor(),
         "platform": platform.platform(),
         "versions": versions,
     }
-
-
-def _peak_memory_mb() -> float | None:
-    """Returns this process's peak resident memory in megabytes, mapped pages included; none on Windows."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # Linux's getrusage would count what the process that started this one has used.
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return round(int(line.split()[1]) * 1024 / 1e6, 1)
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
 
 
 def _processor() -> str:

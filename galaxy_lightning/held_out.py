@@ -36,14 +36,14 @@ class HeldOut:
         classes: The class names, in order.
         labels: ``[N]`` true class numbers.
         probabilities: ``[N, classes]``, calibrated.
-        uncertain: ``[N]`` which answers the model itself calls uncertain.
+        uncertain: ``[N]`` which answers the model itself calls uncertain; None where it is not calibrated.
         asked: The share of right answers that was asked of the others.
     """
 
     classes: list[str]
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
-    uncertain: npt.NDArray[np.bool_]
+    uncertain: npt.NDArray[np.bool_] | None
     asked: float
 
     @property
@@ -77,9 +77,11 @@ class HeldOut:
     def trust(self) -> dict[str, float]:
         """The expected calibration error; coverage and accuracy of what is not called uncertain."""
         error = calibration_error(self.labels, self.predicted, self.probabilities)
-        found = {"calibration_error": error, "coverage": float((~self.uncertain).mean())}
-        if not self.uncertain.all():
-            found["accuracy_covered"] = float(self.right[~self.uncertain].mean())
+        found = {"calibration_error": error}
+        if self.uncertain is not None:
+            found["coverage"] = float((~self.uncertain).mean())
+            if not self.uncertain.all():
+                found["accuracy_covered"] = float(self.right[~self.uncertain].mean())
         return _rounded(found)
 
     def report(self) -> Iterator[str]:
@@ -100,12 +102,15 @@ class HeldOut:
     def doubts(self) -> str:
         """How far the probabilities are to be trusted, in words."""
         found = self.trust
-        sure = (
-            f"{found['coverage']:.0%} are not called uncertain, and {found['accuracy_covered']:.3f} of them "
-            f"right (asked for: {self.asked:g})"
-            if "accuracy_covered" in found
-            else f"all are called uncertain (asked of the others: {self.asked:g} right)"
-        )
+        if "accuracy_covered" in found:
+            sure = (
+                f"{found['coverage']:.0%} classified confidently; accuracy on these: "
+                f"{found['accuracy_covered']:.1%} (target: {self.asked:.3g})"
+            )
+        elif "coverage" in found:
+            sure = f"all flagged as uncertain (target accuracy on the others: {self.asked:.3g})"
+        else:
+            sure = "not calibrated, so none is flagged as uncertain"
         return f"calibration error {found['calibration_error']:.3f}; {sure}"
 
     def write(self, folder: Path, title: str) -> None:

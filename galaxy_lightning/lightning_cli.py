@@ -24,6 +24,7 @@ from data_prep.schema import SPLITS
 from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
 from galaxy_lightning.cli import DESCRIPTIONS, PROGRAM
+from galaxy_lightning.completion import calibrate_best, record_run, shortcomings
 from galaxy_lightning.configs import asks_to_simulate, check_configs, named_configs
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import (
@@ -44,12 +45,12 @@ from galaxy_lightning.recorder import (
     RunCheckpoint,
     RunConfig,
     is_shared,
-    record_run,
 )
 from galaxy_lightning.run_folder import (
     HISTORY,
     IDENTITY_COLUMNS,
     PREDICTIONS,
+    RUN,
     arrays_identity,
     claim_run_folder,
     remove_unless_begun,
@@ -275,7 +276,8 @@ class GalaxyCLI(LightningCLI):
         numbers = [f"{len(self.datamodule.arrays.rows(split)):,}" for split in ("train", "val")]
         say(
             f"Training {self.model.network.name}, {parameters:,} parameters, on {numbers[0]} galaxies; "
-            f"validating on {numbers[1]}"
+            f"validating on {numbers[1]}",
+            *shortcomings(self.datamodule.arrays),
         )
 
     def after_fit(self) -> None:
@@ -284,11 +286,15 @@ class GalaxyCLI(LightningCLI):
         if folder is None or self.history is None:
             return
         run, best = Path(folder), Path(folder) / "best.ckpt"
+        if self.trainer.strategy.broadcast((run / RUN).is_file()):
+            say(f"Nothing left to train: the run in {run} is complete, and stays as it is")
+            return
         if not best.is_file():
             raise GalaxyError(
                 "the fit ended before it had validated an epoch, so there are no best weights and the run in "
                 f"{run} is not complete: let it train and validate for one epoch at least"
             )
+        calibrate_best(self.trainer, self.model, self.datamodule, best)
         self.datamodule.predict_splits = ("val", "test")
         self.trainer.limit_predict_batches = 1.0
         self.trainer.predict(
@@ -308,7 +314,7 @@ class GalaxyCLI(LightningCLI):
     def after_test(self) -> None:
         """Shows what was found, and says where it is."""
         where = f"The same as {', '.join((METRICS, *PICTURES))}: {self.evaluation.folder}"
-        say(*self.evaluation.report, "", where)
+        say(*self.evaluation.report, *self._fewer_zooms(), "", where)
 
     after_validate = after_test
 
@@ -317,19 +323,24 @@ class GalaxyCLI(LightningCLI):
         skipped = f"; {len(self.writer.skipped):,} skipped, see {self.writer.skipped_path}"
         hidden = self.writer.images.ignored if self.writer.images else 0
         ignored = f"; {hidden:,} hidden or system file{'s' if hidden > 1 else ''} ignored"
-        calibration = self.model.calibration
         say(
             f"{self.writer.written:,} galaxies in {self.writer.path}"
             + (skipped if len(self.writer.skipped) else "")
             + (ignored if hidden else ""),
-            f"{self.writer.uncertain:,} of them are uncertain: "
-            + (
-                f"the model is less than {calibration.threshold:.2f} sure, from where "
-                f"{calibration.precision:g} of the validation galaxies were right"
-                if calibration.threshold <= 1
-                else f"at no threshold were {calibration.precision:g} of the validation galaxies right"
-            ),
+            f"{self.writer.uncertain:,} flagged as uncertain: "
+            + self.model.calibrations.describe(self.model.zooms),
+            *self._fewer_zooms(),
         )
+
+    def _fewer_zooms(self) -> list[str]:
+        """Says that the checkpoint answers with fewer zooms than its fit would have ended with."""
+        used, meant = self.model.zooms, self.model.hparams["zooms"]
+        if used == meant or self.config[self.subcommand].get("zooms"):
+            return []
+        return [
+            f"Answered with {used} zoom, not {meant}: the fit was interrupted before it calibrated {meant}; "
+            "resume it to use them"
+        ]
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True}
@@ -376,7 +387,8 @@ class GalaxyCLI(LightningCLI):
 
     def _run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes what leaves a fit's record in its run folder."""
-        self.history = HistoryRecorder()
+        given = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
+        self.history = HistoryRecorder(given)
         catalog = self.datamodule.arrays.catalog[IDENTITY_COLUMNS]
         return [
             self.history,
@@ -406,13 +418,13 @@ class GalaxyCLI(LightningCLI):
         if table.suffix != ".csv":
             raise GalaxyError(f"{table}: predictions are written as CSV: name it .csv")
         if options.zooms:
-            self.model.hparams["zooms"] = options.zooms
+            self.model.zooms = options.zooms
         made_of = {
             "version": version("galaxy-lightning"),
             "checkpoint": sha256(checkpoint),
             "galaxies": about,
             "batch_size": data.batch_size,
-            "zooms": self.model.hparams["zooms"],
+            "zooms": options.zooms or self.model.hparams["zooms"],
         }
         images = None if data.images_folder is None else data.image_folder
         self.writer = PredictionWriter(

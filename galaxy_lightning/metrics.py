@@ -102,7 +102,8 @@ class SplitMetrics(nn.Module):
     def answers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """Returns ``[N, classes]`` logits and ``[N]`` labels of all devices. Call it on every rank."""
         logits, labels = (metric.compute().cpu().numpy() for metric in (self.logits, self.labels))
-        return logits.astype(np.float64), labels.astype(np.int64)
+        # torchmetrics makes a scalar of the label of a single galaxy.
+        return logits.astype(np.float64), labels.reshape(-1).astype(np.int64)
 
     def begin(self) -> None:
         """Forgets what was counted, also before a checkpoint that was made between two epochs."""

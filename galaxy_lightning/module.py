@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import EarlyStopping, Timer
@@ -12,13 +11,14 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional
+from torchmetrics import CatMetric
 
 from data_prep.errors import GalaxyError
 from data_prep.schema import CLASSES, CROP_PX, SPLITS
 from galaxy_lightning.augment import eight_views, mixup, zoomed
 from galaxy_lightning.auxiliary import WEIGHT, squared_error
 from galaxy_lightning.batches import GalaxyBatch
-from galaxy_lightning.calibration import Calibration, calibrate
+from galaxy_lightning.calibration import Calibration, Calibrations, calibrate
 from galaxy_lightning.metrics import SplitMetrics
 from galaxy_lightning.networks import make_network
 from galaxy_lightning.networks.sources import HUB, NONE
@@ -56,6 +56,10 @@ class GalaxyClassifier(LightningModule):
         auxiliary: Columns of the catalogue that galaxy_cnn learns beside the class, to know what to see.
         compile: Train through torch.compile: default, reduce-overhead (CUDA graphs) or max-autotune.
             For long fits: it takes a minute or more at the start, and a C++ compiler.
+
+    Attributes:
+        calibrations: Those of the present weights; a training step makes them invalid.
+        calibrating: Calibrate in ``Trainer.validate`` too; a fit does in each validation.
 
     Raises:
         GalaxyError: There is no such network or backbone, its weights cannot be had, or a setting is
@@ -100,12 +104,14 @@ class GalaxyClassifier(LightningModule):
             raise GalaxyError("model.auxiliary does not go with model.mixup: leave one out")
         classes, auxiliary = list(classes), list(auxiliary)
         self.save_hyperparameters(ignore="compile")  # It makes no other model.
-        self._compile: Compile | None = compile
+        self.compile_mode: Compile | None = compile
         self._made_for: list[int] = []
         self.classes = classes
         self.image_size = image_size
         self.auxiliary = auxiliary
-        self.calibration = Calibration(precision=precision)
+        self.calibrations = Calibrations(Calibration(precision=precision))
+        self.calibrating = False
+        self._zooms: int | None = None
         self.network = make_network(
             network, len(classes), image_size, backbone, weights, unfrozen, layer_decay, len(auxiliary)
         ).to(memory_format=torch.channels_last)
@@ -117,6 +123,8 @@ class GalaxyClassifier(LightningModule):
         self.train_metrics, self.val_metrics, self.test_metrics = (
             SplitMetrics(split, classes) for split in SPLITS
         )
+        # Single-zoom answers of the validation galaxies: `predict --zooms 1` is calibrated too.
+        self.single_zoom = CatMetric(nan_strategy="disable")
 
     def forward(self, images: Tensor, zooms: int | None = None) -> Tensor:
         """Computes the logits of images as they are stored.
@@ -125,7 +133,7 @@ class GalaxyClassifier(LightningModule):
 
         Args:
             images: uint8 ``[B, H, W, 3]``, RGB.
-            zooms: At how many sizes to look at them; the model's own number when None.
+            zooms: At how many sizes to look at them; by default :attr:`zooms`.
 
         Returns:
             ``[B, classes]``.
@@ -135,7 +143,7 @@ class GalaxyClassifier(LightningModule):
         """
         with torch.autocast(images.device.type, enabled=False):
             reduced = self.network.reduce(images)
-            sizes = zoomed(len(images), zooms or self.hparams["zooms"], images.device)
+            sizes = zoomed(len(images), zooms or self.zooms, images.device)
             views = (self.network.sample(reduced, frames) for frames in sizes)
             if self.hparams["eight_views"]:
                 views = (view for each in views for view in eight_views(each))
@@ -144,6 +152,9 @@ class GalaxyClassifier(LightningModule):
 
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
+        self.calibrations = Calibrations(
+            Calibration(precision=self.hparams["precision"])
+        )  # Of other weights.
         view = self.network.look(batch.images, batch.frames)
         targets, weights = batch.targets, batch.weights
         if targets is None:
@@ -166,10 +177,13 @@ class GalaxyClassifier(LightningModule):
 
     def validation_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
         """Measures a validation batch; a fit's also serves the calibration."""
-        fitting = self.trainer.state.fn == TrainerFn.FITTING
-        logits = self(batch.images, 1 if fitting and self._is_to_be_replaced() else None)
-        if not fitting:
-            logits = logits / self.calibration.temperature
+        if self._calibrates():
+            zooms = self._validation_zooms()
+            logits = self(batch.images, zooms)
+            if zooms > 1:
+                self.single_zoom.update(self(batch.images, 1))
+        else:
+            logits = self(batch.images) / self.calibration.temperature
         self._measure(batch, "val", self.val_metrics, logits, self.loss(logits, batch.labels))
 
     def test_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
@@ -184,9 +198,9 @@ class GalaxyClassifier(LightningModule):
 
     def on_fit_start(self) -> None:
         """Has the network compiled, where that is asked for, at its first step."""
-        if self._compile:
+        if self.compile_mode:
             # Not dynamic: an epoch's last batch has a size of its own, and gets a program of its own.
-            self._opinions = torch.compile(self.network.opinions, mode=self._compile, dynamic=False)
+            self._opinions = torch.compile(self.network.opinions, mode=self.compile_mode, dynamic=False)
 
     def on_train_epoch_start(self) -> None:
         """Begins what is counted on the training split anew."""
@@ -195,6 +209,7 @@ class GalaxyClassifier(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Begins what is counted on the validation split anew, also after the sanity check."""
         self.val_metrics.begin()
+        self.single_zoom.reset()
 
     def on_test_epoch_start(self) -> None:
         """Begins what is counted on the test split anew."""
@@ -207,11 +222,14 @@ class GalaxyClassifier(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Logs the validation split's figures per class; a fit calibrates."""
         self.log_dict(self.val_metrics.per_class.compute(), sync_dist=True)
-        if self.trainer.state.fn != TrainerFn.FITTING:
+        if not self._calibrates() or self.trainer.sanity_checking:
             return
         logits, labels = self.val_metrics.answers()
-        if np.isfinite(logits).all():
-            self.calibration = calibrate(logits, labels, self.hparams["precision"])
+        zooms, precision = self._validation_zooms(), self.hparams["precision"]
+        single = None
+        if zooms > 1:
+            single = calibrate(self.single_zoom.compute().cpu().double().numpy(), labels, precision, zooms=1)
+        self.calibrations = Calibrations(calibrate(logits, labels, precision, zooms), single)
 
     def on_test_epoch_end(self) -> None:
         """Logs the test split's figures per class."""
@@ -219,7 +237,7 @@ class GalaxyClassifier(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the calibration, and what the weights were before the first fit."""
-        checkpoint["calibration"] = self.calibration.state()
+        checkpoint |= self.calibrations.state()
         checkpoint["pretrained"] = self.pretrained
         if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
             checkpoint["train_metrics"] = self.train_metrics.state()
@@ -231,8 +249,26 @@ class GalaxyClassifier(LightningModule):
             self._made_for = [state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])]
         if fitting and "train_metrics" in checkpoint:  # An epoch that begins forgets them.
             self.train_metrics.go_on_from(checkpoint["train_metrics"])
-        self.calibration = Calibration.from_state(checkpoint["calibration"])
+        self.calibrations = Calibrations.from_state(checkpoint)
         self.pretrained = checkpoint.get("pretrained")
+
+    @property
+    def zooms(self) -> int:
+        """At how many sizes the model looks at a galaxy: as many as its calibration was fitted to.
+
+        They are ``hparams["zooms"]``, but one where a fit was interrupted before the epoch that validates
+        with all of them.
+        """
+        return int(self._zooms or self.calibrations.own.zooms or self.hparams["zooms"])
+
+    @zooms.setter
+    def zooms(self, zooms: int) -> None:
+        self._zooms = zooms
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration of answers with :attr:`zooms`; one that is not fitted where there is none."""
+        return self.calibrations.for_zooms(self.zooms)
 
     @property
     def newest_is_best(self) -> bool:
@@ -269,13 +305,18 @@ class GalaxyClassifier(LightningModule):
         schedule = one_cycle(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _is_to_be_replaced(self) -> bool:
-        """Says whether later weights are sure to replace these: then one size tells enough of them."""
+    def _calibrates(self) -> bool:
+        """Says whether this validation serves the calibration."""
+        return self.calibrating or self.trainer.state.fn == TrainerFn.FITTING
+
+    def _validation_zooms(self) -> int:
+        """Returns at how many sizes to validate: one while a fit is sure to replace these weights."""
         trainer = self.trainer
         enders = [each for each in trainer.callbacks if isinstance(each, EarlyStopping | Timer)]  # type: ignore[attr-defined]
         sure = trainer.max_steps == -1 and not enders and trainer.check_val_every_n_epoch == 1
         more_to_come = trainer.current_epoch + 1 < (trainer.max_epochs or 0)
-        return self.newest_is_best and sure and more_to_come
+        replaced = self.newest_is_best and sure and more_to_come and not self.calibrating
+        return 1 if replaced else int(self.hparams["zooms"])
 
     def _all_steps(self) -> int:
         """Returns how many steps the whole fit has."""

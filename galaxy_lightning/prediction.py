@@ -45,7 +45,7 @@ class PredictionWriter(Callback):
         galaxies: What identifies each galaxy, by the row number that its batch carries.
         classes: The class names, in order.
         doubts: Add how sure the model is: the ``entropy`` in bits, and whether it is ``uncertain``,
-            less sure than its calibration asks for.
+            less sure than its calibration asks for; empty where it has no calibration.
         made_of: What the predictions depend on, as JSON has it; what an interruption has left of the same
             is gone on with. None always begins anew.
         images: The folder of images that the galaxies come from, if it is one.
@@ -126,7 +126,8 @@ class PredictionWriter(Callback):
             table = table.assign(entropy=entropy(probabilities).round(6), uncertain=uncertain)
         table.insert(0, _ROW, rows)
         last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]
-        self._part.append(table, batch.problems, uncertain=int(uncertain.sum()), last=last)
+        count = 0 if uncertain is None else int(uncertain.sum())
+        self._part.append(table, batch.problems, uncertain=count, last=last)
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Makes the table of what all devices have predicted."""

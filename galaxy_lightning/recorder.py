@@ -2,27 +2,28 @@
 
 import math
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.trainer.states import TrainerFn
 
-from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError, Terminated
 from data_prep.files import new_file
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.checkpoints import WholeCheckpoints
 from galaxy_lightning.cli import PROGRAM
-from galaxy_lightning.module import GalaxyClassifier
-from galaxy_lightning.run_folder import RUN, read_history, write_history, write_run
+from galaxy_lightning.memory import PeakMemory
+from galaxy_lightning.run_folder import HISTORY, RUN, read_history, write_history
 from galaxy_lightning.saved_config import CONFIG
+from galaxy_lightning.training_settings import training_settings
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -42,6 +43,7 @@ class RunCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=newest or None,  # Also of an epoch that is not validated.
             enable_version_counter=False,
         )
+        self._saved = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Learns where the run folder is, and has checkpoints saved there as a whole."""
@@ -60,6 +62,22 @@ class RunCheckpoint(ModelCheckpoint):
         assert self.dirpath is not None
         self.last_model_path = str(Path(self.dirpath) / "last.ckpt")
         trainer.save_checkpoint(self.last_model_path)
+        self._saved = True
+
+    def how_to_resume(self, trainer: Trainer) -> str:
+        """Says how to resume a fit that ends here, by what is on the disk."""
+        folder = Path(self.dirpath or "")
+        last, best = folder / "last.ckpt", folder / "best.ckpt"
+        begun_from = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+        if not self._saved and begun_from is not None and begun_from.is_file():
+            return f"Nothing was saved since {begun_from}: run the same command again to resume from it"
+        # `best` alone: the first epoch was validated, and the fit ended before it saved `last`.
+        found = next((path for path in (last, best) if path.is_file()), None)
+        if found is None:
+            return f"No epoch was finished, so there is no checkpoint in {folder} to resume from"
+        config = _latest_config(folder)
+        words = [] if config is None else ["--config", str(config)]
+        return f"Go on with: {PROGRAM} fit {shlex.join([*words, '--ckpt_path', str(found)])}"
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over the best score, also where the run folder has moved or its path is spelled otherwise."""
@@ -80,31 +98,45 @@ class RunCheckpoint(ModelCheckpoint):
 class HistoryRecorder(Callback):
     """Writes ``history.csv`` after every epoch; a resumed fit continues it.
 
+    A run stays complete until the fit that resumes it saves something: ``run.json`` goes before that.
+
+    Args:
+        trainer_settings: The trainer's settings as the user gave them.
+
     Attributes:
         epochs: The rows so far.
         images: Training images seen by this process, since it began.
         train_seconds: Time spent on them.
+        memory: The peak of this process's memory while it trains.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trainer_settings: Mapping[str, Any] | None = None) -> None:
+        self.memory = PeakMemory()
+        self._given = trainer_settings or {}
+        self._folder: Path | None = None
+        self._trainings: list[dict[str, Any]] = []
         self.epochs: list[dict[str, float]] = []
         self.images = 0
         self.train_seconds = 0.0
         self._epoch_began = self._validation_began = self._validation_seconds = 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Reads the epochs that a resumed fit has behind it, whose run is no longer complete."""
+        """Reads the epochs that a resumed fit has behind it."""
+        self.memory.start()
         folder = trainer.log_dir  # All processes ask for it together, or they wait for each other forever.
         if folder is None:
             return
-        self.epochs = read_history(Path(folder))
-        if trainer.is_global_zero:
+        self._folder = Path(folder)
+        self.epochs = read_history(self._folder)
+        if trainer.is_global_zero and not (self._folder / HISTORY).exists():
             # It makes the folder a run's, also before its first epoch ends.
-            write_history(Path(folder), self.epochs)
-            (Path(folder) / RUN).unlink(missing_ok=True)
+            write_history(self._folder, self.epochs)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keeps those before the checkpoint, which is loaded by now, and starts the clock."""
+        settings = training_settings(trainer, pl_module, self._given)
+        if not self._trainings or self._trainings[-1]["settings"] != settings:
+            self._trainings.append({"from_epoch": trainer.current_epoch, "settings": settings})
         self.epochs = [row for row in self.epochs if row["epoch"] < trainer.current_epoch]
         self._epoch_began = time.perf_counter()
 
@@ -137,9 +169,9 @@ class HistoryRecorder(Callback):
                 value = trainer.callback_metrics.get(f"{split}/{name}") if measured else None
                 row[f"{split}_{name}"] = float("nan") if value is None else round(float(value), 6)
         self.epochs.append(row | {"seconds": round(seconds, 3), "train_seconds": round(train_seconds, 3)})
-        folder = trainer.log_dir
-        if trainer.is_global_zero and folder is not None:
-            write_history(Path(folder), self.epochs)
+        self._reopen(trainer)
+        if trainer.is_global_zero and self._folder is not None:
+            write_history(self._folder, self.epochs)
         # A fit that goes on from within an epoch's end has no loss to tell.
         if "train/loss" in trainer.callback_metrics and not math.isfinite(row["train_loss"]):
             raise GalaxyError(
@@ -147,30 +179,74 @@ class HistoryRecorder(Callback):
                 "diverged; begin again with a lower --model.learning_rate"
             )
 
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Makes the run incomplete before a newer checkpoint is in it."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._reopen(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the settings that the epochs so far were trained with."""
+        return {"trainings": self._trainings}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over the settings that the epochs of a resumed fit were trained with."""
+        self._trainings = list(state_dict.get("trainings", []))
+
+    def training(self) -> dict[str, Any]:
+        """Returns what ``run.json`` says of the training.
+
+        The settings; ``resumed_from``, which epochs were trained with other settings, if that is known; and
+        ``epochs_trained``.
+        """
+        about: dict[str, Any] = {"epochs_trained": len(self.epochs)}
+        if not self._trainings:
+            return about
+        *earlier, last = self._trainings
+        # Checkpoints of older versions do not know.
+        known = {"resumed_from": earlier} if self._trainings[0]["from_epoch"] == 0 else {}
+        return {**last["settings"], **known, **about}
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ends the watch over the memory."""
+        self.memory.stop()
+
+    def _reopen(self, trainer: Trainer) -> None:
+        """Removes ``run.json``: what it says is about to be no longer so."""
+        if trainer.is_global_zero and self._folder is not None:
+            (self._folder / RUN).unlink(missing_ok=True)
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Says how a fit goes on that was interrupted, or found no room for what it writes."""
+        self.memory.stop()
         refused = isinstance(exception.__cause__, OSError)
         interrupted = isinstance(exception, KeyboardInterrupt | Terminated)
         if not (trainer.is_global_zero and (refused or interrupted)):
             return
         for callback in trainer.checkpoint_callbacks:
-            if not isinstance(callback, RunCheckpoint):
-                continue
-            if Path(callback.last_model_path).is_file():
-                print(f"\nGo on with: {PROGRAM} fit --ckpt_path {callback.last_model_path}")
-            else:
-                print(f"\nNo epoch was finished, so there is nothing in {callback.dirpath} to go on with")
+            if isinstance(callback, RunCheckpoint) and callback.dirpath:
+                print(f"\n{callback.how_to_resume(trainer)}")
 
 
 class RunConfig(SaveConfigCallback):
     """Saves what made a run, so that every other command can read it back."""
+
+    _resumes = False
 
     def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         """Has the config of a fit that leaves a run saved."""
         if stage != "fit" or (folder := trainer.log_dir) is None:
             return
         self.folder = Path(folder)
-        super().setup(trainer, pl_module, stage)
+        self._resumes = trainer.strategy.broadcast((self.folder / CONFIG).exists())
+        if not self._resumes:
+            super().setup(trainer, pl_module, stage)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Has the config of a resumed fit saved, once there is something left to train."""
+        if self._resumes:
+            super().setup(trainer, pl_module, "fit")
 
     def save_config(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         """Saves it; a resumed fit keeps the first one and adds its own."""
@@ -182,63 +258,28 @@ class RunConfig(SaveConfigCallback):
             config.data.arrays = str(Path(config.data.arrays).resolve())
         path = self.folder / CONFIG
         if path.exists():
-            resumes = len(list(self.folder.glob("config_resumed_*.yaml"))) + 1
-            path = self.folder / f"config_resumed_{resumes}.yaml"
+            path = _resumed_config(self.folder, _resumes(self.folder) + 1)
         with new_file(path) as partial:
             self.parser.save(config, partial, skip_unset=False, multifile=False)
+
+
+def _resumes(folder: Path) -> int:
+    """Returns how many resumed fits have saved their config in a run folder."""
+    return len(list(folder.glob("config_resumed_*.yaml")))
+
+
+def _resumed_config(folder: Path, number: int) -> Path:
+    return folder / f"config_resumed_{number}.yaml"
+
+
+def _latest_config(folder: Path) -> Path | None:
+    """Returns the config of the latest resumed fit; None where it is the run's, which needs no naming."""
+    latest = _resumed_config(folder, _resumes(folder))
+    first = folder / CONFIG
+    changed = latest.is_file() and first.is_file() and latest.read_bytes() != first.read_bytes()
+    return latest if changed else None
 
 
 def is_shared(key: str) -> bool:
     """Says whether a setting means the same to every command, and so belongs into a run's config."""
     return key.partition(".")[0] in ("seed_everything", "trainer", "model", "data")
-
-
-def record_run(
-    folder: Path,
-    model: GalaxyClassifier,
-    trainer: Trainer,
-    arrays: GalaxyArrays,
-    settings: Mapping[str, Any],
-    seed: int,
-    history: HistoryRecorder,
-) -> None:
-    """Writes ``run.json`` of a finished fit.
-
-    Args:
-        folder: The run folder.
-        model: The trained model.
-        trainer: The trainer, after the fit.
-        arrays: What the model was trained on.
-        settings: How the galaxies were fed to it.
-        seed: The seed of the fit.
-        history: The epochs of the fit.
-    """
-    device = trainer.strategy.root_device
-    # As asked for: two fits that differ in what they started from are two models.
-    started_from = model.pretrained["weights"] if model.pretrained else model.hparams["weights"]
-    more: dict[str, Any] = {"pretrained": model.pretrained} if model.pretrained else {}
-    more |= {"devices": trainer.world_size, "precision": str(trainer.precision)}
-    if device.type == "cuda":
-        more["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
-    write_run(
-        folder,
-        arrays,
-        history.epochs,
-        model=model.network.name,
-        parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
-        hyperparameters={**model.hparams, "weights": started_from, **settings, "epochs": trainer.max_epochs},
-        seed=seed,
-        device=_in_words(device),
-        images_per_second=history.images * trainer.world_size / max(history.train_seconds, 1e-9),
-        best_epoch=int(history.epochs[-1]["epoch"]) if model.newest_is_best else None,
-        packages=("torch", "lightning", "torchmetrics"),
-        calibration=model.calibration.state(),
-        **more,
-    )
-
-
-def _in_words(device: torch.device) -> str:
-    """Returns what a model was trained on, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

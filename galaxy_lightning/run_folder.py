@@ -145,7 +145,7 @@ def write_predictions(
     galaxies: pd.DataFrame,
     probabilities: npt.NDArray[np.floating],
     classes: Sequence[str],
-    more: Mapping[str, npt.NDArray[Any]] | None = None,
+    more: Mapping[str, npt.NDArray[Any] | None] | None = None,
 ) -> None:
     """Writes a table of predictions, whole or not at all.
 
@@ -154,7 +154,8 @@ def write_predictions(
         galaxies: ``N`` rows of identification.
         probabilities: ``[N, classes]``.
         classes: The class names, in order.
-        more: Further columns of ``N`` values, by name, after those of :func:`prediction_table`.
+        more: Further columns of ``N`` values, by name, after those of :func:`prediction_table`; None for one
+            that is empty.
     """
     table = prediction_table(galaxies, probabilities, classes).assign(**(more or {}))
     with new_file(path) as partial:
@@ -192,6 +193,7 @@ def write_run(
     seed: int,
     device: str,
     images_per_second: float | None,
+    peak_memory_mb: float | None,
     best_epoch: int | None = None,
     packages: Sequence[str] = (),
     **more: Any,
@@ -209,6 +211,7 @@ def write_run(
         device: What it was trained on, in words.
         images_per_second: Training images, over the time of training without validation; none where
             no image is looked at.
+        peak_memory_mb: Peak of the process's own memory; see :class:`galaxy_lightning.memory.PeakMemory`.
         best_epoch: Whose weights the predictions were made with; by default that of the lowest validation
             loss.
         packages: Distributions whose versions matter to it, besides NumPy and this one.
@@ -228,6 +231,7 @@ def write_run(
         "seconds": round(sum(row["seconds"] for row in history), 3),
         "images_per_second": None if images_per_second is None else round(images_per_second, 2),
         "device": device,
+        "peak_memory_mb": peak_memory_mb,
         **environment(*packages),
     }
     write_json(folder / RUN, content | more)

@@ -1,7 +1,7 @@
 """Reads a run folder, whatever has trained the model, and refuses what cannot be compared."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,9 @@ LARGEST: Final = 1e15
 
 _NUMBERS: Final = ("parameters", "seed", "seconds", "images_per_second", "peak_memory_mb")
 """What ``run.json`` may say of a run in numbers; a run from elsewhere may leave any of them out."""
+
+_NO_SETTINGS: Final = ("accelerator", "epochs_trained")
+"""What ``training`` says of a run besides settings: they may differ between the seeds of one model."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,35 @@ class Run:
         return dict(self.about.get("hyperparameters", {}))
 
     @property
-    def identity(self) -> tuple[str, dict[str, Any], float | None]:
-        """What two runs share only if they are the same training: model, settings and seed."""
-        return self.model, self.settings, self.number("seed")
+    def training(self) -> dict[str, Any]:
+        """What else made the training: the trainer's settings, and how long it went on; as far as known."""
+        return dict(self.about.get("training", {}))
+
+    @property
+    def training_settings(self) -> dict[str, Any]:
+        """What of :attr:`training` is a setting; the runs of one model share it, whatever their seed."""
+        return {name: value for name, value in self.training.items() if name not in _NO_SETTINGS}
+
+    def repeats(self, other: "Run") -> bool:
+        """Says whether this is the same training as another: same model, settings and seed, and all else too.
+
+        What a run does not say of its training is taken to be as in the other.
+        """
+        return (self.model, self.settings, self.number("seed")) == (
+            other.model,
+            other.settings,
+            other.number("seed"),
+        ) and agree(self.training, other.training)
 
     def number(self, name: str) -> float | None:
         """Returns a number that ``run.json`` gives, or none."""
         value = self.about.get(name)
         return None if value is None else float(value)
+
+
+def agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Says whether two sets of settings are equal in everything that both of them name."""
+    return all(one[name] == other[name] for name in one.keys() & other.keys())
 
 
 def read_run(folder: Path, arrays: GalaxyArrays) -> Run:
@@ -158,8 +182,9 @@ def read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
         json.dumps(about, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise GalaxyError(f"{path} holds a lone surrogate, which is no character") from None
-    if not isinstance(about.get("hyperparameters", {}), dict):
-        raise GalaxyError(f"{path}: 'hyperparameters' are no settings by name")
+    for name in ("hyperparameters", "training"):
+        if not isinstance(about.get(name, {}), dict):
+            raise GalaxyError(f"{path}: {name!r} are no settings by name")
     return about
 
 

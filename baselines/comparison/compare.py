@@ -103,15 +103,14 @@ def _trained(
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:
-    """Leaves out a run that repeats another: same model, settings and seed. It would feign agreement."""
+    """Leaves out a run that repeats another's training: it would feign agreement."""
     kept: list[Run] = []
     for run in runs:
         seed = run.about.get("seed")
         same = (
             other
             for other in kept
-            if run.folder.resolve() == other.folder.resolve()
-            or (seed is not None and run.identity == other.identity)
+            if run.folder.resolve() == other.folder.resolve() or (seed is not None and run.repeats(other))
         )
         other = next(same, None)
         if other is None:

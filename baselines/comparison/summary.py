@@ -19,7 +19,7 @@ from galaxy_lightning.measures import (
     recalls,
 )
 from galaxy_lightning.run_folder import arrays_identity
-from galaxy_lightning.run_reader import Run
+from galaxy_lightning.run_reader import Run, agree
 
 COSTS: Final = ("parameters", "seconds", "images_per_second", "peak_memory_mb")
 """What ``run.json`` says of a run that is compared too."""
@@ -43,7 +43,7 @@ class Model:
 
 
 def group(runs: Sequence[Run]) -> list[Model]:
-    """Puts the runs of the same model with the same hyperparameters together, in order of appearance.
+    """Puts the runs of the same model, trained with the same settings, together, in order of appearance.
 
     Args:
         runs: All runs.
@@ -53,14 +53,12 @@ def group(runs: Sequence[Run]) -> list[Model]:
     """
     groups: list[list[Run]] = []
     for run in runs:
-        same = (one for one in groups if (one[0].model, one[0].settings) == (run.model, run.settings))
-        home = next(same, None)
+        home = next((members for members in groups if all(_alike(run, each) for each in members)), None)
         if home is None:
             groups.append([run])
         else:
             home.append(run)
-    firsts = [members[0] for members in groups]
-    names = [_name(first, firsts) for first in firsts]
+    names = _names(groups)
     for place, name in enumerate(names):
         if name in names[:place]:
             names[place] = f"{name} #{names[:place].count(name) + 1}"
@@ -153,15 +151,42 @@ def _tested(one: Model, other: Model, labels: npt.NDArray[np.int64]) -> dict[str
     }
 
 
-def _name(run: Run, firsts: Sequence[Run]) -> str:
-    """Names a model; where others share the name, with as few settings as tell it from them."""
-    settings = [other.settings for other in firsts if other.model == run.model]
-    keys = dict.fromkeys(key for some in settings for key in some)
-    differ = [key for key in keys if any(some.get(key) != settings[0].get(key) for some in settings)]
-    # One setting is enough where no two have the same.
-    enough = [key for key in differ if len({str(some.get(key)) for some in settings}) == len(settings)]
-    told = ", ".join(f"{key} {run.settings.get(key, 'unknown')}" for key in enough[:1] or differ)
-    return f"{run.model} ({told})" if told else run.model
+def _alike(one: Run, other: Run) -> bool:
+    """Says whether two runs are of one model: what a run does not say of its training may be anything."""
+    same = (one.model, one.settings) == (other.model, other.settings)
+    return same and agree(one.training_settings, other.training_settings)
+
+
+def _names(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Names models; where some share a name, with as few settings as tell them apart."""
+    names = [members[0].model for members in groups]
+    for model in dict.fromkeys(names):
+        places = [place for place, members in enumerate(groups) if members[0].model == model]
+        settings = _telling_settings([groups[place] for place in places])
+        keys = dict.fromkeys(key for some in settings for key in some)
+        differ = [key for key in keys if any(some.get(key) != settings[0].get(key) for some in settings)]
+        # One setting is enough where no two have the same.
+        enough = [key for key in differ if len({str(some.get(key)) for some in settings}) == len(settings)]
+        for place, some in zip(places, settings, strict=True):
+            told = ", ".join(f"{key} {some.get(key, 'unknown')}" for key in enough[:1] or differ)
+            names[place] = f"{model} ({told})" if told else model
+    return names
+
+
+def _telling_settings(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
+    """Returns each model's settings; of those of its training the ones that are known to differ."""
+    trainings = [
+        dict(item for run in members for item in run.training_settings.items()) for members in groups
+    ]
+    telling = [
+        {
+            key: value
+            for key, value in training.items()
+            if any(other.get(key, value) != value for other in trainings)
+        }
+        for training in trainings
+    ]
+    return [members[0].settings | more for members, more in zip(groups, telling, strict=True)]
 
 
 def _number(value: Any) -> float | None:

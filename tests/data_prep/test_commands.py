@@ -132,7 +132,7 @@ def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sampl
     while not note.exists():
         assert process.stdout.readline() == "reading\n"
     process.terminate()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 143
     assert "terminated" in said
     assert "Traceback" not in said

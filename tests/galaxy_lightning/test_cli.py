@@ -382,6 +382,108 @@ def test_what_a_fit_is_calibrated_on_is_what_it_answers_with(small_arrays, tmp_p
         )
 
 
+def validation_logits(model, arrays, zooms=None):
+    rows = arrays.rows("val")
+    with torch.no_grad():
+        return model.eval()(torch.from_numpy(arrays.images[rows]), zooms).numpy(), arrays.labels[rows]
+
+
+def loaded(checkpoint):
+    return GalaxyClassifier.load_from_checkpoint(checkpoint, weights_only=True)
+
+
+ZOOMS = ["--model.network=galaxy_cnn", "--model.zooms=3", "--model.schedule=one_cycle", "--name=zooms"]
+
+
+@pytest.fixture
+def cut_off(small_arrays, tmp_path, monkeypatch):
+    """The run of a fit at three sizes that was interrupted in its last epoch."""
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
+        start = HistoryRecorder.on_train_epoch_start
+
+        def interrupted(recorder, trainer, module):
+            if trainer.current_epoch == 1:
+                raise KeyboardInterrupt
+            start(recorder, trainer, module)
+
+        patch.setattr(HistoryRecorder, "on_train_epoch_start", interrupted)
+        fit(small_arrays, tmp_path, *ZOOMS)
+    return tmp_path / "zooms/version_0"
+
+
+def test_an_interrupted_fit_answers_as_it_was_calibrated(cut_off, small_arrays, raw, tmp_path, capsys):
+    model, arrays = loaded(cut_off / "best.ckpt"), open_arrays(small_arrays)
+    assert (model.hparams["zooms"], model.zooms) == (3, 1)
+    logits, labels = validation_logits(model, arrays)
+    assert model.calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+    np.testing.assert_array_equal(logits, validation_logits(model, arrays, 1)[0])
+
+    main(["validate", f"--ckpt_path={cut_off}"])
+    assert "Answered with 1 zoom, not 3" in capsys.readouterr().out
+    found = json.loads((cut_off / "validate/metrics.json").read_text())["metrics"]
+    assert found["coverage"] == pytest.approx(model.calibration.coverage, abs=1e-6)
+    predict = ["predict", f"--ckpt_path={cut_off}/best.ckpt", f"--data.images={raw}"]
+    main([*predict, f"--out={tmp_path}/p.csv"])
+    assert "Answered with 1 zoom, not 3" in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "p.csv")["uncertain"].dtype == bool
+    main([*predict, "--zooms=3", f"--out={tmp_path}/p3.csv"])
+    assert "not calibrated for 3 zooms" in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "p3.csv")["uncertain"].isna().all()
+
+    main(["fit", f"--ckpt_path={cut_off}"])
+    assert loaded(cut_off / "best.ckpt").zooms == 3
+
+
+def test_a_model_of_several_zooms_is_calibrated_for_one_too(small_arrays, raw, tmp_path, capsys):
+    folder = fit(small_arrays, tmp_path, *ZOOMS)
+    model, arrays = loaded(folder / "best.ckpt"), open_arrays(small_arrays)
+    assert model.zooms == 3
+    model.zooms = 1
+    logits, labels = validation_logits(model, arrays)
+    assert model.calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+    predict = ["predict", f"--ckpt_path={folder}", f"--data.images={raw}"]
+    main([*predict, "--zooms=1", f"--out={tmp_path}/1.csv"])
+    main([*predict, "--zooms=2", f"--out={tmp_path}/2.csv"])
+    out = capsys.readouterr().out
+    assert "not calibrated for 2 zooms" in out
+    assert "not calibrated for 1 zoom" not in out
+    assert pd.read_csv(tmp_path / "1.csv")["uncertain"].dtype == bool
+    assert pd.read_csv(tmp_path / "2.csv")["uncertain"].isna().all()
+
+
+def test_weights_that_were_not_validated_are_calibrated_at_the_end(small_arrays, tmp_path):
+    words = ["--trainer.check_val_every_n_epoch=2", "--model.schedule=one_cycle"]
+    folder = fit(small_arrays, tmp_path, *words, epochs=3)
+    calibration = loaded(folder / "best.ckpt").calibration
+    logits, labels = validation_logits(loaded(folder / "best.ckpt"), open_arrays(small_arrays))
+    assert calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+    assert json.loads((folder / "run.json").read_text())["calibration"] == calibration.state()
+
+
+def test_weights_that_were_never_validated_are_not_called_calibrated(small_arrays, raw, tmp_path, capsys):
+    folder = fit(small_arrays, tmp_path, "--trainer.limit_val_batches=0", "--model.schedule=one_cycle")
+    main(["predict", f"--ckpt_path={folder}", f"--data.images={raw}", f"--out={tmp_path}/p.csv"])
+    assert "0 flagged as uncertain: this checkpoint is not calibrated" in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "p.csv")["uncertain"].isna().all()
+    main(["test", f"--ckpt_path={folder}"])
+    assert "not calibrated, so none is flagged as uncertain" in capsys.readouterr().out
+    assert "coverage" not in json.loads((folder / "test/metrics.json").read_text())["metrics"]
+
+
+def test_a_checkpoint_of_a_version_that_kept_no_zooms_answers_as_before(run, raw, tmp_path):
+    content = torch.load(run / "best.ckpt", weights_only=True)
+    del content["calibration"]["zooms"]
+    torch.save(content, tmp_path / "old.ckpt")
+    for name in ("old", "new"):
+        checkpoint = tmp_path / "old.ckpt" if name == "old" else run / "best.ckpt"
+        words = ["predict", f"--ckpt_path={checkpoint}", f"--data.images={raw}"]
+        main([*words, "--model.image_size=64", f"--out={tmp_path}/{name}.csv"])
+    assert (tmp_path / "old.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
+    model = loaded(tmp_path / "old.ckpt")
+    model.zooms = 3
+    assert model.calibration == loaded(tmp_path / "old.ckpt").calibration
+
+
 def test_a_compiled_network_is_trained_to_the_same_weights(small_arrays, run, tmp_path, monkeypatch):
     modes = []
     compiler = torch.compile
@@ -743,7 +845,7 @@ def test_two_devices_share_a_fit_and_leave_one_run(name, small_arrays, tmp_path)
     shared = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
     command = [sys.executable, "-m", "galaxy_lightning"]
     done = subprocess.run(
-        [*command, *words, *shared], capture_output=True, text=True, check=False, timeout=200
+        [*command, *words, *shared], capture_output=True, text=True, check=False, timeout=1200
     )
     assert done.returncode == 0, done.stderr[-2000:]
     (folder,) = (tmp_path / name).iterdir()

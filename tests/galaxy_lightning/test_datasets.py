@@ -1,7 +1,6 @@
 import gc
 import pickle
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -76,24 +75,28 @@ def test_workers_read_a_folder_of_images_under_every_method(tmp_path, context):
     assert images[:, 0, 0, 0].tolist() == list(range(6))
 
 
-class Slow(ArrayDataset):
-    """Notes when a batch is read."""
+class Noted(ArrayDataset):
+    """Notes which batches are read, and by which threads."""
+
+    def __init__(self, *words):
+        super().__init__(*words)
+        self.read, self.threads, self.three = [], set(), threading.Event()
 
     def __getitems__(self, indices):
         self.read.append(indices[0])
+        self.threads.add(threading.current_thread())
+        if len(self.read) == 3:
+            self.three.set()
         return super().__getitems__(indices)
 
 
 def test_a_loader_reads_ahead_by_two_batches_and_changes_nothing(small_arrays):
-    dataset = Slow(open_arrays(small_arrays), np.arange(60))
-    dataset.read = []
+    dataset = Noted(open_arrays(small_arrays), np.arange(60))
     loader = ReadAhead(dataset, batch_size=8, collate_fn=as_is)
     assert len(loader) == 8
     batches = iter(loader)
     first = next(batches)
-    deadline = time.monotonic() + 10
-    while len(dataset.read) < 3 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    assert dataset.three.wait(600)
     assert dataset.read == [0, 8, 16]
     rows = torch.cat([first.rows, *(batch.rows for batch in batches)])
     assert rows.tolist() == list(range(60))
@@ -112,9 +115,9 @@ def test_what_fails_while_reading_ahead_fails_where_it_is_needed(small_arrays):
 
 
 def test_a_pass_that_is_given_up_leaves_no_thread(small_arrays):
-    dataset = ArrayDataset(open_arrays(small_arrays), np.arange(60))
-    before = threading.active_count()
+    dataset = Noted(open_arrays(small_arrays), np.arange(60))
     for _ in ReadAhead(dataset, batch_size=8, collate_fn=as_is):
         break
     gc.collect()
-    assert threading.active_count() == before
+    assert dataset.threads
+    assert not any(thread.is_alive() for thread in dataset.threads - {threading.current_thread()})

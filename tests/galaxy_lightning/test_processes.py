@@ -48,5 +48,5 @@ def test_it_is_asked_to_end_when_we_are(module, monkeypatch, tmp_path):
     begun = "print('begun', file=sys.stderr, flush=True)"
     ended = f"open({str(tmp_path / 'ended')!r}, 'w')"
     with pytest.raises(Terminated):
-        run_module(module(begun, "time.sleep(10)", ended))
+        run_module(module(begun, "time.sleep(600)", ended))
     assert not (tmp_path / "ended").exists()

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from galaxy_lightning import prediction, prediction_part, recorder
+from galaxy_lightning import completion, prediction, prediction_part
 from galaxy_lightning.checkpoints import WholeCheckpoints
 from galaxy_lightning.cli import main
 from galaxy_lightning.evaluation import ConfusionMatrixLogger
@@ -132,10 +132,7 @@ def test_a_fit_whose_log_finds_no_room(small_arrays, begun, tmp_path, capsys, mo
     check_whole(run, begun)
 
 
-EARLY = [
-    ("config_resumed_1.yaml", (RunConfig, "setup")),
-    ("history.csv", (HistoryRecorder, "on_fit_start")),
-]
+EARLY = [("config_resumed_1.yaml", (RunConfig, "on_train_start"))]
 LATE = [
     ("history.csv", (HistoryRecorder, "on_train_epoch_end")),
     ("(best|last).ckpt", (WholeCheckpoints, "save_checkpoint")),
@@ -143,7 +140,7 @@ LATE = [
 LAST = [
     ("predictions.partial-0.csv", (PredictionPart, "append")),
     ("predictions.csv", (prediction, "_merge")),
-    ("run.json", (recorder, "write_run")),
+    ("run.json", (completion, "write_run")),
 ]
 
 
@@ -152,7 +149,7 @@ def test_a_later_epoch_with_a_file_that_finds_no_room(run, begun, ended, capsys,
     before = contents(run)
     with monkeypatch.context() as patch:
         refuse_within(patch, *refusal)
-        advice = f"Go on with: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt\n"
+        advice = f"Nothing was saved since {run}/last.ckpt: run the same command again"
         line = refused(main, go_on(run), capsys, advice if (file, refusal) in LATE else "")
     assert re.search(rf"{run}/{file}\S* cannot be written: File too large$", line)
     check_whole(run, begun)
@@ -236,7 +233,7 @@ def test_a_prediction_with_a_file_that_finds_no_room(
     table.write_bytes(b"older")
     words = predict(begun, small_arrays, table)
     with monkeypatch.context() as patch:
-        patch.setattr(prediction_part, "_NOTE_EVERY", 0 if file.endswith("json") else 60)
+        patch.setattr(prediction_part, "_NOTE_EVERY", 0 if file.endswith("json") else 10**9)
         refuse_within(patch, *refusal)
         line = refused(main, words, capsys)
     assert line.endswith(f"{tmp_path / file} cannot be written: File too large")

@@ -48,15 +48,7 @@ def test_history_round_trip(tmp_path):
 
 def test_the_environment_is_described():
     found = environment("torch", "no-such-package")
-    assert found["peak_memory_mb"] > 10
     assert {"python", "numpy", "torch", "galaxy-lightning"} == set(found["versions"])
-
-
-def test_peak_memory_is_this_process_own_and_not_its_parents():
-    held = bytearray(300_000_000)
-    code = "from galaxy_lightning.environment import environment; print(environment()['peak_memory_mb'])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < len(held) / 1e6
 
 
 def test_run_folders_need_no_torch():
@@ -68,8 +60,4 @@ def test_run_folders_need_no_torch():
 def test_the_environment_is_described_on_other_systems_too(monkeypatch):
     here = environment()
     monkeypatch.setattr(Path, "is_file", lambda path: False)
-    there = environment()
-    assert there.keys() == here.keys()
-    assert there["peak_memory_mb"] > 10
-    monkeypatch.setitem(sys.modules, "resource", None)
-    assert environment()["peak_memory_mb"] is None
+    assert environment().keys() == here.keys()

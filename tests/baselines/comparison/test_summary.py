@@ -34,6 +34,43 @@ def test_models_that_share_a_name_are_told_apart_by_as_few_settings_as_do():
     assert names(run("a", [0]), run("a", [0], hyperparameters=fast)) == ["a (lr unknown)", "a (lr 0.01)"]
 
 
+def trained(seed=0, lr=0.1, **training):
+    return run("a", [0], seed=seed, hyperparameters={"lr": lr}, training=training)
+
+
+def test_models_that_were_trained_otherwise_are_two():
+    one = trained(devices=1, accumulate_grad_batches=1)
+    assert names(one, trained(devices=2, accumulate_grad_batches=1)) == ["a (devices 1)", "a (devices 2)"]
+    assert names(one, trained(1, devices=1, accumulate_grad_batches=1, epochs_trained=3)) == ["a"]
+    assert names(one, trained(lr=0.2, devices=2, accumulate_grad_batches=1)) == ["a (lr 0.1)", "a (lr 0.2)"]
+
+
+def test_what_an_older_run_does_not_say_of_its_training_may_be_anything():
+    old = run("a", [0], seed=1, hyperparameters={"lr": 0.1})
+    assert names(old, trained(devices=1)) == ["a"]
+    found = group([old, trained(devices=1), trained(devices=2)])
+    assert [(model.name, len(model.runs)) for model in found] == [
+        ("a (devices 1)", 2),
+        ("a (devices 2)", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "repeats"),
+    [
+        (trained(devices=1, limit_train_batches="1 batch", epochs_trained=2), True),
+        (trained(devices=2, limit_train_batches="1 batch", epochs_trained=2), False),
+        (trained(devices=1, limit_train_batches=1.0, epochs_trained=2), False),
+        (trained(devices=1, limit_train_batches="1 batch", epochs_trained=1), False),
+        (trained(1, devices=1, limit_train_batches="1 batch", epochs_trained=2), False),
+        (trained(), True),
+    ],
+)
+def test_a_run_repeats_another_where_all_that_made_it_is_the_same(other, repeats):
+    one = trained(devices=1, limit_train_batches="1 batch", epochs_trained=2)
+    assert one.repeats(other) is other.repeats(one) is repeats
+
+
 def test_means_spreads_and_tests_are_over_runs(small_arrays):
     arrays = open_arrays(small_arrays)
     labels = arrays.labels[arrays.rows("test")]

@@ -1,0 +1,143 @@
+"""A run that is resumed: complete until something new is saved, and what is said where it ends early."""
+
+import json
+import shlex
+import shutil
+
+import pandas as pd
+import pytest
+import torch
+
+from galaxy_lightning.cli import main
+from galaxy_lightning.evaluation import ConfusionMatrixLogger
+from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.recorder import RunCheckpoint
+from tests.full_disk import contents
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Leaves out pictures, which are most of so short a fit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfusionMatrixLogger, "_show", lambda *_: None)
+        yield
+
+
+def words(arrays, runs, *more):
+    return [
+        "fit", f"--data.arrays={arrays}", f"--runs={runs}", "--name=a run", "--trainer.max_epochs=2",
+        "--model.network=reference_cnn", "--model.image_size=64", "--trainer.enable_progress_bar=false",
+        "--data.batch_size=16", "--trainer.limit_train_batches=2", "--trainer.num_sanity_val_steps=0", *more,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(small_arrays, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("finished")
+    main(words(small_arrays, runs))
+    return runs / "a run/version_0"
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "a run/version_0")
+
+
+def interrupted_at(patch, owner, method, count=0):
+    """Has a method interrupted by the user at its call of that number."""
+    original, left = getattr(owner, method), [count]
+
+    def interrupted(*args, **kwargs):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    patch.setattr(owner, method, interrupted)
+
+
+def without_log(folder):
+    return {name: content for name, content in contents(folder).items() if "tfevents" not in name}
+
+
+@pytest.mark.parametrize("more", [[], ["--trainer.max_epochs=1"]], ids=["the same", "fewer epochs"])
+def test_nothing_left_to_train_leaves_a_complete_run_as_it_is(run, capsys, more):
+    before = without_log(run)
+    main(["fit", f"--ckpt_path={run}", *more])
+    assert f"Nothing left to train: the run in {run} is complete" in capsys.readouterr().out
+    assert without_log(run) == before
+
+
+def test_a_resume_that_is_refused_leaves_a_complete_run_as_it_is(run, capsys):
+    before = without_log(run)
+    with pytest.raises(SystemExit):
+        main(["fit", f"--ckpt_path={run}", "--data.batch_size=8", "--trainer.max_epochs=3"])
+    assert "batch_size 16, not 8" in capsys.readouterr().err
+    assert without_log(run) == before
+
+
+def test_interrupted_before_a_new_epoch_the_old_run_stays_complete(run, capsys, monkeypatch):
+    before = without_log(run)
+    with pytest.raises(SystemExit, match="130"):
+        interrupted_at(monkeypatch, GalaxyClassifier, "training_step", 1)
+        main(["fit", f"--ckpt_path={run}", "--trainer.max_epochs=3"])
+    said = capsys.readouterr().out
+    assert f"Nothing was saved since {run}/last.ckpt: run the same command again" in said
+    assert without_log(run).items() >= before.items()
+
+
+def test_with_a_new_epoch_the_run_is_incomplete_and_told_how_to_resume(run, finished, capsys):
+    old = json.loads((run / "run.json").read_text())
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="130"):
+        interrupted_at(patch, GalaxyClassifier, "training_step", 3)
+        main(["fit", f"--ckpt_path={run}", "--trainer.max_epochs=4"])
+    assert not (run / "run.json").exists()
+    assert len(pd.read_csv(run / "history.csv")) == 3
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Go on with: "))
+    python, option, package, *command = shlex.split(line.removeprefix("Go on with: "))
+    assert (python, option, package) == ("python", "-m", "galaxy_lightning")
+    main(command)
+    new = json.loads((run / "run.json").read_text())
+    assert (old["epochs"], new["epochs"]) == (2, 4)
+
+
+@pytest.mark.parametrize("saver", ["on_validation_end", "on_train_epoch_end"])
+def test_run_json_goes_before_anything_newer_is_saved(run, saver, monkeypatch):
+    def save(callback, trainer, module):
+        original(callback, trainer, module)
+        epochs = (
+            torch.load(run / "best.ckpt", weights_only=True)["epoch"],
+            len(pd.read_csv(run / "history.csv")),
+        )
+        assert epochs == (old, 2) or not (run / "run.json").exists()
+
+    old, original = torch.load(run / "best.ckpt", weights_only=True)["epoch"], getattr(RunCheckpoint, saver)
+    monkeypatch.setattr(RunCheckpoint, saver, save)
+    main(["fit", f"--ckpt_path={run}", "--trainer.max_epochs=3"])
+    assert json.loads((run / "run.json").read_text())["epochs"] == 3
+
+
+def test_where_only_the_best_weights_were_saved_they_are_named(small_arrays, tmp_path, capsys):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="130"):
+        interrupted_at(patch, RunCheckpoint, "save_newest")
+        main(words(small_arrays, tmp_path))
+    run = tmp_path / "a run/version_0"
+    assert not (run / "last.ckpt").exists()
+    assert f"fit --ckpt_path {shlex.quote(str(run / 'best.ckpt'))}" in capsys.readouterr().out
+    main(["fit", f"--ckpt_path={run}/best.ckpt"])
+    assert json.loads((run / "run.json").read_text())["epochs"] == 2
+
+
+def test_a_resumed_fit_records_the_settings_of_each_part(run, small_arrays):
+    first = json.loads((run / "run.json").read_text())["training"]
+    assert (first["limit_train_batches"], first["resumed_from"], first["epochs_trained"]) == (
+        "2 batches",
+        [],
+        2,
+    )
+    main(["fit", f"--ckpt_path={run}", "--trainer.max_epochs=3", "--trainer.accumulate_grad_batches=2"])
+    training = json.loads((run / "run.json").read_text())["training"]
+    (earlier,) = training.pop("resumed_from")
+    assert (training["accumulate_grad_batches"], training["epochs_trained"]) == (2, 3)
+    assert earlier["from_epoch"] == 0
+    assert earlier["settings"]["accumulate_grad_batches"] == 1
