@@ -27,8 +27,8 @@ def all_steps(trainer: Trainer, schedule: str, made_for: Sequence[int | None]) -
         )
     if made_for and list(made_for) != [steps]:
         raise GalaxyError(
-            f"the learning rate's schedule was made for {made_for[0]:,} steps, and this fit has {steps:,}: go "
-            "on with the same trainer.max_epochs, or begin a new fit without --ckpt_path"
+            f"the learning rate's schedule was made for {made_for[0]:,} steps, and this fit has {steps:,}: "
+            "go on with the same trainer.max_epochs, or begin a new fit without --ckpt_path"
         )
     return int(steps)
 
