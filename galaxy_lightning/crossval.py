@@ -16,6 +16,7 @@ from data_prep.files import read_json, write_json
 from data_prep.folds import make_folds
 from galaxy_lightning.calibration import Calibration
 from galaxy_lightning.cli import DESCRIPTIONS, PROGRAM
+from galaxy_lightning.configs import expand_paths
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.held_out import HeldOut
 from galaxy_lightning.measures import bootstrap_interval
@@ -25,6 +26,7 @@ from galaxy_lightning.run_folder import (
     PREDICTIONS,
     arrays_identity,
     complete_run,
+    require_run_name,
     write_predictions,
 )
 from galaxy_lightning.run_reader import Run, read_run
@@ -44,7 +46,9 @@ def run(words: Sequence[str]) -> None:
     Raises:
         GalaxyError: A fold cannot be trained, or the folder holds another cross-validation.
     """
-    options, words_of_fit = _parse(words)
+    options, words_of_fit = _parse(expand_paths(words))
+    if options.name:
+        require_run_name(options.name)
     from galaxy_lightning.lightning_cli import settings_of_fit  # Lightning takes seconds to import.
 
     name, settings = settings_of_fit(words_of_fit)

@@ -19,9 +19,10 @@ from data_prep.errors import GalaxyError, Terminated
 from data_prep.files import new_file
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.checkpoints import WholeCheckpoints
-from galaxy_lightning.cli import CONFIG, PROGRAM
+from galaxy_lightning.cli import PROGRAM
 from galaxy_lightning.memory import PeakMemory
 from galaxy_lightning.run_folder import HISTORY, RUN, read_history, write_history
+from galaxy_lightning.saved_config import CONFIG
 from galaxy_lightning.training_settings import training_settings
 
 
@@ -73,7 +74,7 @@ class RunCheckpoint(ModelCheckpoint):
         # `best` alone: the first epoch was validated, and the fit ended before it saved `last`.
         found = next((path for path in (last, best) if path.is_file()), None)
         if found is None:
-            return f"No epoch was finished, so there is no checkpoint in {folder} to resume from"
+            return "No epoch was finished, so there is nothing to resume: run the same command again"
         config = _latest_config(folder)
         words = [] if config is None else ["--config", str(config)]
         return f"Go on with: {PROGRAM} fit {shlex.join([*words, '--ckpt_path', str(found)])}"

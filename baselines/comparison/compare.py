@@ -9,7 +9,8 @@ from baselines.comparison.summary import group, ranked, summarise
 from baselines.comparison.training import BASELINES, Job, plan, train
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
-from data_prep.files import LITTER, read_json, writing
+from data_prep.files import read_json, writing
+from data_prep.litter import is_litter
 from galaxy_lightning.run_reader import Run, read_run
 
 RUNS: Final = "runs"
@@ -71,7 +72,7 @@ def _check_place(out: Path, arrays: GalaxyArrays) -> None:
         return
     if not out.is_dir():
         raise GalaxyError(f"{out} is no folder: name another place")
-    found = {path.name: path for path in out.iterdir() if not path.name.startswith((".", *LITTER))}
+    found = {path.name: path for path in out.iterdir() if not is_litter(path.name)}
     folders = (FIGURES, RUNS)
     wrong = [name for name, path in found.items() if name not in _OURS or path.is_dir() != (name in folders)]
     if not wrong and found and RUNS not in found:
