@@ -52,6 +52,11 @@ def lightning_errors_in_one_line() -> Iterator[None]:
             raise GalaxyError(
                 f"torch.compile does not work here: leave out --model.compile ({error})"
             ) from error
+        if "more than 1 value per channel" in str(error):
+            raise GalaxyError(
+                "this network's batch normalisation cannot train on a batch of one galaxy: choose a "
+                "--data.batch_size with which the last batch of an epoch holds at least two"
+            ) from error
         if _raised_by(error.__traceback__).startswith(_THEIRS) or "loading state_dict" in str(error):
             raise GalaxyError(_message(error)) from error
         raise

@@ -1,12 +1,10 @@
 """The galaxy classifier: a network, its loss, its optimiser, its metrics and its calibration."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -19,6 +17,7 @@ from galaxy_lightning.augment import eight_views, mixup, zoomed
 from galaxy_lightning.auxiliary import WEIGHT, squared_error
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.calibration import Calibration, Calibrations, calibrate
+from galaxy_lightning.fit_length import all_steps, is_sure_to_go_on
 from galaxy_lightning.metrics import SplitMetrics
 from galaxy_lightning.networks import make_network
 from galaxy_lightning.networks.sources import HUB, NONE
@@ -295,13 +294,7 @@ class GalaxyClassifier(LightningModule):
         optimizer = self.new_optimizer()
         if self.hparams["schedule"] == "constant":
             return optimizer
-        steps = self._all_steps()
-        if self._made_for and self._made_for != [steps]:
-            raise GalaxyError(
-                f"the learning rate's schedule was made for {self._made_for[0]:,} steps, and this fit has "
-                f"{steps:,}: go on with the same trainer.max_epochs, or begin a new fit without "
-                "--ckpt_path"
-            )
+        steps = all_steps(self.trainer, self.hparams["schedule"], self._made_for)
         schedule = one_cycle(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -311,22 +304,8 @@ class GalaxyClassifier(LightningModule):
 
     def _validation_zooms(self) -> int:
         """Returns at how many sizes to validate: one while a fit is sure to replace these weights."""
-        trainer = self.trainer
-        enders = [each for each in trainer.callbacks if isinstance(each, EarlyStopping | Timer)]  # type: ignore[attr-defined]
-        sure = trainer.max_steps == -1 and not enders and trainer.check_val_every_n_epoch == 1
-        more_to_come = trainer.current_epoch + 1 < (trainer.max_epochs or 0)
-        replaced = self.newest_is_best and sure and more_to_come and not self.calibrating
+        replaced = self.newest_is_best and not self.calibrating and is_sure_to_go_on(self.trainer)
         return 1 if replaced else int(self.hparams["zooms"])
-
-    def _all_steps(self) -> int:
-        """Returns how many steps the whole fit has."""
-        steps = self.trainer.estimated_stepping_batches
-        if math.isinf(steps):
-            raise GalaxyError(
-                f"model.schedule {self.hparams['schedule']} needs an end: set --trainer.max_epochs or "
-                "--trainer.max_steps"
-            )
-        return int(steps)
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Returns a batch's mean cross-entropy plus the network's penalty, as Keras does, a scalar.

@@ -74,7 +74,7 @@ class RunCheckpoint(ModelCheckpoint):
         # `best` alone: the first epoch was validated, and the fit ended before it saved `last`.
         found = next((path for path in (last, best) if path.is_file()), None)
         if found is None:
-            return f"No epoch was finished, so there is no checkpoint in {folder} to resume from"
+            return "No epoch was finished, so there is nothing to resume: run the same command again"
         config = _latest_config(folder)
         words = [] if config is None else ["--config", str(config)]
         return f"Go on with: {PROGRAM} fit {shlex.join([*words, '--ckpt_path', str(found)])}"

@@ -66,7 +66,10 @@ def run(begun, tmp_path):
 
 
 def check_whole(run, begun):
-    """Checks that no file of a run is broken, nor left half-made."""
+    """Checks that no file of a run is broken, nor left half-made; without a checkpoint there is no run."""
+    if not run.exists():
+        return
+    assert any(run.glob("*.ckpt"))
     for path in run.iterdir():
         assert ".partial" not in path.name
         content = path.read_bytes()
@@ -181,7 +184,7 @@ def test_a_fit_on_a_full_disk(small_arrays, begun, ended, tmp_path, capsys, free
             check_goes_on(run, ended)
         else:
             main(words)
-            assert (disk / "run/version_1/run.json").exists()
+            assert (run / "run.json").exists()
 
 
 def test_a_fit_on_a_read_only_disk(small_arrays, begun, ended, tmp_path, capsys):

@@ -95,6 +95,7 @@ def test_predictions_that_cannot_be_compared_are_refused_with_the_reason(arrays,
         ({"parameters": 10**400}, "not a number from 0 to 1e"),
         ({"device": "\ud800"}, "lone surrogate"),
         ({"hyperparameters": [1]}, "no settings by name"),
+        ({"training": "long"}, "no settings by name"),
     ],
 )
 def test_a_wrong_run_json_is_refused_with_the_reason(arrays, by_hand, entry, message):

@@ -203,6 +203,18 @@ def test_a_run_that_repeats_another_is_left_out(report, small_arrays, tmp_path, 
     assert [run["seed"] for run in model["runs"]] == [0, 1]
 
 
+def test_a_run_that_was_trained_otherwise_stays_in(report, small_arrays, tmp_path, capfd):
+    runs = []
+    for devices in (1, 2):
+        runs.append(shutil.copytree(report / "runs/scratch/seed_0", tmp_path / f"devices_{devices}"))
+        about = json.loads((runs[-1] / "run.json").read_text())
+        (runs[-1] / "run.json").write_text(json.dumps(about | {"training": {"devices": devices}}))
+    compare(small_arrays, tmp_path / "report", "--models", "--runs", *runs)
+    assert "is left out" not in capfd.readouterr().out
+    models = json.loads((tmp_path / "report/metrics.json").read_text())["models"]
+    assert {model["name"].partition(" ")[2] for model in models} == {"(devices 1)", "(devices 2)"}
+
+
 @pytest.mark.parametrize(
     "name", ["_x", r"net $\foo$", "$x^$", "m" * 5000, "word " * 500, "two\nlines", "émoji 🌌"]
 )
