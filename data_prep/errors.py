@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from data_prep.orphans import end_with_parent
+
 EXIT_STATUS: Final = (
     "Exit status: 0 done; 1 an error, in one line; 2 a command line that cannot be read; 130 interrupted by "
     "you; 143 terminated by the system."
@@ -22,6 +24,10 @@ class GalaxyError(Exception):
 
     The message says what is wrong, where (file, row, column or galaxy) and what to do about it.
     """
+
+
+class OtherProcessEndedError(GalaxyError):
+    """Another process of the same command has ended, and this one cannot go on without it."""
 
 
 class Terminated(SystemExit):
@@ -79,17 +85,21 @@ def _until_asked_to_end() -> Iterator[None]:
 
     def ask(number: int, frame: object) -> None:
         nonlocal asked
+        if asked:  # Clearing away is not to be interrupted.
+            return
         asked = True
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Clearing away is not to be interrupted.
         raise Terminated
 
     before = None
     try:
         if threading.current_thread() is threading.main_thread():
             before = signal.signal(signal.SIGTERM, ask)
+            end_with_parent()
         yield
     except Exception as error:
-        if asked:  # A library that is interrupted in its C code makes another error of it.
+        if asked and not isinstance(
+            error, OtherProcessEndedError
+        ):  # A library interrupted in its C code may raise another error.
             raise Terminated from error
         raise
     finally:

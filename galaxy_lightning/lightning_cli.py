@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -33,8 +34,9 @@ from galaxy_lightning.held_out import PICTURES
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter, galaxies_to_predict
-from galaxy_lightning.preemption import Preemption
+from galaxy_lightning.preemption import EndTogether, Preemption
 from galaxy_lightning.rank_zero import is_first_process, say
+from galaxy_lightning.ranks import Ranks
 from galaxy_lightning.recorder import (
     HistoryRecorder,
     RunCheckpoint,
@@ -64,8 +66,15 @@ def run(words: list[str]) -> None:
     """
     quieten()
     keep_freed_memory()
+    with Ranks(words) as ranks, _own_errors():
+        GalaxyCLI(args=words, ranks=ranks)
+
+
+@contextlib.contextmanager
+def _own_errors() -> Iterator[None]:
+    """Turns libraries' errors that a user can mend into ours."""
     try:
-        GalaxyCLI(args=words)
+        yield
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):  # Lightning makes status 1 of it.
             raise end.__context__ from None
@@ -104,7 +113,8 @@ class GalaxyCLI(LightningCLI):
     trained: Trained | None = None
     """What the checkpoint remembers, where one is named."""
 
-    def __init__(self, args: ArgsType) -> None:
+    def __init__(self, args: ArgsType, ranks: Ranks | None = None) -> None:
+        self.ranks = ranks or Ranks(())
         super().__init__(
             GalaxyClassifier,
             GalaxyDataModule,
@@ -187,6 +197,11 @@ class GalaxyCLI(LightningCLI):
                 model = {name: model[name] for name in started} if same else {}
             self.config = self.parser.parse_object({self.config.subcommand: {"model": model}}, self.config)
 
+    def instantiate_classes(self) -> None:
+        """Makes model, data and trainer; then the other ranks of this machine are started."""
+        super().instantiate_classes()
+        self.ranks.start(self.trainer)
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
         if self.subcommand != "fit":
@@ -200,6 +215,7 @@ class GalaxyCLI(LightningCLI):
         progress = settings.get("enable_progress_bar") is not False
         if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
             callbacks.append(TQDMProgressBar())
+        callbacks.append(EndTogether(self.ranks))
         # Lightning's table of layers says less of a whole network than the one line of before_fit.
         kwargs |= {
             "callbacks": callbacks,
@@ -333,7 +349,7 @@ class GalaxyCLI(LightningCLI):
             ConfusionMatrixLogger(),
             LearningRateMonitor("epoch"),
             PredictionWriter(folder / PREDICTIONS, catalog, self.model.classes),
-            Preemption(),
+            Preemption(self.ranks),
         ]
 
     def _result_writer(self) -> Callback:
