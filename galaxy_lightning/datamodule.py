@@ -122,6 +122,7 @@ class GalaxyDataModule(LightningDataModule):
         taken = self._training.taken % len(self._training) if self._training is not None else 0
         return {
             "taken": taken,
+            "processes": self._share()[0],
             "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.seen_before)),
             "settings": {
                 "arrays": self.arrays.dataset["sha256"],

@@ -59,8 +59,8 @@ class ReadAhead(DataLoader[GalaxyBatch]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Returns how far the pass is."""
-        return {"taken": self.taken}
+        """Returns how far the pass is; a whole one is over, whatever number of processes goes on."""
+        return {"taken": self.taken % len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Has the next pass begin there."""

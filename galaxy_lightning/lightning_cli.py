@@ -241,12 +241,17 @@ class GalaxyCLI(LightningCLI):
         callbacks += self._run_callbacks(folder)
         run_logger = RunLogger(folder)
         try:
-            return super().instantiate_trainer(
+            trainer = super().instantiate_trainer(
                 logger=[run_logger, *_loggers(settings.get("logger"))], default_root_dir=folder, **kwargs
             )
-        except (MisconfigurationException, ValueError, TypeError) as error:
+            if self.trained:
+                self.trained.require_same_processes(trainer.world_size, scheduled=self.model.newest_is_best)
+            return trainer
+        except (MisconfigurationException, ValueError, TypeError, GalaxyError) as error:
             with contextlib.suppress(OSError):  # Where the folder is empty, the fit never began.
                 folder.rmdir()
+            if isinstance(error, GalaxyError):
+                raise
             raise GalaxyError(f"the trainer's settings do not work: {error}") from error
 
     def before_fit(self) -> None:

@@ -42,4 +42,4 @@ def quieten() -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Drops Lightning's tips about other products, and what it says of itself."""
-    return not re.search(r"Tip:|TPU available|to estimate number of stepping", record.getMessage())
+    return not re.search(r"Tip:|TPU available|Detected KeyboardInterrupt|to estimate number of stepping", record.getMessage())
