@@ -83,8 +83,9 @@ class Trained:
             return
         cause = "was saved within an epoch" if self.within_epoch else "follows a learning-rate schedule made"
         raise GalaxyError(
-            f"{self.path} {cause} by {self.processes} processes, and this fit has {processes}: resume it on as "
-            "many devices (--trainer.devices, --trainer.num_nodes), or begin a new fit without --ckpt_path"
+            f"{self.path} {cause} by {self.processes} processes, and this fit has {processes}: resume it on "
+            f"{self.processes} devices (--trainer.devices, --trainer.num_nodes), or begin a new fit without "
+            "--ckpt_path"
         )
 
     def require_unseen(self, arrays: GalaxyArrays, split: str) -> None:

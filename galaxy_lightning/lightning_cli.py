@@ -53,6 +53,7 @@ from galaxy_lightning.run_folder import (
 )
 from galaxy_lightning.run_logger import RunLogger
 from galaxy_lightning.seeding import BatchSeed
+from galaxy_lightning.trainer_checks import check_settings, check_shares
 from galaxy_lightning.training_help import TrainingHelp
 
 _SPLIT_OF: Final = {"test": "test", "validate": "val"}
@@ -197,6 +198,10 @@ class GalaxyCLI(LightningCLI):
                 model = {name: model[name] for name in started} if same else {}
             self.config = self.parser.parse_object({self.config.subcommand: {"model": model}}, self.config)
 
+    def before_instantiate_classes(self) -> None:
+        """Refuses settings of the trainer that cannot work, before anything is made."""
+        self.processes = check_settings(self._get(self.config, "trainer"), str(self.subcommand))
+
     def instantiate_classes(self) -> None:
         """Makes model, data and trainer; then the other ranks of this machine are started."""
         super().instantiate_classes()
@@ -209,6 +214,7 @@ class GalaxyCLI(LightningCLI):
         if is_first_process():
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
+        check_shares(self.datamodule, self.processes, str(self.subcommand))
         self.datamodule.auxiliary = self.model.auxiliary
         settings = self._get(self.config_init, "trainer")
         callbacks = _listed(settings.get("callbacks"))
@@ -228,6 +234,7 @@ class GalaxyCLI(LightningCLI):
             self.trained.require_same_settings(
                 dict(self.model.hparams), self.datamodule.state_dict()["settings"]
             )
+            self.trained.require_same_processes(self.processes, scheduled=self.model.newest_is_best)
             self.datamodule.seen_before = self.trained.train_objids
         elif self.model.pretrained:
             self.datamodule.seen_before = galaxies_seen(self.model.pretrained["weights"])
@@ -241,17 +248,12 @@ class GalaxyCLI(LightningCLI):
         callbacks += self._run_callbacks(folder)
         run_logger = RunLogger(folder)
         try:
-            trainer = super().instantiate_trainer(
+            return super().instantiate_trainer(
                 logger=[run_logger, *_loggers(settings.get("logger"))], default_root_dir=folder, **kwargs
             )
-            if self.trained:
-                self.trained.require_same_processes(trainer.world_size, scheduled=self.model.newest_is_best)
-            return trainer
-        except (MisconfigurationException, ValueError, TypeError, GalaxyError) as error:
+        except (MisconfigurationException, ValueError, TypeError) as error:
             with contextlib.suppress(OSError):  # Where the folder is empty, the fit never began.
                 folder.rmdir()
-            if isinstance(error, GalaxyError):
-                raise
             raise GalaxyError(f"the trainer's settings do not work: {error}") from error
 
     def before_fit(self) -> None:

@@ -86,7 +86,7 @@ class SplitMetrics(nn.Module):
         return counted
 
     def go_on_from(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Takes over what :meth:`state` has returned. Call it on one rank alone: it holds the counts of all."""
+        """Takes over what :meth:`state` has returned, the counts of all ranks. Call it on one rank alone."""
         for name, metric in self._counting():
             metric.load_state_dict({key: value.to(metric.device) for key, value in state[name].items()})
 

@@ -42,4 +42,5 @@ def quieten() -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Drops Lightning's tips about other products, and what it says of itself."""
-    return not re.search(r"Tip:|TPU available|Detected KeyboardInterrupt|to estimate number of stepping", record.getMessage())
+    idle = r"Tip:|TPU available|Detected KeyboardInterrupt|to estimate number of stepping"
+    return not re.search(idle, record.getMessage())

@@ -1,9 +1,9 @@
 """The processes of one command, one per device (ranks): started here, and ended together.
 
 A rank that waits for tensors from another that has ended may wait for ever. So whatever ends one of them (an
-error, Ctrl-C, SIGTERM, SIGKILL) ends all within seconds, with the same exit status and one line. Each rank has
-a thread that hears the system's signals, watches the ranks that this one has started, and is connected with
-the first rank.
+error, Ctrl-C, SIGTERM, SIGKILL) ends all within seconds, with the same exit status and one line. Each rank
+has a thread that hears the system's signals, watches the ranks that this one has started, and is connected
+with the first rank.
 """
 
 import os
