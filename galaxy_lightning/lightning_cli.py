@@ -35,7 +35,7 @@ from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter, galaxies_to_predict
 from galaxy_lightning.preemption import EndTogether, Preemption
-from galaxy_lightning.rank_zero import is_first_process, say
+from galaxy_lightning.rank_zero import is_first_on_machine, is_first_process, say
 from galaxy_lightning.ranks import Ranks
 from galaxy_lightning.recorder import (
     HistoryRecorder,
@@ -51,10 +51,12 @@ from galaxy_lightning.run_folder import (
     arrays_identity,
     claim_run_folder,
 )
+from galaxy_lightning.run_lock import RunLock
 from galaxy_lightning.run_logger import RunLogger
 from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.trainer_checks import check_settings, check_shares
 from galaxy_lightning.training_help import TrainingHelp
+from galaxy_lightning.unchanged_arrays import UnchangedArrays
 
 _SPLIT_OF: Final = {"test": "test", "validate": "val"}
 
@@ -67,8 +69,8 @@ def run(words: list[str]) -> None:
     """
     quieten()
     keep_freed_memory()
-    with Ranks(words) as ranks, _own_errors():
-        GalaxyCLI(args=words, ranks=ranks)
+    with Ranks(words) as ranks, RunLock() as lock, _own_errors():
+        GalaxyCLI(args=words, ranks=ranks, lock=lock)
 
 
 @contextlib.contextmanager
@@ -114,8 +116,8 @@ class GalaxyCLI(LightningCLI):
     trained: Trained | None = None
     """What the checkpoint remembers, where one is named."""
 
-    def __init__(self, args: ArgsType, ranks: Ranks | None = None) -> None:
-        self.ranks = ranks or Ranks(())
+    def __init__(self, args: ArgsType, ranks: Ranks | None = None, lock: RunLock | None = None) -> None:
+        self.ranks, self.lock = ranks or Ranks(()), lock or RunLock()
         super().__init__(
             GalaxyClassifier,
             GalaxyDataModule,
@@ -211,7 +213,8 @@ class GalaxyCLI(LightningCLI):
         """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
         if self.subcommand != "fit":
             self.datamodule.simulate = 0
-        if is_first_process():
+        self.datamodule.simulate_missing()
+        if is_first_on_machine():
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
         check_shares(self.datamodule, self.processes, str(self.subcommand))
@@ -221,7 +224,7 @@ class GalaxyCLI(LightningCLI):
         progress = settings.get("enable_progress_bar") is not False
         if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
             callbacks.append(TQDMProgressBar())
-        callbacks.append(EndTogether(self.ranks))
+        callbacks += [EndTogether(self.ranks), UnchangedArrays(self.datamodule)]
         # Lightning's table of layers says less of a whole network than the one line of before_fit.
         kwargs |= {
             "callbacks": callbacks,
@@ -329,6 +332,8 @@ class GalaxyCLI(LightningCLI):
         options = self.config[self.subcommand]
         resumed = Path(options.ckpt_path).parent if options.ckpt_path else None
         if resumed and (resumed / CONFIG).is_file() and (resumed / HISTORY).is_file():
+            if is_first_process():
+                self.lock.take(resumed)
             return resumed
         if not is_first_process():
             return Path(options.runs)
@@ -350,6 +355,7 @@ class GalaxyCLI(LightningCLI):
         self.history = HistoryRecorder()
         catalog = self.datamodule.arrays.catalog[IDENTITY_COLUMNS]
         return [
+            self.lock,
             self.history,
             BatchSeed(self._get(self.config, "seed_everything")),
             RunCheckpoint(newest=self.model.newest_is_best),
