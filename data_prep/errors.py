@@ -1,6 +1,7 @@
 """The one error type whose message is meant for the user, and how a command line prints it."""
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -66,11 +67,17 @@ def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
         print(f"{program}: error: {message}", file=sys.stderr)
         raise SystemExit(1) from error
     except KeyboardInterrupt as error:
-        print(f"{program}: interrupted", file=sys.stderr)
+        _say_once(f"{program}: interrupted")
         raise SystemExit(130) from error
     except Terminated:
-        print(f"{program}: terminated", file=sys.stderr)
+        _say_once(f"{program}: terminated")
         raise
+
+
+def _say_once(line: str) -> None:
+    """Prints a line on stderr, from one of the processes that train together on a machine."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(line, file=sys.stderr)
 
 
 def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:

@@ -49,8 +49,8 @@ def run(words: Sequence[str]) -> None:
     options, words_of_fit = _parse(words)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise GalaxyError(
-            "crossval starts the processes of each fit itself: run it without torchrun; --trainer.devices sets "
-            "their number"
+            "crossval starts the processes of each fit itself: run it without torchrun; --trainer.devices "
+            "sets their number"
         )
     from galaxy_lightning.lightning_cli import settings_of_fit  # Lightning takes seconds to import.
 

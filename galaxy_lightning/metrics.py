@@ -82,7 +82,11 @@ class SplitMetrics(nn.Module):
         counted = {}
         for name, metric in self._counting():
             with metric.sync_context():
-                counted[name] = {key: value.cpu() for key, value in metric.metric_state.items()}
+                counted[name] = {
+                    key: value.cpu()
+                    for key, value in metric.metric_state.items()
+                    if isinstance(value, Tensor)
+                }
         return counted
 
     def go_on_from(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Final, Self
 
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch import Trainer
-from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from data_prep.errors import GalaxyError, OtherProcessEndedError, Terminated
 from data_prep.orphans import child_environment
@@ -31,6 +31,8 @@ _LOOK_EVERY: Final = 0.2
 """Seconds between two looks at the ranks that this one has started."""
 _GRACE: Final = 12.0
 """Seconds that a rank has to clear away before it is ended where it is: it may wait for one that is gone."""
+_GRACE_BEFORE: Final = 3.0
+"""The same before the ranks have met, when there is nothing to clear away."""
 _NEWS: Final = 4.0
 """Seconds in which the reason for a broken connection between ranks is heard of."""
 _CONNECTS: Final = 5.0
@@ -91,7 +93,7 @@ class Ranks:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._links: list[Link] = []
         self._server: socket.socket | None = None
-        self._met = self._closed = False
+        self._began = self._met = self._closed = False
         self._main: int | None = None
         self._token = ""
         self._deadline = float("inf")
@@ -152,6 +154,7 @@ class Ranks:
 
     def meet(self, trainer: Trainer) -> None:
         """Connects all ranks with the first one. Call it on every rank, once they exchange tensors."""
+        self._began = True
         if self._met or trainer.world_size == 1:
             return
         self._watch()
@@ -267,7 +270,7 @@ class Ranks:
             if self.ending is not None or self._closed:
                 return
             self.ending = ending
-            self._deadline = time.monotonic() + _GRACE
+            self._deadline = time.monotonic() + (_GRACE if self._began else _GRACE_BEFORE)
         self._news.set()
         for link in self._links:
             link.send(asdict(ending))
