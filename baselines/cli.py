@@ -12,6 +12,7 @@ from jsonargparse.typing import PositiveFloat, PositiveInt, restricted_number_ty
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.commands import Commands, options_without
+from data_prep.paths import quoted, user_path
 
 PROGRAM = "python -m baselines"
 _Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**32)])  # What Keras takes.
@@ -53,7 +54,7 @@ def _make_commands() -> Commands:
     )
     _add_data(compare)
     compare.add_argument(
-        "--out", type=Path, required=True, metavar="REPORT", help="folder to make, or to go on in"
+        "--out", type=user_path, required=True, metavar="REPORT", help="folder to make, or to go on in"
     )
     compare.add_argument(
         "--models",
@@ -66,7 +67,12 @@ def _make_commands() -> Commands:
     )
     compare.add_argument("--seeds", nargs="+", type=_Seed, default=[0], metavar="SEED", help="one run each")
     compare.add_argument(
-        "--runs", nargs="*", type=Path, default=[], metavar="RUN", help="run folders that exist, to join in"
+        "--runs",
+        nargs="*",
+        type=user_path,
+        default=[],
+        metavar="RUN",
+        help="existing run folders to include",
     )
 
     parity = commands.add(
@@ -97,10 +103,10 @@ def _make_commands() -> Commands:
         _to_torch,
     )
     to_torch.add_argument(
-        "--weights", type=Path, required=True, metavar="FILE", help="a Keras run, or its model.keras"
+        "--weights", type=user_path, required=True, metavar="FILE", help="a Keras run, or its model.keras"
     )
     _add_data(to_torch, "galaxy arrays that it was trained on")
-    to_torch.add_argument("--out", type=Path, required=True, metavar="FILE", help=".ckpt to write")
+    to_torch.add_argument("--out", type=user_path, required=True, metavar="FILE", help=".ckpt to write")
 
     to_keras = commands.add(
         "to-keras",
@@ -111,12 +117,12 @@ def _make_commands() -> Commands:
     )
     to_keras.add_argument(
         "--ckpt-path",
-        type=Path,
+        type=user_path,
         required=True,
         metavar="FILE",
         help="checkpoint, or the run folder that holds it",
     )
-    to_keras.add_argument("--out", type=Path, required=True, metavar="FILE", help=".keras to write")
+    to_keras.add_argument("--out", type=user_path, required=True, metavar="FILE", help=".keras to write")
     for command in (to_torch, to_keras):
         command.add_argument("--overwrite", action="store_true", help="replace an older file of that name")
     return commands
@@ -134,7 +140,7 @@ def _add_fits(fits: Commands) -> None:
             "--config", action="config", help="YAML file of options; options after it override it"
         )
         _add_data(command)
-        command.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
+        command.add_argument("--out", type=user_path, required=True, metavar="RUN", help="run folder to make")
         command.add_argument("--overwrite", action="store_true", help="replace an older run of that name")
         return command
 
@@ -172,7 +178,7 @@ def _add_fits(fits: Commands) -> None:
 
 
 def _add_data(parser: ArgumentParser, what: str = "folder made by preprocess") -> None:
-    parser.add_argument("--data", type=Path, required=True, metavar="ARRAYS", help=what)
+    parser.add_argument("--data", type=user_path, required=True, metavar="ARRAYS", help=what)
 
 
 def _add_seed(parser: ArgumentParser, what: str) -> None:
@@ -230,7 +236,7 @@ def _to_torch(options: Namespace) -> None:
     refuse_existing(options.out, overwrite=options.overwrite)
     checkpoint_from_keras(options.weights, _open(options.data), options.out)
     print(f"The checkpoint is {options.out}")
-    print(f"next: python -m galaxy_lightning test --ckpt_path {options.out} --data.arrays {options.data}")
+    print(f"next: python -m galaxy_lightning test --ckpt_path {quoted(options.out)}")
 
 
 def _to_keras(options: Namespace) -> None:

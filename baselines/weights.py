@@ -14,7 +14,7 @@ from baselines.keras_cnn import MODEL_FILE, make_keras_cnn
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file
-from galaxy_lightning.checkpoints import read_checkpoint, write_checkpoint
+from galaxy_lightning.checkpoints import load_model, read_checkpoint, write_checkpoint
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.run_folder import RUN
@@ -122,10 +122,10 @@ def keras_from_checkpoint(path: Path, out: Path) -> None:
         raise GalaxyError(f"{out}: Keras models are written as .keras")
     path = path / "best.ckpt" if path.is_dir() else path
     settings = read_checkpoint(path).hyperparameters
-    network = settings.get("backbone") or settings["network"]
+    network = settings.get("backbone") or settings.get("network")
     if network != "reference_cnn":
         raise GalaxyError(f"{path} is of the network {network!r}: only reference_cnn has a twin")
-    model = GalaxyClassifier.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    model = load_model(path)
     keras = make_keras_cnn(len(model.classes), model.image_size)
     keras.set_weights(keras_from_torch(model.network.state_dict()))
     with new_file(out) as partial:

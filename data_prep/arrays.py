@@ -26,6 +26,8 @@ from data_prep.tables import read_table, refuse_unknown
 IMAGES: Final = "images.npy"
 CATALOG: Final = "catalog.csv"
 DATASET: Final = "dataset.json"
+QUARTER_TURNS: Final = "quarter_turns"
+"""The catalogue's column of arrays made with ``--rotate-once``."""
 FORMAT_VERSION: Final = 1
 Stamp = tuple[int, int, int]
 _REMEDY: Final = "make the arrays again with: python -m data_prep preprocess"
@@ -66,6 +68,22 @@ class GalaxyArrays:
     def labels(self) -> npt.NDArray[np.int64]:
         """``[N]`` class numbers."""
         return pd.Index(self.classes).get_indexer(pd.Index(self.catalog["label"])).astype(np.int64)
+
+    @property
+    def quarter_turns(self) -> npt.NDArray[np.int64] | None:
+        """``[N]`` quarter turns by which ``--rotate-once`` turned each image; None where none was turned.
+
+        Raises:
+            GalaxyError: The catalogue has the column, and it holds something else.
+        """
+        if QUARTER_TURNS not in self.catalog:
+            return None
+        turns = self.catalog[QUARTER_TURNS]
+        if not turns.isin(range(4)).all():
+            raise GalaxyError(
+                f"{self.folder / CATALOG}, column {QUARTER_TURNS}: it must hold 0, 1, 2 or 3; {_REMEDY}"
+            )
+        return turns.to_numpy(dtype=np.int64)
 
     def rows(self, *splits: str) -> npt.NDArray[np.int64]:
         """Returns the row numbers of the galaxies in the named splits, in order."""

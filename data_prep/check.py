@@ -40,13 +40,15 @@ def check(folder: Path) -> GalaxyArrays:
         raise GalaxyError(
             f"{folder}: the images are {arrays.images.shape[1]} pixels wide, not {arrays.dataset['crop']}"
         )
-    first = same_pixels(arrays.images)
-    pairs = _between_splits(arrays, np.stack([first, np.arange(len(first))], axis=1))
-    if len(pairs):
+    first = same_pixels(arrays.images, arrays.quarter_turns)
+    number = _split_numbers(arrays)
+    copies = np.flatnonzero(number != number[first])
+    if len(copies):
+        pair = name_pair(arrays, np.array([first[copies[0]], copies[0]]))
         raise GalaxyError(
-            f"{folder}: {len(pairs):,} images have exactly the pixels of one in another split, the first: "
-            f"{name_pair(arrays, pairs[0])}, so that a model would be tested on what it was trained on; make "
-            "the arrays again, which keeps them together: python -m data_prep preprocess"
+            f"{folder}: {len(copies):,} images have exactly the pixels of one in another split, the first: "
+            f"{pair}, so that a model would be tested on what it was trained on; make the arrays again, "
+            "which keeps them together: python -m data_prep preprocess"
         )
     return arrays
 
@@ -60,9 +62,10 @@ def near_copies_between_splits(arrays: GalaxyArrays) -> npt.NDArray[np.int64]:
         arrays: The galaxy arrays, as :func:`check` returns them.
 
     Returns:
-        ``[M, 2]`` rows of the catalogue, as :func:`data_prep.copies.near_copies` orders them.
+        ``[M, 2]`` rows of the catalogue, as :func:`data_prep.copies.near_copies` orders them, and at most as
+        many.
     """
-    return _between_splits(arrays, near_copies(arrays.images))
+    return near_copies(arrays.images, _split_numbers(arrays))
 
 
 def name_pair(arrays: GalaxyArrays, pair: npt.NDArray[np.int64]) -> str:
@@ -76,8 +79,6 @@ def name_pair(arrays: GalaxyArrays, pair: npt.NDArray[np.int64]) -> str:
     return f"objid {objid[0]} ({split[0]}) and {objid[1]} ({split[1]})"
 
 
-def _between_splits(arrays: GalaxyArrays, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Returns those of the pairs of rows that lie in different splits."""
-    split = arrays.catalog["split"].to_numpy(dtype=str)
-    apart: npt.NDArray[np.bool_] = split[pairs[:, 0]] != split[pairs[:, 1]]
-    return np.compress(apart, pairs, axis=0)
+def _split_numbers(arrays: GalaxyArrays) -> npt.NDArray[np.int64]:
+    """Returns ``[N]`` the number of each image's split."""
+    return np.unique(arrays.catalog["split"].to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64)

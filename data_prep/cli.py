@@ -4,13 +4,13 @@ Each command imports what it needs only when it runs, so that ``--help`` is imme
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from data_prep.commands import Commands, options_without
+from data_prep.paths import quoted, user_path
 from data_prep.schema import CROP_PX, CUTOUT_PX
 
 PROGRAM = "python -m data_prep"
@@ -98,7 +98,9 @@ def _make_commands() -> Commands:
         "test (70/15/15, by galaxy, every class in its share) in a folder that every model reads.",
         _preprocess,
     )
-    preprocess.add_argument("--sample", type=Path, required=True, metavar="FILE", help="CSV made by extract")
+    preprocess.add_argument(
+        "--sample", type=user_path, required=True, metavar="FILE", help="CSV made by extract"
+    )
     _add_raw(preprocess)
     _add_out(preprocess, "ARRAYS", "folder to make")
     preprocess.add_argument(
@@ -121,14 +123,14 @@ def _make_commands() -> Commands:
         "Images in different splits that are nearly the same, turned or re-encoded, are reported.",
         _check,
     )
-    check.add_argument("arrays", type=Path, metavar="ARRAYS", help="folder made by preprocess")
+    check.add_argument("arrays", type=user_path, metavar="ARRAYS", help="folder made by preprocess")
     return commands
 
 
 def _add_raw(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--raw",
-        type=Path,
+        type=user_path,
         required=True,
         metavar="RAW",
         help="folder in the raw Galaxy Zoo layout (see simulate)",
@@ -136,7 +138,7 @@ def _add_raw(parser: ArgumentParser) -> None:
 
 
 def _add_out(parser: ArgumentParser, metavar: str, what: str) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar=metavar, help=what)
+    parser.add_argument("--out", type=user_path, required=True, metavar=metavar, help=what)
 
 
 def _add_seed(parser: ArgumentParser, what: str) -> None:
@@ -164,7 +166,7 @@ def _download(options: Namespace) -> None:
         return
     got = download(options.out, **options_without(options, "out", "dry_run"))
     print(f"{', '.join(got)} downloaded to {options.out}" if got else f"{options.out} has all parts already")
-    print(f"next: {PROGRAM} extract --raw {options.out} --out SAMPLE.csv")
+    print(f"next: {PROGRAM} extract --raw {quoted(options.out)} --out SAMPLE.csv")
 
 
 def _simulate(options: Namespace) -> None:
@@ -172,7 +174,7 @@ def _simulate(options: Namespace) -> None:
 
     simulate_survey(options.out, **options_without(options, "out"))
     print(f"{options.n:,} simulated galaxies in {options.out}")
-    print(f"next: {PROGRAM} extract --raw {options.out} --out SAMPLE.csv --n all")
+    print(f"next: {PROGRAM} extract --raw {quoted(options.out)} --out SAMPLE.csv --n all")
 
 
 def _extract(options: Namespace) -> None:
@@ -182,8 +184,12 @@ def _extract(options: Namespace) -> None:
     counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
     print(f"{summary['galaxies']:,} of the {summary['that_fit']:,} galaxies that fit: {counts}")
     print("left out: " + (", ".join(f"{n:,} {why}" for why, n in summary["left_out"].items() if n) or "none"))
+    for note in summary["notes"]:
+        print(f"note: {note}")
     print(f"in {options.out}, with a summary in {summary_path(options.out)}")
-    print(f"next: {PROGRAM} preprocess --sample {options.out} --raw {options.raw} --out ARRAYS")
+    print(
+        f"next: {PROGRAM} preprocess --sample {quoted(options.out)} --raw {quoted(options.raw)} --out ARRAYS"
+    )
 
 
 def _preprocess(options: Namespace) -> None:
@@ -198,13 +204,14 @@ def _preprocess(options: Namespace) -> None:
     print("\n".join(report(dataset)))
     print(
         "next: python -m galaxy_lightning fit --config configs/galaxy_cnn.yaml "
-        f"--data.arrays {options.out}"
+        f"--data.arrays {quoted(options.out)}"
         + ("" if dataset["crop"] == CROP_PX else f" --model.image_size {dataset['crop']}")
     )
 
 
 def _check(options: Namespace) -> None:
     from data_prep.check import NAMED, check, name_pair, near_copies_between_splits
+    from data_prep.copies import MOST_PAIRS
     from data_prep.preprocess import report
 
     arrays = check(options.arrays)
@@ -214,8 +221,9 @@ def _check(options: Namespace) -> None:
     print("\n".join(report(arrays.dataset)))
     pairs = near_copies_between_splits(arrays)
     if len(pairs):
+        count = f"{'at least ' if len(pairs) == MOST_PAIRS else ''}{len(pairs):,}"
         print(
-            f"warning: {len(pairs):,} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
+            f"warning: {count} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
             f"splits, the first: {name_pair(arrays, pairs[0])}. Look at them: images of one galaxy need one "
             "objid in the sample, then make the arrays again"
         )

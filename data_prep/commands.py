@@ -8,6 +8,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from data_prep.errors import EXIT_STATUS, errors_in_one_line, without_debug
+from data_prep.output import guarded_output
 from data_prep.plain_help import PlainHelp
 
 
@@ -83,12 +84,16 @@ class Commands:
         Args:
             args: The command line's words; by default those the program was started with.
         """
-        words, debug = without_debug(sys.argv[1:] if args is None else args)
+        with guarded_output(self.program):
+            self._run(sys.argv[1:] if args is None else args)
+
+    def _run(self, args: Sequence[str]) -> None:
+        words, debug = without_debug(args)
         words = [_with_dashes(word) for word in words]
         if not words:
             self.parser.print_help()
         elif words[0] in self._groups:
-            self._groups[words[0]].main([*words[1:], *["--debug"] * debug])
+            self._groups[words[0]]._run([*words[1:], *["--debug"] * debug])
         elif words[0] in self._commands:
             # By its own parser, whose messages name its own options and usage.
             parser, action = self._commands[words[0]]

@@ -21,25 +21,32 @@ SIDE: Final = 32
 NEIGHBOURHOOD: Final = 5
 """Side of a place's neighbourhood, in places of the map."""
 FLOOR: Final = 0.5
-"""Spread, in grey levels, to which an empty neighbourhood is raised: what stands out there is rounding."""
+"""Spread, in grey levels, to which an empty neighbourhood is raised: what stands out there is rounding. Where
+nothing in an image stands out as far, the image is blank."""
 NEAR_COPY: Final = 0.7
 """Correlation of the maps of near-copies. On 1,000 real galaxies of 224 pixels, no two reach 0.38; each
 reaches 0.85 with its own copy, turned, mirrored, a tenth brighter or darker, and JPEG at quality 60."""
 CANDIDATE: Final = 0.55
 """Correlation of the chiral parts of two maps from which a pair is looked at: on those galaxies, one pair of
 500,000 is, and copies reach 0.87."""
+MOST_PAIRS: Final = 1_000_000
+"""Pairs of near-copies that are sought: more only repeat what is wrong with the images, and take memory."""
 _BLOCK: Final = 256
 _CELLS: Final = 1 << 24
 """Correlations held at a time: 64 MB."""
 
 
-def same_pixels(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def same_pixels(
+    images: npt.NDArray[np.uint8], turns: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.int64]:
     """Finds the images that have exactly the same pixels.
 
     Only those are read whole whose middle row is another's too.
 
     Args:
         images: ``[N, H, H, 3]``; read one after another, so that a memory map stays on the disk.
+        turns: ``[N]`` quarter turns, as of ``np.rot90``, by which each image was turned before it was stored:
+            the images are compared as they were before. None where they were not turned.
 
     Returns:
         ``[N]``, for each image the number of the first one with the same pixels: its own, if it is no copy.
@@ -47,35 +54,48 @@ def same_pixels(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     numbers = np.arange(len(images))
     if not images.size:
         return numbers
-    rows = tqdm(images[:, images.shape[1] // 2], desc="same pixels", unit=" images", delay=1)
-    middle = np.fromiter((hash(row.tobytes()) for row in rows), dtype=np.int64, count=len(images))
+
+    def upright(number: int) -> npt.NDArray[np.uint8]:
+        return images[number] if turns is None else np.rot90(images[number], -turns[number])
+
+    middle = np.empty(len(images), dtype=np.int64)
+    for number in tqdm(range(len(images)), desc="same pixels", unit=" images", delay=1):
+        middle[number] = hash(upright(number)[images.shape[1] // 2].tobytes())
     _, kind, count = np.unique(middle, return_inverse=True, return_counts=True)
     first: dict[bytes, int] = {}
     for number in np.flatnonzero(count[kind] > 1).tolist():
-        digest = hashlib.sha256(np.ascontiguousarray(images[number]).data).digest()
+        digest = hashlib.sha256(np.ascontiguousarray(upright(number)).data).digest()
         numbers[number] = first.setdefault(digest, number)
     return numbers
 
 
-def join_copies(objids: npt.NDArray[np.int64], images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def join_copies(
+    objids: npt.NDArray[np.int64],
+    images: npt.NDArray[np.uint8],
+    turns: npt.NDArray[np.int64] | None = None,
+) -> npt.NDArray[np.int64]:
     """Says which images must stay in one split: those of one galaxy, and those of the same pixels.
 
     Args:
         objids: ``[N]`` galaxy of each image.
         images: ``[N, H, H, 3]``.
+        turns: ``[N]`` quarter turns by which each image was turned before it was stored, as in
+            :func:`same_pixels`.
 
     Returns:
         ``[N]`` object ids; galaxies that have an image in common all have the smallest one's.
     """
     galaxies, galaxy_of = np.unique(objids, return_inverse=True)
-    copy_of = same_pixels(images)
+    copy_of = same_pixels(images, turns)
     links = coo_array((np.ones(len(objids)), (galaxy_of, galaxy_of[copy_of])), shape=2 * (len(galaxies),))
     _, group = connected_components(links, directed=False)
     _, first = np.unique(group, return_index=True)
     return np.asarray(galaxies[first][group][galaxy_of])
 
 
-def near_copies(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def near_copies(
+    images: npt.NDArray[np.uint8], groups: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.int64]:
     """Finds pairs of images of which one is the other in quarter turns, mirrored, brightened or re-encoded.
 
     Maps are compared in all eight views of the square, but only those that may be alike: the chiral part of a
@@ -83,37 +103,62 @@ def near_copies(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     that one matrix product compares thousands. An image that is its own mirror image to the last pixel, as
     no real one is, is not found.
 
+    Of images that have exactly the same pixels only the first is compared with others. So the time and the
+    memory that it takes do not grow with the square of their number.
+
     Args:
         images: ``[N, H, H, 3]``; read a few at a time, and 3 KB kept of each.
+        groups: ``[N]`` a number for each image; only pairs of different numbers are sought. None seeks all.
 
     Returns:
-        ``[M, 2]`` numbers of images, the smaller first. Images of the same pixels are among them; blank ones,
-        which are nobody's, are not.
+        ``[M, 2]`` numbers of images, the smaller first, in order; at most ``MOST_PAIRS``. Images of the same
+        pixels form pairs with the first of them. Blank ones, which are nobody's, form none.
     """
-    maps, chiral = _describe(images)
-    found = [np.empty((0, 2), dtype=np.int64)]
-    rows = max(1, _CELLS // max(1, len(images)))
-    for start in tqdm(range(0, len(images), rows), desc="near-copies", unit=" blocks", delay=1):
+    groups = np.arange(len(images)) if groups is None else groups
+    first = same_pixels(images)
+    numbers = np.unique(first)
+    maps, chiral = _describe(images, numbers)
+    visible = np.zeros(len(images), dtype=np.bool_)
+    visible[numbers] = maps.any(axis=(1, 2))
+    copies = np.flatnonzero((first != np.arange(len(images))) & (groups != groups[first]) & visible[first])
+    found = [np.stack([first[copies], copies], axis=1)]
+    for pairs in _candidates(chiral, groups[numbers]):
+        if sum(map(len, found)) >= MOST_PAIRS:
+            break
+        found.append(numbers[_confirmed(maps, pairs)])
+    return np.unique(np.concatenate(found)[:MOST_PAIRS], axis=0)
+
+
+def _candidates(
+    chiral: npt.NDArray[np.float32], groups: npt.NDArray[np.int64]
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Yields the pairs of two groups whose chiral parts are alike, a few at a time, as ``[M, 2]``."""
+    rows = max(1, _CELLS // max(1, len(chiral)))
+    for start in tqdm(range(0, len(chiral), rows), desc="near-copies", unit=" blocks", delay=1):
         # Only with the block's own images and later ones: the earlier have met them.
-        alike = np.abs(chiral[start : start + rows] @ chiral[start:].T) >= CANDIDATE
-        pairs = np.argwhere(np.triu(alike, 1)) + start
-        found += [_confirmed(maps, pairs[at : at + _BLOCK]) for at in range(0, len(pairs), _BLOCK)]
-    return np.concatenate(found)
+        block, rest = slice(start, start + rows), slice(start, None)
+        alike = np.abs(chiral[block] @ chiral[rest].T) >= CANDIDATE
+        alike &= groups[block, None] != groups[rest]
+        cells = np.flatnonzero(np.triu(alike, 1))
+        for at in range(0, len(cells), _BLOCK):
+            yield np.stack(np.divmod(cells[at : at + _BLOCK], alike.shape[1]), axis=1) + start
 
 
-def _describe(images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
-    """Makes the map of each image, and its chiral part.
+def _describe(
+    images: npt.NDArray[np.uint8], numbers: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
+    """Makes the maps of some images, and their chiral parts.
 
     Returns:
         ``[N, S, S]`` maps, and ``[N, Q]`` a quarter of the chiral part (the other three are its turns).
     """
     side = min(SIDE, images.shape[1])
     half = (side + 1) // 2
-    maps = np.empty((len(images), side, side), dtype=np.float16)
-    chiral = np.empty((len(images), half * half), dtype=np.float32)
-    with tqdm(total=len(images), desc="looking for copies", unit=" images", delay=1) as bar:
-        for start in range(0, len(images), _BLOCK):
-            block = _make_maps(images[start : start + _BLOCK], side)
+    maps = np.empty((len(numbers), side, side), dtype=np.float16)
+    chiral = np.empty((len(numbers), half * half), dtype=np.float32)
+    with tqdm(total=len(numbers), desc="looking for copies", unit=" images", delay=1) as bar:
+        for start in range(0, len(numbers), _BLOCK):
+            block = _make_maps(images[numbers[start : start + _BLOCK]], side)
             views = list(_views(block))
             difference = np.sum(views[:4], axis=0) - np.sum(views[4:], axis=0)
             maps[start : start + _BLOCK] = block
@@ -123,24 +168,30 @@ def _describe(images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float16], n
 
 
 def _make_maps(images: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.float32]:
-    """Makes maps of images: area means, less those of the neighbourhood, over their spread there."""
-    means = _area_means(images.shape[1], side)
-    across = np.repeat(means.T / 3, 3, axis=0)  # The three colours' mean with it.
-    grey = np.empty((len(images), side, side), dtype=np.float32)
+    """Makes maps of images: area means, less those of the neighbourhood, over their spread there.
+
+    The map of an image in which nothing stands out by ``FLOOR`` grey levels, as of a constant one, is zero:
+    what there is of it may be rounding.
+    """
+    width = images.shape[1]
+    parts = _parts(width, side)
+    across = np.repeat(parts.T, 3, axis=0).astype(np.float64)  # The three colours' sum with it.
+    grey = np.empty((len(images), side, side))
     for number, image in enumerate(images):  # One at a time, since floats take four times the room.
-        grey[number] = means @ image.reshape(len(image), -1).astype(np.float32) @ across
+        # All sums are of whole numbers, which these floats hold: so they are exact, in whatever order.
+        lines = parts.astype(np.float32) @ image.reshape(width, -1).astype(np.float32)
+        grey[number] = lines.astype(np.float64) @ across / (3 * width**2)
     near = (0, NEIGHBOURHOOD, NEIGHBOURHOOD)
     apart = grey - uniform_filter(grey, near)
+    apart[np.abs(apart).max(axis=(1, 2)) < FLOOR] = 0
     apart /= np.sqrt(uniform_filter(apart * apart, near) + FLOOR**2)
-    return _unit(apart - apart.mean(axis=(1, 2), keepdims=True))
+    return _unit((apart - apart.mean(axis=(1, 2), keepdims=True)).astype(np.float32))
 
 
-def _area_means(width: int, side: int) -> npt.NDArray[np.float32]:
-    """Returns ``[side, width]`` weights that average a line of pixels to ``side`` places, cutting pixels."""
-    edges = np.linspace(0, width, side + 1)
-    pixel = np.arange(width)
-    overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    return (overlap.clip(0) * side / width).astype(np.float32)
+def _parts(width: int, side: int) -> npt.NDArray[np.int64]:
+    """Returns ``[side, width]`` how many of a pixel's ``side`` parts lie in each place of the map."""
+    place, pixel = np.arange(side)[:, None] * width, np.arange(width) * side
+    return (np.minimum(place + width, pixel + side) - np.maximum(place, pixel)).clip(0)
 
 
 def _confirmed(maps: npt.NDArray[np.float16], pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -158,7 +209,7 @@ def _views(maps: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
 
 
 def _unit(maps: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Scales each map to length 1; one that is but rounding becomes zero, and so like nothing."""
+    """Scales each map to length 1; one that is only rounding, as of a symmetric image, becomes zero."""
     length = np.sqrt((maps * maps).sum(axis=(1, 2), keepdims=True))
     unit = np.zeros_like(maps)
     np.divide(maps, length, out=unit, where=length > 1e-3)

@@ -1,16 +1,16 @@
 """Downloads that go on where they were cut off, and whose every byte is checked."""
 
-import shutil
+import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pooch
 import requests
-from pooch.core import stream_download
 from pooch.downloaders import doi_to_repository
 from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
+from data_prep.files import writing
 
 TRIES: Final = 6
 """How often a download is tried, a few seconds apart, before the user is told."""
@@ -24,10 +24,12 @@ _MAY_PASS: Final = (408, 425, 429)
 
 
 def fetch(url: str, path: Path, checksum: str) -> None:
-    """Downloads a file, unless it lies there already, and verifies it.
+    """Downloads a file, unless it is there already, and verifies it.
 
-    What an interruption leaves stays beside it, ``NAME.part``, and the next call goes on from there where
-    the server can.
+    What an interruption leaves stays beside it, ``NAME.part``, and the next call resumes it where the server
+    can. A failure that may pass (the connection breaks off, the server is busy) is followed by another try. A
+    wrong checksum is not: only where part of the file came from an earlier connection, which may have been of
+    another file, is it downloaded once from the beginning.
 
     Args:
         url: Where it is.
@@ -35,14 +37,54 @@ def fetch(url: str, path: Path, checksum: str) -> None:
         checksum: What it must hash to, as ``"md5:..."`` or ``"sha256:..."``.
 
     Raises:
-        GalaxyError: The server does not have it, cannot be reached, or serves other bytes.
+        GalaxyError: The server does not have it, cannot be reached, or serves other bytes; or it cannot be
+            written.
     """
     if is_verified(path, checksum):
         return
-    try:
-        stream_download(url, path, checksum, _Resuming(path), retry_if_failed=TRIES - 1)
-    except (requests.RequestException, ValueError) as error:
-        raise GalaxyError(f"{url} could not be downloaded: {error}; {GO_ON}") from error
+    download, from_the_beginning = _Download(url, path), False
+    while True:
+        resumed = _with_retries(download)
+        if is_verified(download.part, checksum):
+            with writing(path, download.part):
+                download.part.replace(path)
+            download.forget()
+            return
+        download.forget()
+        if from_the_beginning or not resumed:
+            raise GalaxyError(
+                f"{url} is not the file that was published: its checksum is not {checksum}. The "
+                "download was deleted; try again later, or place the file by hand (see --dry-run)"
+            )
+        from_the_beginning = True
+
+
+def _with_retries(download: "_Download") -> bool:
+    """Downloads a file, again where what has failed may pass; returns what ``receive`` does."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return download.receive()
+        except requests.RequestException as error:
+            if tries >= TRIES or not _may_pass(error):
+                raise _not_downloaded(download.url, error) from error
+        time.sleep(tries)
+
+
+def _not_downloaded(url: str, error: requests.RequestException) -> GalaxyError:
+    answer = error.response
+    reason = error if answer is None else f"the server says {answer.status_code} {answer.reason}"
+    return GalaxyError(f"{url} could not be downloaded: {reason}; {GO_ON}")
+
+
+def _may_pass(error: requests.RequestException) -> bool:
+    """Says whether the same request may succeed a few seconds later."""
+    if error.response is not None:
+        return error.response.status_code >= 500 or error.response.status_code in _MAY_PASS
+    return isinstance(
+        error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError
+    )
 
 
 def is_verified(path: Path, checksum: str) -> bool:
@@ -74,58 +116,68 @@ def zenodo_file(doi: str, name: str) -> tuple[str, str]:
         ) from error
 
 
-class _Resuming:
-    """A downloader for pooch that keeps what it has when it is cut off, and asks for the rest.
+class _Download:
+    """A download that keeps what it has when it is cut off, and asks for the rest.
 
     Args:
+        url: Where the file is.
         path: The file that it is to become.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, url: str, path: Path) -> None:
+        self.url = url
         self.name = path.name
         self.part = path.with_name(f"{path.name}.part")
         self.version = path.with_name(f"{path.name}.part-version")
 
-    def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
-        had = self.part.stat().st_size if self.part.is_file() else 0
+    def receive(self) -> bool:
+        """Receives what the part lacks of the file.
+
+        Returns:
+            Whether there was a part to begin with.
+
+        Raises:
+            requests.RequestException: The server cannot be reached, breaks off, or refuses (``response``).
+            GalaxyError: The part cannot be written.
+        """
+        had = self._size()
         headers = {"Accept-Encoding": "identity"}  # What is counted must be the file's own bytes.
         if had:
             headers["Range"] = f"bytes={had}-"
             if self.version.is_file():
-                headers["If-Range"] = self.version.read_text(
-                    encoding="latin-1"
-                )  # All of it, if it has changed.
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
-            if response.status_code == 416:  # There is no such rest: it is no part of that file.
-                self._forget()
-            elif 400 <= response.status_code < 500 and response.status_code not in _MAY_PASS:
-                raise GalaxyError(f"{url}: the server says {response.status_code} {response.reason}; {GO_ON}")
+                # All of it, if it has changed.
+                headers["If-Range"] = self.version.read_text(encoding="latin-1")
+        with requests.get(self.url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
+            if had and response.status_code == 416:  # There is no rest: it is all there, or is another file.
+                return True
             response.raise_for_status()
-            self._receive(response, had)
-        shutil.move(self.part, output_file)
-        self._forget()
+            return self._receive(response, had)
 
-    def _receive(self, response: requests.Response, had: int) -> None:
-        goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {had}-")
-        if response.status_code != 206 or not goes_on:
-            self._forget()
+    def _receive(self, response: requests.Response, had: int) -> bool:
+        if response.status_code != 206:
+            self.forget()
             had = 0
             if version := response.headers.get("ETag") or response.headers.get("Last-Modified"):
-                self.version.write_text(version, encoding="latin-1")
+                with writing(self.version):
+                    self.version.write_text(version, encoding="latin-1")
+        elif not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
+            self.forget()
+            raise requests.ConnectionError("the server has sent another part of the file than was asked for")
         length = response.headers.get("Content-Length")
-        bar = tqdm(
-            total=None if length is None else had + int(length),
-            initial=had,
-            desc=self.name,
-            unit="B",
-            unit_scale=True,
-            delay=1,
-        )
-        with self.part.open("ab") as file, bar:
+        whole = None if length is None else had + int(length)
+        with tqdm(total=whole, initial=had, desc=self.name, unit="B", unit_scale=True, delay=1) as bar:
             for chunk in response.iter_content(_CHUNK):
-                file.write(chunk)
+                with writing(self.part), self.part.open("ab") as file:
+                    file.write(chunk)
                 bar.update(len(chunk))
+        if whole is not None and self._size() < whole:  # Older versions of urllib3 do not notice.
+            raise requests.ConnectionError("the connection broke off")
+        return had > 0
 
-    def _forget(self) -> None:
+    def _size(self) -> int:
+        return self.part.stat().st_size if self.part.is_file() else 0
+
+    def forget(self) -> None:
+        """Removes the part."""
         self.part.unlink(missing_ok=True)
         self.version.unlink(missing_ok=True)

@@ -1,27 +1,28 @@
 """Files and folders that appear whole or not at all, and their checksums."""
 
 import contextlib
-import ctypes
-import glob
+import errno
 import hashlib
 import json
 import math
 import os
 import shutil
 import sys
-import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from tqdm import tqdm
 
-from data_prep.errors import GalaxyError, Terminated
+from data_prep.errors import GalaxyError
+from data_prep.replacing import put_in_place, restore, token
 from data_prep.unfinished import alone
 
 CHUNK_BYTES: Final = 1 << 24
-LITTER: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
-"""What operating systems leave in folders that are looked at."""
+LITTER: Final = (".DS_Store", "Thumbs.db", "desktop.ini", "@eaDir", "__MACOSX")
+"""What operating systems and network drives leave in folders that are looked at."""
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Refusals that only writing meets, whichever file of a copy the system names."""
 
 
 @contextlib.contextmanager
@@ -63,10 +64,11 @@ def new_files(*paths: Path) -> Iterator[list[Path]]:
     for each in paths:
         with writing(each):
             each.parent.mkdir(parents=True, exist_ok=True)
-    token = _token()
-    partials = [each.with_name(f".{each.stem}.partial-{token}{each.suffix}") for each in paths]
+    name = f"partial-{token()}"
+    # Absolute, so that no library takes a folder called ~ for the user's home.
+    partials = [each.absolute().with_name(f".{each.stem}.{name}{each.suffix}") for each in paths]
     try:
-        with writing(path):
+        with writing(*paths, *partials):
             yield partials
             for other in others:
                 other.unlink(missing_ok=True)
@@ -81,7 +83,7 @@ def new_files(*paths: Path) -> Iterator[list[Path]]:
 
 @contextlib.contextmanager
 def new_folder(
-    path: Path, *, overwrite: bool = False, holds: Collection[str], resumes: bool = False
+    path: Path, *, overwrite: bool = False, holds: Collection[str], note: str | None = None
 ) -> Iterator[Path]:
     """Gives a temporary folder beside ``path``, renamed to ``path`` when the block ends well.
 
@@ -91,87 +93,66 @@ def new_folder(
         holds: The files and folders that one of this kind holds. A folder that lacks one, or
             holds anything else, is never replaced, so that a slip in a path, or a file that the
             user has put there, costs nothing.
-        resumes: The block goes on with what an interruption, even by a power cut, has left in the folder.
+        note: For a block that resumes: the file in the folder in which it notes its progress. Whatever
+            interrupts or stops the block, a folder with a note is kept, and the next call gets it back. The
+            finished folder has none.
 
     Yields:
-        The temporary folder to write to; empty, but where the block resumes.
+        The temporary folder to write to; empty, unless the block resumes.
 
     Raises:
-        GalaxyError: The folder exists and must not be replaced, cannot be made, or another process is
-            making it.
+        GalaxyError: The folder exists and must not be replaced, is the current folder, cannot be made, or
+            another process is making it.
     """
-    path = path.resolve()
+    with reading(path):
+        path = _resolved(path)
     with writing(path):
-        _tidy(path)
+        restore(path)
     refuse_existing(path, overwrite=overwrite, holds=holds)
-    partial = path.with_name(f".{path.name}.{'unfinished' if resumes else f'partial-{_token()}'}")
+    if _is_current(path):
+        raise GalaxyError(
+            f"{path} is the current folder, which cannot be replaced: name a new folder in it, or run the "
+            "command from another folder"
+        )
+    partial = path.with_name(f".{path.name}.{'unfinished' if note else f'partial-{token()}'}")
     with contextlib.ExitStack() as stack:
-        with writing(path):
-            partial.mkdir(parents=True, exist_ok=resumes)
-        if resumes:
+        with writing(path, partial):
+            partial.mkdir(parents=True, exist_ok=note is not None)
+        if note:
             stack.enter_context(alone(partial, path))
             for cut_off in partial.glob(".*.partial-*"):  # A file in whose writing a process was killed.
                 cut_off.unlink()
         try:
-            with writing(path):
+            with writing(path, partial):
                 yield partial
-                # Somebody may have made it meanwhile.
+                # Another process may have made it meanwhile.
                 refuse_existing(path, overwrite=overwrite, holds=holds)
-                _put_in_place(partial, path)
-        except BaseException as error:
-            if resumes and isinstance(error, KeyboardInterrupt | Terminated):
+                put_in_place(partial, path, note)
+        except BaseException:
+            if note and (partial / note).exists():
                 print(
-                    f"\nwhat there is stays in {partial}; the same command goes on with it", file=sys.stderr
+                    f"\nThe work so far is in {partial}: run the same command again to resume",
+                    file=sys.stderr,
                 )
             else:
                 shutil.rmtree(partial, ignore_errors=True)
             raise
 
 
-def _put_in_place(partial: Path, path: Path) -> None:
-    """Renames ``partial`` to ``path``; an older folder of that name is exchanged in the same instant."""
-    replaced = path.with_name(f".{path.name}.replaced-{_token()}")
-    if not path.exists():
-        partial.rename(path)
-    elif _exchange(partial, path):
-        partial.rename(replaced)
-    else:
-        path.rename(replaced)
-        try:
-            partial.rename(path)
-        except BaseException:
-            replaced.rename(path)
-            raise
-    shutil.rmtree(replaced, ignore_errors=True)
+def _resolved(path: Path) -> Path:
+    """Returns the place that a path leads to through symbolic links."""
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # Python before 3.13 has no OSError for links that lead to each other.
+        raise OSError(errno.ELOOP, "Too many levels of symbolic links") from error
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchanges two folders in one step; returns False where the system, or the file system, has none."""
-    if sys.platform == "win32":
+def _is_current(path: Path) -> bool:
+    """Says whether an existing folder is the one that the process is in, or holds it."""
+    try:
+        return Path.cwd().is_relative_to(path)
+    except OSError:  # It has been removed.
         return False
-    paths = os.fsencode(one), os.fsencode(other)
-    here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE, which macOS calls RENAME_SWAP.
-    with contextlib.suppress(AttributeError):  # An older C library.
-        libc = ctypes.CDLL(None)
-        if sys.platform == "darwin":
-            failed = libc.renamex_np(*paths, swap)
-        else:
-            failed = libc.renameat2(here, paths[0], here, paths[1], swap)
-        return bool(failed == 0)
-    return False
-
-
-def _tidy(path: Path) -> None:
-    """Clears away what a process that was killed while it replaced a folder has left, or puts it back."""
-    for replaced in path.parent.glob(f".{glob.escape(path.name)}.replaced-*"):
-        if path.exists():
-            shutil.rmtree(replaced, ignore_errors=True)
-        else:
-            replaced.rename(path)
-
-
-def _token() -> str:
-    return uuid.uuid4().hex[:12]
 
 
 def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | None = None) -> None:
@@ -189,10 +170,9 @@ def refuse_existing(path: Path, *, overwrite: bool, holds: Collection[str] | Non
         return
     if not overwrite:
         raise GalaxyError(f"{path} already exists: name another place, or add --overwrite to replace it")
-    if path.is_dir() != (holds is not None):
-        raise GalaxyError(
-            f"{path} is {'a' if path.is_dir() else 'no'} folder, and is not replaced: name another place"
-        )
+    if not (path.is_dir() if holds is not None else path.is_file()):  # Nor a device.
+        kind = "a folder" if path.is_dir() else "no folder" if holds is not None else "no regular file"
+        raise GalaxyError(f"{path} is {kind}, and is not replaced: name another place")
     if holds is None:
         return
     found = {entry.name for entry in path.iterdir()}.difference(LITTER)
@@ -249,9 +229,14 @@ def _no_number(text: str) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Returns a file's SHA-256 in hexadecimal, with a progress bar where it takes over a second."""
+    """Returns a file's SHA-256 in hexadecimal, with a progress bar where it takes over a second.
+
+    Raises:
+        GalaxyError: The file cannot be read.
+    """
     digest = hashlib.sha256()
     with (
+        reading(path),
         path.open("rb") as file,
         tqdm(
             total=path.stat().st_size, desc=f"checksum of {path.name}", unit="B", unit_scale=True, delay=1
@@ -264,11 +249,14 @@ def sha256(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(*places: Path) -> Iterator[None]:
     """Turns the system's refusals to write (disk full, no permission) into one clear error.
 
+    Where the block cannot open another file, that one is named. A file that may fail while it is read needs
+    :func:`reading`: the system does not say which one it was.
+
     Args:
-        path: What is being written, for the message.
+        places: What is being written, for the message; then the temporary names under which it is.
 
     Raises:
         GalaxyError: The system refused.
@@ -276,4 +264,34 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise GalaxyError(f"{path} cannot be written: {error.strerror or error}") from error
+        if (other := _other_file(error, places)) is not None:
+            raise GalaxyError(f"{other} cannot be read: {error.strerror}") from error
+        raise GalaxyError(f"{places[0]} cannot be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns the system's refusals to read into one clear error; needed in blocks that also write.
+
+    Args:
+        path: What is being read, for the message.
+
+    Raises:
+        GalaxyError: The system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise GalaxyError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _other_file(error: OSError, places: Sequence[Path]) -> Path | None:
+    """Returns the file that the system refused, where it is none of those that are being written."""
+    if error.errno in _NO_ROOM or not isinstance(error.filename, str | os.PathLike):
+        return None
+    file = Path(error.filename)
+    for place in places:
+        inner, outer = file.absolute(), place.absolute()
+        if inner.is_relative_to(outer) or outer.is_relative_to(inner):  # The latter, where it is to be made.
+            return None
+    return file

@@ -32,7 +32,7 @@ def make_folds(arrays: GalaxyArrays, out: Path, folds: int, seed: int = 0) -> li
         GalaxyError: There are too few galaxies, or a fold cannot be written.
     """
     labels = arrays.catalog["label"].to_numpy(dtype=str)
-    galaxies = join_copies(arrays.catalog["objid"].to_numpy(), arrays.images)
+    galaxies = join_copies(arrays.catalog["objid"].to_numpy(), arrays.images, arrays.quarter_turns)
     splits = draw_folds(galaxies, labels, folds, seed)
     folders = [out / f"fold_{number}" for number in range(folds)]
     for number, (folder, split) in enumerate(zip(folders, splits, strict=True)):

@@ -1,7 +1,9 @@
 """Writing the pixels of galaxy arrays: a block at a time, on all cores, and on from where it was cut off."""
 
+import contextlib
 import hashlib
 import io
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -17,13 +19,13 @@ from data_prep.images import Cutout, ImageError
 from data_prep.unfinished import left_over
 
 PROGRESS: Final = "progress.json"
-"""How far unfinished work is, beside its pixels; gone when it is finished."""
+"""How far unfinished work is, beside its pixels."""
 
 BLOCK: Final = 16
 """Images that a thread decodes at a time: 2.4 MB at 224 pixels, whatever the size of the sample."""
 
-_NOTE_EVERY: Final = 64
-"""Blocks after which progress is noted: what an interruption costs at most, less than a second."""
+_NOTE_EVERY: Final = 1.0
+"""Seconds after which progress is noted: what an interruption costs at most, and the blocks being read."""
 
 
 class _Begun(NamedTuple):
@@ -50,7 +52,8 @@ def write_images(
     same length.
 
     Args:
-        folder: Where to. What an interruption has left there of the same is verified and gone on with.
+        folder: Where to. What an interruption has left there of the same is verified and gone on with. The
+            note of that, ``PROGRESS``, stays when all is written, for what may fail after it.
         read: Returns the image of a number, ``[crop, crop, 3]`` uint8, or raises an ``ImageError``.
         n: How many there are.
         crop: Their side in pixels.
@@ -62,10 +65,16 @@ def write_images(
         Why an image cannot be used, by its number, and the SHA-256 of the file.
     """
     path, header = folder / IMAGES, _header(n, crop)
-    done, skipped, digest = _begun(folder, made_of) or _Begun(0, {}, hashlib.sha256(header))
+    done, skipped, digest = _begun(folder, header, made_of) or _Begun(0, {}, hashlib.sha256(header))
+    if not done:
+        (folder / PROGRESS).unlink(missing_ok=True)  # Of other images, which are now lost.
 
     def read_block(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
         return _read_block(read, range(start, min(start + BLOCK, n)), crop)
+
+    def note(size: int) -> None:
+        noted = {"made_of": made_of, "done": done, "skipped": skipped}
+        write_json(folder / PROGRESS, noted | {"size": size, "sha256": digest.hexdigest()})
 
     with (
         path.open("r+b" if done else "wb") as file,
@@ -74,30 +83,31 @@ def write_images(
         file.write(header)
         file.seek(file.truncate(_size(header, done - len(skipped), crop)))
         blocks = work_ahead(read_block, range(done, n, BLOCK), workers, 4 * workers)
-        for number, (images, reasons) in enumerate(blocks, 1):
+        noted_at = time.monotonic()
+        for images, reasons in blocks:
             file.write(images.data)
             digest.update(images.data)  # While they are at hand: reading them again would take long.
             skipped |= reasons
             done += len(images) + len(reasons)
             bar.update(len(images) + len(reasons))
-            if number % _NOTE_EVERY == 0:
+            if time.monotonic() - noted_at >= _NOTE_EVERY or done == n:
                 file.flush()
-                noted = {"made_of": made_of, "done": done, "skipped": skipped}
-                written = {"size": file.tell(), "sha256": digest.hexdigest()}
-                write_json(folder / PROGRESS, noted | written)
+                note(file.tell())
+                noted_at = time.monotonic()
         if skipped:
             file.seek(0)
             file.write(_header(n - len(skipped), crop))
-    (folder / PROGRESS).unlink(missing_ok=True)
     return skipped, sha256(path) if skipped else digest.hexdigest()
 
 
-def _begun(folder: Path, made_of: Mapping[str, Any]) -> _Begun | None:
+def _begun(folder: Path, header: bytes, made_of: Mapping[str, Any]) -> _Begun | None:
     """Returns how far an interruption has left it; None where there is nothing to go on with."""
 
     def read(noted: dict[str, Any]) -> tuple[int, dict[int, str]]:
         return int(noted["done"]), {int(row): str(reason) for row, reason in noted["skipped"].items()}
 
+    with contextlib.suppress(OSError), (folder / IMAGES).open("r+b") as file:
+        file.write(header)  # It was noted with this one, and may have got its last one since.
     found = left_over(folder / PROGRESS, folder / IMAGES, made_of, read)
     return _Begun(*found[0], found[1]) if found else None
 

@@ -47,3 +47,31 @@ def label_galaxies(table: pd.DataFrame, rule: LabelRule, threshold: float = 0.65
     else:
         raise GalaxyError(f"there is no label rule {rule!r}: the rules are {', '.join(LABEL_RULES)}")
     return np.select([~known, spiral, elliptical], [UNLABELLED, "spiral", "elliptical"], default="irregular")
+
+
+def suggest_other_rule(table: pd.DataFrame, rule: LabelRule) -> str | None:
+    """Suggests the other rule where it labels most of the galaxies that lack what this rule needs.
+
+    Args:
+        table: Rows of Table 2 with their ``label``.
+        rule: The rule that they were labelled by.
+
+    Returns:
+        The suggestion; None where most galaxies are labelled, or the other rule would not label them either.
+    """
+    unlabelled = table["label"] == UNLABELLED
+    if 2 * int(unlabelled.sum()) <= len(table):
+        return None
+    without = table[unlabelled]
+    other: LabelRule = "threshold" if rule == "flags" else "flags"
+    labelled = int(np.count_nonzero(label_galaxies(without, other) != UNLABELLED))
+    if 2 * labelled <= len(without):
+        return None
+    needs: dict[LabelRule, str] = {
+        "threshold": "debiased votes (P_CS_DEBIASED, P_EL_DEBIASED)",
+        "flags": f"flags ({', '.join(FLAG_COLUMNS)})",
+    }
+    return (
+        f"{len(without):,} of the {len(table):,} galaxies have no {needs[rule]}, and {labelled:,} of these "
+        f"have {needs[other]}: use --label-rule {other}"
+    )

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.ahead import cores
-from data_prep.arrays import CATALOG, DATASET, FORMAT_VERSION, IMAGES
+from data_prep.arrays import CATALOG, DATASET, FORMAT_VERSION, IMAGES, QUARTER_TURNS
 from data_prep.copies import join_copies
 from data_prep.errors import GalaxyError
 from data_prep.extract import summary_path
 from data_prep.files import new_folder, read_json, sha256, write_json
-from data_prep.image_writer import write_images
+from data_prep.image_writer import PROGRESS, write_images
 from data_prep.images import Cutout, read_cutout
 from data_prep.schema import CLASSES, CROP_PX
 from data_prep.splits import draw_split, split_counts
@@ -38,8 +38,8 @@ def preprocess(
     """Makes the galaxy arrays of a sample: centre crops, catalogue and the stored split.
 
     An image that cannot be used is listed in ``dataset.json`` and stepped over. Images of one galaxy, and
-    those of exactly the same pixels whatever they are called, share a split. What an interruption leaves
-    stays in a hidden folder beside ``out``, and the same call goes on with it.
+    those of exactly the same pixels whatever they are called, share a split. Whatever interrupts or stops it,
+    the work so far stays in a hidden folder beside ``out``, and the same call resumes it.
 
     Args:
         sample: A CSV from :func:`data_prep.extract.extract`, or any with the columns ``objid``,
@@ -77,20 +77,25 @@ def preprocess(
         "crop": crop,
         "turns": seed if rotate_once else None,
     }
-    with new_folder(out, overwrite=overwrite, holds=(IMAGES, CATALOG, DATASET), resumes=True) as folder:
+    with new_folder(out, overwrite=overwrite, holds=(IMAGES, CATALOG, DATASET), note=PROGRESS) as folder:
         skipped, checksum = write_images(
             folder, read, len(catalog), crop, made_of=made_of, workers=workers or cores(), progress=progress
         )
         if len(skipped) == len(catalog):
+            (folder / PROGRESS).unlink()  # There is nothing to resume.
             raise GalaxyError(
                 f"not one of the {len(catalog):,} images of {sample} can be used; the first, "
                 f"{raw / paths[0]}: {skipped[0]}"
             )
         kept = catalog.drop(index=list(skipped))
-        galaxies = join_copies(kept["objid"].to_numpy(), np.load(folder / IMAGES, mmap_mode="r"))
+        galaxies = join_copies(
+            kept["objid"].to_numpy(),
+            np.load(folder / IMAGES, mmap_mode="r"),
+            None if turns is None else turns[kept.index],
+        )
         kept.insert(3, "split", draw_split(galaxies, kept["label"].to_numpy(dtype=str), seed))
         if turns is not None:
-            kept["quarter_turns"] = turns[kept.index]
+            kept[QUARTER_TURNS] = turns[kept.index]
         kept.to_csv(folder / CATALOG, index=False)
         dataset = {
             "format_version": FORMAT_VERSION,
@@ -138,7 +143,7 @@ def _read_sample(path: Path) -> pd.DataFrame:
     sample = read_table(path, needed, keep_others=True)
     if sample.empty:
         raise GalaxyError(f"{path} holds no galaxies")
-    if reserved := {"split", "quarter_turns"} & set(sample.columns):
+    if reserved := {"split", QUARTER_TURNS} & set(sample.columns):
         raise GalaxyError(
             f"{path}: the column {', '.join(sorted(reserved))} is made by preprocess: leave it out"
         )

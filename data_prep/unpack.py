@@ -11,7 +11,7 @@ from typing import Final
 from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
-from data_prep.files import CHUNK_BYTES, new_file, new_folder
+from data_prep.files import CHUNK_BYTES, new_file, new_folder, reading
 
 LARGEST_IMAGE: Final = 16 << 20
 LARGEST_TABLE: Final = 1 << 30
@@ -38,12 +38,16 @@ def unpack_images(archive: Path, folder: Path) -> int:
             more than images of galaxies take.
     """
     try:
-        with zipfile.ZipFile(archive) as content:
+        with reading(archive):
+            content = zipfile.ZipFile(archive)
+        with content:
             members = dict(_members(archive, content))
-            with new_folder(folder, holds=()) as partial, content:
+            with new_folder(folder, holds=()) as partial:
                 for name, member in tqdm(members.items(), desc="unpacking", unit=" images", delay=1):
                     # zipfile reads no more than the member's declared size, and checks its CRC.
-                    (partial / name).write_bytes(content.read(member))
+                    with reading(archive):
+                        image = content.read(member)
+                    (partial / name).write_bytes(image)
     except (GalaxyError, OSError, MemoryError):
         raise
     except Exception as error:  # A damaged file fails in any way.
@@ -101,9 +105,10 @@ def unpack_table(archive: Path, path: Path) -> None:
 
 
 def _gunzipped(archive: Path) -> Iterator[bytes]:
-    try:
-        with gzip.open(archive) as content:
-            while chunk := content.read(CHUNK_BYTES):
-                yield chunk
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise GalaxyError(f"{archive} cannot be unpacked: {error}; download it again") from error
+    with reading(archive):
+        try:
+            with gzip.open(archive) as content:
+                while chunk := content.read(CHUNK_BYTES):
+                    yield chunk
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise GalaxyError(f"{archive} cannot be unpacked: {error}; download it again") from error

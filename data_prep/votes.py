@@ -36,7 +36,8 @@ def vote_targets(
         votes over their mean. A galaxy without votes keeps its label, and counts 1.
 
     Raises:
-        GalaxyError: The catalogue lacks the votes, or what it holds are none.
+        GalaxyError: The catalogue lacks the votes, or what it holds are none; or the labels' threshold is
+            not known.
     """
     if arrays.classes != list(CLASSES):
         raise GalaxyError(
@@ -70,7 +71,7 @@ def vote_targets(
             f"{arrays.folder}: objid {table['objid'].iloc[int(np.argmax(wrong))]} has a vote fraction "
             "outside 0 to 1"
         )
-    threshold = arrays.dataset.get("threshold") or FLAG_THRESHOLD
+    threshold = _threshold(arrays)
     n = votes[known]
     reach = [
         beta.sf(threshold, n * fraction[known] + 1, n * (1 - fraction[known]) + 1)
@@ -80,3 +81,20 @@ def vote_targets(
     labels[known] = sides / sides.sum(axis=1, keepdims=True)
     weights[known] = n / n.mean()
     return labels, weights
+
+
+def _threshold(arrays: GalaxyArrays) -> float:
+    """Returns the debiased vote fraction at which the labels were set.
+
+    A threshold of another rule than those of ``extract`` is taken where it is given, never assumed.
+    """
+    rule, threshold = arrays.dataset.get("label_rule"), arrays.dataset.get("threshold")
+    if rule == "flags":
+        return FLAG_THRESHOLD
+    if threshold is None:
+        raise GalaxyError(
+            f"{arrays.folder} does not say at which vote fraction its labels were set (label_rule: {rule}): "
+            "train on --data.targets labels, or make the arrays again with the sample's summary, made by "
+            "extract, beside it"
+        )
+    return float(threshold)

@@ -1,11 +1,13 @@
 """What a checkpoint remembers of its training, read without running anything that the file may hold."""
 
+import inspect
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Final
 
 import lightning
 import numpy as np
@@ -19,7 +21,13 @@ from data_prep.files import new_file
 from galaxy_lightning.calibration import Calibration
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.networks import weights_file
+from galaxy_lightning.networks.sources import NONE
 from galaxy_lightning.networks.weight_files import load_whole
+
+_NO_OBJIDS: Final = torch.empty(0, dtype=torch.int64)
+_FETCHED: Final = re.compile(r"(?!timm:)[^:]*:|.*\b(checkpoint_path|cache_dir|pretrained)", re.DOTALL)
+"""Names of networks, and options of timm's, for which something is read from a hub or a file."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,8 @@ class Trained:
         hyperparameters: What the model was made with.
         data: The data's settings: SHA-256 of the arrays, batch size, augmentation, seed.
         train_objids: ``[N]`` the galaxies that it was trained on.
+        val_objids: ``[N]`` the galaxies that it was validated and calibrated on; none of an older checkpoint.
+        arrays_folder: Where the arrays were that it was trained on; not known of an older checkpoint.
         resumable: Whether a fit can go on from it: it holds the optimiser's state too.
         pretrained: The settings that say what it once started from, if from anything.
         processes: How many processes trained it; None where it does not say.
@@ -41,6 +51,8 @@ class Trained:
     hyperparameters: dict[str, Any]
     data: dict[str, Any]
     train_objids: npt.NDArray[np.int64]
+    val_objids: npt.NDArray[np.int64]
+    arrays_folder: str | None
     resumable: bool
     pretrained: dict[str, Any] | None
     processes: int | None = None
@@ -89,18 +101,20 @@ class Trained:
         )
 
     def require_unseen(self, arrays: GalaxyArrays, split: str) -> None:
-        """Stops a measurement on galaxies that the model was trained on.
+        """Stops a measurement on training galaxies, and a test on galaxies that the model was calibrated on.
 
         Raises:
             GalaxyError: There are some in that split.
         """
-        seen = np.isin(arrays.catalog["objid"].to_numpy()[arrays.rows(split)], self.train_objids)
-        if seen.any():
-            raise GalaxyError(
-                f"{self.path} was trained on {int(seen.sum()):,} of the {len(seen):,} {split} galaxies of "
-                f"{arrays.folder}, whose split is another one: a score there would mean nothing. Measure it "
-                "on the arrays it was trained with, or train it again on these"
-            )
+        measured = arrays.catalog["objid"].to_numpy()[arrays.rows(split)]
+        uses = {"trained": self.train_objids} | ({"calibrated": self.val_objids} if split == "test" else {})
+        for use, objids in uses.items():
+            if seen := int(np.isin(measured, objids).sum()):
+                raise GalaxyError(
+                    f"{self.path} was {use} on {seen:,} of the {len(measured):,} {split} galaxies of "
+                    f"{arrays.folder}, so a score on them would mean nothing. Measure it on the arrays it "
+                    "was trained with, or train it again on these"
+                )
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -121,18 +135,19 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def galaxies_seen(weights: str) -> npt.NDArray[np.int64]:
-    """Returns ``[N]`` the galaxies that weights have been trained on, as far as their file remembers.
+    """Returns ``[N]`` the galaxies that weights were trained on, as far as their file lists them.
 
     Args:
-        weights: A file that a model has started from, or a word for weights from elsewhere.
+        weights: What a model has started from, as ``model.weights`` names it.
 
     Raises:
         GalaxyError: The file is damaged, or what it remembers is no list of galaxies.
     """
-    if not Path(weights).is_file() or Path(weights).suffix == ".safetensors":
+    file = weights_file(weights)
+    if not file.is_file() or file.suffix == ".safetensors":
         return np.empty(0, dtype=np.int64)
     try:
-        content = torch.load(weights, map_location="cpu", weights_only=True)
+        content = torch.load(file, map_location="cpu", weights_only=True)
         data = content.get("GalaxyDataModule") if isinstance(content, dict) else None
         # Another program's file says nothing of ours.
         return _objids(data["train_objids"]) if data else np.empty(0, dtype=np.int64)
@@ -141,6 +156,24 @@ def galaxies_seen(weights: str) -> npt.NDArray[np.int64]:
             f"{weights} does not say which galaxies it was trained on, or is damaged ({_reason(error)}); "
             "nothing in it was run"
         ) from None
+
+
+def export_weights(checkpoint: Path, out: Path) -> None:
+    """Writes a checkpoint's weights, and which galaxies they were trained on, without the rest.
+
+    Args:
+        checkpoint: The ``.ckpt`` of a fit.
+        out: The file to write, for ``--model.weights``.
+
+    Raises:
+        GalaxyError: It is not a checkpoint of a galaxy classifier, or cannot be written there.
+    """
+    trained = read_checkpoint(checkpoint)
+    weights = load_whole(checkpoint)["state_dict"]
+    _save(
+        {"state_dict": weights, "GalaxyDataModule": {"train_objids": torch.from_numpy(trained.train_objids)}},
+        out,
+    )
 
 
 def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule) -> None:
@@ -180,21 +213,46 @@ def read_checkpoint(path: Path) -> Trained:
         data = content["GalaxyDataModule"]
         if not isinstance(content["state_dict"], dict):
             raise TypeError("'state_dict' is none")
-        hyperparameters, settings = dict(content["hyper_parameters"]), dict(data["settings"])
+        hyperparameters = _plain_hyperparameters(content["hyper_parameters"])
+        settings, folder = dict(data["settings"]), data.get("arrays_folder")
         resumable = "optimizer_states" in content
         Calibration.from_state(content["calibration"])
-        objids, pretrained = _objids(data["train_objids"]), content.get("pretrained")
+        train, val = _objids(data["train_objids"]), _objids(data.get("val_objids", _NO_OBJIDS))
+        pretrained = content.get("pretrained")
         if not isinstance(pretrained, dict | None):
             raise TypeError("'pretrained' is none")
         processes, taken = data.get("processes"), data.get("taken", 0)
         if not (isinstance(processes, int | None) and isinstance(taken, int)):
-            raise TypeError("'processes' or 'taken' is no number")
-        return Trained(path, hyperparameters, settings, objids, resumable, pretrained, processes, taken > 0)
+            raise TypeError("'processes' or 'taken' is not a number")
+        if not isinstance(folder, str | None):
+            raise TypeError("'arrays_folder' is not a path")
+        return Trained(
+            path, hyperparameters, settings, train, val, folder, resumable, pretrained, processes, taken > 0
+        )
     except Exception as error:  # A damaged file fails in any way.
         raise GalaxyError(
             f"{path} is no checkpoint of a galaxy classifier, or is damaged ({_reason(error)}); "
             "nothing in it was run"
         ) from None
+
+
+def load_model(path: Path) -> GalaxyClassifier:
+    """Makes the model of a checkpoint, with its weights, on the CPU, running nothing that the file holds.
+
+    Args:
+        path: A ``.ckpt`` file.
+
+    Raises:
+        GalaxyError: It is not a checkpoint of a galaxy classifier, or is damaged.
+    """
+    model = GalaxyClassifier(**read_checkpoint(path).hyperparameters)
+    content = load_whole(path)
+    try:
+        model.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        raise GalaxyError(f"{path}: the weights do not fit the model: {error}") from error
+    model.on_load_checkpoint(content)
+    return model
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
@@ -206,10 +264,28 @@ def _save(content: dict[str, Any], path: Path) -> None:
         partial.write_bytes(buffer.getbuffer())
 
 
+def _plain_hyperparameters(stored: Any) -> dict[str, Any]:
+    """Returns the settings that a checkpoint's model was made with, which need no file, hub or import.
+
+    Raises:
+        TypeError: A setting is unknown, or is not a plain value.
+        ValueError: The network is one of a hub or a folder; a checkpoint of ours names its architecture.
+    """
+    known = inspect.signature(GalaxyClassifier).parameters
+    for name, value in dict(stored).items():
+        values = value if isinstance(value, list | tuple) else [value]
+        if name not in known or not all(isinstance(each, bool | int | float | str | None) for each in values):
+            raise TypeError(f"its setting {name!r} is not one of a galaxy classifier")
+    backbone = stored.get("backbone")
+    if backbone is not None and _FETCHED.match(str(backbone)):
+        raise ValueError(f"it names the network {backbone!r}, which it does not hold")
+    return {**stored, "weights": NONE}
+
+
 def _objids(stored: Any) -> npt.NDArray[np.int64]:
     """Returns ``[N]`` the object ids that a checkpoint keeps as a tensor of whole numbers."""
     if not (isinstance(stored, torch.Tensor) and stored.dtype == torch.int64 and stored.ndim == 1):
-        raise TypeError("'train_objids' are none")
+        raise TypeError("it lists no object ids of the galaxies that it has seen")
     return np.asarray(stored.numpy(), dtype=np.int64)
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
-from galaxy_lightning.configs import named_configs
+from data_prep.output import guarded_output
+from galaxy_lightning.configs import expand_paths
 
 PROGRAM: Final = "python -m galaxy_lightning"
-CONFIG: Final = "config.yaml"
 DESCRIPTIONS: Final = {
     "fit": "Train a model on galaxy arrays. "
     "Every fit makes a run folder of its own, RUNS/NAME/version_<k>, with its config, TensorBoard log, "
@@ -46,7 +46,12 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The command line's words; by default those the program was started with.
     """
-    words, debug = without_debug(sys.argv[1:] if args is None else args)
+    with guarded_output(PROGRAM):
+        _run(sys.argv[1:] if args is None else args)
+
+
+def _run(args: Sequence[str]) -> None:
+    words, debug = without_debug(args)
     words = [_with_underscores(word) for word in words]
     if not words or words[0] in ("-h", "--help"):
         _overview().print_help()
@@ -64,21 +69,21 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def complete(words: list[str]) -> list[str]:
-    """Completes a command line: a run folder's checkpoint, and the config beside a checkpoint.
+    """Completes a command line: expanded paths, and the checkpoint of a run folder.
 
     Args:
         words: The command line, a command's name first.
 
     Returns:
-        The command line, with ``--ckpt_path`` naming a file, and ``--config`` where that was left
-        out and the checkpoint's run folder has one.
+        The command line, with ``--ckpt_path`` naming a file.
 
     Raises:
         GalaxyError: There is no such command, or one needs a checkpoint and there is none.
     """
-    command = words[0]
+    command, *options = words
     if command not in DESCRIPTIONS:
         raise GalaxyError(f"the first word names a command: {', '.join(DESCRIPTIONS)}")
+    words = [command, *expand_paths(options)]
     if any(re.match(r"-h$|--help|--print_config", word) for word in words):
         return words
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -97,9 +102,7 @@ def complete(words: list[str]) -> list[str]:
         checkpoint /= "last.ckpt" if command == "fit" else "best.ckpt"
     if not checkpoint.is_file():
         raise GalaxyError(f"there is no checkpoint {checkpoint}: a run folder holds best.ckpt and last.ckpt")
-    config = checkpoint.parent / CONFIG
-    configs = [] if named_configs(others) or not config.is_file() else ["--config", str(config)]
-    return [command, *configs, *others, "--ckpt_path", str(checkpoint)]
+    return [command, *others, "--ckpt_path", str(checkpoint)]
 
 
 def _overview() -> argparse.ArgumentParser:
@@ -119,5 +122,5 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _with_underscores(word: str) -> str:
-    """Takes ``--ckpt-path`` for ``--ckpt_path``: the data preparation spells its options so."""
-    return re.sub(r"^--[a-z-]+", lambda option: "--" + option.group()[2:].replace("-", "_"), word)
+    """Takes ``--data.batch-size`` for ``--data.batch_size``: the data preparation spells its options so."""
+    return re.sub(r"^--[\w.+-]+", lambda option: "--" + option.group()[2:].replace("-", "_"), word)

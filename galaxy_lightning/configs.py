@@ -3,8 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from data_prep.errors import GalaxyError
+from data_prep.paths import expand_path
+
+_EARLY: Final = ("-c", "--config", "--ckpt_path", "--out", "--runs")
 
 
 def named_configs(words: Sequence[str]) -> list[str]:
@@ -19,6 +23,27 @@ def named_configs(words: Sequence[str]) -> list[str]:
     return found
 
 
+def expand_paths(words: Sequence[str]) -> list[str]:
+    """Expands the paths that options name: those that are read before the whole command line is parsed.
+
+    Args:
+        words: The command line's options.
+
+    Raises:
+        GalaxyError: One cannot be expanded; see :func:`data_prep.paths.expand_path`.
+    """
+    expanded, before = [], ""
+    for word in words:
+        option, equals, path = word.partition("=")
+        if equals and option in _EARLY:
+            word = f"{option}={expand_path(path)}"
+        elif before in _EARLY:
+            word = expand_path(word)
+        expanded.append(word)
+        before = word
+    return expanded
+
+
 def check_configs(words: Sequence[str]) -> None:
     """Stops at a config file that cannot be read: what the parser says of one does not name it.
 
@@ -26,18 +51,59 @@ def check_configs(words: Sequence[str]) -> None:
         words: The command line. That a file is missing, the parser says.
 
     Raises:
-        GalaxyError: One is empty, no text, or no YAML.
+        GalaxyError: One is empty, not text, not YAML, or not settings by name.
+    """
+    for name in named_configs(words):
+        if Path(name).exists():
+            read_config(Path(name))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Reads a config file without making anything of it.
+
+    Args:
+        path: The YAML file.
+
+    Returns:
+        Its sections by name.
+
+    Raises:
+        GalaxyError: It cannot be read, or is empty, not text, not YAML, or not settings by name.
     """
     import yaml  # Help needs none of it.
 
-    for name in named_configs(words):
-        try:
-            empty = yaml.safe_load(Path(name).read_text(encoding="utf-8")) is None
-        except OSError:
-            continue
-        except RecursionError as error:
-            raise GalaxyError(f"the config {name} cannot be read: it is nested too deeply") from error
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            raise GalaxyError(f"the config {name} cannot be read: {error}") from error
-        if empty:
-            raise GalaxyError(f"the config {name} is empty")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise GalaxyError(f"the config {path} cannot be read: it is nested too deeply") from error
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        raise GalaxyError(f"the config {path} cannot be read: {error}") from error
+    if content is None:
+        raise GalaxyError(f"the config {path} is empty")
+    if not isinstance(content, dict):
+        raise GalaxyError(f"the config {path} does not hold settings by name, as in 'trainer:'")
+    return content
+
+
+def asks_to_simulate(words: Sequence[str]) -> bool:
+    """Says whether arrays that are missing may be simulated where the command line says that they are.
+
+    A config may name arrays and have them simulated where they are missing. Other arrays that the user names
+    instead of them are not to be simulated: their name may be mistyped.
+
+    Args:
+        words: The command line, whose configs can be read.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ("--data.arrays", "--data.simulate"):
+        parser.add_argument(option, dest=option)
+    given = vars(parser.parse_known_args(words)[0])
+    if given["--data.arrays"] is not None or given["--data.simulate"] is not None:
+        return given["--data.simulate"] is not None
+    sections = [read_config(Path(name)).get("data") for name in named_configs(words)]
+    named = [
+        section
+        for section in sections
+        if isinstance(section, dict) and section.keys() & {"arrays", "simulate"}
+    ]
+    return bool(named) and "simulate" in named[-1]

@@ -18,6 +18,7 @@ from data_prep.folds import make_folds
 from data_prep.unfinished import alone
 from galaxy_lightning.calibration import Calibration
 from galaxy_lightning.cli import DESCRIPTIONS, PROGRAM
+from galaxy_lightning.configs import expand_paths
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.held_out import HeldOut
 from galaxy_lightning.measures import bootstrap_interval
@@ -27,6 +28,7 @@ from galaxy_lightning.run_folder import (
     PREDICTIONS,
     arrays_identity,
     complete_run,
+    require_run_name,
     write_predictions,
 )
 from galaxy_lightning.run_reader import Run, read_run
@@ -46,7 +48,9 @@ def run(words: Sequence[str]) -> None:
     Raises:
         GalaxyError: A fold cannot be trained, or the folder holds another cross-validation.
     """
-    options, words_of_fit = _parse(words)
+    options, words_of_fit = _parse(expand_paths(words))
+    if options.name:
+        require_run_name(options.name)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise GalaxyError(
             "crossval starts the processes of each fit itself: run it without torchrun; --trainer.devices "

@@ -1,6 +1,7 @@
 """The galaxy arrays as batches: one stored split, shuffled and augmented from one seed."""
 
 import functools
+import json
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.auxiliary import standardised
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, InOrder, ReadAhead, Resumable, as_is
-from galaxy_lightning.seeding import seed_for
+from galaxy_lightning.seeding import Stream, seed_for
 
 Targets = Literal["labels", "votes"]
 
@@ -47,6 +48,8 @@ class GalaxyDataModule(LightningDataModule):
         targets: What to train on: labels, or votes, which say how sure the label is and count each
             galaxy by its number of votes.
         simulate: Where the arrays are missing, make them from this many simulated galaxies.
+        simulate_seed: Seed of these galaxies. Negative seeds are reserved for pre-training: no other
+            simulated survey has the same galaxies.
         verify: Check the arrays' SHA-256 first (about a second per gigabyte).
         num_workers: Processes that read ahead; 0 is a thread, which is enough where the arrays fit into the
             computer's memory: a batch is one read.
@@ -68,6 +71,7 @@ class GalaxyDataModule(LightningDataModule):
         augment: Augmentation = "quarter_turns",
         targets: Targets = "labels",
         simulate: int = 0,
+        simulate_seed: int = 0,
         verify: bool = True,
         num_workers: int = 0,
         on_device: bool = False,
@@ -85,6 +89,7 @@ class GalaxyDataModule(LightningDataModule):
         self.augment = augment
         self.targets = targets
         self.simulate = simulate
+        self.simulate_seed = simulate_seed
         self.verify = verify
         self.num_workers = num_workers
         self.on_device = on_device
@@ -126,6 +131,8 @@ class GalaxyDataModule(LightningDataModule):
             "taken": taken,
             "processes": self._share()[0],
             "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.seen_before)),
+            "val_objids": torch.from_numpy(np.unique(self._objids("val"))),
+            "arrays_folder": str(self.arrays.folder.resolve()),
             "settings": {
                 "arrays": self.arrays.dataset["sha256"],
                 "batch_size": self.batch_size,
@@ -196,7 +203,8 @@ class GalaxyDataModule(LightningDataModule):
         if self.arrays.classes != classes:
             raise GalaxyError(
                 f"{self.arrays.folder} has the classes {', '.join(self.arrays.classes)}, the model has "
-                f"{', '.join(classes)}"
+                f"{', '.join(classes)}: name arrays with the model's classes in the same order, or train a "
+                f"model on these with: fit --model.classes '{json.dumps(self.arrays.classes)}'"
             )
         stored = self.arrays.images.shape[1]
         if stored != image_size:
@@ -226,7 +234,8 @@ class GalaxyDataModule(LightningDataModule):
         """Returns the training galaxies, shuffled anew each epoch."""
         dataset = self._training_set()
         processes, rank = self._share()
-        sampler = Resumable(dataset, processes, rank, seed=self.seed)
+        # The sampler adds the epoch to its seed: epoch 1 of seed 0 must not be shuffled as epoch 0 of seed 1.
+        sampler = Resumable(dataset, processes, rank, seed=seed_for(Stream.SHUFFLING, self.seed))
         # Lightning hands over the loader's state too, but not where a schedule has asked for it before.
         sampler.skip, self._skip = self._skip, 0
         self._training = self._loader(dataset, sampler)
@@ -259,7 +268,7 @@ class GalaxyDataModule(LightningDataModule):
             return batch
         place = (trainer.current_epoch, trainer.fit_loop.batch_idx + 1, trainer.global_rank)
         generator = torch.Generator()
-        generator.manual_seed(seed_for(self.seed, *place))
+        generator.manual_seed(seed_for(Stream.AUGMENTATION, self.seed, *place))
         return AUGMENTATIONS[self.augment](batch, generator)
 
     def _training_set(self) -> ArrayDataset:
@@ -324,7 +333,7 @@ class GalaxyDataModule(LightningDataModule):
 
         raw = arrays.with_name(f"{arrays.name}_raw")
         print(f"{arrays} is missing: making it from {self.simulate:,} simulated galaxies ({raw})")
-        simulate_survey(raw, self.simulate, overwrite=True)
+        simulate_survey(raw, self.simulate, self.simulate_seed, overwrite=True)
         with tempfile.TemporaryDirectory() as folder:
             sample = Path(folder) / "sample.csv"
             extract(raw, sample, n="all")

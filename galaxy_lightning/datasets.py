@@ -24,8 +24,8 @@ from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.images import Cutout, ImageError, read_cutout
 from galaxy_lightning.batches import GalaxyBatch
+from galaxy_lightning.image_files import find_images
 
-IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
 _AHEAD: Final = 2
 """Batches that are read while the model works on one."""
 
@@ -180,27 +180,23 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
     """Every image file below a folder, without labels: the galaxies to predict.
 
     Args:
-        folder: The folder; its subfolders are searched too, hidden files and folders are not.
+        folder: The folder; see :func:`galaxy_lightning.image_files.find_images` for what is found in it.
         crop: Side of the centre crop in pixels that the model was trained on.
 
+    Attributes:
+        paths: The image files, relative to the folder, in order.
+        left_out: What else there is, relative to the folder, and why it is not read.
+        ignored: How many hidden and system files there are.
+
     Raises:
-        GalaxyError: There is no such folder, or it holds no image file.
+        GalaxyError: There is no such folder, it cannot be read, or it holds no image file.
     """
 
     def __init__(self, folder: Path, crop: int) -> None:
-        if not folder.is_dir():
-            raise GalaxyError(
-                f"there is no folder {folder}: name one that holds image files, or galaxy arrays"
-            )
+        found = find_images(folder)
         self.folder = folder
         self.crop = crop
-        self.paths = sorted(
-            path
-            for path in (found.relative_to(folder) for found in folder.rglob("*"))
-            if path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.parts)
-        )
-        if not self.paths:
-            raise GalaxyError(f"{folder} holds no image file ({', '.join(IMAGE_SUFFIXES)})")
+        self.paths, self.left_out, self.ignored = found.paths, found.left_out, found.ignored
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -4,13 +4,13 @@ import contextlib
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -19,11 +19,12 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.errors import GalaxyError
 from data_prep.files import refuse_existing, sha256
+from data_prep.paths import expand_path
 from data_prep.schema import SPLITS
 from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
-from galaxy_lightning.cli import CONFIG, DESCRIPTIONS, PROGRAM
-from galaxy_lightning.configs import check_configs
+from galaxy_lightning.cli import DESCRIPTIONS, PROGRAM
+from galaxy_lightning.configs import asks_to_simulate, check_configs, named_configs
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation import (
     METRICS,
@@ -31,10 +32,12 @@ from galaxy_lightning.evaluation import (
     EvaluationWriter,
 )
 from galaxy_lightning.held_out import PICTURES
+from galaxy_lightning.lightning_errors import lightning_errors_in_one_line
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter, galaxies_to_predict
 from galaxy_lightning.preemption import EndTogether, Preemption
+from galaxy_lightning.progress import EpochLines
 from galaxy_lightning.rank_zero import is_first_on_machine, is_first_process, say
 from galaxy_lightning.ranks import Ranks
 from galaxy_lightning.recorder import (
@@ -50,15 +53,18 @@ from galaxy_lightning.run_folder import (
     PREDICTIONS,
     arrays_identity,
     claim_run_folder,
+    remove_unless_begun,
 )
 from galaxy_lightning.run_lock import RunLock
 from galaxy_lightning.run_logger import RunLogger
+from galaxy_lightning.saved_config import CONFIG, SavedConfig, read_saved_config
 from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.trainer_checks import check_settings, check_shares
 from galaxy_lightning.training_help import TrainingHelp
 from galaxy_lightning.unchanged_arrays import UnchangedArrays
 
 _SPLIT_OF: Final = {"test": "test", "validate": "val"}
+_PATHS: Final = ("data.arrays", "data.images", "model.weights", "runs", "out", "trainer.default_root_dir")
 
 
 def run(words: list[str]) -> None:
@@ -69,29 +75,8 @@ def run(words: list[str]) -> None:
     """
     quieten()
     keep_freed_memory()
-    with Ranks(words) as ranks, RunLock() as lock, _own_errors():
+    with lightning_errors_in_one_line(), Ranks(words) as ranks, RunLock() as lock:
         GalaxyCLI(args=words, ranks=ranks, lock=lock)
-
-
-@contextlib.contextmanager
-def _own_errors() -> Iterator[None]:
-    """Turns libraries' errors that a user can mend into ours."""
-    try:
-        yield
-    except SystemExit as end:
-        if isinstance(end.__context__, KeyboardInterrupt):  # Lightning makes status 1 of it.
-            raise end.__context__ from None
-        raise
-    except MisconfigurationException as error:
-        raise GalaxyError(f"the trainer's settings do not work: {error}") from error
-    except RuntimeError as error:
-        if "loading state_dict" in str(error):
-            raise GalaxyError(f"the checkpoint's weights do not fit its model: {error}") from error
-        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            raise GalaxyError(
-                f"torch.compile does not work here: leave out --model.compile ({error})"
-            ) from error
-        raise
 
 
 def settings_of_fit(words: list[str]) -> tuple[str, dict[str, Any]]:
@@ -115,6 +100,8 @@ class GalaxyCLI(LightningCLI):
     """The epochs of a fit that leaves a run; a fast_dev_run leaves none."""
     trained: Trained | None = None
     """What the checkpoint remembers, where one is named."""
+    claimed: Path | None = None
+    """The run folder that was made for this fit, by the process that has made it."""
 
     def __init__(self, args: ArgsType, ranks: Ranks | None = None, lock: RunLock | None = None) -> None:
         self.ranks, self.lock = ranks or Ranks(()), lock or RunLock()
@@ -183,22 +170,54 @@ class GalaxyCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parses ``args``, which ``main`` has completed."""
+        """Parses ``args``, which ``main`` has completed.
+
+        Without a config that the user names, the settings of a trained model are the defaults: those of the
+        model as the checkpoint has them, the others as its run folder has saved them.
+        """
         assert isinstance(args, list)
         check_configs(args)
+        command, checkpoint = args[0], _checkpoint(args)
+        if checkpoint:
+            self.trained = read_checkpoint(checkpoint)
+            if not named_configs(args):
+                self._set_defaults(self.trained, command)
         self.config = parser.parse_args(args)
+        options = self.config[command]
+        if not asks_to_simulate(args):
+            options.data.simulate = 0
+        for key in _PATHS:
+            if options.get(key):
+                options[key] = expand_path(options[key])
+
+    def _set_defaults(self, trained: Trained, command: str) -> None:
+        """Sets the settings of a trained model as a command's defaults.
+
+        Raises:
+            GalaxyError: They do not fit; or a fit would be resumed without the callbacks that it began with.
+        """
+        defaults = {f"model.{name}": value for name, value in trained.hyperparameters.items()}
+        if trained.arrays_folder:
+            defaults["data.arrays"] = trained.arrays_folder
+        saved = read_saved_config(trained.path.parent)
+        if saved is not None:
+            saved.check(self._subcommand_parsers[command])
+            _refuse_classes(saved, command)
+            defaults |= saved.settings
+        self._subcommand_parsers[command].set_defaults(defaults)
 
     def _parse_ckpt_path(self) -> None:
-        """Takes the model's settings from the checkpoint; a fit that goes on from one keeps its own."""
-        options = self.config[self.config.subcommand]
-        if options.ckpt_path:
-            self.trained = read_checkpoint(Path(options.ckpt_path))
-            model, started = self.trained.hyperparameters, self.trained.pretrained or {}
-            if self.config.subcommand == "fit":
-                # What it once started from is not needed again, where the same is asked for.
-                same = bool(started) and all(options.model[name] == started[name] for name in started)
-                model = {name: model[name] for name in started} if same else {}
-            self.config = self.parser.parse_object({self.config.subcommand: {"model": model}}, self.config)
+        """Takes the model's settings from the checkpoint; a resumed fit keeps those that are asked for."""
+        if self.trained is None:
+            return
+        command = self.config.subcommand
+        model, started = self.trained.hyperparameters, self.trained.pretrained or {}
+        if command == "fit":
+            # What it once started from is not needed again, where the same is asked for.
+            asked = self.config[command].model
+            same = bool(started) and all(asked[name] == started[name] for name in started)
+            model = {name: model[name] for name in started} if same else {}
+        self.config = self.parser.parse_object({command: {"model": model}}, self.config)
 
     def before_instantiate_classes(self) -> None:
         """Refuses settings of the trainer that cannot work, before anything is made."""
@@ -221,13 +240,20 @@ class GalaxyCLI(LightningCLI):
         self.datamodule.auxiliary = self.model.auxiliary
         settings = self._get(self.config_init, "trainer")
         callbacks = _listed(settings.get("callbacks"))
-        progress = settings.get("enable_progress_bar") is not False
-        if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
+        asked = settings.get("enable_progress_bar")
+        # Piped, a bar would fill a log with its states.
+        progress = sys.stdout.isatty() if asked is None else bool(asked)
+        if any(isinstance(callback, ProgressBar) for callback in callbacks):
+            progress = True
+        elif progress:
             callbacks.append(TQDMProgressBar())
+        elif asked is None:
+            callbacks.append(EpochLines())
         callbacks += [EndTogether(self.ranks), UnchangedArrays(self.datamodule)]
         # Lightning's table of layers says less of a whole network than the one line of before_fit.
         kwargs |= {
             "callbacks": callbacks,
+            "enable_progress_bar": progress,
             "enable_model_summary": settings.get("enable_model_summary") or False,
         }
         if self.subcommand != "fit":
@@ -249,15 +275,17 @@ class GalaxyCLI(LightningCLI):
             return super().instantiate_trainer(logger=False, **kwargs)
         folder = self._run_folder()
         callbacks += self._run_callbacks(folder)
-        run_logger = RunLogger(folder)
+        loggers = [RunLogger(folder), *_loggers(settings.get("logger"))]
         try:
-            return super().instantiate_trainer(
-                logger=[run_logger, *_loggers(settings.get("logger"))], default_root_dir=folder, **kwargs
-            )
-        except (MisconfigurationException, ValueError, TypeError) as error:
-            with contextlib.suppress(OSError):  # Where the folder is empty, the fit never began.
-                folder.rmdir()
-            raise GalaxyError(f"the trainer's settings do not work: {error}") from error
+            with self._removed_unless_begun():
+                return super().instantiate_trainer(logger=loggers, default_root_dir=folder, **kwargs)
+        except (ValueError, TypeError) as error:
+            raise GalaxyError(f"invalid Trainer settings: {error}") from error
+
+    def fit(self, model: GalaxyClassifier, **kwargs: Any) -> None:
+        """Trains; of a fit that fails before it has saved a checkpoint, no run folder stays."""
+        with self._removed_unless_begun():
+            self.trainer.fit(model, **kwargs)
 
     def before_fit(self) -> None:
         """Says what is about to be trained on what."""
@@ -305,10 +333,13 @@ class GalaxyCLI(LightningCLI):
     def after_predict(self) -> None:
         """Says where the table is."""
         skipped = f"; {len(self.writer.skipped):,} skipped, see {self.writer.skipped_path}"
+        hidden = self.writer.images.ignored if self.writer.images else 0
+        ignored = f"; {hidden:,} hidden or system file{'s' if hidden > 1 else ''} ignored"
         calibration = self.model.calibration
         say(
             f"{self.writer.written:,} galaxies in {self.writer.path}"
-            + (skipped if len(self.writer.skipped) else ""),
+            + (skipped if len(self.writer.skipped) else "")
+            + (ignored if hidden else ""),
             f"{self.writer.uncertain:,} of them are uncertain: "
             + (
                 f"the model is less than {calibration.threshold:.2f} sure, from where "
@@ -337,7 +368,18 @@ class GalaxyCLI(LightningCLI):
             return resumed
         if not is_first_process():
             return Path(options.runs)
-        return claim_run_folder(Path(options.runs), self.run_name())
+        self.claimed = claim_run_folder(Path(options.runs), self.run_name())
+        return self.claimed
+
+    @contextlib.contextmanager
+    def _removed_unless_begun(self) -> Iterator[None]:
+        """Removes the new run folder of a fit, if the block fails before it holds a checkpoint."""
+        try:
+            yield
+        except BaseException:
+            if self.claimed:
+                remove_unless_begun(self.claimed)
+            raise
 
     def run_name(self) -> str:
         """Returns what the run of a fit is called: what the user says, or its config's or network's name."""
@@ -347,8 +389,10 @@ class GalaxyCLI(LightningCLI):
         if options.config:
             config = Path(str(options.config[-1])).absolute()
             # A config that an older run has saved stands for that run.
-            return config.parent.parent.name if config.name == CONFIG else config.stem
-        return re.sub(r"[^\w.-]+", "_", options.model.backbone or options.model.network)
+            name = config.parent.parent.name if config.name == CONFIG else config.stem
+        else:
+            name = options.model.backbone or options.model.network
+        return re.sub(r"[^\w.-]+", "_", name)
 
     def _run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes what leaves a fit's record in its run folder."""
@@ -391,7 +435,10 @@ class GalaxyCLI(LightningCLI):
             "batch_size": data.batch_size,
             "zooms": self.model.hparams["zooms"],
         }
-        self.writer = PredictionWriter(table, galaxies, self.model.classes, doubts=True, made_of=made_of)
+        images = None if data.images_folder is None else data.image_folder
+        self.writer = PredictionWriter(
+            table, galaxies, self.model.classes, doubts=True, made_of=made_of, images=images
+        )
         for path in (table, self.writer.skipped_path):
             refuse_existing(path, overwrite=options.overwrite)
         return self.writer
@@ -405,6 +452,27 @@ class _Settings(GalaxyCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Runs nothing."""
+
+
+def _checkpoint(words: list[str]) -> Path | None:
+    """Returns the checkpoint that a complete command line names, if any."""
+    return Path(words[words.index("--ckpt_path") + 1]) if "--ckpt_path" in words else None
+
+
+def _refuse_classes(saved: SavedConfig, command: str) -> None:
+    """Says that classes which a run's config names are not used; without them no fit is resumed.
+
+    Raises:
+        GalaxyError: A fit would be.
+    """
+    names = ", ".join(saved.classes)
+    if saved.classes and command == "fit":
+        raise GalaxyError(
+            f"{saved.path} names classes ({names}), which can run code: if you trust it, resume the fit "
+            f"with --config {shlex.quote(str(saved.path))}"
+        )
+    if saved.classes:
+        say(f"Not used: {names} of {saved.path}, which only a config that you name with --config can set")
 
 
 def _listed(callbacks: Any) -> list[Callback]:

@@ -26,6 +26,15 @@ _NO_NEWS: Final = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
 
+_LOGGERS: Final = (
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.pytorch.trainer.connectors.checkpoint_connector",
+)
+_CHATTER: Final = re.compile(
+    "Tip:|TPU available|number of stepping|weights_only|Restoring states from|Loaded model weights"
+    "|Detected KeyboardInterrupt"
+)
+
 
 def quieten() -> None:
     """Hides warnings that need no action, and keeps TensorBoard's writer from starting TensorFlow.
@@ -36,11 +45,11 @@ def quieten() -> None:
     """
     for message in _NO_NEWS:
         warnings.filterwarnings("ignore", message)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_news)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_is_news)
     sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Drops Lightning's tips about other products, and what it says of itself."""
-    idle = r"Tip:|TPU available|Detected KeyboardInterrupt|to estimate number of stepping"
-    return not re.search(idle, record.getMessage())
+    """Drops Lightning's tips about other products, and what it says of its own steps."""
+    return not _CHATTER.search(record.getMessage())

@@ -20,6 +20,7 @@ from data_prep.files import new_file, new_files
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.calibration import entropy
 from galaxy_lightning.datamodule import GalaxyDataModule
+from galaxy_lightning.datasets import ImageFolderDataset
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.prediction_part import PredictionPart
 from galaxy_lightning.run_folder import IDENTITY_COLUMNS, arrays_identity, prediction_table
@@ -37,7 +38,7 @@ class PredictionWriter(Callback):
     together share the folder.
 
     A galaxy whose image cannot be used gets no row; it is listed beside the table instead, in a
-    CSV whose name ends in ``_skipped``.
+    CSV whose name ends in ``_skipped``, and so is what else is in the folder of images.
 
     Args:
         path: The CSV to write.
@@ -47,10 +48,11 @@ class PredictionWriter(Callback):
             less sure than its calibration asks for.
         made_of: What the predictions depend on, as JSON has it; what an interruption has left of the same
             is gone on with. None always begins anew.
+        images: The folder of images that the galaxies come from, if it is one.
 
     Attributes:
         written: How many galaxies have a row, once written.
-        skipped: The galaxies without one, with a ``reason``, once written.
+        skipped: The galaxies and other files without one, with a ``reason``, once written.
         uncertain: How many are uncertain, once written.
     """
 
@@ -62,12 +64,14 @@ class PredictionWriter(Callback):
         *,
         doubts: bool = False,
         made_of: Mapping[str, Any] | None = None,
+        images: ImageFolderDataset | None = None,
     ) -> None:
         self.path = path
         self.galaxies = galaxies
         self.classes = list(classes)
         self.doubts = doubts
         self.made_of = made_of
+        self.images = images
         self.written = self.uncertain = 0
         self.skipped = galaxies.iloc[:0]
         self._part: PredictionPart | None = None
@@ -148,8 +152,10 @@ class PredictionWriter(Callback):
             self._part = None
 
     def _finish(self, problems: dict[int, str], processes: int) -> None:
-        bad = sorted(problems)
-        self.skipped = self.galaxies.iloc[bad].assign(reason=[problems[row] for row in bad])
+        rows = sorted(problems)
+        bad = self.galaxies.iloc[rows].assign(reason=[problems[row] for row in rows])
+        others = self._others()
+        self.skipped = pd.concat([bad, others]).sort_values("path") if len(others) else bad
         if not self.written:
             self.path.unlink(missing_ok=True)  # An older one: the list is not of its galaxies.
             with new_file(self.skipped_path) as skipped:
@@ -157,18 +163,35 @@ class PredictionWriter(Callback):
         else:
             with new_files(self.path, self.skipped_path) as (table, skipped):
                 _merge([self._part_of(rank) for rank in range(processes)], table)
-                if bad:
+                if len(self.skipped):
                     self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
         # Those too that an interruption of more processes has left.
         for part in self.path.parent.glob(f"{glob.escape(self.path.stem)}.partial-*.*"):
-            if re.fullmatch(r"\.partial-\d+\.(csv|json)", part.name.removeprefix(self.path.stem)):
+            if self._is_part(part.name):
                 part.unlink(missing_ok=True)
         if not self.written:
-            first = self.skipped.iloc[0]
+            first = bad.iloc[0]
             raise GalaxyError(
                 f"not one of the {len(bad):,} images can be used (listed in {self.skipped_path}); the first, "
                 f"{first['path']}: {first['reason']}"
             )
+
+    def _others(self) -> pd.DataFrame:
+        """Returns what else is in the folder of images, but for what this command writes there itself."""
+        if self.images is None:
+            return self.galaxies.iloc[:0]
+        folder, ours = self.path.parent.resolve(), (self.path.name, self.skipped_path.name)
+        others = {
+            path: reason
+            for path, reason in self.images.left_out.items()
+            if not (path.name in ours or self._is_part(path.name))
+            or (self.images.folder / path).parent.resolve() != folder
+        }
+        return _named(list(others)).assign(reason=list(others.values())) if others else self.galaxies.iloc[:0]
+
+    def _is_part(self, name: str) -> bool:
+        rest = name.removeprefix(self.path.stem)
+        return rest != name and re.fullmatch(r"\.partial-\d+\.(csv|json)", rest) is not None
 
     def _part_of(self, rank: int) -> Path:
         return self.path.with_name(f"{self.path.stem}.partial-{rank}.csv")
@@ -187,12 +210,17 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
     if data.images_folder is None:
         arrays = data.arrays
         return arrays.catalog[[*IDENTITY_COLUMNS, "path"]], arrays.folder, arrays_identity(arrays)
-    # A return in a name would end a line of the table.
-    names = [str(path).replace("\r", "\\r") for path in data.image_folder.paths]
-    galaxies = pd.DataFrame({"id": [Path(name).stem for name in names], "path": names})
-    listed = hashlib.sha256("\n".join(names).encode(errors="backslashreplace")).hexdigest()
-    about = {"path": str(data.images_folder.resolve()), "images": len(names), "sha256": listed}
+    galaxies = _named(data.image_folder.paths)
+    listed = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
+    about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": listed}
     return galaxies, data.images_folder, about
+
+
+def _named(paths: Sequence[Path]) -> pd.DataFrame:
+    """Returns what identifies image files: ``id``, the name without its suffix, and ``path``."""
+    # A return in a name would end a line of the table.
+    names = [str(path).replace("\r", "\\r") for path in paths]
+    return pd.DataFrame({"id": [Path(name).stem for name in names], "path": names})
 
 
 def _merge(parts: Sequence[Path], out: Path) -> None:

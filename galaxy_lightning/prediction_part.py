@@ -106,7 +106,7 @@ class PredictionPart:
                 self.path.unlink(missing_ok=True)
                 return
             print(
-                f"\nWhat had been predicted is in {self.path}; the same command goes on with it",
+                f"\nWhat is predicted so far is in {self.path}: run the same command again to resume",
                 file=sys.stderr,
             )
 

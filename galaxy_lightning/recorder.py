@@ -19,9 +19,10 @@ from data_prep.errors import GalaxyError, Terminated
 from data_prep.files import new_file
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.checkpoints import WholeCheckpoints
-from galaxy_lightning.cli import CONFIG, PROGRAM
+from galaxy_lightning.cli import PROGRAM
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.run_folder import RUN, read_history, write_history, write_run
+from galaxy_lightning.saved_config import CONFIG
 
 
 class RunCheckpoint(ModelCheckpoint):

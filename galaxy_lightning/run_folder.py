@@ -14,6 +14,7 @@ Needs no torch, so that a model from anywhere can leave its run with it.
 
 import contextlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -56,12 +57,9 @@ def claim_run_folder(runs: Path, name: str) -> Path:
         The new folder, empty.
 
     Raises:
-        GalaxyError: It cannot be made there, or the name is a path.
+        GalaxyError: It cannot be made there, or the name is not one; see :func:`require_run_name`.
     """
-    if Path(name).name != name:
-        raise GalaxyError(
-            f"{name!r} is no name for a run: leave out slashes and dots, or set the folder with --runs"
-        )
+    require_run_name(name)
     parent = runs / name
     with writing(parent):
         parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +77,36 @@ def claim_run_folder(runs: Path, name: str) -> Path:
             folder.mkdir()
             return folder
         number += 1
+
+
+def remove_unless_begun(folder: Path) -> None:
+    """Removes a run folder whose fit has failed before it saved a checkpoint.
+
+    A file that no fit makes stays, and the folder with it.
+
+    Args:
+        folder: The run folder, ``RUNS/NAME/version_<k>``.
+    """
+    if any(folder.glob("*.ckpt")):
+        return
+    with contextlib.suppress(OSError):  # What cannot be removed stays; the error is told already.
+        for path in folder.iterdir():
+            if path.name in (HISTORY, "config.yaml", "hparams.yaml") or path.name.startswith("events.out."):
+                path.unlink()
+        for empty in (folder, folder.parent):
+            empty.rmdir()
+
+
+def require_run_name(name: str) -> None:
+    """Stops at a name that would lead elsewhere than into the folder of all runs.
+
+    Raises:
+        GalaxyError: It is a path, ``..``, or something that a library might expand.
+    """
+    if name in ("", ".", "..") or re.search(r"^~|[/\\$\x00-\x1f]", name):
+        raise GalaxyError(
+            f"{name!r} cannot name a run: use letters, digits, '.', '_' and '-'; --runs sets the folder"
+        )
 
 
 def complete_run(folder: Path) -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from data_prep.unfinished import alone
-from galaxy_lightning.cli import CONFIG
+from galaxy_lightning.saved_config import CONFIG
 
 
 class RunLock(Callback, contextlib.ExitStack):

@@ -5,11 +5,11 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
 from data_prep.errors import GalaxyError
 from galaxy_lightning.datamodule import GalaxyDataModule
+from galaxy_lightning.lightning_errors import lightning_errors_in_one_line
 
 _STRATEGIES: Final = (
     "auto",
@@ -140,7 +140,7 @@ def _processes(settings: Mapping[str, Any]) -> int:
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # The trainer that is used says the same.
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), lightning_errors_in_one_line():
             warnings.simplefilter("ignore")
             trainer = Trainer(
                 **plain,
@@ -150,8 +150,8 @@ def _processes(settings: Mapping[str, Any]) -> int:
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-        raise GalaxyError(f"the trainer's settings do not work: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise GalaxyError(f"invalid Trainer settings: {error}") from error
     finally:
         logging.disable(level)
     launcher = trainer.strategy.launcher

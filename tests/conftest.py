@@ -52,7 +52,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated survey in the raw Galaxy Zoo layout."""
     folder = tmp_path_factory.mktemp("survey") / "raw"
-    data_prep(["simulate", "--out", str(folder), "--n", str(GALAXIES), "--seed", "1", "--workers", "1"])
+    data_prep(["simulate", "--out", str(folder), "--n", str(GALAXIES), "--seed", "8", "--workers", "1"])
     return folder
 
 

@@ -12,7 +12,9 @@ import pytest
 resource = pytest.importorskip("resource", reason="this system has no limits")
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-NO_NEWS = re.compile(r"\d+%\||^What had been predicted is in .*; the same command goes on with it$")
+NO_NEWS = re.compile(
+    r"\d+%\||^(The work so far|What is predicted so far) is in .*: run the same command again to resume$"
+)
 """Progress bars, and what is no error."""
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
+from data_prep.paths import expand_path
 from galaxy_lightning.processes import run_module
 from galaxy_lightning.run_folder import complete_run
 
@@ -108,7 +109,8 @@ def _recipe(model: str) -> tuple[str, tuple[str, ...]]:
     """Returns the name of a model's folder, and the words that begin its command line."""
     if model in BASELINES:
         return model, ("baselines", "fit", model)
-    config = Path(model) if model.endswith((".yaml", ".yml")) else CONFIGS / f"{model}.yaml"
+    named = model.endswith((".yaml", ".yml"))
+    config = Path(expand_path(model)) if named else CONFIGS / f"{model}.yaml"
     if not config.is_file():
         known = sorted(path.stem for path in CONFIGS.glob("*.yaml")) if CONFIGS.is_dir() else []
         raise GalaxyError(

@@ -160,7 +160,8 @@ def _train(
     with np.errstate(all="ignore"), tqdm(total=epochs * steps, desc=record.model, unit="batch") as bar:
         for epoch in range(epochs):
             began = time.perf_counter()
-            order = np.random.default_rng((seed, epoch)).permutation(train)
+            # NumPy takes (seed, 0) for the seed alone, of which the initial weights are drawn.
+            order = np.random.default_rng((seed, epoch, 1)).permutation(train)
             train_loss = train_right = 0.0
             for at in range(0, len(order), batch_size):
                 rows = order[at : at + batch_size]

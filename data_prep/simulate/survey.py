@@ -23,7 +23,8 @@ from data_prep.ahead import cores
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file, new_folder, write_json
 from data_prep.schema import IMAGES_FOLDER, MAPPING_COLUMNS, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
-from data_prep.simulate.galaxies import SHAPE_SHARES, Galaxy, draw_galaxy
+from data_prep.simulate.galaxies import SHAPE_SHARES, Galaxy
+from data_prep.simulate.identity import LARGEST_SEED, draw_numbered_galaxy, object_ids
 from data_prep.simulate.sky import cutout
 from data_prep.simulate.votes import draw_votes
 
@@ -53,12 +54,14 @@ def simulate_survey(
 ) -> None:
     """Writes a simulated survey: pictures, the mapping, Table 2, and the truth behind them.
 
-    The same ``n`` and ``seed`` give the same bytes, whatever ``workers`` is.
+    The same ``n`` and ``seed`` give the same bytes, whatever ``workers`` is. Galaxy number i, its object id,
+    votes and position depend on nothing but ``seed`` and i.
 
     Args:
         out: Folder to write; it appears whole or not at all.
         n: Number of galaxies with a picture.
-        seed: Seed of everything random; galaxy number i depends on nothing but ``seed`` and i.
+        seed: Seed of everything random. Negative seeds are reserved for pre-training: no survey of the
+            command line has the same galaxies.
         workers: Processes that draw pictures; all processors when None.
         overwrite: Replace an older simulated survey in ``out``.
         progress: Show a progress bar on standard error.
@@ -101,22 +104,16 @@ def add_truth(sample: Path, raw: Path) -> None:
 def _check(n: int, seed: int, workers: int | None) -> None:
     if n < 1:
         raise GalaxyError(f"n is {n}: ask for at least 1 galaxy")
-    if seed < 0:
-        raise GalaxyError(f"seed is {seed}: give a seed of 0 or more")
+    if abs(seed) > LARGEST_SEED:
+        raise GalaxyError(f"seed is {seed}: give a seed from 0 to {LARGEST_SEED}")
     if workers is not None and workers < 1:
         raise GalaxyError(f"workers is {workers}: give at least 1, or leave it out to use all processors")
 
 
-def galaxy_and_generators(seed: int, index: int) -> tuple[Galaxy, np.random.Generator, np.random.Generator]:
-    """Draws galaxy number ``index``, and gives the generators of its votes and of its picture."""
-    drawn, votes, picture = np.random.default_rng([seed, index]).spawn(3)
-    return draw_galaxy(drawn), votes, picture
-
-
 def _draw_picture(images: Path, seed: int, index: int) -> Galaxy:
     """Writes the picture of galaxy number ``index``, whose asset id is one more."""
-    galaxy, _, picture = galaxy_and_generators(seed, index)
-    (images / f"{index + 1}.jpg").write_bytes(cutout(galaxy, picture))
+    galaxy, generators = draw_numbered_galaxy(seed, index)
+    (images / f"{index + 1}.jpg").write_bytes(cutout(galaxy, generators.picture))
     return galaxy
 
 
@@ -155,54 +152,28 @@ def _bar(galaxies: Iterable[Galaxy], n: int, progress: bool) -> Iterator[Galaxy]
 def _write_tables(folder: Path, truth: list[Galaxy], seed: int) -> None:
     """Writes the mapping, Table 2 and the truth."""
     n = len(truth)
-    rng = np.random.default_rng(seed)
-    objids = draw_objids(n + math.ceil(UNPICTURED_SHARE * n), rng)
-    # As in the real mapping, asset ids number the pictured galaxies in the order of their object ids.
-    objids[:n].sort()
+    objids = object_ids(seed, n + math.ceil(UNPICTURED_SHARE * n))
     mapping = pd.DataFrame({"objid": objids[:n], "sample": "original", "asset_id": np.arange(1, n + 1)})
     mapping.to_csv(folder / MAPPING_FILE, index=False, columns=list(MAPPING_COLUMNS))
-    _table2(objids, seed, rng).to_csv(folder / TABLE2_FILE, index=False, columns=list(TABLE2_COLUMNS))
+    _table2(objids, seed).to_csv(folder / TABLE2_FILE, index=False, columns=list(TABLE2_COLUMNS))
     parameters = pd.DataFrame([dataclasses.asdict(galaxy) for galaxy in truth]).round(4)
     mapping.drop(columns="sample").join(parameters).to_csv(folder / TRUTH_FILE, index=False)
 
 
-def _table2(objids: NDArray[np.int64], seed: int, rng: np.random.Generator) -> pd.DataFrame:
+def _table2(objids: NDArray[np.int64], seed: int) -> pd.DataFrame:
     """Gives each galaxy a place in SDSS's part of the sky and its votes, in the order of right ascension."""
     rows = []
     for index, objid in enumerate(objids):
-        galaxy, votes, _ = galaxy_and_generators(seed, index)
-        hours = rng.uniform(0.0, 24.0)
+        galaxy, generators = draw_numbered_galaxy(seed, index)
+        hours = generators.position.uniform(0.0, 24.0)
         # Even over the sphere: as many galaxies per square degree in the north as at the equator.
-        declination = np.degrees(np.arcsin(rng.uniform(*np.sin(np.radians(DECLINATIONS)))))
+        declination = np.degrees(np.arcsin(generators.position.uniform(*np.sin(np.radians(DECLINATIONS)))))
         place = {
             "RA": sexagesimal(hours, decimals=2),
             "DEC": sexagesimal(declination, decimals=1, sign=True),
         }
-        rows.append({"OBJID": objid} | place | draw_votes(galaxy, votes))
+        rows.append({"OBJID": objid} | place | draw_votes(galaxy, generators.votes))
     return pd.DataFrame(rows).sort_values("RA", kind="stable")
-
-
-def draw_objids(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draws different object ids of SDSS's DR7.
-
-    Bits from the highest: sky version (1), rerun, run, camera column, field and number within the field
-    (https://classic.sdss.org/dr7/en/help/docs/algorithm.php?key=objID).
-
-    Args:
-        count: How many.
-        rng: Draws them.
-
-    Returns:
-        The ids in random order, shape ``[count]``.
-    """
-    ids = np.empty(0, np.int64)
-    while len(ids) < count:
-        rerun = rng.choice([40, 41, 42], count, p=[0.6, 0.3, 0.1])
-        run, column = rng.integers(745, 8162, count), rng.integers(1, 7, count)
-        field, number = rng.integers(11, 800, count), rng.integers(1, 500, count)
-        fresh = (1 << 59) + (rerun << 48) + (run << 32) + (column << 29) + (field << 16) + number
-        ids = np.unique(np.concatenate([ids, fresh]))
-    return rng.permutation(ids)[:count]
 
 
 def sexagesimal(value: float, *, decimals: int, sign: bool = False) -> str:

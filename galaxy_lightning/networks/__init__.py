@@ -13,7 +13,10 @@ from galaxy_lightning.networks.sources import HUB, NONE
 from galaxy_lightning.networks.weight_files import load_file
 
 SIMULATED: Final = "simulated"
-"""The weights of a ``GalaxyCNN`` trained on simulated galaxies, which come with the package."""
+"""The weights of a ``GalaxyCNN`` trained on simulated galaxies."""
+
+SHIPPED: Final = {SIMULATED: Path(__file__).with_name("galaxy_cnn_simulated.pt")}
+"""The weights that come with the package. Each file lists the galaxies that they were trained on."""
 
 NETWORKS: Final[dict[str, Callable[[int, int], Network]]] = {
     network.name: network for network in (GalaxyCNN, ReferenceCNN)
@@ -55,7 +58,13 @@ def make_network(
     if name not in NETWORKS:
         raise GalaxyError(f"there is no network {name!r}: --model.network takes {', '.join(NETWORKS)}")
     network = GalaxyCNN(classes, image_size, auxiliary) if auxiliary else NETWORKS[name](classes, image_size)
+    if weights == SIMULATED and name != GalaxyCNN.name:
+        raise GalaxyError(f"model.weights {SIMULATED} is for {GalaxyCNN.name} alone: name a file, or none")
     if weights not in (HUB, NONE):
-        file = Path(__file__).with_name(f"{name}_simulated.pt") if weights == SIMULATED else Path(weights)
-        load_file(network, network.heads, str(file), name, keep_head=True)
+        load_file(network, network.heads, str(weights_file(weights)), name, keep_head=True)
     return network
+
+
+def weights_file(weights: str) -> Path:
+    """Returns the file that ``model.weights`` names, which may be one that comes with the package."""
+    return SHIPPED[weights] if weights in SHIPPED else Path(weights)

@@ -12,6 +12,7 @@ import torchvision
 from torch import nn
 
 from data_prep.errors import GalaxyError
+from data_prep.paths import expand_path
 from galaxy_lightning.networks.weight_files import EXTRA, load, load_file, reason
 
 HUB: Final = "hub"
@@ -138,7 +139,7 @@ def _timm_recipe(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
     recipe: tuple[dict[str, Any], str, dict[str, Any]]
     if scheme == "local-dir":
         with _fetching(name, place):
-            recipe = _hub.load_model_config_from_path(place)
+            recipe = _hub.load_model_config_from_path(expand_path(place))
     elif scheme in ("hf_hub", "hf-hub"):
         with _fetching(name, "the Hugging Face hub"), _asking_once(place):
             recipe = _hub.load_model_config_from_hf(place)

@@ -9,7 +9,7 @@ from data_prep.arrays import open_arrays
 from data_prep.check import check, near_copies_between_splits
 from data_prep.cli import main
 from data_prep.errors import GalaxyError
-from data_prep.files import sha256
+from data_prep.files import sha256, write_json
 
 
 @pytest.fixture
@@ -175,3 +175,27 @@ def test_a_damaged_header_is_one_error(copy, junk):
     (copy / "images.npy").write_bytes(junk)
     with pytest.raises(GalaxyError, match=r"images\.npy"):
         open_arrays(copy)
+
+
+def test_arrays_made_by_hand_need_what_the_documents_say(tmp_path):
+    splits, labels = ["train"] * 4 + ["val"] * 2 + ["test"] * 2, ["disc", "ring"] * 4
+    pixels = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", pixels)
+    catalog = pd.DataFrame({"objid": range(8), "asset_id": range(8), "label": labels, "split": splits})
+    catalog.assign(path="x.jpg").to_csv(tmp_path / "catalog.csv", index=False)
+    counts = {split: {"disc": n, "ring": n} for split, n in (("train", 2), ("val", 1), ("test", 1))}
+    dataset = {
+        "format_version": 1,
+        "classes": ["disc", "ring"],
+        "crop": 32,
+        "counts": counts,
+        "skipped": [],
+        "sha256": {name: sha256(tmp_path / name) for name in ("images.npy", "catalog.csv")},
+    }
+    write_json(tmp_path / "dataset.json", dataset)
+    assert len(check(tmp_path).catalog) == 8
+    for key in dataset:
+        lacking = {name: value for name, value in dataset.items() if name != key}
+        write_json(tmp_path / "dataset.json", lacking)
+        with pytest.raises(GalaxyError, match=key.replace("_", "[_ ]")):
+            check(tmp_path)

@@ -49,7 +49,7 @@ def test_the_whole_preparation_from_the_command_line(raw, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["extract", "--raw", "nowhere", "--out", "s.csv"], "nowhere is no raw Galaxy Zoo folder"),
+        (["extract", "--raw", "nowhere", "--out", "s.csv"], "nowhere is not a raw Galaxy Zoo folder"),
         (["preprocess", "--sample", "no.csv", "--raw", ".", "--out", "a"], "no.csv is missing"),
         (["check", "nowhere"], "nowhere holds no galaxy arrays"),
     ],

@@ -122,15 +122,19 @@ def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sampl
         [sys.executable, "-c", "import data_prep.images, data_prep.cli, time\n"
          "read = data_prep.images.read_cutout\n"
          "import data_prep.preprocess as p\n"
+         "from data_prep import image_writer as w\n"
+         "w.BLOCK, w._NOTE_EVERY = 1, 0\n"
          "p.read_cutout = lambda *a: (print('reading', flush=True), time.sleep(0.2), read(*a))[2]\n"
          f"data_prep.cli.main({['preprocess', *words]!r})"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stdout.readline() == "reading\n"
+    note = tmp_path / ".arrays.unfinished/progress.json"
+    while not note.exists():
+        assert process.stdout.readline() == "reading\n"
     process.terminate()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "terminated" in said
     assert "Traceback" not in said
-    assert "the same command goes on" in said
+    assert "run the same command again to resume" in said
     assert [path.name for path in tmp_path.iterdir()] == [".arrays.unfinished"]

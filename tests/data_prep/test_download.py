@@ -46,7 +46,7 @@ def publisher(raw, monkeypatch):
         for part in module.PARTS
     ]
     monkeypatch.setattr(module, "PARTS", parts)
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.setattr(
         "pooch.downloaders.doi_to_url", lambda doi, **more: "https://zenodo.org/records/3565489"
     )

@@ -1,4 +1,6 @@
+import gzip
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,7 @@ import pytest
 
 from data_prep.errors import GalaxyError
 from data_prep.extract import extract
-from data_prep.schema import TABLE2_COLUMNS
+from data_prep.schema import MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
 
 FIRST = 587722981742084097
 
@@ -19,7 +21,8 @@ def make_raw(folder, objids, table_objids, images, **columns):
     mapping = pd.DataFrame({"objid": objids, "sample": "original", "asset_id": np.arange(1, len(objids) + 1)})
     mapping.to_csv(folder / "gz2_filename_mapping.csv", index=False)
     table = pd.DataFrame(0.5, index=range(len(table_objids)), columns=list(TABLE2_COLUMNS))
-    table = table.assign(**({"RA": "00:00:00.41", "DEC": "-10:22:25.7", "OBJID": table_objids} | columns))
+    known = {"OBJID": table_objids, "RA": "00:00:00.41", "DEC": "-10:22:25.7", "NVOTE": 30}
+    table = table.assign(**(known | {"SPIRAL": 0, "ELLIPTICAL": 0, "UNCERTAIN": 1} | columns))
     table.to_csv(folder / "GalaxyZoo1_DR_table2.csv", index=False)
     return folder
 
@@ -80,7 +83,7 @@ def test_an_older_sample_is_replaced_only_when_asked(raw, tmp_path):
 
 def test_a_folder_that_is_no_survey_is_refused_with_all_it_lacks(tmp_path):
     with pytest.raises(
-        GalaxyError, match=r"gz2_filename_mapping.csv, GalaxyZoo1_DR_table2.csv, images_gz2/images"
+        GalaxyError, match=r"images_gz2/images, gz2_filename_mapping.csv, GalaxyZoo1_DR_table2.csv"
     ):
         extract(tmp_path, tmp_path / "sample.csv")
 
@@ -115,3 +118,35 @@ def test_the_summary_costs_no_other_file(raw, tmp_path):
     with pytest.raises(GalaxyError, match=r"name it \.csv"):
         extract(raw, tmp_path / "sample.json", n=5, overwrite=True)
     assert (tmp_path / "sample.json").read_text() == "precious"
+
+
+def test_gzipped_tables_beside_the_expected_names_are_read(raw, tmp_path):
+    copy = tmp_path / "raw"
+    copy.mkdir()
+    (copy / "images_gz2").symlink_to(raw / "images_gz2")
+    for name in (MAPPING_FILE, TABLE2_FILE):
+        (copy / f"{name}.gz").write_bytes(gzip.compress((raw / name).read_bytes()))
+    for folder, name in ((raw, "plain"), (copy, "gzipped")):
+        extract(folder, tmp_path / f"{name}.csv", n=20)
+    assert (tmp_path / "plain.csv").read_bytes() == (tmp_path / "gzipped.csv").read_bytes()
+
+
+def test_tables_that_cannot_replace_table_2_are_named(tmp_path):
+    raw = make_raw(tmp_path / "raw", [FIRST], [FIRST], images=(1,))
+    (raw / TABLE2_FILE).rename(raw / "gz2_hart16.csv")
+    with pytest.raises(GalaxyError, match=rf"missing: {TABLE2_FILE} \(labels .* not from gz2_hart16.csv"):
+        extract(raw, tmp_path / "sample.csv")
+
+
+@pytest.mark.parametrize("n", ["all", 1])
+def test_the_rule_that_would_label_most_is_suggested(tmp_path, n):
+    objids = [FIRST + k for k in range(5)]
+    votes = [np.nan, np.nan, np.nan, np.nan, np.nan if n == "all" else 0.9]
+    raw = make_raw(tmp_path / "raw", objids, objids, range(1, 6), P_CS_DEBIASED=votes, P_EL_DEBIASED=votes)
+    suggestion = "of the 5 galaxies have no debiased votes .* use --label-rule flags"
+    if n == "all":
+        with pytest.raises(GalaxyError, match=suggestion):
+            extract(raw, tmp_path / "sample.csv", n=n)
+    else:
+        assert re.search(suggestion, extract(raw, tmp_path / "sample.csv", n=n)["notes"][0])
+    assert extract(raw, tmp_path / "flags.csv", n="all", label_rule="flags")["galaxies"] == 5

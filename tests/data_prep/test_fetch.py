@@ -6,6 +6,7 @@ from data_prep import fetch as module
 from data_prep.errors import GalaxyError
 from data_prep.fetch import TRIES, fetch
 from tests.data_prep.published import Publisher
+from tests.full_disk import largest_file
 
 CONTENT = bytes(range(256)) * 4000
 CHECKSUM = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -13,7 +14,7 @@ CHECKSUM = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 @pytest.fixture
 def publisher(monkeypatch):
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     publisher = Publisher()
     publisher.files["data.bin"] = CONTENT
     yield publisher
@@ -115,11 +116,54 @@ def test_a_file_that_is_not_there_is_asked_for_once(publisher, get, status, tmp_
     assert not list(tmp_path.iterdir())
 
 
-def test_other_bytes_never_get_the_files_name(publisher, get, tmp_path):
+def test_other_bytes_never_get_the_files_name_and_are_received_once(publisher, get, tmp_path):
     publisher.moods["data.bin"] = ["wrong"]
-    with pytest.raises(GalaxyError, match="hash"):
+    with pytest.raises(GalaxyError, match="is not the file that was published: its checksum is not sha256:"):
         get()
+    assert publisher.asked("data.bin") == [None]
     assert not list(tmp_path.iterdir())
+
+
+def test_other_bytes_after_a_part_are_received_once_more(publisher, get, tmp_path):
+    publisher.moods["data.bin"] = ["cut", "cut", "wrong"]
+    (tmp_path / "data.bin.part").write_bytes(b"?" * 1000)
+    with pytest.raises(GalaxyError, match="is not the file that was published"):
+        get()
+    assert len(publisher.asked("data.bin")) <= 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_of_another_file_is_thrown_away_only_once(publisher, get, tmp_path):
+    (tmp_path / "data.bin.part").write_bytes(b"?" * 1000)
+    publisher.moods["data.bin"] = ["ok", "wrong"]
+    with pytest.raises(GalaxyError, match="is not the file that was published"):
+        get()
+    assert publisher.asked("data.bin") == ["bytes=1000-", None]
+
+
+def test_a_whole_part_that_was_not_verified_yet_is_not_downloaded_again(
+    publisher, get, tmp_path, monkeypatch
+):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("pooch.file_hash", interrupted)
+        get()
+    assert (tmp_path / "data.bin.part").stat().st_size == len(CONTENT)
+    get()
+    assert publisher.asked("data.bin") == [None, f"bytes={len(CONTENT)}-"]
+
+
+def test_a_full_disk_keeps_what_has_arrived(publisher, get, tmp_path):
+    with largest_file(len(CONTENT) // 2), pytest.raises(GalaxyError) as caught:
+        get()
+    part = tmp_path / "data.bin.part"
+    assert str(caught.value) == f"{part} cannot be written: File too large"
+    assert part.stat().st_size == len(CONTENT) // 2
+    assert len(publisher.requests) == 1
+    get()
+    assert publisher.asked("data.bin")[1] == f"bytes={len(CONTENT) // 2}-"
 
 
 def test_a_server_that_cannot_be_reached_is_an_error(publisher, get):

@@ -1,13 +1,23 @@
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from data_prep import files
+from data_prep import files, replacing
 from data_prep.errors import GalaxyError
-from data_prep.files import new_file, new_files, new_folder, read_json, sha256, write_json
+from data_prep.files import (
+    new_file,
+    new_files,
+    new_folder,
+    read_json,
+    reading,
+    refuse_existing,
+    sha256,
+    write_json,
+)
 
 
 def test_a_file_that_fails_leaves_the_older_one(tmp_path):
@@ -137,7 +147,7 @@ def test_no_moment_leaves_a_file_beside_what_tells_of_another(tmp_path, monkeypa
 def exchange(request, monkeypatch):
     """Replaces folders as one system does, or as another."""
     if request.param == "in two":
-        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
     return request.param
 
 
@@ -157,7 +167,7 @@ def test_a_folder_is_replaced(exchange, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="asks this system what it can")
 def test_folders_are_exchanged_in_one_step(tmp_path, monkeypatch):
     replace_folder(tmp_path / "out", "old")
-    monkeypatch.setattr(files, "_tidy", lambda path: None)
+    monkeypatch.setattr(files, "restore", lambda path: None)
     monkeypatch.setattr(Path, "rename", lambda *paths: sys.exit(9))  # As if killed before the first rename.
     with pytest.raises(SystemExit):
         replace_folder(tmp_path / "out")
@@ -178,7 +188,7 @@ def test_killed_between_two_renames_the_next_call_puts_it_right(tmp_path, monkey
 
     child = os.fork()
     if not child:
-        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+        monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
         monkeypatch.setattr(Path, "rename", killed)
         try:
             replace_folder(tmp_path / "out")
@@ -194,7 +204,7 @@ def test_killed_between_two_renames_the_next_call_puts_it_right(tmp_path, monkey
 
 def test_what_cannot_be_put_in_place_leaves_the_older_folder(tmp_path, monkeypatch):
     replace_folder(tmp_path / "out", "old")
-    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
     rename = Path.rename
 
     def refused(path, target):
@@ -207,3 +217,80 @@ def test_what_cannot_be_put_in_place_leaves_the_older_folder(tmp_path, monkeypat
         replace_folder(tmp_path / "out")
     assert (tmp_path / "out/m").read_text() == "old"
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_what_cannot_be_read_is_not_said_to_be_unwritable(tmp_path):
+    out, absent = tmp_path / "out", tmp_path / "absent.jpg"
+    with pytest.raises(GalaxyError) as caught, new_folder(out, holds=["m"]):
+        absent.read_bytes()
+    assert str(caught.value) == f"{absent} cannot be read: No such file or directory"
+    with pytest.raises(GalaxyError) as caught, new_file(tmp_path / "table.csv"):
+        shutil.copyfile(absent, tmp_path / "table.csv")
+    assert str(caught.value) == f"{absent} cannot be read: No such file or directory"
+    with pytest.raises(GalaxyError) as caught, new_folder(out, holds=["m"]), reading(absent):
+        raise OSError(errno.EIO, "Input/output error")  # As of a file that is open: it has no name.
+    assert str(caught.value) == f"{absent} cannot be read: Input/output error"
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["m", "deep/m"])
+def test_what_cannot_be_written_is_said_to_be_so(tmp_path, name):
+    out = tmp_path / "out"
+    with (
+        pytest.raises(GalaxyError, match=f"^{out} cannot be written: No such file"),
+        new_folder(out, holds=["m"]) as partial,
+    ):
+        (partial / name / "file").write_text("x")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "source"))  # As of a copy.
+    with pytest.raises(GalaxyError, match=f"^{out} cannot be written: No space"), new_file(out):
+        raise full
+
+
+def test_a_file_that_cannot_be_hashed_is_named(tmp_path):
+    with pytest.raises(GalaxyError, match=r"absent cannot be read: No such file"):
+        sha256(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("place", [".", "..", "../out", "inner/.."])
+def test_the_current_folder_is_never_replaced(tmp_path, monkeypatch, place, overwrite):
+    (tmp_path / "out/inner").mkdir(parents=True)
+    if place != "inner/..":
+        (tmp_path / "out/inner").rmdir()
+    monkeypatch.chdir(tmp_path / "out")
+    holds = ["inner"] if place == "inner/.." else ["out"] if place == ".." else []
+    with pytest.raises(GalaxyError) as caught, new_folder(Path(place), overwrite=overwrite, holds=holds):
+        pass
+    assert "is the current folder" in str(caught.value) or "already exists" in str(caught.value)
+    assert Path.cwd() == tmp_path / "out"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_an_empty_folder_and_slashes_are_fine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in ("out/", "./out//", "new/../out", f"{tmp_path}/out/."):
+        with new_folder(Path(place), overwrite=True, holds=["m"]) as partial:
+            (partial / "m").write_text(place)
+        assert (tmp_path / "out/m").read_text() == place
+    (tmp_path / "empty").mkdir()
+    with new_folder(Path("empty"), holds=["m"]) as partial:
+        (partial / "m").touch()
+    assert sorted(os.listdir(tmp_path)) == ["empty", "out"]
+
+
+def test_links_that_lead_nowhere_are_an_error_in_one_line(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(GalaxyError, match="Too many levels"), new_folder(tmp_path / "a", holds=["m"]):
+        pass
+    (tmp_path / "dangling").symlink_to("there")
+    with new_folder(tmp_path / "dangling", holds=["m"]) as partial:
+        (partial / "m").touch()
+    assert os.listdir(tmp_path / "there") == ["m"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(GalaxyError, match="is no regular file, and is not replaced"):
+        refuse_existing(tmp_path / "pipe.csv", overwrite=True)

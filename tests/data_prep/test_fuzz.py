@@ -3,6 +3,7 @@
 ``GALAXY_SOAK=1`` tries many thousand other ones.
 """
 
+import gzip
 import io
 import json
 import zlib
@@ -19,7 +20,7 @@ from data_prep.check import check
 from data_prep.files import read_json, sha256
 from data_prep.images import read_cutout
 from data_prep.preprocess import report
-from data_prep.schema import CLASSES, MAPPING_COLUMNS, SPLITS, TABLE2_COLUMNS
+from data_prep.schema import CLASSES, FLAG_COLUMNS, MAPPING_COLUMNS, SPLITS, TABLE2_COLUMNS
 from data_prep.tables import read_mapping, read_table, read_table2
 from data_prep.votes import vote_targets
 from tests.fuzzing import damaged, succeeds_or_explains, tries
@@ -67,13 +68,19 @@ def table(columns, **cells):
     return pd.DataFrame([row, row]).to_csv(index=False).encode()
 
 
-MAPPING = table(MAPPING_COLUMNS, objid=OBJID, asset_id=3)
-TABLE2 = table(TABLE2_COLUMNS, OBJID=OBJID, RA="00:00:00.41")
+MAPPING = table((*MAPPING_COLUMNS, "ra", "dec"), objid=OBJID, asset_id=3)
+TABLE2 = table(TABLE2_COLUMNS, OBJID=OBJID, RA="00:00:00.41", **dict.fromkeys(FLAG_COLUMNS, "0"))
 TABLE = table(("objid", "share", "name", "more"), objid=OBJID)
 
 
 @tries(2_500)
-@given(damaged(MAPPING) | tables(MAPPING_COLUMNS) | st.binary(max_size=300))
+@given(
+    damaged(MAPPING)
+    | tables((*MAPPING_COLUMNS, "ra", "dec"))
+    | st.binary(max_size=300)
+    | damaged(gzip.compress(MAPPING))
+    | damaged(MAPPING).map(gzip.compress)
+)
 def test_mapping(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "mapping.csv"
     path.write_bytes(content)

@@ -94,24 +94,87 @@ def test_images_smaller_than_the_crop_are_refused(tmp_path, size):
 
 RGB = Image.fromarray(pixels())
 FRAMES = {"save_all": True, "append_images": [RGB.rotate(90)]}
+SEEN = RGB.crop((8, 4, 40, 36))
+"""What is cut out of it."""
+
+
+def with_alpha(alpha, mode="RGBA"):
+    image = RGB.convert(mode)
+    image.putalpha(Image.fromarray(np.full((40, 48), alpha, dtype=np.uint8)))
+    return image
+
+
+def hole(x, y):
+    """An image with one transparent pixel."""
+    image = with_alpha(255)
+    image.putpixel((x, y), (1, 2, 3, 0))
+    return image
+
+
+CONVERTED = {
+    "grey.jpg": encoded(RGB.convert("L"), "JPEG", quality=100),
+    "grey.png": encoded(RGB.convert("L"), "PNG"),
+    "bits.png": encoded(RGB.convert("1"), "PNG"),
+    "grey_alpha.png": encoded(with_alpha(255, "L"), "PNG"),
+    "rgba.png": encoded(with_alpha(255), "PNG"),
+    "rgba.tif": encoded(with_alpha(255), "TIFF"),
+    "palette.png": encoded(RGB.convert("P"), "PNG"),
+    "opaque_palette.png": encoded(RGB.convert("P"), "PNG", transparency=b"\xff" * 256),
+    "animated.gif": encoded(RGB.convert("P"), "GIF", **FRAMES),
+    "ycbcr.tif": encoded(RGB.convert("YCbCr"), "TIFF"),
+    "hole_outside.png": encoded(hole(2, 2), "PNG"),
+    "lossless.webp": encoded(RGB, "WEBP", lossless=True),
+    "plain.ppm": encoded(RGB, "PPM"),
+    "plain.bmp": encoded(RGB, "BMP"),
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_other_kinds_of_pixels_become_rgb(tmp_path, name):
+    (tmp_path / name).write_bytes(CONVERTED[name])
+    found = read_cutout(tmp_path / name, CROP)
+    assert found.dtype == np.uint8
+    with Image.open(tmp_path / name) as image:
+        assert np.array_equal(found, np.asarray(image.convert("RGBA").convert("RGB"))[4:36, 8:40])
+    if name.startswith(("rgba", "hole", "lossless", "plain")):
+        assert np.array_equal(found, np.asarray(SEEN))
+
+
 REFUSED = {
-    "cmyk.jpg": (encoded(RGB.convert("CMYK"), "JPEG"), "CMYK"),
-    "grey.jpg": (encoded(RGB.convert("L"), "JPEG"), "L"),
-    "grey.png": (encoded(RGB.convert("L"), "PNG"), "L"),
-    "bits.png": (encoded(RGB.convert("1"), "PNG"), "1"),
-    "grey_alpha.png": (encoded(RGB.convert("LA"), "PNG"), "LA"),
-    "rgba.png": (encoded(RGB.convert("RGBA"), "PNG"), "RGBA"),
-    "palette.png": (encoded(RGB.convert("P"), "PNG"), "P"),
-    "16_bit_grey.png": (png(40, 40, 16, 0, bytes(40 * 81)), "I;16"),
-    "animated.gif": (encoded(RGB, "GIF", **FRAMES), "P"),
-    "float.tif": (encoded(RGB.convert("F"), "TIFF"), "F"),
+    "transparent.png": (encoded(with_alpha(254), "PNG"), "transparent in places: put it on a background"),
+    "hole.png": (encoded(hole(20, 20), "PNG"), "transparent in places"),
+    "grey_alpha.png": (encoded(with_alpha(0, "L"), "PNG"), "transparent in places"),
+    "key.png": (encoded(RGB, "PNG", transparency=RGB.getpixel((20, 20))), "transparent in places"),
+    "palette.gif": (encoded(RGB.convert("P"), "GIF", transparency=0), "transparent in places"),
+    "cmyk.jpg": (
+        encoded(RGB.convert("CMYK"), "JPEG"),
+        "CMYK, whose colours depend on a printer's profile: save",
+    ),
+    "integers.tif": (
+        encoded(RGB.convert("I"), "TIFF"),
+        "32-bit integers, of which it is not known what is white",
+    ),
+    "float.tif": (
+        encoded(RGB.convert("F"), "TIFF"),
+        "floats, of which it is not known what is white: save it",
+    ),
+    "lab.tif": (encoded(Image.new("LAB", (48, 40)), "TIFF"), "pixels of mode LAB: save it as RGB"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_other_kinds_of_pixels_are_refused_by_name(tmp_path, name):
-    content, mode = REFUSED[name]
-    assert refusal(tmp_path, content) == f"not RGB but of mode {mode}"
+def test_pixels_of_unknown_meaning_are_refused_with_a_remedy(tmp_path, name):
+    content, reason = REFUSED[name]
+    assert refusal(tmp_path, content).startswith(reason)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_of_sixteen_bits_becomes_its_upper_eight(tmp_path, kind):
+    values = np.random.default_rng(0).integers(0, 65_536, (CROP, CROP)).astype(np.uint16)
+    (tmp_path / "galaxy").write_bytes(encoded(Image.fromarray(values), kind))
+    found = read_cutout(tmp_path / "galaxy", CROP)
+    assert np.array_equal(found, np.repeat((values >> 8)[..., None], 3, axis=2))
+    assert found.dtype == np.uint8
 
 
 def test_an_animation_gives_its_first_picture(tmp_path):

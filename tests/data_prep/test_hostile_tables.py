@@ -1,9 +1,11 @@
 """Tables that are broken, foreign or hostile: read, or refused in words that say what to do."""
 
+import gzip
 import time
 
 import pytest
 
+from data_prep import table_layout
 from data_prep.errors import GalaxyError
 from data_prep.schema import TABLE2_COLUMNS
 from data_prep.tables import read_mapping, read_table, read_table2
@@ -38,8 +40,26 @@ def write(tmp_path, content):
         HEADER + f'{OBJID},"{"x" * 1_000_000}",3\n',
         HEADER + ROW + "\n\n",
         f"objid,asset_id,sample,sample\n{OBJID},3,a,b\n",
+        (HEADER + ROW).replace(",", ", "),
+        f" objid , sample,asset_id \n {OBJID} , a, 3 \n",
+        (HEADER + ROW).replace(",", ";"),
+        (HEADER + ROW).replace(",", "\t"),
+        '"objid"|"sample"|"asset_id"\n' + ROW.replace(",", "|"),
+        HEADER.upper() + ROW,
+        f"ObjID,Asset_Id\n{OBJID},3\n",
+        "#Table1\n" + HEADER + ROW,
+        "\n\n# made by a query\n#\n" + HEADER + ROW,
+        "# " + HEADER + ROW,
+        f"objid,OBJID,asset_id\n{OBJID},1,3\n",
+        gzip.compress((HEADER + ROW).encode()),
+        gzip.compress(b"#Table1\r\n" + f"objid;asset_id\r\n'{OBJID};3.0\r\n".encode()),
+        f'objid,asset_id\n"{OBJID:,}",3\n',
     ],
-    ids=["plain", "bom", "cr", "no_end", "quotes", "long_cell", "blank_lines", "other_column_twice"],
+    ids=[
+        *("plain", "bom", "cr", "no_end", "quotes", "long_cell", "blank_lines", "other_column_twice"),
+        *("space_after_comma", "spaces_everywhere", "semicolons", "tabs", "bars", "upper_case", "mixed_case"),
+        *("skyserver", "comments", "hash", "exact_name_first", "gzip", "gzip_of_excel", "thousands"),
+    ],
 )
 def test_what_other_programs_write_is_read(tmp_path, content):
     mapping = read_mapping(write(tmp_path, content))
@@ -50,23 +70,36 @@ def test_what_other_programs_write_is_read(tmp_path, content):
     ("content", "message"),
     [
         ("", "lacks the columns objid, asset_id .*nothing"),
-        ("\n\n" + HEADER + ROW, "lacks the columns objid, asset_id .*nothing"),
-        ((HEADER + ROW).replace(",", ";"), "lacks the columns .* separated by semicolons, not commas"),
-        ((HEADER + ROW).replace(",", "\t"), "lacks the columns .* separated by tabs, not commas"),
-        ('"objid"|"sample"|"asset_id"\n1|2|3\n', "lacks the columns .* separated by bars, not commas"),
+        ("#Table1\n\n", "lacks the columns objid, asset_id .*nothing"),
+        ((HEADER + ROW).replace(",", " "), "lacks the columns .*names: objid sample asset_id"),
+        ("objid;sample\n1;2\n", r"lacks the column asset_id .*names: objid, sample\)"),
         ("objid,objid,asset_id\n1,2,3\n", "column objid more than once"),
+        ("ObjID,OBJID,asset_id\n1,2,3\n", "column objid more than once"),
+        (gzip.compress((HEADER + ROW).encode())[:-9], "gzipped file is incomplete or damaged"),
+        (gzip.compress((HEADER + ROW * 99).encode())[:30] + b"damaged" * 9, "gzipped file is .* damaged"),
+        (gzip.compress(HEADER.encode() + b"\0"), "holds NUL characters"),
+        (b"PK\3\4 and more", "is an Excel workbook or a zip archive, not a CSV: export the table as CSV"),
+        (b"SIMPLE  =                    T", "is a FITS file, not a CSV"),
+        ("<!DOCTYPE html><html>", "is a web page, not a CSV"),
         ("objid\0,sample,asset_id\n1,2,3\n", "holds NUL characters"),
         (HEADER + f"{OBJID}\0,original,3\n", "holds NUL characters"),
         (HEADER + f"{OBJID},a\0b,3\n", "holds NUL characters"),
+        ((HEADER + ROW).encode("utf-16"), "is UTF-16, not UTF-8, export it again as UTF-8"),
         (HEADER.encode() + b"1,\xe9,3\n", "not UTF-8, export it again as UTF-8"),
         (b"objid,\xe9,asset_id\n1,2,3\n", "not UTF-8, export it again as UTF-8"),
-        ((HEADER + ROW).encode("utf-16"), "not UTF-8, export it again as UTF-8"),
-        (bytes(range(256)) * 64, "not UTF-8|lacks the columns"),
+        (bytes(range(256)) * 64, "NUL"),
+        (bytes(range(1, 256)) * 64, "not UTF-8|lacks the columns"),
         (HEADER + '1,"' + "x,y\n" * 200_000, "quotation mark .* never closed"),
         ('objid,"' + "x,y\n" * 200_000, "quotation mark .* never closed"),
         (HEADER + ROW + f"{OBJID},a\n", "line 3, column asset_id: ''"),
         (HEADER + ROW + f"{OBJID},a,3,4\n", "cannot be read as a table: .*line 3"),
+        ("#Table1\n" + HEADER + ROW + f"{OBJID},a,3,4\n", "cannot be read as a table: .*line 4"),
         (HEADER + f"{OBJID},a,3,4\n", "more cells"),
+        (
+            "#Table1\n\n" + HEADER + "\n" + f'{OBJID},"a\nb",3\n\n{OBJID},a,x\n',
+            "line 8, column asset_id: 'x'",
+        ),
+        (HEADER + ROW + f"{OBJID},a,\n", "line 3, column asset_id: ''"),
         (HEADER + f"{'9' * 1_000_000},a,3\n", "line 2, column objid"),
         ("dr7objid,ra,dec\n1,2,3\n", r"lacks the columns objid, asset_id .*names: dr7objid, ra, dec"),
         ("specobjid,asset_id\n1,2\n", "lacks the column objid "),
@@ -91,7 +124,7 @@ def test_only_a_header_is_a_table_without_rows(tmp_path):
 
 
 def test_a_folder_is_no_table(tmp_path):
-    with pytest.raises(GalaxyError, match="is no file"):
+    with pytest.raises(GalaxyError, match="is not a file"):
         read_mapping(tmp_path)
 
 
@@ -123,3 +156,28 @@ def test_numbers_that_are_none_are_refused_and_missing_ones_kept(tmp_path):
         path = write(tmp_path, f'share,name\n"{cell}",a\n')
         with pytest.raises(GalaxyError, match="line 2, column share"):
             read_table(path, {"share": "float64", "name": "str"})
+
+
+def test_a_missing_number_is_not_blamed_for_a_bad_one(tmp_path):
+    path = write(tmp_path, "first,second\nNA,1\n1,many\n")
+    with pytest.raises(GalaxyError, match="line 3, column second: 'many'"):
+        read_table(path, {"first": "float64", "second": "float64"})
+
+
+def test_spaces_that_a_table_means_are_kept(tmp_path):
+    path = write(tmp_path, "name,path\n a, b.jpg\n")
+    table = read_table(path, {"name": "str", "path": "str"})
+    assert table.to_numpy().tolist() == [[" a", " b.jpg"]]
+
+
+def test_other_columns_keep_their_names(tmp_path):
+    path = write(tmp_path, f"OBJID,objid,Sample,RA,,x,x\n1,{OBJID},a,00:00:01,b,c,d\n")
+    table = read_table(path, {"objid": "int64"}, keep_others=True)
+    assert list(table.columns) == ["objid", "OBJID", "Sample", "RA", "Unnamed: 4", "x", "x.1"]
+    assert table.iloc[0].tolist() == [OBJID, 1, "a", "00:00:01", "b", "c", "d"]
+
+
+def test_a_gzipped_table_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_layout, "LARGEST_TABLE", 1 << 20)
+    with pytest.raises(GalaxyError, match="unpacks to more than 1 MiB"):
+        read_mapping(write(tmp_path, gzip.compress((HEADER + ROW * 40_000).encode())))

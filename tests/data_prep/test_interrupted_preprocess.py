@@ -1,7 +1,10 @@
 """preprocess cut off, by signals and by failures: it goes on, and ends with the same bytes."""
 
+import errno
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +33,7 @@ def cut_off(raw, sample, tmp_path, monkeypatch):
             return read(*args)
 
         with monkeypatch.context() as patch, pytest.raises(error):
-            patch.setattr(image_writer, "_NOTE_EVERY", 1)
+            patch.setattr(image_writer, "_NOTE_EVERY", 0)
             patch.setattr(module, "read_cutout", reading)
             preprocess(sample, raw, tmp_path / "out", crop=CROP, workers=1, progress=False)
         return tmp_path / ".out.unfinished"
@@ -125,9 +128,75 @@ def test_what_was_made_of_something_else_is_made_anew(cut_off, go_on, tmp_path):
     assert go_on(rotate_once=True) == 80
 
 
-def test_a_failure_leaves_nothing(cut_off, tmp_path):
-    cut_off(30, RuntimeError)
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, SystemExit])
+def test_whatever_stops_it_keeps_the_work(cut_off, go_on, whole, tmp_path, capsys, error):
+    left = cut_off(30, error)
+    assert f"The work so far is in {left}: run the same command again to resume" in capsys.readouterr().err
+    assert 52 <= go_on() <= 72
+    same(tmp_path / "out", whole)
+
+
+def test_where_nothing_was_noted_nothing_is_left(cut_off, tmp_path, capsys):
+    cut_off(3)
     assert list(tmp_path.iterdir()) == []
+    assert "to resume" not in capsys.readouterr().err
+
+
+def made_meanwhile(patch, out):
+    (out / "theirs").mkdir(parents=True)
+
+
+def cannot_be_renamed(patch, out):
+    rename = Path.rename
+
+    def refused(path, target):
+        if target == out:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return rename(path, target)
+
+    patch.setattr(Path, "rename", refused)
+
+
+def interrupted(patch, out):
+    raise KeyboardInterrupt
+
+
+def broken(patch, out):
+    raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize(
+    ("fail", "message"),
+    [
+        (made_meanwhile, "already exists"),
+        (cannot_be_renamed, "out cannot be written: No space left on device"),
+        (interrupted, "^$"),
+        (broken, "broken"),
+    ],
+)
+def test_a_failure_after_the_last_image_costs_nothing(
+    raw, sample, go_on, tmp_path, monkeypatch, fail, message
+):
+    out, read, split = tmp_path / "out", module.read_cutout, module.draw_split
+
+    def spoilt(path, crop):
+        if int(path.stem) % 7 == 0:  # So that the header is written anew at the end.
+            raise image_writer.ImageError("spoilt")
+        return read(path, crop)
+
+    def failing(*args):
+        fail(patch, out)
+        return split(*args)
+
+    monkeypatch.setattr(module, "read_cutout", spoilt)
+    with monkeypatch.context() as patch, pytest.raises(BaseException, match=message):
+        patch.setattr(module, "draw_split", failing)
+        preprocess(sample, raw, out, crop=CROP, progress=False)
+    shutil.rmtree(out, ignore_errors=True)
+    assert [path.name for path in tmp_path.iterdir()] == [".out.unfinished"]
+    assert go_on() == 0
+    preprocess(sample, raw, tmp_path / "whole", crop=CROP, progress=False)
+    same(out, tmp_path / "whole")
 
 
 def test_two_at_once_do_not_mix(raw, sample, tmp_path, monkeypatch):
@@ -154,7 +223,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(raw, sample, whole, tm
     setup = (
         "import time\n"
         "from data_prep import image_writer, preprocess\n"
-        "image_writer.BLOCK, image_writer._NOTE_EVERY = 4, 1\n"
+        "image_writer.BLOCK, image_writer._NOTE_EVERY = 4, 0\n"
         "read = preprocess.read_cutout\n"
         "preprocess.read_cutout = lambda *a: (time.sleep(0.002), read(*a))[1]\n"
     )

@@ -1,9 +1,11 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from data_prep.errors import GalaxyError
-from data_prep.labels import label_galaxies
+from data_prep.labels import label_galaxies, suggest_other_rule
 from data_prep.schema import TABLE2_COLUMNS
 
 
@@ -41,3 +43,24 @@ def test_a_threshold_that_is_no_vote_fraction_is_refused(threshold):
 def test_another_rule_is_refused():
     with pytest.raises(GalaxyError, match="no label rule 'majority': the rules are threshold, flags"):
         label_galaxies(pd.DataFrame(columns=list(TABLE2_COLUMNS), dtype=float), "majority")
+
+
+@pytest.mark.parametrize(
+    ("p", "flags", "rule", "suggested"),
+    [
+        (
+            [np.nan, np.nan, 0.9],
+            1,
+            "threshold",
+            "2 of the 3 galaxies have no debiased votes .*--label-rule flags",
+        ),
+        ([0.9, 0.9, 0.9], np.nan, "flags", "3 of the 3 galaxies have no flags .*--label-rule threshold"),
+        ([np.nan, 0.9, 0.9], 1, "threshold", None),
+        ([np.nan, np.nan, np.nan], np.nan, "threshold", None),
+        ([], 1, "threshold", None),
+    ],
+)
+def test_the_other_rule_is_suggested_where_it_labels_what_this_one_cannot(p, flags, rule, suggested):
+    table = votes(p, p).assign(SPIRAL=flags, ELLIPTICAL=0 * flags, UNCERTAIN=0 * flags)
+    suggestion = suggest_other_rule(table.assign(label=label_galaxies(table, rule)), rule)
+    assert suggestion is None if suggested is None else re.search(suggested, suggestion)

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from data_prep import image_writer
+from data_prep import preprocess as module
 from data_prep.arrays import open_arrays
 from data_prep.check import check
 from data_prep.errors import GalaxyError
@@ -50,13 +52,13 @@ def test_bad_images_are_listed_and_stepped_over(raw, sample, tmp_path):
     paths[0].unlink()
     paths[3].write_bytes(b"")
     paths[5].write_bytes(paths[5].read_bytes()[:-3000])
-    Image.new("L", (424, 424)).save(paths[7])
+    Image.new("CMYK", (424, 424)).save(paths[7])
     dataset = preprocess(sample, copy, tmp_path / "arrays", crop=64, progress=False)
     reasons = [entry["reason"] for entry in dataset["skipped"]]
     assert [entry["objid"] for entry in dataset["skipped"]] == rows["objid"].iloc[[0, 3, 5, 7]].tolist()
     assert reasons[:2] == ["missing", "an empty file"]
     assert "truncated" in reasons[2]
-    assert "mode L" in reasons[3]
+    assert "CMYK" in reasons[3]
     opened = open_arrays(tmp_path / "arrays")
     assert opened.catalog["objid"].tolist() == rows["objid"].drop(index=[0, 3, 5, 7]).tolist()
     with Image.open(paths[4]) as image:
@@ -131,7 +133,9 @@ def test_a_galaxy_with_two_labels_is_refused(sample, raw, tmp_path):
         preprocess(tmp_path / "sample.csv", raw, tmp_path / "arrays", progress=False)
 
 
-def test_an_image_under_two_ids_lies_in_one_split(sample, raw, tmp_path):
+@pytest.fixture
+def twice(sample, raw, tmp_path):
+    """40 galaxies whose images are there again, under other ids; returns the sample and its folder."""
     rows = pd.read_csv(sample, dtype={"objid": "int64"}).head(40)
     paths = [f"again/{Path(path).name}" for path in rows["path"]]
     again = rows.assign(objid=rows["objid"] + 1, path=paths)
@@ -141,11 +145,64 @@ def test_an_image_under_two_ids_lies_in_one_split(sample, raw, tmp_path):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(raw / path, target)
     pd.concat([rows, again]).to_csv(tmp_path / "sample.csv", index=False)
-    preprocess(tmp_path / "sample.csv", both, tmp_path / "arrays", crop=64, progress=False)
+    return tmp_path / "sample.csv", both
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+@pytest.mark.parametrize("rotate_once", [False, True])
+def test_an_image_under_two_ids_lies_in_one_split(twice, tmp_path, monkeypatch, rotate_once, cut_off):
+    settings = {"crop": 64, "rotate_once": rotate_once, "progress": False}
+    if cut_off:
+        monkeypatch.setattr(image_writer, "BLOCK", 4)
+        monkeypatch.setattr(image_writer, "_NOTE_EVERY", 0)
+        read, left = module.read_cutout, [50]
+
+        def reading(*args):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            return read(*args)
+
+        monkeypatch.setattr(module, "read_cutout", reading)
+        with pytest.raises(KeyboardInterrupt):
+            preprocess(*twice, tmp_path / "arrays", workers=1, **settings)
+    preprocess(*twice, tmp_path / "arrays", workers=3, **settings)
     split = check(tmp_path / "arrays").catalog["split"].to_numpy()
     assert split[:40].tolist() == split[40:].tolist()
     for fold in make_folds(open_arrays(tmp_path / "arrays"), tmp_path / "folds", 4):
-        check(fold)
+        split = check(fold).catalog["split"].to_numpy()
+        assert split[:40].tolist() == split[40:].tolist()
+
+
+def test_check_finds_images_of_one_origin_turned_apart(twice, tmp_path):
+    preprocess(*twice, tmp_path / "arrays", crop=64, rotate_once=True, progress=False)
+    catalog = pd.read_csv(tmp_path / "arrays/catalog.csv", dtype={"objid": "int64"})
+    turns, split = (catalog[name].to_numpy() for name in ("quarter_turns", "split"))
+    row = int(np.argmax((turns[:40] != turns[40:]) & (split[:40] == "train")))
+    catalog.loc[row, "split"] = "test"
+    rewrite(tmp_path / "arrays", catalog)
+    with pytest.raises(
+        GalaxyError, match=f"1 images have exactly the pixels.*objid {catalog['objid'][row]} "
+    ):
+        check(tmp_path / "arrays")
+    catalog.loc[3, "quarter_turns"] = 7
+    rewrite(tmp_path / "arrays", catalog)
+    with pytest.raises(GalaxyError, match="column quarter_turns: it must hold 0, 1, 2 or 3"):
+        check(tmp_path / "arrays")
+
+
+def rewrite(arrays, catalog):
+    """Changes the catalogue, and makes all that tells of it right again."""
+    catalog.to_csv(arrays / "catalog.csv", index=False)
+    dataset = json.loads((arrays / "dataset.json").read_text())
+    dataset["sha256"]["catalog.csv"] = sha256(arrays / "catalog.csv")
+    dataset["counts"] = {
+        name: {
+            label: int(((catalog["split"] == name) & (catalog["label"] == label)).sum()) for label in counts
+        }
+        for name, counts in dataset["counts"].items()
+    }
+    (arrays / "dataset.json").write_text(json.dumps(dataset))
 
 
 def test_overwriting_costs_nothing_that_the_user_has_put_there(sample, raw, tmp_path):

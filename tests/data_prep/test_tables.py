@@ -56,7 +56,7 @@ def test_an_id_that_is_no_id_is_refused_with_its_line(tmp_path, written):
 def test_a_missing_file_and_a_missing_column_are_named(tmp_path):
     with pytest.raises(GalaxyError, match=r"absent.csv is missing"):
         read_mapping(tmp_path / "absent.csv")
-    path = write(tmp_path / "mapping.csv", "objid;sample;asset_id\n")
+    path = write(tmp_path / "mapping.csv", "dr7objid,sample,asset\n")
     with pytest.raises(GalaxyError, match="lacks the columns objid, asset_id"):
         read_mapping(path)
     with pytest.raises(GalaxyError, match="lacks the columns.*nothing"):
@@ -82,12 +82,30 @@ def test_a_vote_that_is_no_number_is_refused_with_its_line(tmp_path):
         read_table2(path)
 
 
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("SPIRAL", "0.5", "0.5 is not a flag: it must be 0 or 1"),
+        ("UNCERTAIN", "-999", "-999 is not a flag"),
+        ("ELLIPTICAL", "inf", "inf is not a flag"),
+        ("NVOTE", "-1", "-1 is not a number of votes"),
+        ("NVOTE", "inf", "inf is not a number of votes"),
+    ],
+)
+def test_a_flag_or_count_that_is_none_is_refused_with_its_line(tmp_path, column, cell, message):
+    row = dict.fromkeys(TABLE2_COLUMNS, "1") | {"OBJID": OBJID}
+    path = tmp_path / "table2.csv"
+    pd.DataFrame([row, row | {column: ""}, row | {column: cell}]).to_csv(path, index=False)
+    with pytest.raises(GalaxyError, match=f"line 4, column {column}: {message}"):
+        read_table2(path)
+
+
 @pytest.mark.parametrize(("vote", "shown"), [("65", "65"), ("-1", "-1"), ("-999", "-999")])
 def test_a_vote_that_is_no_share_is_refused_with_its_line(tmp_path, vote, shown):
     row = dict.fromkeys(TABLE2_COLUMNS, "0.5") | {"OBJID": OBJID, "NVOTE": 30}
     path = tmp_path / "table2.csv"
     pd.DataFrame([row, row | {"P_CS_DEBIASED": vote}]).to_csv(path, index=False)
-    with pytest.raises(GalaxyError, match=f"line 3, column P_CS_DEBIASED: {shown} is no share of votes"):
+    with pytest.raises(GalaxyError, match=f"line 3, column P_CS_DEBIASED: {shown} is not a vote fraction"):
         read_table2(path)
 
 

@@ -1,3 +1,4 @@
+import errno
 import gzip
 import stat
 import zipfile
@@ -98,3 +99,23 @@ def test_a_table_is_unpacked_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(GalaxyError, match="a table of votes less"):
         unpack_table(path, out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("kind", ["zip", "gz"])
+def test_an_archive_that_cannot_be_read_is_named(archive, tmp_path, monkeypatch, kind):
+    def refused(*args):
+        raise OSError(errno.EIO, "Input/output error")
+
+    if kind == "zip":
+        path, unpack, reader = archive(**{"1.jpg": b"1"}), unpack_images, zipfile.ZipFile
+    else:
+        path, unpack, reader = tmp_path / "table.csv.gz", unpack_table, gzip.GzipFile
+        path.write_bytes(gzip.compress(b"a,b"))
+    monkeypatch.setattr(reader, "read", refused)
+    with pytest.raises(GalaxyError) as caught:
+        unpack(path, tmp_path / "out")
+    assert str(caught.value) == f"{path} cannot be read: Input/output error"
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    path.unlink()
+    with pytest.raises(GalaxyError, match=f"{path} cannot be read: No such file"):
+        unpack(path, tmp_path / "out")

@@ -77,3 +77,23 @@ def test_a_catalogue_without_votes(arrays):
 def test_arrays_of_other_classes(arrays):
     with pytest.raises(GalaxyError, match="has the classes lens, no lens"):
         vote_targets(arrays(30, 0.5, 0.2, classes=["lens", "no lens"]), np.arange(3))
+
+
+def test_only_the_flags_rule_means_the_threshold_of_the_flags(arrays):
+    for rule, threshold in (
+        ("unknown: no summary lay beside the sample", None),
+        ("my own", None),
+        (None, None),
+    ):
+        with pytest.raises(GalaxyError, match="does not say at which vote fraction .*--data.targets labels"):
+            vote_targets(arrays(30, 0.7, 0.2, label_rule=rule, threshold=threshold), np.arange(3))
+    flags, at_08, own = (
+        vote_targets(arrays(30, 0.7, 0.2, **rule), np.arange(3))[0]
+        for rule in (
+            {"label_rule": "flags", "threshold": None},
+            {"label_rule": "threshold", "threshold": 0.8},
+            {"label_rule": "my own", "threshold": 0.65},
+        )
+    )
+    np.testing.assert_array_equal(flags, at_08)
+    assert own[0, 0] > flags[0, 0]

@@ -589,7 +589,7 @@ def test_other_commands_find_the_arrays_from_any_folder_and_never_simulate(
         (["--trainer.enable_checkpointing=false"], "settings do not work"),
         (["--trainer.limit_train_batches=2.5"], "settings do not work"),
         (["--model.learning_rate=-1"], "must be above 0"),
-        (["--name=../out"], "is no name for a run"),
+        (["--name=../out"], "cannot name a run"),
     ],
 )
 @pytest.mark.skipif(
@@ -646,11 +646,58 @@ def test_an_unknown_setting_is_refused_by_its_name(small_arrays, tmp_path, capsy
     assert "batchsize" in capsys.readouterr().err
 
 
+def test_paths_are_expanded_wherever_they_are_named(small_arrays, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    (tmp_path / "work").mkdir()
+    shutil.copytree(small_arrays, home / "arrays")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path / "work")
+    shutil.copy(REFERENCE, home / "reference_cnn.yaml")
+    (home / "mine.yaml").write_text("data:\n  arrays: ~/arrays\nmodel:\n  image_size: 64\n")
+    configs = ["--config=~/reference_cnn.yaml", "--config", "$HOME/mine.yaml"]
+    words = ["--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"]
+    main(["fit", *configs, *words, "--runs=~/runs", "--name=r"])
+    run = home / "runs/r/version_0"
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    main(["fit", *configs, *words, "--runs", "~/runs", "--name=r", "--seed_everything=7"])
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+    assert (home / "runs/r/version_1/run.json").is_file()
+    main(["test", "--ckpt_path=~/runs/r/version_0", "--out=~/found"])
+    main(["predict", "--ckpt_path=~/runs/r/version_0/", "--data.arrays=~/arrays", "--out", "~/table.csv"])
+    assert (home / "found/metrics.json").is_file()
+    assert (home / "table.csv").is_file()
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize("name", ["..", ".", "~user", "a/b", "a$HOME", "a\\b"])
+def test_the_name_of_a_run_leads_nowhere_else(name, small_arrays, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        fit(small_arrays, tmp_path / "runs", f"--name={name}")
+    assert end.value.code == 1
+    assert "cannot name a run" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("version_*"))
+
+
+def test_a_piped_fit_prints_a_line_for_each_epoch(small_arrays, tmp_path):
+    words = [f"--config={REFERENCE}", *small(small_arrays), f"--runs={tmp_path}", "--trainer.max_epochs=2"]
+    command = [sys.executable, "-m", "galaxy_lightning", "fit", *words]
+    said = subprocess.run(command, capture_output=True, check=True)
+    assert b"\r" not in said.stdout + said.stderr
+    lines = said.stderr.decode().splitlines()
+    epochs = [line for line in lines if line.startswith("epoch ")]
+    number = r"\d+\.\d{3}"
+    for place, line in enumerate(epochs, 1):
+        assert re.fullmatch(
+            f"epoch {place}/2: loss {number}, validation loss {number}, validation accuracy {number}", line
+        )
+    assert len(epochs) == 2
+    assert not re.search("weights_only|Restoring states", "".join(lines))
+
+
 def test_both_spellings_of_an_option_work(run):
     words = complete(["test", f"--ckpt_path={run}"])
     assert words[-2:] == ["--ckpt_path", str(run / "best.ckpt")]
-    assert words[1:3] == ["--config", str(run / "config.yaml")]
-    main(["validate", f"--ckpt-path={run}"])
+    main(["validate", f"--ckpt-path={run}", "--data.batch-size=8"])
 
 
 @pytest.mark.parametrize("command", [[], ["fit"], ["validate"], ["test"], ["crossval"], ["predict"]])

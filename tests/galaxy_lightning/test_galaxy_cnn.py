@@ -193,7 +193,7 @@ def test_the_weights_that_come_with_the_package_fit_images_of_any_size():
     ("settings", "message"),
     [
         ({"network": "galaxy_cnn", "weights": "absent.ckpt"}, "there is no file absent.ckpt"),
-        ({"network": "reference_cnn", "weights": "simulated"}, "there is no file"),
+        ({"network": "reference_cnn", "weights": "simulated"}, "is for galaxy_cnn alone"),
     ],
 )
 def test_weights_that_are_not_there(settings, message):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from data_prep.errors import GalaxyError
-from galaxy_lightning import prediction_part
+from galaxy_lightning import prediction, prediction_part
 from galaxy_lightning.cli import main
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.prediction_part import PredictionPart
@@ -94,7 +94,7 @@ def test_it_goes_on_where_it_was(words, cut_off, go_on, tmp_path, batches, capsy
     there = [*words, f"--out={tmp_path}/cut/p.csv"]
     cut_off(there, batches)
     assert sorted(os.listdir(tmp_path / "cut")) == ["p.partial-0.csv", "p.partial-0.json"]
-    assert "p.partial-0.csv; the same command goes on with it" in capsys.readouterr().err
+    assert "p.partial-0.csv: run the same command again to resume" in capsys.readouterr().err
     assert go_on(there) == IMAGES / BATCH - batches
     assert "Going on where it was cut off" in capsys.readouterr().out
     assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
@@ -148,7 +148,7 @@ def test_what_was_made_of_something_else_is_made_anew(run, images, cut_off, go_o
 def test_one_that_nothing_came_of_leaves_nothing(run, images, cut_off, tmp_path, capsys):
     cut_off(predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv"), 0)
     assert list(tmp_path.iterdir()) == []
-    assert "What had been predicted" not in capsys.readouterr().err
+    assert "to resume" not in capsys.readouterr().err
 
 
 def test_two_at_once_do_not_mix(run, images, tmp_path, capsys):
@@ -191,3 +191,48 @@ def test_what_the_user_has_put_beside_it_stays(run, images, tmp_path):
     assert sorted(os.listdir(tmp_path)) == [
         *("p.csv", "p.partial-2b.json", "p.partial-mine.csv", "p_skipped.csv", "q.partial-0.csv")
     ]
+
+
+@pytest.fixture
+def mixed(images, tmp_path):
+    """A folder of images and of what is none, in which the table is written, too."""
+    folder = shutil.copytree(images, tmp_path / "mixed")
+    first, second = sorted(folder.iterdir())[:2]
+    first.rename(folder / "nosuffix")
+    for name in ("notes.txt", "z.fits", ".DS_Store", "Thumbs.db"):
+        (folder / name).write_text("no image")
+    (tmp_path / "elsewhere").mkdir()
+    second.rename(tmp_path / "elsewhere/x.jpg")
+    (folder / "elsewhere").symlink_to(tmp_path / "elsewhere")
+    return folder
+
+
+def test_what_else_is_in_the_folder_is_listed_and_said(run, mixed, cut_off, go_on, capsys):
+    words = predict(run, f"--data.images={mixed}", f"--out={mixed}/p.csv")
+    cut_off(words, 5)
+    (mixed / "later.txt").write_text("what is no image costs nothing")
+    assert go_on(words) == 5
+    assert "; 12 skipped, see" in (out := capsys.readouterr().out)
+    assert "; 2 hidden or system files ignored" in out
+    table, skipped = pd.read_csv(mixed / "p.csv"), pd.read_csv(mixed / "p_skipped.csv")
+    assert len(table) == IMAGES - 9
+    assert {"nosuffix", "elsewhere/x.jpg"} <= set(table["path"])
+    reasons = dict(zip(skipped["path"], skipped["reason"], strict=True))
+    assert {"later.txt", "notes.txt", "z.fits"} <= reasons.keys()
+    assert reasons["z.fits"] == "FITS images are not read yet; export as PNG or JPEG"
+    assert not any(path.startswith("p") for path in reasons)
+    assert list(reasons) == sorted(reasons)
+    first = (mixed / "p.csv").read_bytes(), (mixed / "p_skipped.csv").read_bytes()
+    main([*words, "--overwrite"])
+    assert first == ((mixed / "p.csv").read_bytes(), (mixed / "p_skipped.csv").read_bytes())
+
+
+def test_a_full_disk_at_the_end_costs_nothing(run, images, go_on, tmp_path, monkeypatch, capsys):
+    words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="1"):
+        patch.setattr(prediction_part, "_NOTE_EVERY", 0)
+        patch.setattr(prediction, "_merge", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left")))
+        main(words)
+    assert "p.csv cannot be written: No space left" in capsys.readouterr().err
+    assert go_on(words) == 1
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 71

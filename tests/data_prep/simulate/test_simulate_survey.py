@@ -24,8 +24,9 @@ from data_prep.schema import (
     TABLE2_FILE,
 )
 from data_prep.simulate import simulate_survey
+from data_prep.simulate.identity import draw_numbered_galaxy
 from data_prep.simulate.sky import cutout
-from data_prep.simulate.survey import draw_objids, galaxy_and_generators, sexagesimal
+from data_prep.simulate.survey import sexagesimal
 from data_prep.simulate.votes import draw_votes
 
 
@@ -53,11 +54,15 @@ def test_another_seed_gives_other_galaxies(survey: Path, tmp_path: Path) -> None
     assert (tmp_path / "other" / picture).read_bytes() != (survey / picture).read_bytes()
 
 
-def test_a_picture_depends_on_seed_and_number_alone(survey: Path, tmp_path: Path) -> None:
+def test_a_galaxy_depends_on_seed_and_number_alone(survey: Path, tmp_path: Path) -> None:
     simulate_survey(tmp_path / "fewer", 2, seed=3, progress=False)
 
     picture = f"{IMAGES_FOLDER}/2.jpg"
     assert (tmp_path / "fewer" / picture).read_bytes() == (survey / picture).read_bytes()
+    few, many = (pd.read_csv(folder / MAPPING_FILE) for folder in (tmp_path / "fewer", survey))
+    pd.testing.assert_frame_equal(few, many[:2])
+    few, many = (pd.read_csv(folder / TABLE2_FILE) for folder in (tmp_path / "fewer", survey))
+    pd.testing.assert_frame_equal(few, many[many.OBJID.isin(few.OBJID)].reset_index(drop=True))
 
 
 def test_pictures_are_colour_jpegs_of_the_cutouts_size(survey: Path) -> None:
@@ -98,7 +103,7 @@ def test_truth_and_settings_are_told(survey: Path) -> None:
 
 @pytest.mark.parametrize(
     ("n", "seed", "workers", "message"),
-    [(0, 0, None, "n is 0"), (1, -1, None, "seed is -1"), (1, 0, 0, "workers is 0")],
+    [(0, 0, None, "n is 0"), (1, 2**32, None, "seed is 4294967296"), (1, 0, 0, "workers is 0")],
 )
 def test_numbers_out_of_range_are_refused(
     tmp_path: Path, n: int, seed: int, workers: int | None, message: str
@@ -123,16 +128,6 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         simulate_survey(tmp_path / "file" / "survey", 1, progress=False)
 
 
-def test_objids_are_sdss_dr7s() -> None:
-    ids = draw_objids(5000, np.random.default_rng(0))
-
-    assert len(np.unique(ids)) == 5000
-    assert ids.min() > 587_700_000_000_000_000
-    assert ids.max() < 588_800_000_000_000_000
-    # Most would change if they passed through a float.
-    assert (ids.astype(float).astype(np.int64) != ids).mean() > 0.9
-
-
 @pytest.mark.parametrize(
     ("value", "options", "text"),
     [
@@ -150,9 +145,9 @@ def test_sexagesimal(value: float, options: dict[str, Any], text: str) -> None:
 def test_colour_does_not_give_the_class_away() -> None:
     centre, frame, labels = [], [], []
     for index in range(200):
-        galaxy, votes, picture = galaxy_and_generators(0, index)
-        row = draw_votes(galaxy, votes)
-        pixels = np.asarray(Image.open(io.BytesIO(cutout(galaxy, picture)))).astype(float)
+        galaxy, generators = draw_numbered_galaxy(0, index)
+        row = draw_votes(galaxy, generators.votes)
+        pixels = np.asarray(Image.open(io.BytesIO(cutout(galaxy, generators.picture)))).astype(float)
         middle = CUTOUT_PX // 2
         centre.append(pixels[middle - 20 : middle + 20, middle - 20 : middle + 20].mean(axis=(0, 1)))
         frame.append(pixels[100:-100, 100:-100].mean(axis=(0, 1)))

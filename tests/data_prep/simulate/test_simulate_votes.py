@@ -8,7 +8,7 @@ import pytest
 
 from data_prep.schema import FLAG_COLUMNS, VOTE_COLUMNS
 from data_prep.simulate.galaxies import SHAPE_SHARES
-from data_prep.simulate.survey import galaxy_and_generators
+from data_prep.simulate.identity import draw_numbered_galaxy
 from data_prep.simulate.votes import ANSWERS, answer_probabilities, debias, draw_votes
 
 
@@ -16,8 +16,8 @@ from data_prep.simulate.votes import ANSWERS, answer_probabilities, debias, draw
 def votes() -> pd.DataFrame:
     rows = []
     for index in range(3000):
-        galaxy, generator, _ = galaxy_and_generators(1, index)
-        rows.append({"shape": galaxy.shape, "winding": galaxy.winding} | draw_votes(galaxy, generator))
+        galaxy, generators = draw_numbered_galaxy(1, index)
+        rows.append({"shape": galaxy.shape, "winding": galaxy.winding} | draw_votes(galaxy, generators.votes))
     table = pd.DataFrame(rows)
     spiral, elliptical = table.P_CS_DEBIASED >= 0.65, table.P_EL_DEBIASED >= 0.65
     table["label"] = np.where(spiral, "spiral", np.where(elliptical, "elliptical", "irregular"))
@@ -75,7 +75,7 @@ def test_volunteers_see_which_way_arms_wind(votes: pd.DataFrame) -> None:
 
 
 def test_every_shape_has_probabilities() -> None:
-    galaxy, _, _ = galaxy_and_generators(0, 0)
+    galaxy, _ = draw_numbered_galaxy(0, 0)
     for shape in SHAPE_SHARES:
         probabilities = answer_probabilities(dataclasses.replace(galaxy, shape=shape))
         assert probabilities.sum() == pytest.approx(1)
