@@ -51,6 +51,10 @@ class EndTogether(Callback):
         """Puts the handler back."""
         self._put_back()
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Keeps this rank from being interrupted while it clears away."""
+        self._ranks.leaving = True
+
     def _put_back(self) -> None:
         if self._before is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._before)

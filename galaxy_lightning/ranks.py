@@ -81,12 +81,13 @@ class Ranks:
     Attributes:
         ending: Why they end, once they do.
         deferring: SIGTERM is left to whoever listens to it, because the command ends at a moment of its own.
+        leaving: This rank is about to end by an error of its own, and need not be interrupted.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = list(words)
         self.ending: Ending | None = None
-        self.deferring = False
+        self.deferring = self.leaving = False
         self._rank = self._node = 0
         self._local = int(os.environ.get("LOCAL_RANK", 0))
         self._silent = self._local > 0  # One rank a machine says why they end.
@@ -113,6 +114,7 @@ class Ranks:
         if self._thread is None:
             return
         try:
+            self.leaving = True
             if error is not None:
                 self._end_by(error)
             elif self.ending is not None:
@@ -276,7 +278,7 @@ class Ranks:
             link.send(asdict(ending))
         for _, child in self._unconnected():
             child.terminate()
-        if interrupt and self._main is not None and hasattr(signal, "pthread_kill"):
+        if interrupt and not self.leaving and self._main is not None and hasattr(signal, "pthread_kill"):
             signal.pthread_kill(self._main, signal.SIGTERM)
 
     def _end_by(self, error: BaseException) -> None:

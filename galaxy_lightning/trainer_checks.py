@@ -1,8 +1,9 @@
 """Settings of the trainer that cannot work here, refused in one line before anything begins."""
 
+import contextlib
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lightning.pytorch import Trainer
@@ -126,6 +127,15 @@ def _check_fit(settings: Mapping[str, Any]) -> None:
         )
 
 
+@contextlib.contextmanager
+def _invalid_settings() -> Iterator[None]:
+    """Says of what a trainer refuses that it is a setting."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise GalaxyError(f"invalid Trainer settings: {error}") from error
+
+
 def _processes(settings: Mapping[str, Any]) -> int:
     """Returns how many processes a trainer of these settings has, by making one that is not used."""
     devices = settings.get("devices")
@@ -140,7 +150,7 @@ def _processes(settings: Mapping[str, Any]) -> int:
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # The trainer that is used says the same.
     try:
-        with warnings.catch_warnings(), lightning_errors_in_one_line():
+        with lightning_errors_in_one_line(), _invalid_settings(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trainer = Trainer(
                 **plain,
@@ -150,8 +160,6 @@ def _processes(settings: Mapping[str, Any]) -> int:
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
-    except (ValueError, TypeError) as error:
-        raise GalaxyError(f"invalid Trainer settings: {error}") from error
     finally:
         logging.disable(level)
     launcher = trainer.strategy.launcher
