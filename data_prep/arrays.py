@@ -8,8 +8,9 @@
 ========================  ==========================================================================
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ DATASET: Final = "dataset.json"
 QUARTER_TURNS: Final = "quarter_turns"
 """The catalogue's column of arrays made with ``--rotate-once``."""
 FORMAT_VERSION: Final = 1
+Stamp = tuple[int, int, int]
 _REMEDY: Final = "make the arrays again with: python -m data_prep preprocess"
 
 
@@ -40,16 +42,22 @@ class GalaxyArrays:
         images: uint8 ``[N, H, W, 3]``, a read-only memory map: only what is indexed is read.
         catalog: One row per image, in the same order.
         dataset: What ``dataset.json`` says.
+        stamps: Size, time of change and number of ``images.npy`` when it was opened, or verified since.
     """
 
     folder: Path
     images: npt.NDArray[np.uint8]
     catalog: pd.DataFrame
     dataset: dict[str, Any]
+    stamps: set[Stamp] = field(default_factory=set, repr=False, compare=False)
 
-    def __reduce__(self) -> tuple[Callable[[Path], "GalaxyArrays"], tuple[Path]]:
-        """Pickles as "open that folder": the pixels are never sent to another process."""
-        return open_arrays, (self.folder,)
+    def __reduce__(self) -> tuple[Callable[[], "GalaxyArrays"], tuple[()]]:
+        """Pickles as "open the same again": the pixels are never sent to another process."""
+        return self.opener(), ()
+
+    def opener(self) -> Callable[[], "GalaxyArrays"]:
+        """Returns what opens the same arrays again, in another process, or raises a ``GalaxyError``."""
+        return functools.partial(_open_same, self.folder, self.dataset["sha256"], frozenset(self.stamps))
 
     @property
     def classes(self) -> list[str]:
@@ -106,6 +114,21 @@ class GalaxyArrays:
                     f"{found[:12]}..., and {DATASET} says {str(expected)[:12]}...; {_REMEDY}"
                 )
 
+    def require_unchanged(self) -> None:
+        """Stops where the pixels are no longer those that were opened; hashes them only if they may not be.
+
+        Raises:
+            GalaxyError: The files have been changed or replaced.
+        """
+        try:
+            stamp = _stamp(self.folder)
+            if stamp in self.stamps:
+                return
+            _open_same(self.folder, self.dataset["sha256"], None).verify()
+        except (OSError, GalaxyError) as error:
+            raise _changed(self.folder) from error
+        self.stamps.add(stamp)
+
 
 def open_arrays(folder: Path) -> GalaxyArrays:
     """Opens a folder of galaxy arrays and checks that its parts fit together.
@@ -130,12 +153,43 @@ def open_arrays(folder: Path) -> GalaxyArrays:
     dataset = read_json(folder / DATASET)
     _check_dataset(dataset, folder / DATASET)
     catalog = _read_catalog(folder / CATALOG, dataset["classes"])
+    stamp = _stamp(folder)
     images = _map_images(folder / IMAGES)
     if len(images) != len(catalog):
         raise GalaxyError(
             f"{folder}: {IMAGES} holds {len(images):,} images, {CATALOG} {len(catalog):,} rows; {_REMEDY}"
         )
-    return GalaxyArrays(folder, images, catalog, dataset)
+    return GalaxyArrays(folder, images, catalog, dataset, {stamp})
+
+
+def _stamp(folder: Path) -> Stamp:
+    """Returns what changes when the pixels are changed or replaced, without reading them."""
+    found = (folder / IMAGES).stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _open_same(folder: Path, hashes: dict[str, str], stamps: Collection[Stamp] | None) -> GalaxyArrays:
+    """Opens arrays that have been opened before.
+
+    Args:
+        folder: Where they lie.
+        hashes: Their SHA-256, as ``dataset.json`` had them.
+        stamps: Those of the pixels; None where they may be others.
+
+    Raises:
+        GalaxyError: They are others now.
+    """
+    arrays = open_arrays(folder)
+    if arrays.dataset["sha256"] != hashes or (stamps is not None and arrays.stamps.isdisjoint(stamps)):
+        raise _changed(folder)
+    return arrays
+
+
+def _changed(folder: Path) -> GalaxyError:
+    return GalaxyError(
+        f"{folder} was changed or replaced while this command was using it, so that its results would be of "
+        "other images: run it again, and leave the arrays alone until it has ended"
+    )
 
 
 def _check_dataset(dataset: dict[str, Any], path: Path) -> None:

@@ -1,12 +1,15 @@
 """The one error type whose message is meant for the user, and how a command line prints it."""
 
 import contextlib
+import os
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import Final
+
+from data_prep.orphans import end_with_parent
 
 EXIT_STATUS: Final = (
     "Exit status: 0 done; 1 an error, in one line; 2 a command line that cannot be read; 130 interrupted by "
@@ -22,6 +25,10 @@ class GalaxyError(Exception):
 
     The message says what is wrong, where (file, row, column or galaxy) and what to do about it.
     """
+
+
+class OtherProcessEndedError(GalaxyError):
+    """Another process of the same command has ended, and this one cannot go on without it."""
 
 
 class Terminated(SystemExit):
@@ -60,11 +67,17 @@ def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
         print(f"{program}: error: {message}", file=sys.stderr)
         raise SystemExit(1) from error
     except KeyboardInterrupt as error:
-        print(f"{program}: interrupted", file=sys.stderr)
+        _say_once(f"{program}: interrupted")
         raise SystemExit(130) from error
     except Terminated:
-        print(f"{program}: terminated", file=sys.stderr)
+        _say_once(f"{program}: terminated")
         raise
+
+
+def _say_once(line: str) -> None:
+    """Prints a line on stderr, from one of the processes that train together on a machine."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(line, file=sys.stderr)
 
 
 def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:
@@ -79,17 +92,21 @@ def _until_asked_to_end() -> Iterator[None]:
 
     def ask(number: int, frame: object) -> None:
         nonlocal asked
+        if asked:  # Clearing away is not to be interrupted.
+            return
         asked = True
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Clearing away is not to be interrupted.
         raise Terminated
 
     before = None
     try:
         if threading.current_thread() is threading.main_thread():
             before = signal.signal(signal.SIGTERM, ask)
+            end_with_parent()
         yield
     except Exception as error:
-        if asked:  # A library that is interrupted in its C code makes another error of it.
+        if asked and not isinstance(
+            error, OtherProcessEndedError
+        ):  # A library interrupted in its C code may raise another error.
             raise Terminated from error
         raise
     finally:

@@ -43,6 +43,8 @@ class Trained:
         arrays_folder: Where the arrays were that it was trained on; not known of an older checkpoint.
         resumable: Whether a fit can go on from it: it holds the optimiser's state too.
         pretrained: The settings that say what it once started from, if from anything.
+        processes: How many processes trained it; None where it does not say.
+        within_epoch: Whether it was saved within an epoch.
     """
 
     path: Path
@@ -53,6 +55,8 @@ class Trained:
     arrays_folder: str | None
     resumable: bool
     pretrained: dict[str, Any] | None
+    processes: int | None = None
+    within_epoch: bool = False
 
     def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Stops a fit that would go on from here with other settings, or without the optimiser's state.
@@ -76,6 +80,25 @@ class Trained:
                 f"{self.path} was made with {both}: go on with the same settings, or begin a new fit "
                 "without --ckpt_path"
             )
+
+    def require_same_processes(self, processes: int, *, scheduled: bool) -> None:
+        """Stops a fit that would go on from here with another number of processes where that matters.
+
+        Args:
+            processes: How many processes the fit has.
+            scheduled: Whether its learning rate follows a schedule, which is made for a number of steps.
+
+        Raises:
+            GalaxyError: The schedule, or the rest of the epoch, would be another one.
+        """
+        if self.processes in (None, processes) or not (self.within_epoch or scheduled):
+            return
+        cause = "was saved within an epoch" if self.within_epoch else "follows a learning-rate schedule made"
+        raise GalaxyError(
+            f"{self.path} {cause} by {self.processes} processes, and this fit has {processes}: resume it on "
+            f"{self.processes} devices (--trainer.devices, --trainer.num_nodes), or begin a new fit without "
+            "--ckpt_path"
+        )
 
     def require_unseen(self, arrays: GalaxyArrays, split: str) -> None:
         """Stops a measurement on training galaxies, and a test on galaxies that the model was calibrated on.
@@ -208,9 +231,14 @@ def read_checkpoint(path: Path) -> Trained:
         pretrained = content.get("pretrained")
         if not isinstance(pretrained, dict | None):
             raise TypeError("'pretrained' is none")
+        processes, taken = data.get("processes"), data.get("taken", 0)
+        if not (isinstance(processes, int | None) and isinstance(taken, int)):
+            raise TypeError("'processes' or 'taken' is not a number")
         if not isinstance(folder, str | None):
             raise TypeError("'arrays_folder' is not a path")
-        return Trained(path, hyperparameters, settings, train, val, folder, resumable, pretrained)
+        return Trained(
+            path, hyperparameters, settings, train, val, folder, resumable, pretrained, processes, taken > 0
+        )
     except Exception as error:  # A damaged file fails in any way.
         raise GalaxyError(
             f"{path} is no checkpoint of a galaxy classifier, or is damaged ({_reason(error)}); "

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from data_prep.arrays import GalaxyArrays, open_arrays
 from data_prep.errors import GalaxyError
 from data_prep.files import read_json, write_json
 from data_prep.folds import make_folds
+from data_prep.unfinished import alone
 from galaxy_lightning.calibration import Calibration
 from galaxy_lightning.cli import DESCRIPTIONS, PROGRAM
 from galaxy_lightning.configs import expand_paths
@@ -49,6 +51,11 @@ def run(words: Sequence[str]) -> None:
     options, words_of_fit = _parse(expand_paths(words))
     if options.name:
         require_run_name(options.name)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise GalaxyError(
+            "crossval starts the processes of each fit itself: run it without torchrun; --trainer.devices "
+            "sets their number"
+        )
     from galaxy_lightning.lightning_cli import settings_of_fit  # Lightning takes seconds to import.
 
     name, settings = settings_of_fit(words_of_fit)
@@ -58,7 +65,15 @@ def run(words: Sequence[str]) -> None:
     out = Path(options.out or Path(options.runs) / f"{options.name or name}_crossval" / f"seed_{seed}")
     settings["data"] |= {"arrays": arrays_identity(arrays)["sha256"], "verify": None}
     _claim(out, {"folds": options.folds, "fit": settings})
-    folds = [open_arrays(folder) for folder in make_folds(arrays, out / "arrays", options.folds, seed)]
+    with alone(out / PLAN, out, f"another process is at work on {out}: wait until it has ended"):
+        _cross_validate(words_of_fit, arrays, out, options.folds, seed)
+
+
+def _cross_validate(
+    words_of_fit: Sequence[str], arrays: GalaxyArrays, out: Path, number: int, seed: int
+) -> None:
+    """Trains the models that are missing, and prints and writes what all say together."""
+    folds = [open_arrays(folder) for folder in make_folds(arrays, out / "arrays", number, seed)]
     runs = [_train(words_of_fit, fold, out, len(folds)) for fold in folds]
     report = _summarise(runs, folds, out)
     print("\n" + "\n".join(report))

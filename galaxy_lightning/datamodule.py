@@ -16,7 +16,9 @@ from tqdm import tqdm
 
 from data_prep.arrays import GalaxyArrays, open_arrays
 from data_prep.errors import GalaxyError
+from data_prep.files import writing
 from data_prep.schema import CROP_PX, SPLITS
+from data_prep.unfinished import in_turn
 from data_prep.votes import vote_targets
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.auxiliary import standardised
@@ -127,6 +129,7 @@ class GalaxyDataModule(LightningDataModule):
         taken = self._training.taken % len(self._training) if self._training is not None else 0
         return {
             "taken": taken,
+            "processes": self._share()[0],
             "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.seen_before)),
             "val_objids": torch.from_numpy(np.unique(self._objids("val"))),
             "arrays_folder": str(self.arrays.folder.resolve()),
@@ -147,12 +150,42 @@ class GalaxyDataModule(LightningDataModule):
         """Makes the arrays where they are missing and may be simulated, and verifies them; once."""
         if self._prepared or self.images_folder is not None:
             return
-        if self.simulate and self.arrays_folder is not None and not self.arrays_folder.exists():
-            self._simulate(self.arrays_folder)
+        self.simulate_missing()
         arrays = self.arrays
         if self.verify:
             arrays.verify()
         self._prepared = True
+
+    def simulate_missing(self) -> None:
+        """Makes the arrays where they are missing and may be simulated.
+
+        Of several processes that want the same, on one machine or on several that share a disk, one makes
+        them and the others wait.
+
+        Raises:
+            GalaxyError: They could not be made, here or by the process that was waited for.
+        """
+        arrays = self.arrays_folder
+        if not self.simulate or self.images_folder is not None or arrays is None or arrays.exists():
+            return
+        with writing(arrays):
+            arrays.parent.mkdir(parents=True, exist_ok=True)
+        waiting = f"Another process is simulating {arrays}: waiting for it"
+        with in_turn(arrays.with_name(f".{arrays.name}.simulating"), waiting) as waited:
+            if arrays.exists():
+                return
+            if waited:
+                raise GalaxyError(f"the process that was to simulate {arrays} has failed; see its message")
+            self._simulate(arrays)
+
+    def check_unchanged(self) -> None:
+        """Stops before anything is written of arrays that were changed or replaced meanwhile.
+
+        Raises:
+            GalaxyError: They were.
+        """
+        if self.images_folder is None:
+            self.arrays.require_unchanged()
 
     def check_fits(self, classes: list[str], image_size: int) -> None:
         """Stops when a model cannot work on these galaxies.

@@ -21,6 +21,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from data_prep.ahead import cores
 from data_prep.arrays import GalaxyArrays
+from data_prep.errors import GalaxyError
 from data_prep.images import Cutout, ImageError, read_cutout
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.image_files import find_images
@@ -53,13 +54,16 @@ class ReadAhead(DataLoader[GalaxyBatch]):
         return self._counted(batches if self.num_workers else _read_ahead(batches))
 
     def _counted(self, batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:
-        for batch in batches:
-            self.taken += 1
-            yield batch
+        try:
+            for batch in batches:
+                self.taken += 1
+                yield batch
+        except GalaxyError as error:  # A worker's comes with its traceback for a message.
+            raise GalaxyError(str(error).rpartition("GalaxyError: ")[2].strip()) from error
 
     def state_dict(self) -> dict[str, int]:
-        """Returns how far the pass is."""
-        return {"taken": self.taken}
+        """Returns how far the pass is; a whole one is over, whatever number of processes goes on."""
+        return {"taken": self.taken % len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Has the next pass begin there."""
@@ -129,11 +133,22 @@ class ArrayDataset(Dataset[GalaxyBatch]):
     """
 
     def __init__(self, arrays: GalaxyArrays, rows: npt.NDArray[np.int64], *, pixels: bool = True) -> None:
-        self.arrays = arrays
+        self._arrays: GalaxyArrays | None = arrays
+        self._open = arrays.opener()
         self.pixels = pixels
         self.labels = arrays.labels
         self.rows = rows
         self._more: dict[str, torch.Tensor] = {}
+
+    @property
+    def arrays(self) -> GalaxyArrays:
+        """The galaxy arrays; another process opens them on first use, where what is wrong can be told."""
+        if self._arrays is None:
+            self._arrays = self._open()
+        return self._arrays
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_arrays": None}
 
     def train_on(self, **more: npt.NDArray[np.float32]) -> None:
         """Sets what is trained on instead of the labels, or besides.

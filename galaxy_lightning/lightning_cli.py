@@ -37,9 +37,10 @@ from galaxy_lightning.lightning_errors import lightning_errors_in_one_line
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.noise import quieten
 from galaxy_lightning.prediction import PredictionWriter, galaxies_to_predict
-from galaxy_lightning.preemption import Preemption
+from galaxy_lightning.preemption import EndTogether, Preemption
 from galaxy_lightning.progress import EpochLines
-from galaxy_lightning.rank_zero import is_first_process, say
+from galaxy_lightning.rank_zero import is_first_on_machine, is_first_process, say
+from galaxy_lightning.ranks import Ranks
 from galaxy_lightning.recorder import (
     HistoryRecorder,
     RunCheckpoint,
@@ -55,10 +56,13 @@ from galaxy_lightning.run_folder import (
     claim_run_folder,
     remove_unless_begun,
 )
+from galaxy_lightning.run_lock import RunLock
 from galaxy_lightning.run_logger import RunLogger
 from galaxy_lightning.saved_config import CONFIG, SavedConfig, read_saved_config
 from galaxy_lightning.seeding import BatchSeed
+from galaxy_lightning.trainer_checks import check_settings, check_shares
 from galaxy_lightning.training_help import TrainingHelp
+from galaxy_lightning.unchanged_arrays import UnchangedArrays
 
 _SPLIT_OF: Final = {"test": "test", "validate": "val"}
 _PATHS: Final = ("data.arrays", "data.images", "model.weights", "runs", "out", "trainer.default_root_dir")
@@ -72,8 +76,8 @@ def run(words: list[str]) -> None:
     """
     quieten()
     keep_freed_memory()
-    with lightning_errors_in_one_line():
-        GalaxyCLI(args=words)
+    with lightning_errors_in_one_line(), Ranks(words) as ranks, RunLock() as lock:
+        GalaxyCLI(args=words, ranks=ranks, lock=lock)
 
 
 def settings_of_fit(words: list[str]) -> tuple[str, dict[str, Any]]:
@@ -100,7 +104,8 @@ class GalaxyCLI(LightningCLI):
     claimed: Path | None = None
     """The run folder that was made for this fit, by the process that has made it."""
 
-    def __init__(self, args: ArgsType) -> None:
+    def __init__(self, args: ArgsType, ranks: Ranks | None = None, lock: RunLock | None = None) -> None:
+        self.ranks, self.lock = ranks or Ranks(()), lock or RunLock()
         super().__init__(
             GalaxyClassifier,
             GalaxyDataModule,
@@ -215,13 +220,24 @@ class GalaxyCLI(LightningCLI):
             model = {name: model[name] for name in started} if same else {}
         self.config = self.parser.parse_object({command: {"model": model}}, self.config)
 
+    def before_instantiate_classes(self) -> None:
+        """Refuses settings of the trainer that cannot work, before anything is made."""
+        self.processes = check_settings(self._get(self.config, "trainer"), str(self.subcommand))
+
+    def instantiate_classes(self) -> None:
+        """Makes model, data and trainer; then the other ranks of this machine are started."""
+        super().instantiate_classes()
+        self.ranks.start(self.trainer)
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
         if self.subcommand != "fit":
             self.datamodule.simulate = 0
-        if is_first_process():
+        self.datamodule.simulate_missing()
+        if is_first_on_machine():
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
+        check_shares(self.datamodule, self.processes, str(self.subcommand))
         self.datamodule.auxiliary = self.model.auxiliary
         settings = self._get(self.config_init, "trainer")
         callbacks = _listed(settings.get("callbacks"))
@@ -234,6 +250,7 @@ class GalaxyCLI(LightningCLI):
             callbacks.append(TQDMProgressBar())
         elif asked is None:
             callbacks.append(EpochLines())
+        callbacks += [EndTogether(self.ranks), UnchangedArrays(self.datamodule)]
         # Lightning's table of layers says less of a whole network than the one line of before_fit.
         kwargs |= {
             "callbacks": callbacks,
@@ -247,6 +264,7 @@ class GalaxyCLI(LightningCLI):
             self.trained.require_same_settings(
                 dict(self.model.hparams), self.datamodule.state_dict()["settings"]
             )
+            self.trained.require_same_processes(self.processes, scheduled=self.model.newest_is_best)
             self.datamodule.seen_before = self.trained.train_objids
         elif self.model.pretrained:
             self.datamodule.seen_before = galaxies_seen(self.model.pretrained["weights"])
@@ -356,6 +374,8 @@ class GalaxyCLI(LightningCLI):
         options = self.config[self.subcommand]
         resumed = Path(options.ckpt_path).parent if options.ckpt_path else None
         if resumed and (resumed / CONFIG).is_file() and (resumed / HISTORY).is_file():
+            if is_first_process():
+                self.lock.take(resumed)
             return resumed
         if not is_first_process():
             return Path(options.runs)
@@ -391,13 +411,14 @@ class GalaxyCLI(LightningCLI):
         self.history = HistoryRecorder(given)
         catalog = self.datamodule.arrays.catalog[IDENTITY_COLUMNS]
         return [
+            self.lock,
             self.history,
             BatchSeed(self._get(self.config, "seed_everything")),
             RunCheckpoint(newest=self.model.newest_is_best),
             ConfusionMatrixLogger(),
             LearningRateMonitor("epoch"),
             PredictionWriter(folder / PREDICTIONS, catalog, self.model.classes),
-            Preemption(),
+            Preemption(self.ranks),
         ]
 
     def _result_writer(self) -> Callback:

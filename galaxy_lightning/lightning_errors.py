@@ -43,11 +43,6 @@ def lightning_errors_in_one_line() -> Iterator[None]:
             raise GalaxyError(f"{missing}; install what it needs, or leave that setting out") from error
         if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             raise GalaxyError(f"not enough memory: lower --data.batch_size ({_message(error)})") from error
-        if "more than 1 value per channel" in str(error):
-            raise GalaxyError(
-                "this network's batch normalisation cannot train on a batch of one galaxy: choose a "
-                "--data.batch_size with which the last batch of an epoch holds at least two"
-            ) from error
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise GalaxyError(
                 f"torch.compile does not work here: leave out --model.compile ({error})"

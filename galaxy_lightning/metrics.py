@@ -76,27 +76,30 @@ class SplitMetrics(nn.Module):
             self.labels.update(labels)
 
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """Returns what was counted so far, by metric: a fit that is saved within an epoch goes on with it."""
+        """Returns what all ranks have counted so far, by metric. Call it on every rank."""
         for metrics in (self.overall, self.per_class):
             metrics.items(keep_base=True, copy_state=False)  # Those that share their counts have them all.
-        return {
-            name: {key: getattr(metric, key).detach().cpu() for key in metric._defaults}
-            for name, metric in self._counting()
-        }
+        counted = {}
+        for name, metric in self._counting():
+            with metric.sync_context():
+                counted[name] = {
+                    key: value.cpu()
+                    for key, value in metric.metric_state.items()
+                    if isinstance(value, Tensor)
+                }
+        return counted
 
     def go_on_from(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Takes over what :meth:`state` has returned."""
+        """Takes over what :meth:`state` has returned, the counts of all ranks. Call it on one rank alone."""
         for name, metric in self._counting():
-            for key, value in state[name].items():
-                setattr(metric, key, value.to(metric.device))
-            metric._update_count = 1  # Else it warns that it has counted nothing.
+            metric.load_state_dict({key: value.to(metric.device) for key, value in state[name].items()})
 
     def _counting(self) -> list[tuple[str, Metric]]:
         """Returns the metrics of running counts, by their names."""
         return [
             (name, metric)
             for name, metric in self.named_modules()
-            if isinstance(metric, Metric) and not isinstance(metric, CatMetric)
+            if isinstance(metric, Metric) and not isinstance(metric, CatMetric) and metric.metric_state
         ]
 
     def answers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:

@@ -246,7 +246,8 @@ class GalaxyClassifier(LightningModule):
         fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
         if fitting:
             self._made_for = [state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])]
-        if fitting and "train_metrics" in checkpoint:  # An epoch that begins forgets them.
+        # They are the counts of all ranks, for one of them; an epoch that begins forgets them.
+        if fitting and self.global_rank == 0 and "train_metrics" in checkpoint:
             self.train_metrics.go_on_from(checkpoint["train_metrics"])
         self.calibrations = Calibrations.from_state(checkpoint)
         self.pretrained = checkpoint.get("pretrained")

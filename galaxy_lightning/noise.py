@@ -32,6 +32,7 @@ _LOGGERS: Final = (
 )
 _CHATTER: Final = re.compile(
     "Tip:|TPU available|number of stepping|weights_only|Restoring states from|Loaded model weights"
+    "|Detected KeyboardInterrupt"
 )
 
 

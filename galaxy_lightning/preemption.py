@@ -1,4 +1,4 @@
-"""Ending a fit where it is, so that it goes on as if nothing had been, where machines are taken back."""
+"""What SIGTERM does to a running command: all its ranks end; a fit saves where it is first."""
 
 import signal
 import threading
@@ -7,17 +7,71 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from data_prep.errors import Terminated
+from galaxy_lightning.ranks import Ranks
 from galaxy_lightning.recorder import RunCheckpoint
+
+
+class EndTogether(Callback):
+    """Ends all ranks of a command together.
+
+    Lightning's own handler of SIGTERM, which it installs as the work begins, waits for the other ranks: they
+    never join it where only one was asked to end. So the one that was there before is put back.
+
+    Args:
+        ranks: The ranks.
+    """
+
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks = ranks
+        self._before: Any = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Connects the ranks, and remembers who listens."""
+        self._before = signal.getsignal(signal.SIGTERM)
+        self._ranks.meet(trainer)
+
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Puts the handler back."""
+        self._put_back()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Puts the handler back."""
+        self._put_back()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Puts the handler back, where this is no fit's validation."""
+        if trainer.validating:
+            self._put_back()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Puts the handler back."""
+        self._put_back()
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Puts the handler back."""
+        self._put_back()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Keeps this rank from being interrupted while it clears away."""
+        self._ranks.leaving = True
+
+    def _put_back(self) -> None:
+        if self._before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._before)
 
 
 class Preemption(Callback):
     """Saves ``last.ckpt`` when the system asks a fit to end (SIGTERM), after the batch that it is at.
 
     In the midst of an epoch too: the checkpoint holds how many batches are done and what was counted on them.
-    A validation is finished first. Processes that train together end together.
+    A validation is finished first. Ranks that train together save together.
+
+    Args:
+        ranks: The ranks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks = ranks
         self._asked = False
         self._before: Any = None
 
@@ -27,6 +81,7 @@ class Preemption(Callback):
         Only a program's main thread can.
         """
         if threading.current_thread() is threading.main_thread():
+            self._ranks.deferring = True
             self._before = signal.signal(signal.SIGTERM, self._ask)
 
     def on_train_batch_end(
@@ -57,6 +112,8 @@ class Preemption(Callback):
         self._stop_listening()
 
     def _ask(self, number: int, frame: object) -> None:
+        if self._ranks.ending is not None:  # Another rank has ended: there is none to save with.
+            raise Terminated
         self._asked = True
 
     def _any_asked(self, trainer: Trainer) -> bool:
@@ -69,3 +126,4 @@ class Preemption(Callback):
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
             self._before = None
+            self._ranks.deferring = False

@@ -4,26 +4,38 @@ So the peak memory is that command's own, and one that fails takes nothing else 
 """
 
 import codecs
+import contextlib
 import io
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from data_prep.errors import GalaxyError, Terminated
+from data_prep.orphans import child_environment
+
+_OWN_END: Final = 3.0
+"""Seconds that a command gets to end by itself after Ctrl-C, which it usually hears too."""
+_GRACE: Final = 25.0
+"""Seconds that it gets to end after it was asked to."""
 
 
 def run_module(words: Sequence[str]) -> None:
     """Runs ``python -m`` with these words; what the command prints is shown.
+
+    It ends when this process does, whether that is interrupted, terminated or killed.
 
     Args:
         words: The module and its arguments.
 
     Raises:
         GalaxyError: It has failed; the message is the last that it said.
+        Terminated: It was terminated by the system.
+        KeyboardInterrupt: It was interrupted by the user.
     """
     with subprocess.Popen(  # noqa: S603 - the words are this program's own.
-        [sys.executable, "-m", *words], stderr=subprocess.PIPE
+        [sys.executable, "-m", *words], stderr=subprocess.PIPE, env=child_environment()
     ) as process:
         assert isinstance(process.stderr, io.BufferedReader)
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -34,11 +46,33 @@ def run_module(words: Sequence[str]) -> None:
                 last.append(decoder.decode(part))
                 sys.stderr.write(last[-1])
                 sys.stderr.flush()
-        except Terminated:  # Of an interruption by the user every process hears by itself.
-            process.terminate()
+            process.wait()
+        except BaseException as error:
+            _end(process, heard_too=isinstance(error, KeyboardInterrupt))
             raise
+    if process.returncode in (143, -15):
+        raise Terminated
+    if process.returncode in (130, -2):
+        raise KeyboardInterrupt
     if process.returncode:
         raise GalaxyError(_reason(process.returncode, "".join(last)))
+
+
+def _end(process: "subprocess.Popen[bytes]", *, heard_too: bool) -> None:
+    """Ends a process: by itself where it has heard of the end too, terminated, or killed at last.
+
+    What it still says is read, or it would wait for that, and is not shown: this process says the same.
+    """
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        if heard_too:
+            process.communicate(timeout=_OWN_END)
+            return
+    process.terminate()
+    try:
+        process.communicate(timeout=_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _reason(status: int, said: str) -> str:

@@ -1,4 +1,7 @@
+import contextlib
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -7,6 +10,7 @@ import torch
 
 from data_prep.errors import GalaxyError
 from data_prep.schema import CLASSES
+from data_prep.unfinished import in_turn
 from data_prep.votes import vote_targets
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.datasets import ArrayDataset
@@ -71,6 +75,28 @@ def test_missing_arrays_are_simulated_only_where_that_was_asked_for(tmp_path):
     shutil.rmtree(tmp_path / "arrays")
     GalaxyDataModule(str(tmp_path / "arrays"), simulate=10).prepare_data()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arrays", "arrays_raw"]
+
+
+@pytest.mark.parametrize("maker", ["makes them", "fails"])
+def test_of_several_processes_one_simulates_and_the_others_wait(small_arrays, tmp_path, capsys, maker):
+    place = tmp_path / "arrays"
+    with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as made:
+        made.enter_context(in_turn(tmp_path / ".arrays.simulating", ""))
+        data = GalaxyDataModule(str(place), simulate=20)
+        waiting = pool.submit(data.prepare_data)
+        while "Another process is simulating" not in capsys.readouterr().err:
+            assert not waiting.done()
+            time.sleep(0.05)
+        if maker == "makes them":
+            shutil.copytree(small_arrays, place)
+        made.close()
+        if maker == "fails":
+            with pytest.raises(GalaxyError, match=f"simulate {place} has failed"):
+                waiting.result(timeout=10)
+        else:
+            waiting.result(timeout=10)
+            assert len(data.arrays.catalog) == 80
+    assert list(tmp_path.iterdir()) == ([place] if maker == "makes them" else [])
 
 
 def test_pixels_that_are_kept_on_the_device_are_those_that_would_be_read(small_arrays):

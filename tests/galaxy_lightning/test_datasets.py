@@ -1,5 +1,7 @@
 import gc
+import os
 import pickle
+import shutil
 import threading
 
 import numpy as np
@@ -9,6 +11,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from data_prep.arrays import open_arrays
+from data_prep.cli import main as data_prep
+from data_prep.errors import GalaxyError
 from data_prep.images import read_cutout
 from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, ReadAhead, as_is
 
@@ -121,3 +125,47 @@ def test_a_pass_that_is_given_up_leaves_no_thread(small_arrays):
     gc.collect()
     assert dataset.threads
     assert not any(thread.is_alive() for thread in dataset.threads - {threading.current_thread()})
+
+
+@pytest.fixture
+def others(raw, sample, tmp_path):
+    """Arrays of the same galaxies in other splits, with other hashes."""
+    words = ["--sample", str(sample), "--raw", str(raw), "--crop", "64", "--seed", "5"]
+    data_prep(["preprocess", *words, "--out", str(tmp_path / "others")])
+    return tmp_path / "others"
+
+
+def test_a_worker_does_not_open_arrays_that_were_put_in_their_place(small_arrays, others, tmp_path):
+    folder = shutil.copytree(small_arrays, tmp_path / "arrays")
+    loader = ReadAhead(
+        ArrayDataset(open_arrays(folder), np.arange(20)),
+        batch_size=8,
+        num_workers=1,
+        multiprocessing_context="spawn",
+        collate_fn=as_is,
+    )
+    shutil.rmtree(folder)
+    others.rename(folder)
+    with pytest.raises(GalaxyError) as caught:
+        list(loader)
+    assert str(caught.value).startswith(f"{folder} was changed or replaced while this command was using it")
+    assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", ["overwritten", "replaced", "removed"])
+def test_arrays_that_have_changed_are_noticed(small_arrays, others, tmp_path, change):
+    folder = shutil.copytree(small_arrays, tmp_path / "arrays")
+    arrays = open_arrays(folder)
+    arrays.require_unchanged()
+    os.utime(folder / "images.npy")  # The same pixels.
+    arrays.require_unchanged()
+    if change == "overwritten":
+        with (folder / "images.npy").open("r+b") as file:
+            file.seek(5000)
+            file.write(b"\xff\x00\xff")
+    else:
+        shutil.rmtree(folder)
+        if change == "replaced":
+            others.rename(folder)
+    with pytest.raises(GalaxyError, match="was changed or replaced"):
+        arrays.require_unchanged()

@@ -1,4 +1,8 @@
+import os
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +54,45 @@ def test_it_is_asked_to_end_when_we_are(module, monkeypatch, tmp_path):
     with pytest.raises(Terminated):
         run_module(module(begun, "time.sleep(600)", ended))
     assert not (tmp_path / "ended").exists()
+
+
+@pytest.mark.parametrize(("status", "error"), [(143, Terminated), (130, KeyboardInterrupt)])
+def test_one_that_was_asked_to_end_ends_us_too(module, status, error):
+    with pytest.raises(error):
+        run_module(module(f"sys.exit({status})"))
+
+
+def test_it_ends_when_we_are_interrupted(module, monkeypatch, tmp_path):
+    def interrupted(text):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.stderr, "write", interrupted)
+    monkeypatch.setattr("galaxy_lightning.processes._OWN_END", 0.1)
+    begun = "print('begun', file=sys.stderr, flush=True)"
+    ended = f"open({str(tmp_path / 'ended')!r}, 'w')"
+    with pytest.raises(KeyboardInterrupt):
+        run_module(module(begun, "time.sleep(10)", ended))
+    assert not (tmp_path / "ended").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no process of its parent's end")
+def test_it_ends_when_we_are_killed(module, tmp_path):
+    words = module(
+        "from data_prep.errors import errors_in_one_line",
+        "with errors_in_one_line('told'):",
+        f"    open({str(tmp_path / 'begun')!r}, 'w').write(str(os.getpid()))",
+        "    try:",
+        "        time.sleep(60)",
+        "    finally:",
+        f"        open({str(tmp_path / 'cleared away')!r}, 'w')",
+    )
+    code = f"from galaxy_lightning.processes import run_module; run_module({words})"
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
+        until = time.monotonic() + 20
+        while not (tmp_path / "begun").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        process.kill()
+    while not (tmp_path / "cleared away").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert (tmp_path / "cleared away").exists()
