@@ -27,16 +27,16 @@ class Calibration:
 
     Attributes:
         temperature: What logits are divided by: above 1 the model was too sure of itself.
-        precision: The share of right answers that was asked for.
+        target_accuracy: The accuracy wanted of the galaxies that are not flagged as uncertain.
         threshold: The probability that the predicted class needs for it; what lies below is
-            uncertain. Above 1 where no threshold reaches the precision.
+            uncertain. Above 1 where no threshold reaches the target accuracy.
         coverage: The share of the validation galaxies that reach it.
         zooms: The number of zooms of the answers it was fitted to. None if it was not fitted, or by a version
             that did not record it.
     """
 
     temperature: float = 1.0
-    precision: float = 0.9
+    target_accuracy: float = 0.9
     threshold: float = 0.0
     coverage: float = 1.0
     zooms: int | None = None
@@ -64,6 +64,8 @@ class Calibration:
     def from_state(cls, state: Mapping[str, Any]) -> "Calibration":
         """Makes it from plain numbers again."""
         zooms = state.get("zooms")
+        # Older checkpoints call the target accuracy so.
+        state = {"target_accuracy" if name == "precision" else name: value for name, value in state.items()}
         numbers = {name: float(value) for name, value in state.items() if name != "zooms"}
         return cls(**numbers, zooms=None if zooms is None else int(zooms))
 
@@ -88,11 +90,11 @@ class Calibrations:
         if self.own.zooms is None:
             return self.own
         known = (each for each in (self.own, self.single) if each is not None and each.zooms == zooms)
-        return next(known, Calibration(precision=self.own.precision))
+        return next(known, Calibration(target_accuracy=self.own.target_accuracy))
 
     def describe(self, zooms: int) -> str:
         """Says how the galaxies that are flagged as uncertain were found, in words."""
-        found, target = self.for_zooms(zooms), f"{self.own.precision:.3g}"
+        found, target = self.for_zooms(zooms), f"{self.own.target_accuracy:.3g}"
         if not found.is_fitted:
             why = (
                 f"this model is not calibrated for {zooms} zoom{'s' if zooms > 1 else ''}"
@@ -125,7 +127,7 @@ class Calibrations:
 def calibrate(
     logits: npt.NDArray[np.floating],
     labels: npt.NDArray[np.int64],
-    precision: float,
+    target_accuracy: float,
     zooms: int | None = None,
 ) -> Calibration:
     """Calibrates a model on galaxies that it was not trained on.
@@ -133,17 +135,17 @@ def calibrate(
     Args:
         logits: ``[N, classes]``.
         labels: ``[N]`` true class numbers.
-        precision: The share of right answers wanted among those that are not called uncertain.
+        target_accuracy: The accuracy wanted of the galaxies that are not flagged as uncertain.
         zooms: The number of zooms of these answers.
 
     Returns:
         The calibration; one that is not fitted if a logit is not finite.
     """
     if not np.isfinite(logits).all():
-        return Calibration(precision=precision)
+        return Calibration(target_accuracy=target_accuracy)
     temperature = fit_temperature(logits, labels)
-    threshold, coverage = find_threshold(softmax(logits / temperature, axis=1), labels, precision)
-    return Calibration(temperature, precision, threshold, coverage, zooms)
+    threshold, coverage = find_threshold(softmax(logits / temperature, axis=1), labels, target_accuracy)
+    return Calibration(temperature, target_accuracy, threshold, coverage, zooms)
 
 
 def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> float:
@@ -169,14 +171,14 @@ def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int
 
 
 def find_threshold(
-    probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], precision: float
+    probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], target_accuracy: float
 ) -> tuple[float, float]:
     """Finds the lowest probability from which on answers are as often right as asked for.
 
     Args:
         probabilities: ``[N, classes]``.
         labels: ``[N]`` true class numbers.
-        precision: The share of right answers wanted.
+        target_accuracy: The accuracy wanted of those above the threshold.
 
     Returns:
         That probability, and the share of galaxies that reach it; 2 and 0 where none does.
@@ -184,7 +186,7 @@ def find_threshold(
     coverages, accuracies, lowest = accuracy_at_coverage(
         labels, probabilities.argmax(axis=1), np.asarray(probabilities, dtype=np.float64)
     )
-    reached = np.flatnonzero(accuracies >= precision)
+    reached = np.flatnonzero(accuracies >= target_accuracy)
     if not len(reached):
         return 2.0, 0.0
     return float(lowest[reached[-1]]), float(coverages[reached[-1]])

@@ -26,6 +26,8 @@ from galaxy_lightning.networks.sources import NONE
 from galaxy_lightning.networks.weight_files import load_whole
 
 _NO_OBJIDS: Final = torch.empty(0, dtype=torch.int64)
+_RENAMED: Final = {"precision": "target_accuracy"}
+"""What older checkpoints call a setting otherwise."""
 _FETCHED: Final = re.compile(r"(?!timm:)[^:]*:|.*\b(checkpoint_path|cache_dir|pretrained)", re.DOTALL)
 """Names of networks, and options of timm's, for which something is read from a hub or a file."""
 
@@ -282,7 +284,8 @@ def _plain_hyperparameters(stored: Any) -> dict[str, Any]:
         ValueError: The network is one of a hub or a folder; a checkpoint of ours names its architecture.
     """
     known = inspect.signature(GalaxyClassifier).parameters
-    for name, value in dict(stored).items():
+    stored = {_RENAMED.get(name, name): value for name, value in dict(stored).items()}
+    for name, value in stored.items():
         values = value if isinstance(value, list | tuple) else [value]
         if name not in known or not all(isinstance(each, bool | int | float | str | None) for each in values):
             raise TypeError(f"its setting {name!r} is not one of a galaxy classifier")

@@ -27,6 +27,7 @@ from galaxy_lightning.run_folder import (
     IDENTITY_COLUMNS,
     PREDICTIONS,
     arrays_identity,
+    as_flags,
     complete_run,
     require_run_name,
     write_predictions,
@@ -139,7 +140,7 @@ def _held_out(run: Run, fold: GalaxyArrays) -> HeldOut:
         labels,
         run.probabilities,
         calibration.uncertain(run.probabilities),
-        calibration.precision,
+        calibration.target_accuracy,
     )
 
 
@@ -172,7 +173,7 @@ def _summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) ->
         galaxies,
         pooled.probabilities,
         pooled.classes,
-        {"fold": fold_of, "uncertain": pooled.uncertain},
+        {"fold": fold_of, "uncertain": as_flags(pooled.uncertain)},
     )
     title = f"{runs[0].model}, {len(folds)} folds, {len(pooled.labels):,} galaxies"
     pooled.write(out, title)

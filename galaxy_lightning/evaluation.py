@@ -75,7 +75,7 @@ class EvaluationWriter(Callback):
         self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, module: LightningModule) -> None:
-        prefix = f"{self.split}/"
+        prefix = f"{self.split}_"
         metrics = {
             name.removeprefix(prefix): round(float(value), 6)
             for name, value in trainer.callback_metrics.items()
@@ -89,7 +89,7 @@ class EvaluationWriter(Callback):
             labels,
             probabilities,
             calibration.uncertain(probabilities),
-            calibration.precision,
+            calibration.target_accuracy,
         )
         metrics |= found.trust
         overall = ", ".join(f"{name} {metrics[key]:.3f}" for key, name in _OVERALL.items())

@@ -149,7 +149,7 @@ def coverage_curve(
     coverages: npt.NDArray[np.float64],
     accuracies: npt.NDArray[np.float64],
     chosen: tuple[float, float] | None = None,
-    precision: float | None = None,
+    target: float | None = None,
 ) -> Figure:
     """Draws the accuracy that is left when only the surest galaxies are classified.
 
@@ -157,7 +157,7 @@ def coverage_curve(
         coverages: ``[N]`` shares of the galaxies, the surest first.
         accuracies: ``[N]`` the accuracy on each share.
         chosen: Coverage and accuracy of those above the threshold that was chosen beforehand.
-        precision: The accuracy that was asked for.
+        target: The target accuracy.
 
     Returns:
         The figure.
@@ -165,8 +165,8 @@ def coverage_curve(
     figure = Figure(figsize=(5.6, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.plot(coverages, accuracies, color=COLOURS[0], linewidth=2, label="the surest galaxies")
-    if precision is not None:
-        axes.axhline(precision, color="0.5", linestyle=":", label=f"asked for: {precision:g}")
+    if target is not None:
+        axes.axhline(target, color="0.5", linestyle=":", label=f"target: {target:g}")
     if chosen is not None:
         axes.plot(*chosen, "o", color=COLOURS[1], label="not called uncertain")
     axes.set(xlabel="share that is classified (coverage)", ylabel="share of those that is right", xlim=(0, 1))

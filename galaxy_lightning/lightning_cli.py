@@ -60,7 +60,7 @@ from galaxy_lightning.run_lock import RunLock
 from galaxy_lightning.run_logger import RunLogger
 from galaxy_lightning.saved_config import CONFIG, SavedConfig, read_saved_config
 from galaxy_lightning.seeding import BatchSeed
-from galaxy_lightning.trainer_checks import check_settings, check_shares
+from galaxy_lightning.trainer_checks import check_monitors, check_settings, check_shares
 from galaxy_lightning.training_help import TrainingHelp
 from galaxy_lightning.unchanged_arrays import UnchangedArrays
 
@@ -260,6 +260,8 @@ class GalaxyCLI(LightningCLI):
         if self.subcommand != "fit":
             callbacks.append(self._result_writer())
             return super().instantiate_trainer(logger=False, **kwargs)
+        measured = [*self.model.train_metrics.names, *self.model.val_metrics.names]
+        check_monitors(_listed(settings.get("callbacks")), measured)
         if self.trained:
             self.trained.require_same_settings(
                 dict(self.model.hparams), self.datamodule.state_dict()["settings"]

@@ -26,10 +26,10 @@ class SplitMetrics(nn.Module):
     """Everything that is measured on one split.
 
     Attributes:
-        overall: ``<split>/accuracy``, and macro ``<split>/recall``, ``/precision`` and ``/f1``.
-        per_class: ``<split>/recall_<class>``, ``/precision_<class>`` and ``/f1_<class>``.
+        overall: ``<split>_accuracy``, and macro ``<split>_recall``, ``_precision`` and ``_f1``.
+        per_class: ``<split>_recall_<class>``, ``_precision_<class>`` and ``_f1_<class>``.
         confusion: Counts ``[true class, predicted class]``.
-        loss: ``<split>/loss``, the mean over the galaxies.
+        loss: ``<split>_loss``, the mean over the galaxies.
         logits: All logits, kept of validation and test galaxies for what no running count can tell:
             the calibration, and the accuracy of the surest.
         labels: Their labels.
@@ -38,12 +38,13 @@ class SplitMetrics(nn.Module):
     def __init__(self, split: str, classes: Sequence[str]) -> None:
         super().__init__()
         number, names = len(classes), list(classes)
+        self.split, self.classes = split, names
         macro = {
             name: metric(number, average="macro", validate_args=False) for name, metric in _PER_CLASS.items()
         }
         self.overall = MetricCollection(
             {"accuracy": MulticlassAccuracy(number, average="micro", validate_args=False), **macro},
-            prefix=f"{split}/",
+            prefix=f"{split}_",
         )
         self.per_class = MetricCollection(
             {
@@ -52,13 +53,20 @@ class SplitMetrics(nn.Module):
                 )
                 for name, metric in _PER_CLASS.items()
             },
-            prefix=f"{split}/",
+            prefix=f"{split}_",
             compute_groups=False,  # Groups look for shared state in the metrics, not inside their wrappers.
         )
         self.confusion = MulticlassConfusionMatrix(number, validate_args=False)
         self.loss = MeanMetric(nan_strategy="disable")
         self.logits, self.labels = CatMetric(nan_strategy="disable"), CatMetric(nan_strategy="disable")
         self.keeps = split != "train"
+
+    @property
+    def names(self) -> list[str]:
+        """Names of what is logged of the split, which a callback may monitor."""
+        split, classes = self.split, self.classes
+        overall = [f"{split}_{name}" for name in ("loss", "accuracy", *_PER_CLASS)]
+        return overall + [f"{split}_{name}_{label}" for name in _PER_CLASS for label in classes]
 
     def count(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         """Counts a batch.

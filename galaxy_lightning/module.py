@@ -50,7 +50,7 @@ class GalaxyClassifier(LightningModule):
         label_smoothing: Share of a training target that goes to all classes alike.
         eight_views: Answer with the mean over a galaxy's four turns and their mirror images.
             galaxy_cnn, which is symmetric by construction, needs no such mean.
-        precision: The share of right answers wanted among galaxies that are not called uncertain.
+        target_accuracy: The accuracy wanted of the galaxies that are not flagged as uncertain.
         zooms: Answer with the mean over a galaxy at this many sizes, evenly spread over those of any_view.
         auxiliary: Columns of the catalogue that galaxy_cnn learns beside the class, to know what to see.
         compile: Train through torch.compile: default, reduce-overhead (CUDA graphs) or max-autotune.
@@ -82,7 +82,7 @@ class GalaxyClassifier(LightningModule):
         mixup: float = 0.0,
         label_smoothing: float = 0.0,
         eight_views: bool = False,
-        precision: float = 0.9,
+        target_accuracy: float = 0.9,
         zooms: int = 1,
         auxiliary: Sequence[str] = (),
         compile: Compile | None = None,
@@ -93,11 +93,13 @@ class GalaxyClassifier(LightningModule):
                 f"model.learning_rate and model.adam_epsilon must be above 0, "
                 f"not {learning_rate} and {adam_epsilon}"
             )
-        if not (weight_decay >= 0 <= mixup and 0 <= label_smoothing < 1 and 0 < precision <= 1 <= zooms):
+        if not (
+            weight_decay >= 0 <= mixup and 0 <= label_smoothing < 1 and 0 < target_accuracy <= 1 <= zooms
+        ):
             raise GalaxyError(
                 "model.weight_decay and model.mixup must be at least 0, model.label_smoothing in [0, 1), "
-                "model.precision in (0, 1] and model.zooms at least 1, not "
-                f"{weight_decay}, {mixup}, {label_smoothing}, {precision} and {zooms}"
+                "model.target_accuracy in (0, 1] and model.zooms at least 1, not "
+                f"{weight_decay}, {mixup}, {label_smoothing}, {target_accuracy} and {zooms}"
             )
         if auxiliary and mixup:
             raise GalaxyError("model.auxiliary does not go with model.mixup: leave one out")
@@ -108,7 +110,7 @@ class GalaxyClassifier(LightningModule):
         self.classes = classes
         self.image_size = image_size
         self.auxiliary = auxiliary
-        self.calibrations = Calibrations(Calibration(precision=precision))
+        self.calibrations = Calibrations(Calibration(target_accuracy=target_accuracy))
         self.calibrating = False
         self._zooms: int | None = None
         self.network = make_network(
@@ -152,7 +154,7 @@ class GalaxyClassifier(LightningModule):
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
         self.calibrations = Calibrations(
-            Calibration(precision=self.hparams["precision"])
+            Calibration(target_accuracy=self.hparams["target_accuracy"])
         )  # Of other weights.
         view = self.network.look(batch.images, batch.frames)
         targets, weights = batch.targets, batch.weights
@@ -164,14 +166,14 @@ class GalaxyClassifier(LightningModule):
         logits_of = [opinion[:, : len(self.classes)] for opinion in opinions]
         loss = torch.stack([self.loss(logits, targets, weights) for logits in logits_of]).mean()
         self._measure(batch, "train", self.train_metrics, torch.stack(logits_of).mean(dim=0), loss)
-        self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
+        self.log("train_loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
         if not self.auxiliary:
             return loss
         if batch.auxiliary is None:
             raise ValueError("the batches lack what is learnt besides: set the data module's `auxiliary`")
         errors = [squared_error(each[:, len(self.classes) :], batch.auxiliary) for each in opinions]
         error = torch.stack(errors).mean()
-        self.log("train/auxiliary", error.detach(), on_step=False, on_epoch=True, batch_size=len(batch.rows))
+        self.log("train_auxiliary", error.detach(), on_step=False, on_epoch=True, batch_size=len(batch.rows))
         return loss + WEIGHT * error
 
     def validation_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
@@ -224,11 +226,11 @@ class GalaxyClassifier(LightningModule):
         if not self._calibrates() or self.trainer.sanity_checking:
             return
         logits, labels = self.val_metrics.answers()
-        zooms, precision = self._validation_zooms(), self.hparams["precision"]
+        zooms, target = self._validation_zooms(), self.hparams["target_accuracy"]
         single = None
         if zooms > 1:
-            single = calibrate(self.single_zoom.compute().cpu().double().numpy(), labels, precision, zooms=1)
-        self.calibrations = Calibrations(calibrate(logits, labels, precision, zooms), single)
+            single = calibrate(self.single_zoom.compute().cpu().double().numpy(), labels, target, zooms=1)
+        self.calibrations = Calibrations(calibrate(logits, labels, target, zooms), single)
 
     def on_test_epoch_end(self) -> None:
         """Logs the test split's figures per class."""
@@ -328,7 +330,7 @@ class GalaxyClassifier(LightningModule):
         size = len(batch.rows)
         metrics.count(logits.detach(), batch.labels, loss.detach())
         self.log(
-            f"{split}/loss",
+            f"{split}_loss",
             metrics.loss,
             prog_bar=split != "train",
             on_step=False,

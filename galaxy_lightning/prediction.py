@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import torch.distributed
@@ -23,10 +23,12 @@ from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.datasets import ImageFolderDataset
 from galaxy_lightning.module import GalaxyClassifier
 from galaxy_lightning.prediction_part import PredictionPart
-from galaxy_lightning.run_folder import IDENTITY_COLUMNS, arrays_identity, prediction_table
+from galaxy_lightning.run_folder import IDENTITY_COLUMNS, arrays_identity, as_flags, prediction_table
 
 _ROW = "row"
 """The column of a part that says where in the table each of its galaxies belongs."""
+_OBJID: Final = re.compile(r"\d{18,19}")
+"""An object id of SDSS; images that are all named by one can be joined with a catalogue."""
 
 
 class PredictionWriter(Callback):
@@ -123,7 +125,7 @@ class PredictionWriter(Callback):
         table = prediction_table(self.galaxies.iloc[rows], probabilities, self.classes)
         uncertain = pl_module.calibration.uncertain(probabilities)
         if self.doubts:
-            table = table.assign(entropy=entropy(probabilities).round(6), uncertain=uncertain)
+            table = table.assign(entropy=entropy(probabilities).round(6), uncertain=as_flags(uncertain))
         table.insert(0, _ROW, rows)
         last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]
         count = 0 if uncertain is None else int(uncertain.sum())
@@ -188,7 +190,9 @@ class PredictionWriter(Callback):
             if not (path.name in ours or self._is_part(path.name))
             or (self.images.folder / path).parent.resolve() != folder
         }
-        return _named(list(others)).assign(reason=list(others.values())) if others else self.galaxies.iloc[:0]
+        if not others:
+            return self.galaxies.iloc[:0]
+        return _named(list(others), str(self.galaxies.columns[0])).assign(reason=list(others.values()))
 
     def _is_part(self, name: str) -> bool:
         rest = name.removeprefix(self.path.stem)
@@ -211,17 +215,18 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
     if data.images_folder is None:
         arrays = data.arrays
         return arrays.catalog[[*IDENTITY_COLUMNS, "path"]], arrays.folder, arrays_identity(arrays)
-    galaxies = _named(data.image_folder.paths)
+    paths = data.image_folder.paths
+    galaxies = _named(paths, "objid" if all(_OBJID.fullmatch(path.stem) for path in paths) else "id")
     listed = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
     about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": listed}
     return galaxies, data.images_folder, about
 
 
-def _named(paths: Sequence[Path]) -> pd.DataFrame:
-    """Returns what identifies image files: ``id``, the name without its suffix, and ``path``."""
+def _named(paths: Sequence[Path], column: str) -> pd.DataFrame:
+    """Returns what identifies image files: their names without suffix, in ``column``, and ``path``."""
     # A return in a name would end a line of the table.
     names = [str(path).replace("\r", "\\r") for path in paths]
-    return pd.DataFrame({"id": [Path(name).stem for name in names], "path": names})
+    return pd.DataFrame({column: [Path(name).stem for name in names], "path": names})
 
 
 def _merge(parts: Sequence[Path], out: Path) -> None:

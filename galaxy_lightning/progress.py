@@ -7,9 +7,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 
 _SHOWN: Final = {
-    "train/loss": "loss",
-    "val/loss": "validation loss",
-    "val/accuracy": "validation accuracy",
+    "train_loss": "loss",
+    "val_loss": "validation loss",
+    "val_accuracy": "validation accuracy",
 }
 
 

@@ -166,7 +166,8 @@ class Ranks:
         if self._rank == 0:
             self._token = secrets.token_hex(16)
             try:
-                self._server = socket.create_server(("", 0))
+                # Ranks of other machines must reach it; they know the token that they were sent.
+                self._server = socket.create_server(("127.0.0.1" if trainer.num_nodes == 1 else "", 0))
                 self._server.settimeout(_CONNECTS)
                 address = (self._server.getsockname()[1], self._token)
             except OSError:  # A machine without ports: then a rank that waits is ended by Lightning's limits.

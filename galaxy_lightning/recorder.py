@@ -38,12 +38,17 @@ class RunCheckpoint(ModelCheckpoint):
     def __init__(self, *, newest: bool = False) -> None:
         super().__init__(
             filename="best",
-            monitor=None if newest else "val/loss",
+            monitor=None if newest else "val_loss",
             mode="min",
             save_on_train_epoch_end=newest or None,  # Also of an epoch that is not validated.
             enable_version_counter=False,
         )
         self._saved = False
+
+    @property
+    def state_key(self) -> str:
+        """What a checkpoint keeps its state under: as in older ones, which named the loss otherwise."""
+        return super().state_key.replace("val_loss", "val/loss")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Learns where the run folder is, and has checkpoints saved there as a whole."""
@@ -166,14 +171,14 @@ class HistoryRecorder(Callback):
         row: dict[str, float] = {"epoch": trainer.current_epoch}
         for split, measured in (("train", True), ("val", self._validation_seconds > 0)):
             for name in ("loss", "accuracy"):
-                value = trainer.callback_metrics.get(f"{split}/{name}") if measured else None
+                value = trainer.callback_metrics.get(f"{split}_{name}") if measured else None
                 row[f"{split}_{name}"] = float("nan") if value is None else round(float(value), 6)
         self.epochs.append(row | {"seconds": round(seconds, 3), "train_seconds": round(train_seconds, 3)})
         self._reopen(trainer)
         if trainer.is_global_zero and self._folder is not None:
             write_history(self._folder, self.epochs)
         # A fit that goes on from within an epoch's end has no loss to tell.
-        if "train/loss" in trainer.callback_metrics and not math.isfinite(row["train_loss"]):
+        if "train_loss" in trainer.callback_metrics and not math.isfinite(row["train_loss"]):
             raise GalaxyError(
                 f"the training loss is {row['train_loss']} after epoch {trainer.current_epoch}: the fit has "
                 "diverged; begin again with a lower --model.learning_rate"

@@ -120,6 +120,11 @@ def probability_columns(classes: Sequence[str]) -> list[str]:
     return [f"p_{name}" for name in classes]
 
 
+def as_flags(values: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.int8] | None:
+    """Returns booleans as 0 and 1: astropy and TOPCAT read ``False`` in a CSV as a text, which is true."""
+    return None if values is None else values.astype(np.int8)
+
+
 def prediction_table(
     galaxies: pd.DataFrame, probabilities: npt.NDArray[np.floating], classes: Sequence[str]
 ) -> pd.DataFrame:

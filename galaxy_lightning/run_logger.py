@@ -1,8 +1,9 @@
 """TensorBoard's log of a run, whose fit learns at once of what cannot be written."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.core.saving import save_hparams_to_yaml
@@ -11,9 +12,13 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file
+from data_prep.schema import SPLITS
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+
+_SPLIT: Final = re.compile(f"^({'|'.join(SPLITS)})_")
 
 
 class RunLogger(TensorBoardLogger):
@@ -38,7 +43,8 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs numbers."""
+        """Logs numbers; TensorBoard groups ``val_loss`` and its like as ``val/loss``."""
+        metrics = {_SPLIT.sub(r"\1/", name): value for name, value in metrics.items()}
         try:
             super().log_metrics(metrics, step)
         except ValueError as error:  # Lightning takes any failure for a value that cannot be logged.

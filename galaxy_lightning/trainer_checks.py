@@ -1,12 +1,13 @@
 """Settings of the trainer that cannot work here, refused in one line before anything begins."""
 
 import contextlib
+import difflib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 
 from data_prep.errors import GalaxyError
 from galaxy_lightning.datamodule import GalaxyDataModule
@@ -73,6 +74,31 @@ def check_shares(data: GalaxyDataModule, processes: int, command: str) -> None:
             raise GalaxyError(
                 f"there are {count:,} {name} for {processes:,} processes, each of which needs one: "
                 f"set --trainer.devices to {count:,} or less"
+            )
+
+
+def check_monitors(callbacks: Iterable[Callback], names: Sequence[str]) -> None:
+    """Stops a fit whose callbacks watch what is not measured: Lightning notices after the first epoch.
+
+    Args:
+        callbacks: The callbacks that the user has asked for.
+        names: What is measured.
+
+    Raises:
+        GalaxyError: One does. A callback of the user's own may log more, so with one nothing is refused.
+    """
+    callbacks = list(callbacks)
+    if not all(type(callback).__module__.startswith("lightning.") for callback in callbacks):
+        return
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if monitor is not None and monitor not in names:
+            near = difflib.get_close_matches(str(monitor).replace("/", "_"), names, n=1)
+            overall = ", ".join(name for name in names if name.count("_") == 1)
+            raise GalaxyError(
+                f"{type(callback).__name__} monitors {monitor}, which is not measured"
+                + (f": did you mean {near[0]}?" if near else ".")
+                + f" There are {overall}, and recall, precision and F1 of each class, as val_recall_spiral"
             )
 
 

@@ -73,7 +73,7 @@ def test_equally_sure_galaxies_are_taken_in_together():
 
 
 def test_the_precision_that_was_asked_for_holds_on_other_galaxies():
-    calibration = calibrate(*galaxies(5000), precision=0.8)
+    calibration = calibrate(*galaxies(5000), target_accuracy=0.8)
     logits, labels = galaxies(5000, seed=2)
     probabilities = softmax(logits / calibration.temperature, axis=1)
     sure = probabilities.max(axis=1) >= calibration.threshold

@@ -45,6 +45,10 @@ def fit(small_arrays, tmp_path, capsys):
         (["--trainer.logger=MLFlowLogger"], r"mlflow.*install what it needs, or leave that setting out"),
         (["--trainer.callbacks+=DeviceStatsMonitor"], r"psutil.*install what it needs"),
         (["--trainer.strategy=deepspeed"], r"deepspeed"),
+        (
+            ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/loss"],
+            r"monitors val/loss, which is not measured: did you mean val_loss\? There are train_loss, ",
+        ),
         (["--trainer.accelerator=tpu"], r"error: \S"),
         (["--trainer.precision=7"], r"precision"),
     ],

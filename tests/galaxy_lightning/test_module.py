@@ -88,9 +88,9 @@ def test_the_figures_equal_scikit_learns(model, trainer, small_arrays, split):
     run = trainer()
     (run.validate if split == "val" else run.test)(model, data, verbose=False)
     found = {name: float(value) for name, value in run.callback_metrics.items()}
-    assert found[f"{split}/accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted))
+    assert found[f"{split}_accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted))
     cross_entropy = torch.nn.functional.cross_entropy(logits, torch.from_numpy(truth))
-    assert found[f"{split}/loss"] == pytest.approx(
+    assert found[f"{split}_loss"] == pytest.approx(
         float(cross_entropy + model.network.penalty().detach()), rel=1e-5
     )
     for name, score in (
@@ -100,10 +100,10 @@ def test_the_figures_equal_scikit_learns(model, trainer, small_arrays, split):
     ):
         per_class = score(truth, predicted, labels=[0, 1, 2], average=None, zero_division=0)
         for label, expected in zip(CLASSES, per_class, strict=True):
-            assert found[f"{split}/{name}_{label}"] == pytest.approx(expected)
+            assert found[f"{split}_{name}_{label}"] == pytest.approx(expected)
         # torchmetrics leaves a class that neither occurs nor is predicted out of the mean.
         present = np.isin([0, 1, 2], np.concatenate([truth, predicted]))
-        assert found[f"{split}/{name}"] == pytest.approx(per_class[present].mean())
+        assert found[f"{split}_{name}"] == pytest.approx(per_class[present].mean())
     metrics = model.val_metrics if split == "val" else model.test_metrics
     expected = sklearn_metrics.confusion_matrix(truth, predicted, labels=[0, 1, 2])
     assert np.array_equal(metrics.confusion.compute().numpy(), expected)
@@ -159,7 +159,7 @@ def test_the_network_learns_what_can_be_learnt(model, trainer, small_arrays, tmp
     pixels.flush()
     run = trainer(max_epochs=30)
     run.fit(model, GalaxyDataModule(str(copy), batch_size=8, verify=False))
-    assert float(run.callback_metrics["val/accuracy"]) > 0.9
+    assert float(run.callback_metrics["val_accuracy"]) > 0.9
 
 
 def test_soft_targets_pull_towards_their_own_probabilities(model):

@@ -41,9 +41,9 @@ def test_settings_that_are_left_at_their_defaults_are_the_same_as_named_ones():
 
 
 def test_callbacks_are_kept_but_for_those_that_only_show_something():
-    stopping = callback("EarlyStopping", monitor="val/loss", patience=5, min_delta=0.0)
+    stopping = callback("EarlyStopping", monitor="val_loss", patience=5, min_delta=0.0)
     given = [callback("RichProgressBar", leave=True), stopping, "mine.Ours"]
     assert (
-        settings({"callbacks": given})["callbacks"] == "EarlyStopping(monitor='val/loss', patience=5), Ours()"
+        settings({"callbacks": given})["callbacks"] == "EarlyStopping(monitor='val_loss', patience=5), Ours()"
     )
     assert settings({"callbacks": callback("LearningRateMonitor")})["callbacks"] is None
