@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from baselines.recording import Fit, recording, require_finite
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
+from data_prep.progress import progress_bar
 from galaxy_lightning.run_folder import HISTORY_COLUMNS
 
 MODEL_FILE: Final = "model.keras"
@@ -170,7 +170,7 @@ def fit_keras(
             network = make_keras_cnn(len(arrays.classes), arrays.images.shape[1], learning_rate=learning_rate)
         steps = -(-len(arrays.rows("train")) // batch_size)
         history: list[dict[str, float]] = []
-        with tqdm(total=epochs * steps, desc="keras", unit="batch") as bar:
+        with progress_bar(total=epochs * steps, desc="keras", unit="batch") as bar:
             network.fit(
                 _batches(arrays, arrays.rows("train"), batch_size, shuffle_seed=seed),
                 validation_data=_batches(arrays, arrays.rows("val"), batch_size),

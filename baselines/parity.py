@@ -7,11 +7,11 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
 from baselines.keras_cnn import computing_in, import_keras, make_keras_cnn
 from baselines.weights import keras_from_torch, layer_table, torch_from_keras
 from data_prep.arrays import GalaxyArrays
+from data_prep.progress import progress_bar
 from galaxy_lightning.module import GalaxyClassifier
 
 Precision = Literal["float64", "float32"]
@@ -104,7 +104,7 @@ def _measure(
     optimizer = ours.new_optimizer()
     generator = np.random.default_rng(seed)
     rows, worst = arrays.some_rows("train"), 0.0
-    for _ in tqdm(range(steps), desc="training both", unit="step", delay=2):
+    for _ in progress_bar(range(steps), desc="training both", unit="step"):
         chosen = np.sort(generator.choice(rows, min(batch_size, len(rows)), replace=False))
         batch, labels = arrays.images[chosen], arrays.labels[chosen]
         theirs.reset_metrics()

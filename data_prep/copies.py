@@ -14,7 +14,8 @@ import numpy.typing as npt
 from scipy.ndimage import uniform_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
+
+from data_prep.progress import progress_bar
 
 SIDE: Final = 32
 """Side of the maps. Of 224 pixels, each place is 7 x 7: JPEG at quality 60 keeps what their mean is."""
@@ -59,7 +60,7 @@ def same_pixels(
         return images[number] if turns is None else np.rot90(images[number], -turns[number])
 
     middle = np.empty(len(images), dtype=np.int64)
-    for number in tqdm(range(len(images)), desc="same pixels", unit=" images", delay=1):
+    for number in progress_bar(range(len(images)), desc="same pixels", unit=" images"):
         middle[number] = hash(upright(number)[images.shape[1] // 2].tobytes())
     _, kind, count = np.unique(middle, return_inverse=True, return_counts=True)
     first: dict[bytes, int] = {}
@@ -134,7 +135,7 @@ def _candidates(
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Yields the pairs of two groups whose chiral parts are alike, a few at a time, as ``[M, 2]``."""
     rows = max(1, _CELLS // max(1, len(chiral)))
-    for start in tqdm(range(0, len(chiral), rows), desc="near-copies", unit=" blocks", delay=1):
+    for start in progress_bar(range(0, len(chiral), rows), desc="near-copies", unit=" blocks"):
         # Only with the block's own images and later ones: the earlier have met them.
         block, rest = slice(start, start + rows), slice(start, None)
         alike = np.abs(chiral[block] @ chiral[rest].T) >= CANDIDATE
@@ -156,7 +157,7 @@ def _describe(
     half = (side + 1) // 2
     maps = np.empty((len(numbers), side, side), dtype=np.float16)
     chiral = np.empty((len(numbers), half * half), dtype=np.float32)
-    with tqdm(total=len(numbers), desc="looking for copies", unit=" images", delay=1) as bar:
+    with progress_bar(total=len(numbers), desc="looking for copies", unit=" images") as bar:
         for start in range(0, len(numbers), _BLOCK):
             block = _make_maps(images[numbers[start : start + _BLOCK]], side)
             views = list(_views(block))

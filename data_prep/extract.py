@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
 from data_prep.files import json_text, new_files, refuse_existing
@@ -13,6 +12,7 @@ from data_prep.image_folder import ImageFolder, find_images
 from data_prep.labels import UNLABELLED, LabelRule, label_galaxies, suggest_other_rule
 from data_prep.objids import refuse_unmatched_roundings
 from data_prep.positions import compare_positions
+from data_prep.progress import progress_bar
 from data_prep.schema import CLASSES, IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
 from data_prep.tables import read_mapping, read_table2
 
@@ -51,7 +51,7 @@ def extract(
     for path in (out, summary_path(out)):
         refuse_existing(path, overwrite=overwrite)
     mapping_path, votes_path, images = find_parts(raw)
-    with tqdm(total=2, desc="reading the tables", unit=" tables", delay=1) as bar:
+    with progress_bar(total=2, desc="reading the tables", unit=" tables") as bar:
         mapping = read_mapping(mapping_path)
         bar.update()
         votes = read_table2(votes_path)

@@ -7,10 +7,10 @@ from typing import Final
 import pooch
 import requests
 from pooch.downloaders import doi_to_repository
-from tqdm import tqdm
 
 from data_prep.errors import GalaxyError
 from data_prep.files import writing
+from data_prep.progress import progress_bar
 
 TRIES: Final = 6
 """How often a download is tried, a few seconds apart, before the user is told."""
@@ -165,7 +165,7 @@ class _Download:
             raise requests.ConnectionError("the server has sent another part of the file than was asked for")
         length = response.headers.get("Content-Length")
         whole = None if length is None else had + int(length)
-        with tqdm(total=whole, initial=had, desc=self.name, unit="B", unit_scale=True, delay=1) as bar:
+        with progress_bar(total=whole, initial=had, desc=self.name, unit="B", unit_scale=True) as bar:
             for chunk in response.iter_content(_CHUNK):
                 with writing(self.part), self.part.open("ab") as file:
                     file.write(chunk)

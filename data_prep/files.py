@@ -12,10 +12,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tqdm import tqdm
-
 from data_prep.errors import GalaxyError
 from data_prep.litter import LITTER
+from data_prep.progress import progress_bar
 from data_prep.replacing import put_in_place, restore, token
 from data_prep.unfinished import alone
 
@@ -239,8 +238,8 @@ def sha256(path: Path) -> str:
     with (
         reading(path),
         path.open("rb") as file,
-        tqdm(
-            total=path.stat().st_size, desc=f"checksum of {path.name}", unit="B", unit_scale=True, delay=1
+        progress_bar(
+            total=path.stat().st_size, desc=f"checksum of {path.name}", unit="B", unit_scale=True
         ) as bar,
     ):
         while chunk := file.read(CHUNK_BYTES):

@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from data_prep.ahead import work_ahead
 from data_prep.arrays import IMAGES
 from data_prep.files import sha256, write_json
 from data_prep.images import Cutout, ImageError
+from data_prep.progress import progress_bar
 from data_prep.unfinished import left_over
 
 PROGRESS: Final = "progress.json"
@@ -78,7 +78,7 @@ def write_images(
 
     with (
         path.open("r+b" if done else "wb") as file,
-        tqdm(total=n, initial=done, unit=" images", desc="preprocess", disable=not progress) as bar,
+        progress_bar(total=n, initial=done, unit=" images", desc="preprocess", shown=progress) as bar,
     ):
         file.write(header)
         file.seek(file.truncate(_size(header, done - len(skipped), crop)))

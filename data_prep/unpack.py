@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from tqdm import tqdm
-
 from data_prep.errors import GalaxyError
 from data_prep.files import CHUNK_BYTES, new_file, new_folder, reading
+from data_prep.progress import progress_bar
 
 LARGEST_IMAGE: Final = 16 << 20
 LARGEST_TABLE: Final = 1 << 30
@@ -43,7 +42,7 @@ def unpack_images(archive: Path, folder: Path) -> int:
         with content:
             members = dict(_members(archive, content))
             with new_folder(folder, holds=()) as partial:
-                for name, member in tqdm(members.items(), desc="unpacking", unit=" images", delay=1):
+                for name, member in progress_bar(members.items(), desc="unpacking", unit=" images"):
                     # zipfile reads no more than the member's declared size, and checks its CRC.
                     with reading(archive):
                         image = content.read(member)

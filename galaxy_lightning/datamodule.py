@@ -12,11 +12,11 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
-from tqdm import tqdm
 
 from data_prep.arrays import GalaxyArrays, open_arrays
 from data_prep.errors import GalaxyError
 from data_prep.files import writing
+from data_prep.progress import progress_bar
 from data_prep.schema import CROP_PX, SPLITS
 from data_prep.unfinished import in_turn
 from data_prep.votes import vote_targets
@@ -299,7 +299,7 @@ class GalaxyDataModule(LightningDataModule):
                     f"{device} has no room for the {images.nbytes / 1e9:.1f} GB of {self.arrays.folder}: "
                     "leave --data.on_device out"
                 ) from error
-            with tqdm(total=len(images), desc="to the device", unit=" images", delay=1) as bar:
+            with progress_bar(total=len(images), desc="to the device", unit=" images") as bar:
                 for start in range(0, len(images), _CHUNK):
                     chunk = images[start : start + _CHUNK].copy()
                     self._held[start : start + _CHUNK] = torch.from_numpy(chunk)

@@ -8,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from tqdm import tqdm
 
 from baselines.recording import Fit, Record, recording, require_finite
 from baselines.scratch.layer import Array, Engine
@@ -18,6 +17,7 @@ from baselines.scratch.network import Network
 from baselines.scratch.optimizers import SGD, Adam, Optimizer
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
+from data_prep.progress import progress_bar
 from galaxy_lightning.run_folder import HISTORY_COLUMNS
 
 WEIGHTS: Final = "weights.npz"
@@ -135,7 +135,7 @@ def _resized(arrays: GalaxyArrays) -> npt.NDArray[np.uint8]:
             f"takes at least {SMALL_PX}: make the arrays with a larger --crop"
         )
     small = np.empty((len(arrays.images), SMALL_PX, SMALL_PX, 3), np.uint8)
-    for row, image in enumerate(tqdm(arrays.images, desc="resizing", unit="image", delay=2)):
+    for row, image in enumerate(progress_bar(arrays.images, desc="resizing", unit="image")):
         resized = Image.fromarray(image).resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX)
         small[row] = np.asarray(resized)
     return small
@@ -157,7 +157,10 @@ def _train(
     best, best_weights = np.inf, network.weights()
     steps = -(-len(train) // batch_size)
     # A fit that diverges is told by its loss.
-    with np.errstate(all="ignore"), tqdm(total=epochs * steps, desc=record.model, unit="batch") as bar:
+    with (
+        np.errstate(all="ignore"),
+        progress_bar(total=epochs * steps, desc=record.model, unit="batch") as bar,
+    ):
         for epoch in range(epochs):
             began = time.perf_counter()
             # NumPy takes (seed, 0) for the seed alone, of which the initial weights are drawn.

@@ -17,11 +17,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from data_prep.ahead import cores
 from data_prep.errors import GalaxyError
 from data_prep.files import new_file, new_folder, write_json
+from data_prep.progress import progress_bar
 from data_prep.schema import IMAGES_FOLDER, MAPPING_COLUMNS, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
 from data_prep.simulate.galaxies import SHAPE_SHARES, Galaxy
 from data_prep.simulate.identity import LARGEST_SEED, draw_numbered_galaxy, object_ids
@@ -146,7 +146,7 @@ def _leave_interrupts() -> None:
 
 
 def _bar(galaxies: Iterable[Galaxy], n: int, progress: bool) -> Iterator[Galaxy]:
-    return iter(tqdm(galaxies, total=n, desc="Simulating", unit="galaxy", disable=not progress))
+    return iter(progress_bar(galaxies, total=n, desc="Simulating", unit="galaxy", shown=progress))
 
 
 def _write_tables(folder: Path, truth: list[Galaxy], seed: int) -> None:

@@ -496,7 +496,8 @@ def test_a_compiled_network_is_trained_to_the_same_weights(small_arrays, run, tm
     folder = fit(small_arrays, tmp_path, "--model.compile=default")
     assert modes == ["default"]
     ours, theirs = (pd.read_csv(each / "predictions.csv", dtype={"objid": "int64"}) for each in (folder, run))
-    pd.testing.assert_frame_equal(ours, theirs, atol=3e-4)
+    # Compiled, it rounds otherwise, which two epochs of training multiply.
+    pd.testing.assert_frame_equal(ours, theirs, atol=1e-3)
 
 
 def test_what_is_learnt_beside_the_class_is_learnt_and_left_behind(small_arrays, tmp_path, capsys):
