@@ -27,8 +27,8 @@ _TRAINING_TEXTS: Final = {
     "fast_dev_run": "run one batch of everything and leave nothing, to see whether it works",
 }
 _TEXTS: Final = {
-    "config": "YAML file of options; may be repeated; later files and options override earlier ones. It can name "
-    "classes, and so run code: read a stranger's before you use it",
+    "config": "YAML file of options; may be repeated; later files and options override earlier ones. It can "
+    "name classes, and so run code: read a stranger's before you use it",
     "print_config": "print the resolved configuration and exit",
     "ckpt_path": "checkpoint: a .ckpt file, or the run folder that holds it",
     **{f"trainer.{name}": text for name, text in (_DEVICE_TEXTS | _TRAINING_TEXTS).items()},
