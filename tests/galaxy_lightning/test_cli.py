@@ -15,6 +15,7 @@ import timm
 import torch
 import torchvision
 import yaml
+from astropy.table import Table
 from scipy.special import log_softmax
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from timm.models import save_for_hf
@@ -795,6 +796,44 @@ def test_a_piped_fit_prints_a_line_for_each_epoch(small_arrays, tmp_path):
         )
     assert len(epochs) == 2
     assert not re.search("weights_only|Restoring states", "".join(lines))
+
+
+def test_images_named_by_objid_are_predicted_under_that_name(run, raw, tmp_path):
+    mapping = pd.read_csv(raw / "gz2_filename_mapping.csv")[:3]
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for objid, asset_id in zip(mapping["objid"], mapping["asset_id"], strict=True):
+        shutil.copy(raw / f"images_gz2/images/{asset_id}.jpg", folder / f"{objid}.jpg")
+    (folder / "notes.txt").write_text("mine")
+    table = tmp_path / "table.csv"
+    main(["predict", f"--ckpt_path={run}", f"--data.images={folder}", f"--out={table}"])
+    assert pd.read_csv(table)["objid"].tolist() == sorted(mapping["objid"])
+    assert pd.read_csv(tmp_path / "table_skipped.csv", dtype="str")["objid"].tolist() == ["notes"]
+
+
+def test_astropy_and_pandas_read_the_same_flags(run, raw, tmp_path):
+    table = tmp_path / "table.csv"
+    main(["predict", f"--ckpt_path={run}", f"--data.images={raw / 'images_gz2/images'}", f"--out={table}"])
+    ours, theirs = pd.read_csv(table), Table.read(table)
+    assert ours["uncertain"].isin([0, 1]).all()
+    assert (theirs["uncertain"].astype(bool) == ours["uncertain"].astype(bool)).all()
+    assert int(theirs["uncertain"].astype(bool).sum()) == ours["uncertain"].sum()
+
+
+@pytest.mark.parametrize("place", ["option", "config"])
+def test_arrays_that_a_user_names_are_not_simulated(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [f"--config={FOLDER / 'quickstart.yaml'}"]
+    if place == "option":
+        words += ["--data.arrays=data/quikstart"]
+    else:
+        (tmp_path / "mine.yaml").write_text("data:\n  arrays: data/quikstart\n")
+        words += ["--config=mine.yaml"]
+    with pytest.raises(SystemExit):
+        main(["fit", *words])
+    assert "data/quikstart holds no galaxy arrays" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_both_spellings_of_an_option_work(run):
