@@ -2,7 +2,6 @@
 
 import functools
 import json
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,16 +14,15 @@ from torch.utils.data import Dataset, Sampler
 
 from data_prep.arrays import GalaxyArrays, open_arrays
 from data_prep.errors import GalaxyError
-from data_prep.files import writing
 from data_prep.progress import progress_bar
 from data_prep.schema import CROP_PX, SPLITS
-from data_prep.unfinished import in_turn
 from data_prep.votes import vote_targets
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.auxiliary import standardised
 from galaxy_lightning.batches import GalaxyBatch
 from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, InOrder, ReadAhead, Resumable, as_is
 from galaxy_lightning.seeding import Stream, seed_for
+from galaxy_lightning.simulated_arrays import simulate_arrays
 
 Targets = Literal["labels", "votes"]
 
@@ -159,24 +157,12 @@ class GalaxyDataModule(LightningDataModule):
     def simulate_missing(self) -> None:
         """Makes the arrays where they are missing and may be simulated.
 
-        Of several processes that want the same, on one machine or on several that share a disk, one makes
-        them and the others wait.
-
         Raises:
             GalaxyError: They could not be made, here or by the process that was waited for.
         """
         arrays = self.arrays_folder
-        if not self.simulate or self.images_folder is not None or arrays is None or arrays.exists():
-            return
-        with writing(arrays):
-            arrays.parent.mkdir(parents=True, exist_ok=True)
-        waiting = f"Another process is simulating {arrays}: waiting for it"
-        with in_turn(arrays.with_name(f".{arrays.name}.simulating"), waiting) as waited:
-            if arrays.exists():
-                return
-            if waited:
-                raise GalaxyError(f"the process that was to simulate {arrays} has failed; see its message")
-            self._simulate(arrays)
+        if self.simulate and self.images_folder is None and arrays is not None and not arrays.exists():
+            simulate_arrays(arrays, self.simulate, self.simulate_seed)
 
     def check_unchanged(self) -> None:
         """Stops before anything is written of arrays that were changed or replaced meanwhile.
@@ -324,18 +310,3 @@ class GalaxyDataModule(LightningDataModule):
             collate_fn=as_is,  # type: ignore[arg-type]  # A batch comes whole from __getitems__.
             pin_memory=torch.cuda.is_available(),
         )
-
-    def _simulate(self, arrays: Path) -> None:
-        """Simulates a survey beside ``arrays`` and makes them from it."""
-        from data_prep.extract import extract
-        from data_prep.preprocess import preprocess
-        from data_prep.simulate import add_truth, simulate_survey
-
-        raw = arrays.with_name(f"{arrays.name}_raw")
-        print(f"{arrays} is missing: making it from {self.simulate:,} simulated galaxies ({raw})")
-        simulate_survey(raw, self.simulate, self.simulate_seed, overwrite=True)
-        with tempfile.TemporaryDirectory() as folder:
-            sample = Path(folder) / "sample.csv"
-            extract(raw, sample, n="all")
-            add_truth(sample, raw)
-            preprocess(sample, raw, arrays)

@@ -1,6 +1,6 @@
-"""Runs a command of this project in a process of its own.
+"""Runs commands of this project in processes of their own.
 
-So the peak memory is that command's own, and one that fails takes nothing else with it.
+So the peak memory is a command's own, and one that fails takes nothing else with it.
 """
 
 import codecs
@@ -56,6 +56,24 @@ def run_module(words: Sequence[str]) -> None:
         raise KeyboardInterrupt
     if process.returncode:
         raise GalaxyError(_reason(process.returncode, "".join(last)))
+
+
+def start_ranks(words: Sequence[str], number: int) -> "dict[int, subprocess.Popen[bytes]]":
+    """Starts the other processes of a command that shares its work between this machine's devices.
+
+    Args:
+        words: The command line.
+        number: How many processes it has here, this one too.
+
+    Returns:
+        The others, by their local ranks.
+    """
+    debug = ["--debug"] if "--debug" in sys.argv else []
+    command = [sys.executable, "-m", "galaxy_lightning", *words, *debug]
+    return {
+        rank: subprocess.Popen(command, env=child_environment(LOCAL_RANK=str(rank)))  # noqa: S603
+        for rank in range(1, number)
+    }
 
 
 def _end(process: "subprocess.Popen[bytes]", *, heard_too: bool) -> None:

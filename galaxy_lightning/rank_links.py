@@ -1,12 +1,47 @@
-"""A connection between two ranks: JSON, a line each."""
+"""What ranks say to one another: why they end, as JSON, a line each."""
 
 import contextlib
 import json
 import socket
+from dataclasses import dataclass
 from typing import Any, Final
+
+from data_prep.errors import GalaxyError, OtherProcessEndedError, Terminated
 
 _LONGEST: Final = 1 << 16
 """Bytes of a message; whoever sends more is no rank."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why all ranks end.
+
+    Attributes:
+        status: The exit status.
+        message: What the user is told.
+    """
+
+    status: int
+    message: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException, rank: int) -> "Ending":
+        """Returns what an error means for the other ranks."""
+        if isinstance(error, Terminated):
+            return cls(143)
+        if isinstance(error, KeyboardInterrupt):
+            return cls(130)
+        if isinstance(error, SystemExit):
+            return cls(error.code if isinstance(error.code, int) else 1, "another process has ended")
+        if isinstance(error, GalaxyError | OSError | MemoryError):
+            return cls(1, str(error))
+        return cls(1, f"process {rank} has failed: {type(error).__name__}: {error}")
+
+    def error(self) -> BaseException:
+        """Returns it as an error."""
+        if self.status in (143, 130):
+            return Terminated() if self.status == 143 else KeyboardInterrupt()
+        return OtherProcessEndedError(self.message)
 
 
 class Link:

@@ -6,6 +6,7 @@ has a thread that hears the system's signals, watches the ranks that this one ha
 with the first rank.
 """
 
+import contextlib
 import os
 import secrets
 import selectors
@@ -16,16 +17,17 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import TracebackType
 from typing import Final, Self
 
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
 
-from data_prep.errors import GalaxyError, OtherProcessEndedError, Terminated
-from data_prep.orphans import child_environment
-from galaxy_lightning.rank_links import Link
+from data_prep.errors import GalaxyError, OtherProcessEndedError
+from galaxy_lightning.processes import start_ranks
+from galaxy_lightning.rank_links import Ending, Link
+from galaxy_lightning.rank_signals import Signals
 
 _LOOK_EVERY: Final = 0.2
 """Seconds between two looks at the ranks that this one has started."""
@@ -37,39 +39,8 @@ _NEWS: Final = 4.0
 """Seconds in which the reason for a broken connection between ranks is heard of."""
 _CONNECTS: Final = 5.0
 """Seconds that a rank has to connect with the first one."""
-_STATUS: Final = {signal.SIGTERM: 143, signal.SIGINT: 130}
-
-
-@dataclass(frozen=True)
-class Ending:
-    """Why all ranks end.
-
-    Attributes:
-        status: The exit status.
-        message: What the user is told.
-    """
-
-    status: int
-    message: str = ""
-
-    @classmethod
-    def of(cls, error: BaseException, rank: int) -> "Ending":
-        """Returns what an error means for the other ranks."""
-        if isinstance(error, Terminated):
-            return cls(143)
-        if isinstance(error, KeyboardInterrupt):
-            return cls(130)
-        if isinstance(error, SystemExit):
-            return cls(error.code if isinstance(error.code, int) else 1, "another process has ended")
-        if isinstance(error, GalaxyError | OSError | MemoryError):
-            return cls(1, str(error))
-        return cls(1, f"process {rank} has failed: {type(error).__name__}: {error}")
-
-    def error(self) -> BaseException:
-        """Returns it as an error."""
-        if self.status in (143, 130):
-            return Terminated() if self.status == 143 else KeyboardInterrupt()
-        return OtherProcessEndedError(self.message)
+_STATUS: Final = {int(signal.SIGTERM): 143, int(signal.SIGINT): 130}
+_LOCALHOST: Final = "127.0.0.1"
 
 
 class Ranks:
@@ -132,9 +103,8 @@ class Ranks:
         them without a message, itself too.
         """
         environment = getattr(trainer.strategy, "cluster_environment", None)
-        if type(environment) is not LightningEnvironment or environment.creates_processes_externally:
-            return
-        if trainer.world_size == 1:
+        ours = type(environment) is LightningEnvironment and not environment.creates_processes_externally
+        if not ours or trainer.world_size == 1:
             return
         # What tells Lightning that it need not start them.
         together = {
@@ -146,12 +116,7 @@ class Ranks:
         }
         self._environment = {name: os.environ.get(name) for name in together}
         os.environ |= together
-        debug = ["--debug"] if "--debug" in sys.argv else []
-        command = [sys.executable, "-m", "galaxy_lightning", *self.words, *debug]
-        for rank in range(1, trainer.num_devices):
-            self._children[rank] = subprocess.Popen(  # noqa: S603 - the words are this program's own.
-                command, env=child_environment(LOCAL_RANK=str(rank))
-            )
+        self._children = start_ranks(self.words, trainer.num_devices)
         self._watch()
 
     def meet(self, trainer: Trainer) -> None:
@@ -163,14 +128,15 @@ class Ranks:
         self._rank, self._node, self._local = trainer.global_rank, trainer.node_rank, trainer.local_rank
         self._silent = self._local > 0
         address: tuple[int, str] | None = None
+        here = trainer.num_nodes == 1
         if self._rank == 0:
             self._token = secrets.token_hex(16)
             try:
                 # Ranks of other machines must reach it; they know the token that they were sent.
-                self._server = socket.create_server(("127.0.0.1" if trainer.num_nodes == 1 else "", 0))
+                self._server = socket.create_server((_LOCALHOST if here else "", 0))
                 self._server.settimeout(_CONNECTS)
                 address = (self._server.getsockname()[1], self._token)
-            except OSError:  # A machine without ports: then a rank that waits is ended by Lightning's limits.
+            except OSError:  # Then a rank that waits for another is ended by the limits of torch.
                 address = None
         address = trainer.strategy.broadcast(address)
         if address is None:
@@ -180,8 +146,8 @@ class Ranks:
         else:
             port, token = address
             try:
-                place = (os.environ.get("MASTER_ADDR", "127.0.0.1"), port)
-                link = Link(socket.create_connection(place, timeout=_CONNECTS))
+                host = _LOCALHOST if here else os.environ["MASTER_ADDR"]
+                link = Link(socket.create_connection((host, port), timeout=_CONNECTS))
                 link.send({"token": token, "rank": self._rank, "node": self._node, "local": self._local})
                 self._join(link)
             except OSError:
@@ -194,21 +160,15 @@ class Ranks:
             return
         self._main = threading.main_thread().ident
         self._selector = selectors.DefaultSelector()
-        self._signals, write = socket.socketpair()
-        self._signals.setblocking(False)
-        write.setblocking(False)
-        self._wakeup = write
-        self._selector.register(self._signals, selectors.EVENT_READ)
-        # Written to as soon as a signal arrives, even while the main thread waits in a library.
-        self._wakeup_before = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
-        _watching.append(self)
+        self._signals = Signals()
+        self._selector.register(self._signals.socket, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._listen, name="ranks", daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
         while not self._closed:
             for key, _ in self._selector.select(_LOOK_EVERY):
-                if key.fileobj is self._signals:
+                if key.fileobj is self._signals.socket:
                     self._hear_signals()
                 elif key.fileobj is self._server:
                     self._accept()
@@ -222,14 +182,15 @@ class Ranks:
                 self._give_up()
 
     def _hear_signals(self) -> None:
-        for number in self._signals.recv(4096):
+        for number in self._signals.received():
             if number in _STATUS and not (number == signal.SIGTERM and self.deferring):
-                self._end(Ending(_STATUS[signal.Signals(number)]), interrupt=False)
+                self._end(Ending(_STATUS[number]), interrupt=False)
 
     def _accept(self) -> None:
         assert self._server is not None
-        link = Link(self._server.accept()[0])
-        self._selector.register(link.socket, selectors.EVENT_READ, link)
+        with contextlib.suppress(OSError):  # It may be gone again.
+            link = Link(self._server.accept()[0])
+            self._selector.register(link.socket, selectors.EVENT_READ, link)
 
     def _join(self, link: Link) -> None:
         link.joined = True
@@ -259,13 +220,9 @@ class Ranks:
             if link.joined and not link.done and self.ending is None:
                 if link.rank == 0 and self._node == 0:
                     self._silent = self._local > 1
-                self._end(
-                    Ending(
-                        1,
-                        f"process {link.rank} of this command has ended without a message: it was killed, "
-                        "perhaps for want of memory",
-                    )
-                )
+                name = f"process {link.rank} of this command"
+                why = "has ended without a message: it was killed, perhaps for want of memory"
+                self._end(Ending(1, f"{name} {why}"))
 
     def _end(self, ending: Ending, *, interrupt: bool = True) -> None:
         """Has all ranks end, this one by an exception in its main thread."""
@@ -291,9 +248,8 @@ class Ranks:
         if self.ending is None:
             self._end(Ending.of(error, self._rank), interrupt=False)
             if not ours and "Connection closed by peer" in str(error):
-                raise OtherProcessEndedError(
-                    "another process of this command has ended; see its message"
-                ) from error
+                problem = "another process of this command has ended; see its message"
+                raise OtherProcessEndedError(problem) from error
             if ours and self._silent and self._met:
                 raise SystemExit(self.ending.status if self.ending else 1) from error
             return
@@ -323,11 +279,10 @@ class Ranks:
                 child.kill()
                 child.wait()
         self._closed = True
-        _watching.remove(self)
-        signal.set_wakeup_fd(self._wakeup_before)
         assert self._thread is not None
         self._thread.join()
-        for each in (self._signals, self._wakeup, self._server, *(link.socket for link in self._links)):
+        self._signals.close()
+        for each in (self._server, *(link.socket for link in self._links)):
             if each is not None:
                 each.close()
         self._selector.close()
@@ -343,20 +298,3 @@ class Ranks:
         return [
             (local, child) for local, child in self._children.items() if (self._node, local) not in connected
         ]
-
-
-_watching: list[Ranks] = []
-
-
-def _forget() -> None:
-    """Keeps a forked process, one that loads data say, from being taken for a rank."""
-    if _watching:
-        signal.set_wakeup_fd(-1)
-        for ranks in _watching:
-            for link in ranks._links:
-                link.socket.close()
-        _watching.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
