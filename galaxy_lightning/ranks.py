@@ -103,8 +103,9 @@ class Ranks:
         them without a message, itself too.
         """
         environment = getattr(trainer.strategy, "cluster_environment", None)
-        ours = type(environment) is LightningEnvironment and not environment.creates_processes_externally
-        if not ours or trainer.world_size == 1:
+        if type(environment) is not LightningEnvironment or trainer.world_size == 1:
+            return
+        if environment.creates_processes_externally:
             return
         # What tells Lightning that it need not start them.
         together = {
