@@ -132,13 +132,12 @@ class Ranks:
         here = trainer.num_nodes == 1
         if self._rank == 0:
             self._token = secrets.token_hex(16)
-            try:
+            # Without it, a rank that waits for another is ended by the limits of torch.
+            with contextlib.suppress(OSError):
                 # Ranks of other machines must reach it; they know the token that they were sent.
                 self._server = socket.create_server((_LOCALHOST if here else "", 0))
                 self._server.settimeout(_CONNECTS)
                 address = (self._server.getsockname()[1], self._token)
-            except OSError:  # Then a rank that waits for another is ended by the limits of torch.
-                address = None
         address = trainer.strategy.broadcast(address)
         if address is None:
             return
