@@ -15,7 +15,6 @@ _THEIRS: Final = ("lightning", "lightning_utilities", "lightning_fabric", "jsona
 
 _REMEDIES: Final = {
     "--ntasks-per-node": "; in an interactive job, start it with srun, or unset SLURM_NTASKS first",
-    "loading state_dict": "; the checkpoint's weights are of another model",
 }
 """What to do about an error whose message holds these words."""
 
@@ -52,7 +51,9 @@ def lightning_errors_in_one_line() -> Iterator[None]:
                 "this network's batch normalisation cannot train on a batch of one galaxy: choose a "
                 "--data.batch_size with which the last batch of an epoch holds at least two"
             ) from error
-        if _raised_by(error.__traceback__).startswith(_THEIRS) or "loading state_dict" in str(error):
+        if "loading state_dict" in str(error):
+            raise GalaxyError(f"the checkpoint's weights do not fit its model: {_message(error)}") from error
+        if _raised_by(error.__traceback__).startswith(_THEIRS):
             raise GalaxyError(_message(error)) from error
         raise
 
