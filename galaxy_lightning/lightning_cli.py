@@ -21,6 +21,7 @@ from data_prep.errors import GalaxyError
 from data_prep.files import refuse_existing, sha256
 from data_prep.paths import expand_path
 from data_prep.schema import SPLITS
+from data_prep.suggestions import SuggestingParser
 from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
 from galaxy_lightning.cli import DESCRIPTIONS, PROGRAM
@@ -59,6 +60,7 @@ from galaxy_lightning.run_logger import RunLogger
 from galaxy_lightning.saved_config import CONFIG, SavedConfig, read_saved_config
 from galaxy_lightning.seeding import BatchSeed
 from galaxy_lightning.training_help import TrainingHelp
+from galaxy_lightning.training_settings import refuse_fit_without_result
 
 _SPLIT_OF: Final = {"test": "test", "validate": "val"}
 _PATHS: Final = ("data.arrays", "data.images", "model.weights", "runs", "out", "trainer.default_root_dir")
@@ -90,6 +92,10 @@ def settings_of_fit(words: list[str]) -> tuple[str, dict[str, Any]]:
     return cli.run_name(), {key: value for key, value in settings.items() if is_shared(key)}
 
 
+class _Parser(LightningArgumentParser, SuggestingParser):
+    """Lightning's parser; names the option that a mistyped one may have meant."""
+
+
 class GalaxyCLI(LightningCLI):
     """LightningCLI with run folders."""
 
@@ -108,6 +114,7 @@ class GalaxyCLI(LightningCLI):
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={"log_every_n_steps": 10},
             seed_everything_default=0,
+            parser_class=_Parser,
             parser_kwargs={
                 "prog": PROGRAM,
                 "formatter_class": TrainingHelp,
@@ -256,6 +263,7 @@ class GalaxyCLI(LightningCLI):
         self.model.new_optimizer()
         if settings.get("fast_dev_run"):
             return super().instantiate_trainer(logger=False, **kwargs)
+        refuse_fit_without_result(settings, callbacks, newest_is_best=self.model.newest_is_best)
         folder = self._run_folder()
         callbacks += self._run_callbacks(folder)
         loggers = [RunLogger(folder), *_loggers(settings.get("logger"))]

@@ -2,10 +2,13 @@
 
 import inspect
 import pydoc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging
+
+from data_prep.errors import GalaxyError
 
 _AS_GIVEN: Final = ("strategy", "max_time", "deterministic", "benchmark", "sync_batchnorm", "plugins")
 """What the trainer keeps in no public attribute."""
@@ -21,6 +24,39 @@ _FOR_SHOW: Final = {
     "TQDMProgressBar",
 }
 """Lightning's callbacks that only show or save something."""
+
+
+def refuse_fit_without_result(
+    given: Mapping[str, Any], callbacks: Iterable[Callback], *, newest_is_best: bool
+) -> None:
+    """Refuses settings with which no epoch is trained and validated, or what is trained is not saved.
+
+    Args:
+        given: The trainer's settings as the user gave them.
+        callbacks: The callbacks.
+        newest_is_best: Whether the weights of the last epoch are the best, validated or not.
+
+    Raises:
+        GalaxyError: There would be no best weights; or averaged ones would be lost.
+    """
+    validation = () if newest_is_best else ("limit_val_batches",)
+    for name in ("max_epochs", "max_steps", "limit_train_batches", *validation):
+        if given.get(name) == 0:
+            raise GalaxyError(
+                f"--trainer.{name} 0 leaves no trained and validated weights: leave it out, or raise it; to "
+                "see whether everything works, use --trainer.fast_dev_run true"
+            )
+    epochs, interval = given.get("max_epochs") or -1, given.get("check_val_every_n_epoch") or 1
+    if 0 < epochs < interval and not newest_is_best:
+        raise GalaxyError(
+            f"--trainer.check_val_every_n_epoch {interval} of --trainer.max_epochs {epochs} validates no "
+            "epoch, so that there would be no best weights: lower it"
+        )
+    if any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks):
+        raise GalaxyError(
+            "StochasticWeightAveraging averages the weights only after the last checkpoint is saved, so that "
+            "they would be lost: use EMAWeightAveraging or WeightAveraging instead"
+        )
 
 
 def training_settings(trainer: Trainer, model: LightningModule, given: Mapping[str, Any]) -> dict[str, Any]:
