@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 from data_prep.errors import EXIT_STATUS, errors_in_one_line, without_debug
 from data_prep.output import guarded_output
 from data_prep.plain_help import PlainHelp
+from data_prep.suggestions import SuggestingParser
 
 
 class Commands:
@@ -110,7 +111,7 @@ def options_without(options: Namespace, *names: str) -> dict[str, Any]:
 
 
 def _parser(description: str, usage: str, **more: Any) -> ArgumentParser:
-    return ArgumentParser(
+    return SuggestingParser(
         description=description,
         usage=usage,
         formatter_class=PlainHelp,

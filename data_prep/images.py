@@ -85,8 +85,8 @@ def read_cutout(path: Path, crop: int) -> Cutout:
     except FileNotFoundError:
         raise ImageError("missing") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, UnidentifiedImageError) and path.stat().st_size == 0:
-            raise ImageError("an empty file") from None
+        if isinstance(error, UnidentifiedImageError):
+            _refuse_what_is_no_image(path)
         raise ImageError(f"cannot be decoded: {str(error).replace(str(path), path.name)}") from None
 
 
@@ -109,6 +109,22 @@ def is_image(path: Path) -> bool:
         return False
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return True  # One that read_cutout has something to say of.
+
+
+def _refuse_what_is_no_image(path: Path) -> None:
+    """Names what is often found under the name of an image.
+
+    Raises:
+        ImageError: The file is empty, a web page, or a pointer of Git LFS.
+    """
+    with path.open("rb") as file:
+        start = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if not start and path.stat().st_size == 0:
+        raise ImageError("an empty file")
+    if start.startswith((b"<!doctype html", b"<html")):
+        raise ImageError("a web page, saved when the download failed: download the image again")
+    if start.startswith(b"version https://git-lfs"):
+        raise ImageError("a pointer of Git LFS, not the image: run git lfs pull where it was cloned")
 
 
 def _rgb(image: Image.Image) -> Cutout:

@@ -128,9 +128,11 @@ def report(dataset: dict[str, Any]) -> Iterator[str]:
     Args:
         dataset: The content of ``dataset.json``.
     """
-    yield f"{'':>12}" + "".join(f"{label:>12}" for label in dataset["classes"]) + f"{'total':>12}"
+    widths = {label: max(12, len(label) + 2) for label in dataset["classes"]}
+    yield f"{'':>12}" + "".join(f"{label:>{width}}" for label, width in widths.items()) + f"{'total':>12}"
     for name, counts in dataset["counts"].items():
-        yield f"{name:>12}" + "".join(f"{count:12,}" for count in (*counts.values(), sum(counts.values())))
+        cells = "".join(f"{counts.get(label, 0):{width},}" for label, width in widths.items())
+        yield f"{name:>12}{cells}{sum(counts.values()):12,}"
     skipped = dataset["skipped"]
     if skipped:
         yield f"{len(skipped):,} images could not be used (all are listed in {DATASET}), the first:"

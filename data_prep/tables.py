@@ -171,6 +171,8 @@ def _first_bad_cell(layout: TableLayout, dtypes: Mapping[str, str]) -> str | Non
                 bad = int(np.argmax(wrong)), "it must be a number such as 0.5, or empty where it is unknown"
         if bad:
             row, why = bad
+            if cells[row].strip().lower() == name.lower():
+                why = "the column names again, as in tables that were joined: delete this line"
             return f"{layout.path}, line {layout.line(row)}, column {name}: {cells[row]!r}: {why}"
     return None
 

@@ -57,14 +57,22 @@ def _run(args: Sequence[str]) -> None:
         _overview().print_help()
         return
     with errors_in_one_line(" ".join([PROGRAM, *words[:1]]), debug=debug):
+        _refuse_removed_folder()
         if words[0] == "crossval":
             from galaxy_lightning.crossval import run as crossval
 
             crossval(words[1:])
             return
         words = complete(words)
-        from galaxy_lightning.lightning_cli import run
-
+        try:
+            from galaxy_lightning.lightning_cli import run
+        except ImportError as error:
+            if "failed to map segment" not in str(error):
+                raise
+            raise GalaxyError(
+                f"not enough memory to load PyTorch ({error}): raise the limit on address space, which "
+                "ulimit -v shows, or work on a machine with a higher one"
+            ) from error
         run(words)
 
 
@@ -103,6 +111,20 @@ def complete(words: list[str]) -> list[str]:
     if not checkpoint.is_file():
         raise GalaxyError(f"there is no checkpoint {checkpoint}: a run folder holds best.ckpt and last.ckpt")
     return [command, *others, "--ckpt_path", str(checkpoint)]
+
+
+def _refuse_removed_folder() -> None:
+    """Stops where the current folder has been removed: torch's libraries would end the process.
+
+    Raises:
+        GalaxyError: It has been.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise GalaxyError(
+            "the current folder has been removed or replaced: change to it again (cd), or to another"
+        ) from None
 
 
 def _overview() -> argparse.ArgumentParser:

@@ -3,10 +3,13 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from data_prep.errors import GalaxyError
 from data_prep.paths import expand_path
+
+if TYPE_CHECKING:
+    import yaml
 
 _EARLY: Final = ("-c", "--config", "--ckpt_path", "--out", "--runs")
 
@@ -68,12 +71,19 @@ def read_config(path: Path) -> dict[str, Any]:
         Its sections by name.
 
     Raises:
-        GalaxyError: It cannot be read, or is empty, not text, not YAML, or not settings by name.
+        GalaxyError: It cannot be read, or is empty, not text, not YAML, or not settings by name; or a
+            section has a name twice.
     """
     import yaml  # Help needs none of it.
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        if (repeated := _repeated_name(yaml.compose(text, Loader=yaml.SafeLoader))) is not None:
+            raise GalaxyError(
+                f"the config {path} has {repeated.value} twice in one section, the second time in line "
+                f"{repeated.start_mark.line + 1}: keep one, or join the two sections"
+            )
+        content = yaml.safe_load(text)
     except RecursionError as error:
         raise GalaxyError(f"the config {path} cannot be read: it is nested too deeply") from error
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
@@ -83,6 +93,29 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise GalaxyError(f"the config {path} does not hold settings by name, as in 'trainer:'")
     return content
+
+
+def _repeated_name(node: "yaml.Node | None") -> "yaml.ScalarNode | None":
+    """Returns the first name that a section of a YAML file holds twice: only the last value would be used."""
+    import yaml
+
+    waiting, seen = [node], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # An alias of a node that has been visited.
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            names: set[str] = set()
+            for name, value in node.value:
+                if isinstance(name, yaml.ScalarNode) and name.value != "<<":
+                    if name.value in names:
+                        return name
+                    names.add(name.value)
+                waiting.append(value)
+    return None
 
 
 def asks_to_simulate(words: Sequence[str]) -> bool:

@@ -20,7 +20,15 @@ from data_prep.votes import vote_targets
 from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.auxiliary import standardised
 from galaxy_lightning.batches import GalaxyBatch
-from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, InOrder, ReadAhead, Resumable, as_is
+from galaxy_lightning.datasets import (
+    ArrayDataset,
+    ImageFolderDataset,
+    InOrder,
+    ReadAhead,
+    Resumable,
+    as_is,
+    require_shared_memory,
+)
 from galaxy_lightning.seeding import Stream, seed_for
 from galaxy_lightning.simulated_arrays import simulate_arrays
 
@@ -301,6 +309,8 @@ class GalaxyDataModule(LightningDataModule):
         return self._loader(dataset, InOrder(dataset, *self._share(), skip=skip))
 
     def _loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any]) -> ReadAhead:
+        galaxies = min(self.batch_size, len(dataset))  # type: ignore[arg-type]
+        require_shared_memory(3 * self.crop**2 * galaxies, self.num_workers)
         return ReadAhead(
             dataset,
             batch_size=self.batch_size,

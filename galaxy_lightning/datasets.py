@@ -5,6 +5,7 @@ returns is the batch, so the loader's ``collate_fn`` is :func:`as_is`. Everythin
 class or function, so that workers also start under ``spawn`` (macOS, Windows).
 """
 
+import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,31 @@ from galaxy_lightning.image_files import find_images
 
 _AHEAD: Final = 2
 """Batches that are read while the model works on one."""
+_PREFETCHED: Final = 3
+"""Batches of each worker that are in shared memory at a time: torch prefetches two, and one is in use."""
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - Linux's own place for it.
+
+
+def require_shared_memory(batch_bytes: int, workers: int, folder: Path = _SHARED_MEMORY) -> None:
+    """Stops where worker processes have no room to hand over their batches: they would wait for ever.
+
+    Args:
+        batch_bytes: The bytes of a batch.
+        workers: How many processes read.
+        folder: Where the system keeps shared memory; a container may have few megabytes of it.
+
+    Raises:
+        GalaxyError: There is too little.
+    """
+    if not workers or not folder.is_dir():
+        return
+    needed, free = workers * _PREFETCHED * batch_bytes, shutil.disk_usage(folder).free
+    if free < needed:
+        raise GalaxyError(
+            f"{folder} has {free / 1e6:,.0f} MB free, and {workers} workers need {needed / 1e6:,.0f} MB of "
+            "shared memory: use --data.num_workers 0, lower --data.batch_size, or give the container more "
+            "(--shm-size)"
+        )
 
 
 def as_is(batch: GalaxyBatch) -> GalaxyBatch:

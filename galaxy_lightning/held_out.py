@@ -86,15 +86,16 @@ class HeldOut:
 
     def report(self) -> Iterator[str]:
         """Yields each class's figures and the confusion matrix as a table, and how far to trust it."""
-        yield f"{'true class':>12}{'recall':>11}{'precision':>11}{'F1':>11}   predicted:" + _cells(
-            self.classes
-        )
+        longest = max(len(name) for name in self.classes)
+        first, width = max(12, longest), max(11, longest + 2)
+        heads = _cells(["recall", "precision", "F1"])
+        yield f"{'true class':>{first}}{heads}   predicted:{_cells(self.classes, width)}"
         counts = self.counts
         for name, *figures, row in zip(
             self.classes, recalls(counts), precisions(counts), f1_scores(counts), counts, strict=True
         ):
             shown = ["-" if np.isnan(figure) else f"{figure:.3f}" for figure in figures]
-            yield f"{name:>12}{_cells(shown)}{'':13}" + _cells([f"{count:,}" for count in row])
+            yield f"{name:>{first}}{_cells(shown)}{'':13}{_cells([f'{count:,}' for count in row], width)}"
         yield ""
         yield self.doubts
 
@@ -142,5 +143,5 @@ def _rounded(values: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 6) for name, value in values.items() if not np.isnan(value)}
 
 
-def _cells(texts: list[str]) -> str:
-    return "".join(f"{text:>11}" for text in texts)
+def _cells(texts: list[str], width: int = 11) -> str:
+    return "".join(f"{text:>{width}}" for text in texts)

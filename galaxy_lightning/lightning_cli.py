@@ -21,6 +21,7 @@ from data_prep.errors import GalaxyError
 from data_prep.files import refuse_existing, sha256
 from data_prep.paths import expand_path
 from data_prep.schema import SPLITS
+from data_prep.suggestions import SuggestingParser
 from galaxy_lightning.allocator import keep_freed_memory
 from galaxy_lightning.checkpoints import Trained, galaxies_seen, read_checkpoint
 from galaxy_lightning.cli import DESCRIPTIONS, PROGRAM
@@ -60,7 +61,7 @@ from galaxy_lightning.run_lock import RunLock
 from galaxy_lightning.run_logger import RunLogger
 from galaxy_lightning.saved_config import CONFIG, SavedConfig, read_saved_config
 from galaxy_lightning.seeding import BatchSeed
-from galaxy_lightning.trainer_checks import check_monitors, check_settings, check_shares
+from galaxy_lightning.trainer_checks import check_callbacks, check_settings, check_shares
 from galaxy_lightning.training_help import TrainingHelp
 from galaxy_lightning.unchanged_arrays import UnchangedArrays
 
@@ -94,6 +95,10 @@ def settings_of_fit(words: list[str]) -> tuple[str, dict[str, Any]]:
     return cli.run_name(), {key: value for key, value in settings.items() if is_shared(key)}
 
 
+class _Parser(LightningArgumentParser, SuggestingParser):
+    """Lightning's parser; names the option that a mistyped one may have meant."""
+
+
 class GalaxyCLI(LightningCLI):
     """LightningCLI with run folders."""
 
@@ -113,6 +118,7 @@ class GalaxyCLI(LightningCLI):
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={"log_every_n_steps": 10},
             seed_everything_default=0,
+            parser_class=_Parser,
             parser_kwargs={
                 "prog": PROGRAM,
                 "formatter_class": TrainingHelp,
@@ -261,7 +267,7 @@ class GalaxyCLI(LightningCLI):
             callbacks.append(self._result_writer())
             return super().instantiate_trainer(logger=False, **kwargs)
         measured = [*self.model.train_metrics.names, *self.model.val_metrics.names]
-        check_monitors(_listed(settings.get("callbacks")), measured)
+        check_callbacks(_listed(settings.get("callbacks")), measured)
         if self.trained:
             self.trained.require_same_settings(
                 dict(self.model.hparams), self.datamodule.state_dict()["settings"]

@@ -15,6 +15,8 @@ _THEIRS: Final = ("lightning", "lightning_utilities", "lightning_fabric", "jsona
 
 _REMEDIES: Final = {
     "--ntasks-per-node": "; in an interactive job, start it with srun, or unset SLURM_NTASKS first",
+    "`val_check_interval`": "; a run needs a validation per epoch: leave out --trainer.val_check_interval "
+    "or lower it to that number or to a fraction such as 0.5",
 }
 """What to do about an error whose message holds these words."""
 

@@ -22,7 +22,7 @@ _NO_NEWS: Final = (
     r"`weights_only` was not set",
     # Lightning's own use of torch and jsonargparse.
     r"(?s).*JsonargparseDeprecationWarning",
-    r"``instantiate_classes`` was deprecated|skip_none parameter was deprecated",
+    r"\s*(``instantiate_classes`` was deprecated|skip_none parameter was deprecated)",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
 )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from data_prep.errors import GalaxyError
 from galaxy_lightning.datamodule import GalaxyDataModule
@@ -77,17 +78,23 @@ def check_shares(data: GalaxyDataModule, processes: int, command: str) -> None:
             )
 
 
-def check_monitors(callbacks: Iterable[Callback], names: Sequence[str]) -> None:
-    """Stops a fit whose callbacks watch what is not measured: Lightning notices after the first epoch.
+def check_callbacks(callbacks: Iterable[Callback], names: Sequence[str]) -> None:
+    """Stops a fit whose callbacks cannot do their work: Lightning would notice after epochs, or never.
 
     Args:
         callbacks: The callbacks that the user has asked for.
         names: What is measured.
 
     Raises:
-        GalaxyError: One does. A callback of the user's own may log more, so with one nothing is refused.
+        GalaxyError: One monitors what is not measured (a callback of the user's own may log more, so with one
+            any name is taken), or averages weights after the last checkpoint.
     """
     callbacks = list(callbacks)
+    if any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks):
+        raise GalaxyError(
+            "StochasticWeightAveraging averages the weights only after the last checkpoint is saved, so that "
+            "they would be lost: use EMAWeightAveraging or WeightAveraging instead"
+        )
     if not all(type(callback).__module__.startswith("lightning.") for callback in callbacks):
         return
     for callback in callbacks:
@@ -139,7 +146,10 @@ def _check_fit(settings: Mapping[str, Any]) -> None:
         )
     for name in ("max_epochs", "max_steps", "limit_train_batches"):
         if is_nothing(name):
-            raise GalaxyError(f"trainer.{name} 0 would train nothing: set it higher, or leave it out")
+            raise GalaxyError(
+                f"trainer.{name} 0 would train nothing: set it higher, or leave it out; for a trial use "
+                "--trainer.fast_dev_run true"
+            )
     if is_nothing("limit_val_batches"):
         raise GalaxyError(
             "trainer.limit_val_batches 0 would leave the fit without validation, which the best weights and "

@@ -3,11 +3,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from data_prep.commands import Commands, options_without
 from data_prep.errors import GalaxyError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sampl
          "import data_prep.preprocess as p\n"
          "from data_prep import image_writer as w\n"
          "w.BLOCK, w._NOTE_EVERY = 1, 0\n"
-         "p.read_cutout = lambda *a: (print('reading', flush=True), time.sleep(0.2), read(*a))[2]\n"
+         "p.read_cutout = lambda *a: (print(end='reading\\n', flush=True), time.sleep(0.2), read(*a))[2]\n"
          f"data_prep.cli.main({['preprocess', *words]!r})"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -138,3 +141,34 @@ def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sampl
     assert "Traceback" not in said
     assert "run the same command again to resume" in said
     assert [path.name for path in tmp_path.iterdir()] == [".arrays.unfinished"]
+
+
+@pytest.mark.parametrize(
+    ("mistyped", "meant"), [("--exposre-time", "--exposure-time"), ("--exposre_time=3", "--exposure-time")]
+)
+def test_a_mistyped_option_is_answered_with_the_nearest_one(commands, capsys, mistyped, meant):
+    with pytest.raises(SystemExit, match="2"):
+        commands.main(["look", "--at", "M31", mistyped])
+    assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
+
+
+def test_an_option_that_resembles_none_gets_no_suggestion(commands, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        commands.main(["look", "--at", "M31", "--colour"])
+    assert "did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["data_prep", "galaxy_lightning", "baselines"])
+def test_a_file_in_the_current_folder_is_not_imported_instead_of_a_library(tmp_path, package):
+    for name in ("random", "numpy", "yaml", "typing_extensions"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    done = subprocess.run(
+        [sys.executable, "-m", package, "--help"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: ")

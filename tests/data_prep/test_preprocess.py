@@ -15,7 +15,7 @@ from data_prep.check import check
 from data_prep.errors import GalaxyError
 from data_prep.files import sha256
 from data_prep.folds import make_folds
-from data_prep.preprocess import preprocess
+from data_prep.preprocess import preprocess, report
 from data_prep.schema import CLASSES
 
 
@@ -220,3 +220,15 @@ def test_what_there_is_nothing_of_is_refused(sample, raw, tmp_path):
     with pytest.raises(GalaxyError, match="holds no galaxies"):
         preprocess(tmp_path / "empty.csv", raw, tmp_path / "arrays")
     assert not (tmp_path / "arrays").exists()
+
+
+def test_counts_of_classes_with_long_names_stay_apart():
+    counts = {"a disc, seen from its edge": 3, "smooth": 4}
+    dataset = {
+        "classes": ["smooth", "a disc, seen from its edge"],
+        "counts": {"train": counts},
+        "skipped": [],
+    }
+    head, train, *_ = report(dataset)
+    assert "      smooth  a disc, seen from its edge       total" in head
+    assert train.split() == ["train", "4", "3", "7"]

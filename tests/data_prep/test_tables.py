@@ -114,3 +114,18 @@ def test_rows_with_more_cells_than_the_header_are_refused(tmp_path, rows):
     path = write(tmp_path / "mapping.csv", "objid,sample,asset_id\n" + rows.format(OBJID))
     with pytest.raises(GalaxyError, match="cannot be read|more cells"):
         read_mapping(path)
+
+
+def test_column_names_in_the_middle_of_joined_tables_are_named_as_such(tmp_path):
+    head = "objid,sample,asset_id\n"
+    path = write(tmp_path / "mapping.csv", f"{head}{OBJID},original,3\n{head}{OBJID + 1},original,4\n")
+    with pytest.raises(GalaxyError, match="line 3, column objid: 'objid': the column names again.*delete"):
+        read_mapping(path)
+
+
+def test_an_index_column_that_pandas_has_written_is_stepped_over(tmp_path):
+    path = write(tmp_path / "mapping.csv", f",objid,sample,asset_id,\n0,{OBJID},original,3,\n")
+    assert read_mapping(path)["objid"].tolist() == [OBJID]
+    path.write_text(f"objid,sample,asset_id\n{OBJID},original,3,\n")
+    with pytest.raises(GalaxyError, match="rows have more cells than its first line has names"):
+        read_mapping(path)

@@ -916,3 +916,108 @@ def test_weights_of_another_shape_are_said_to_be_so(run, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["test", f"--ckpt_path={tmp_path}/best.ckpt"])
     assert "the checkpoint's weights do not fit its model" in capsys.readouterr().err
+
+
+def printed(config, capsys, *words):
+    """Returns the settings that a fit with a config would have."""
+    with pytest.raises(SystemExit, match="0"):
+        main(["fit", "--config", str(config), *words, "--print_config"])
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+def test_numbers_and_truths_of_a_config_are_read_as_they_are_meant(tmp_path, capsys):
+    """YAML 1.1 reads 1e-3 as text; editors on Windows add a byte-order mark and other line ends."""
+    lines = ["model:", "  learning_rate: 1e-3", "trainer:", "  max_epochs: 1_0", "  deterministic: yes"]
+    (tmp_path / "mine.yaml").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    settings = printed(tmp_path / "mine.yaml", capsys)
+    assert settings["model"]["learning_rate"] == 0.001
+    assert settings["trainer"]["max_epochs"] == 10
+    assert settings["trainer"]["deterministic"] is True
+    assert (
+        printed(tmp_path / "mine.yaml", capsys, "--model.learning_rate=2e-4")["model"]["learning_rate"]
+        == 2e-4
+    )
+
+
+def test_a_setting_that_is_merged_into_a_section_may_be_set_again(tmp_path, capsys):
+    """As configs do that share settings."""
+    (tmp_path / "mine.yaml").write_text("data:\n  <<: {batch_size: 8}\n  batch_size: 4\n")
+    assert printed(tmp_path / "mine.yaml", capsys)["data"]["batch_size"] == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--trainer.max_epoch", "3"], "--trainer.max_epochs"),
+        (["--data.arays=A"], "--data.arrays"),
+        (["--config", "typo.yaml"], "model.learning_rate"),
+    ],
+)
+def test_a_mistyped_setting_is_answered_with_the_nearest_one(words, meant, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("typo.yaml").write_text("model:\n  learning_rte: 0.1\n")
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit", f"--config={REFERENCE}", *words])
+    assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
+
+
+def test_words_that_are_no_list_are_answered_with_how_to_write_one(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit", f"--config={REFERENCE}", "--model.classes", "smooth", "featured"])
+    assert """Write a list as one word: --model.classes '["first", "second"]'""" in capsys.readouterr().err
+
+
+def test_a_current_folder_that_has_been_removed_is_said_to_be(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SystemExit, match="1"):
+        main(["test", "--ckpt_path", str(tmp_path / "best.ckpt")])
+    assert "the current folder has been removed" in capsys.readouterr().err
+
+
+def test_too_little_memory_for_torch_is_said_to_be():
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30));"
+    words = ["-c", f"{limit} from galaxy_lightning.cli import main; main(['fit'])"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: not enough memory to load PyTorch" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_python_that_makes_errors_of_warnings_predicts(run, raw, tmp_path):
+    """With ``PYTHONWARNINGS=error``; what Lightning uses of jsonargparse is deprecated."""
+    images = tmp_path / "images"
+    images.mkdir()
+    shutil.copy(next((raw / "images_gz2/images").iterdir()), images)
+    words = [
+        "predict",
+        "--ckpt_path",
+        str(run),
+        "--data.images",
+        str(images),
+        "--out",
+        str(tmp_path / "t.csv"),
+    ]
+    command = [sys.executable, "-W", "error", "-m", "galaxy_lightning", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_run_is_used_after_it_and_its_arrays_were_moved(run, small_arrays, raw, tmp_path, capsys):
+    """Under names that a shell or a library could take for patterns."""
+    arrays, moved = tmp_path / "A [x] *", tmp_path / "run {1} 50% #2"
+    shutil.copytree(small_arrays, arrays)
+    shutil.copytree(run, moved)
+    (moved / "best.ckpt").rename(moved / "my best, [1].ckpt")
+    checkpoint = str(moved / "my best, [1].ckpt")
+    main(["test", "--ckpt_path", checkpoint, "--data.arrays", str(arrays), "--out", str(tmp_path / "t [1]")])
+    assert (tmp_path / "t [1]" / "metrics.json").is_file()
+    words = ["predict", "--ckpt_path", checkpoint, "--data.arrays", str(arrays)]
+    table = str(tmp_path / "p [?].csv")
+    main([*words, "--out", table])
+    before = Path(table).read_bytes()
+    with pytest.raises(SystemExit, match="1"):
+        main([*words, "--out", table])
+    assert Path(table).read_bytes() == before
+    assert "add --overwrite to replace it" in capsys.readouterr().err

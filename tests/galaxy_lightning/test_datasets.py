@@ -3,6 +3,7 @@ import os
 import pickle
 import shutil
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from data_prep.arrays import open_arrays
 from data_prep.cli import main as data_prep
 from data_prep.errors import GalaxyError
 from data_prep.images import read_cutout
-from galaxy_lightning.datasets import ArrayDataset, ImageFolderDataset, ReadAhead, as_is
+from galaxy_lightning.datasets import (
+    ArrayDataset,
+    ImageFolderDataset,
+    ReadAhead,
+    as_is,
+    require_shared_memory,
+)
 
 
 def test_a_batch_is_the_stored_pixels_labels_and_rows(small_arrays):
@@ -169,3 +176,12 @@ def test_arrays_that_have_changed_are_noticed(small_arrays, others, tmp_path, ch
             others.rename(folder)
     with pytest.raises(GalaxyError, match="was changed or replaced"):
         arrays.require_unchanged()
+
+
+def test_workers_need_shared_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=4_000_000))
+    require_shared_memory(1_000_000, 0, tmp_path)
+    require_shared_memory(1_000_000, 1, tmp_path)
+    require_shared_memory(1_000_000, 9, tmp_path / "absent")
+    with pytest.raises(GalaxyError, match=r"has 4 MB free, and 2 workers need 6 MB.*--data.num_workers 0"):
+        require_shared_memory(1_000_000, 2, tmp_path)

@@ -180,6 +180,13 @@ def test_a_description_that_says_something_else_is_refused(small_arrays, tmp_pat
         (b"", "is empty"),
         (b"a: " + 5000 * b"[" + 5000 * b"]", "nested too deeply"),
         (b"model: [", "while parsing"),
+        (b"model:\n\tdropout: 0.1", "cannot start any token"),
+        (
+            b"model:\n  dropout: 0.1\n  dropout: 0.5",
+            "has dropout twice in one section, the second time in line 3",
+        ),
+        (b"model: {}\ndata: {}\nmodel: {}", "has model twice in one section, the second time in line 3"),
+        (b"a: [{b: 1, c: {d: 1, d: 2}}]", "has d twice in one section"),
     ],
 )
 def test_a_config_that_cannot_be_read_is_named(tmp_path, content, reason, capsys):

@@ -51,6 +51,21 @@ def fit(small_arrays, tmp_path, capsys):
         ),
         (["--trainer.accelerator=tpu"], r"error: \S"),
         (["--trainer.precision=7"], r"precision"),
+        (
+            ["--trainer.limit_train_batches=0"],
+            r"limit_train_batches 0 would train nothing.*fast_dev_run true",
+        ),
+        (["--trainer.limit_val_batches=0"], r"limit_val_batches 0 would leave the fit without validation"),
+        (["--trainer.max_epochs=0"], r"max_epochs 0 would train nothing"),
+        (
+            ["--trainer.check_val_every_n_epoch=2"],
+            r"check_val_every_n_epoch \d+ would never validate in 1 epochs",
+        ),
+        (["--trainer.val_check_interval=1000"], r"leave out --trainer.val_check_interval or lower it"),
+        (
+            ["--trainer.callbacks+=StochasticWeightAveraging", "--trainer.callbacks.swa_lrs=0.1"],
+            r"would be lost: use EMAWeightAveraging or WeightAveraging instead",
+        ),
     ],
 )
 def test_a_fit_is_refused_in_one_line_and_leaves_nothing(words, message, fit):
@@ -81,3 +96,17 @@ def test_a_fault_of_ours_is_not_explained_away(fit, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="a fault"):
         fit()
     assert not list(tmp_path.glob("runs/*"))
+
+
+def test_averaged_weights_are_those_that_are_saved(small_arrays, tmp_path):
+    words = ["--data.batch_size=16", "--model.image_size=64", "--trainer.max_epochs=1", f"--runs={tmp_path}"]
+    average = ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay=0.5"]
+    for name, more in (("averaged", average), ("plain", [])):
+        main(["fit", f"--data.arrays={small_arrays}", f"--name={name}", *words, *more])
+    averaged, plain = (
+        torch.load(tmp_path / name / "version_0/best.ckpt", weights_only=True)
+        for name in ("averaged", "plain")
+    )
+    kept = averaged["current_model_state"]
+    assert any(not torch.equal(kept[name], averaged["state_dict"][name]) for name in kept)
+    assert all(torch.equal(kept[name], value) for name, value in plain["state_dict"].items())
