@@ -117,7 +117,7 @@ def evolution(
 def reliability_diagram(
     confidences: npt.NDArray[np.float64], accuracies: npt.NDArray[np.float64], galaxies: npt.NDArray[np.int64]
 ) -> Figure:
-    """Draws how often a model is right against how sure it is; below the diagonal it is too sure.
+    """Draws accuracy against confidence; below the diagonal a model is overconfident.
 
     Args:
         confidences: ``[bins]`` mean probability of the predicted class, NaN where a bin is empty.
@@ -134,9 +134,9 @@ def reliability_diagram(
     # Jeffreys' interval (Brown et al. 2001): one galaxy that is wrong says little, and is drawn so.
     low, high = beta.interval(0.68, several * accuracies + 0.5, several * (1 - accuracies) + 0.5)
     error = np.maximum(0, [accuracies - low, high - accuracies])
-    above.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="as sure as right")
+    above.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="perfect calibration")
     above.errorbar(confidences, accuracies, error, color=COLOURS[0], fmt="o", capsize=2, label="the model")
-    above.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), title="reliability")
+    above.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), title="reliability")
     above.legend(frameon=False, loc="upper left")
     above.grid(alpha=0.25)
     edges = np.linspace(0, 1, len(galaxies) + 1)
@@ -164,12 +164,12 @@ def coverage_curve(
     """
     figure = Figure(figsize=(5.6, 4.2), layout="constrained")
     axes = figure.subplots()
-    axes.plot(coverages, accuracies, color=COLOURS[0], linewidth=2, label="the surest galaxies")
+    axes.plot(coverages, accuracies, color=COLOURS[0], linewidth=2, label="most confident galaxies")
     if target is not None:
         axes.axhline(target, color="0.5", linestyle=":", label=f"target: {target:g}")
     if chosen is not None:
-        axes.plot(*chosen, "o", color=COLOURS[1], label="not called uncertain")
-    axes.set(xlabel="share that is classified (coverage)", ylabel="share of those that is right", xlim=(0, 1))
+        axes.plot(*chosen, "o", color=COLOURS[1], label="classified confidently")
+    axes.set(xlabel="coverage: share of the galaxies classified", ylabel="accuracy on these", xlim=(0, 1))
     axes.set(ylim=(min(0.5, float(accuracies.min())), 1.005), title="accuracy against coverage")
     axes.legend(frameon=False, loc="lower left")
     axes.grid(alpha=0.25)

@@ -339,7 +339,7 @@ class GalaxyCLI(LightningCLI):
 
     def after_test(self) -> None:
         """Shows what was found, and says where it is."""
-        where = f"The same as {', '.join((METRICS, *PICTURES))}: {self.evaluation.folder}"
+        where = f"Saved to {self.evaluation.folder}: {', '.join((METRICS, *PICTURES))}"
         say(*self.evaluation.report, *self._fewer_zooms(), "", where)
 
     after_validate = after_test
