@@ -45,5 +45,7 @@ def add_suggestion(message: str, options: Iterable[str]) -> str:
     near = difflib.get_close_matches(mistyped.replace("-", "_"), list(options), n=1, cutoff=0.8)
     if not near:
         return message
+    if near[0] == mistyped:  # A positional argument.
+        return f"{message}; write its value without --{mistyped}"
     name = near[0].replace("_", "-") if "-" in mistyped and "." not in mistyped else near[0]
     return f"{message}; did you mean {unknown['dashes'] or ''}{name}?"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.cli import main
 from data_prep.commands import Commands, options_without
 from data_prep.errors import GalaxyError
 
@@ -156,6 +157,12 @@ def test_an_option_that_resembles_none_gets_no_suggestion(commands, capsys):
     with pytest.raises(SystemExit, match="2"):
         commands.main(["look", "--at", "M31", "--colour"])
     assert "did you mean" not in capsys.readouterr().err
+
+
+def test_a_positional_argument_given_as_an_option_is_told_apart(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["check", "--arrays", "here"])
+    assert capsys.readouterr().err.endswith("; write its value without --arrays\n")
 
 
 @pytest.mark.parametrize("package", ["data_prep", "galaxy_lightning", "baselines"])
