@@ -85,8 +85,13 @@ class RunCheckpoint(ModelCheckpoint):
         return f"Go on with: {PROGRAM} fit {shlex.join([*words, '--ckpt_path', str(found)])}"
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over the best score, also where the run folder has moved or its path is spelled otherwise."""
+        """Takes over the best score, also where the run folder has moved or its path is spelled otherwise.
+
+        Where the best weights are not there, as when ``last.ckpt`` alone was copied, there is no best yet.
+        """
         folder = str(self.dirpath)
+        if not Path(folder, "best.ckpt").is_file():
+            return
 
         def moved(path: str) -> str:
             return os.path.join(folder, os.path.basename(path)) if path else path  # noqa: PTH118, PTH119
