@@ -32,6 +32,14 @@ _FETCHED: Final = re.compile(r"(?!timm:)[^:]*:|.*\b(checkpoint_path|cache_dir|pr
 """Names of networks, and options of timm's, for which something is read from a hub or a file."""
 
 
+_VERSION: Final = re.compile(r"\d+(\.\d+)+((a|b|rc|\.dev|\.post)\d+)*(\+[\w.]+)?")
+_LOOPS: Final = {"fit_loop", "validate_loop", "test_loop", "predict_loop"}
+_LONGEST: Final = 1_000
+"""The most classes or auxiliary columns of a model: a checkpoint from elsewhere must not fill the memory."""
+_LARGEST: Final = 4_096
+"""The most pixels along a side, for the same reason."""
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a checkpoint remembers, besides its weights.
@@ -225,14 +233,17 @@ def read_checkpoint(path: Path) -> Trained:
         data = content["GalaxyDataModule"]
         if not isinstance(content["state_dict"], dict):
             raise TypeError("'state_dict' is none")
+        _check_progress(content)
         hyperparameters = _plain_hyperparameters(content["hyper_parameters"])
         settings, folder = dict(data["settings"]), data.get("arrays_folder")
         resumable = "optimizer_states" in content
         Calibrations.from_state(content)
         train, val = _objids(data["train_objids"]), _objids(data.get("val_objids", _NO_OBJIDS))
         pretrained = content.get("pretrained")
-        if not isinstance(pretrained, dict | None):
-            raise TypeError("'pretrained' is none")
+        if not isinstance(pretrained, dict | None) or not all(
+            isinstance(name, str) for name in pretrained or ()
+        ):
+            raise TypeError("its 'pretrained' holds no settings by name")
         processes, taken = data.get("processes"), data.get("taken", 0)
         if not (isinstance(processes, int | None) and isinstance(taken, int)):
             raise TypeError("'processes' or 'taken' is not a number")
@@ -276,6 +287,35 @@ def _save(content: dict[str, Any], path: Path) -> None:
         partial.write_bytes(buffer.getbuffer())
 
 
+def _check_progress(content: dict[str, Any]) -> None:
+    """Checks the form of what Lightning restores besides the weights: it does not, and fails within.
+
+    Raises:
+        TypeError: Something is of another form than Lightning saves.
+    """
+    for name in ("callbacks", "loops"):
+        state = content.get(name) or {}
+        if not (isinstance(state, dict) and all(isinstance(part, dict) for part in state.values())):
+            raise TypeError(f"its {name!r} are no states by name")
+    if content.get("loops") and not content["loops"].keys() >= _LOOPS:
+        raise TypeError("its 'loops' are incomplete")
+    optimizers = content.get("optimizer_states", [])
+    if not (isinstance(optimizers, list) and all(_is_optimizer(state) for state in optimizers)):
+        raise TypeError("its 'optimizer_states' are no states of optimisers")
+    if not _VERSION.fullmatch(str(content["pytorch-lightning_version"])):
+        raise TypeError("its 'pytorch-lightning_version' is not a version")
+
+
+def _is_optimizer(state: Any) -> bool:
+    """Says whether something has the form of an optimiser's state."""
+    return (
+        isinstance(state, dict)
+        and isinstance(state.get("state"), dict)
+        and isinstance(groups := state.get("param_groups"), list)
+        and all(isinstance(group, dict) and isinstance(group.get("params"), list) for group in groups)
+    )
+
+
 def _plain_hyperparameters(stored: Any) -> dict[str, Any]:
     """Returns the settings that a checkpoint's model was made with, which need no file, hub or import.
 
@@ -287,12 +327,29 @@ def _plain_hyperparameters(stored: Any) -> dict[str, Any]:
     stored = {_RENAMED.get(name, name): value for name, value in dict(stored).items()}
     for name, value in stored.items():
         values = value if isinstance(value, list | tuple) else [value]
+        if len(values) > _LONGEST:
+            raise ValueError(f"its setting {name!r} has {len(values):,} entries")
         if name not in known or not all(isinstance(each, bool | int | float | str | None) for each in values):
             raise TypeError(f"its setting {name!r} is not one of a galaxy classifier")
+        if not _has_type_of(known[name].default, value):
+            raise TypeError(f"its setting {name!r} has a value of another type")
+    size = stored.get("image_size")
+    if isinstance(size, int) and size > _LARGEST:
+        raise ValueError(f"it classifies images of {size:,} pixels, and at most {_LARGEST:,} are read")
     backbone = stored.get("backbone")
     if backbone is not None and _FETCHED.match(str(backbone)):
         raise ValueError(f"it names the network {backbone!r}, which it does not hold")
     return {**stored, "weights": NONE}
+
+
+def _has_type_of(default: Any, value: Any) -> bool:
+    """Says whether a setting's value has the type of its default; a default of None tells nothing."""
+    if isinstance(default, int | float):
+        return isinstance(value, int | float)
+    if isinstance(default, tuple):
+        names = value if isinstance(value, list | tuple) else [None]
+        return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return default is None or isinstance(value, type(default))
 
 
 def _objids(stored: Any) -> npt.NDArray[np.int64]:

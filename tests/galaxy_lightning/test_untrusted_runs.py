@@ -213,6 +213,36 @@ def change_checkpoint(run, **changes):
         torch.save(content, run / name)
 
 
+DAMAGE = {
+    "callbacks": {"callbacks": {"RunCheckpoint": "odd"}},
+    "loops": {"loops": {"fit_loop": {}}},
+    "loop": {"loops": 3},
+    "optimisers": {"optimizer_states": None},
+    "optimiser": {"optimizer_states": [{"state": {}, "param_groups": [3]}]},
+    "version": {"pytorch-lightning_version": "newest"},
+    "pretrained": {"pretrained": {3: "hub"}},
+    "size": {"hyper_parameters": {"image_size": 10**9}},
+    "entries": {"hyper_parameters": {"auxiliary": ["a"] * 100_000}},
+    "zooms": {"hyper_parameters": {"zooms": "many"}},
+    "classes": {"hyper_parameters": {"classes": ["spiral"] * 3}},
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("command", ["predict", "fit"])
+def test_what_a_checkpoint_holds_of_another_form_is_named(kind, command, run, images, capsys):
+    name = "last.ckpt" if command == "fit" else "best.ckpt"
+    content = torch.load(run / name, weights_only=True)
+    for key, value in DAMAGE[kind].items():
+        content[key] = content[key] | value if key == "hyper_parameters" else value
+    torch.save(content, run / name)
+    words = ["--trainer.max_epochs=2"] if command == "fit" else [f"--data.images={images}"]
+    with pytest.raises(SystemExit) as end:
+        main([command, f"--ckpt_path={run}", *words])
+    assert end.value.code == 1
+    assert f"{name} is no checkpoint of a galaxy classifier, or is damaged (it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", HYPERPARAMETERS)
 @pytest.mark.parametrize("command", ["predict", "test", "fit", "to-keras"])
 def test_a_checkpoint_asks_for_nothing(kind, command, run, images, no_network, tmp_path, capsys):
