@@ -45,6 +45,8 @@ def find_images(folder: Path) -> ImageFiles:
     Raises:
         GalaxyError: There is no such folder, it cannot be read, or it holds no image file.
     """
+    if folder.is_file():
+        raise GalaxyError(f"{folder} is a file: name the folder that holds it")
     if not folder.is_dir():
         raise GalaxyError(f"there is no folder {folder}: name one that holds image files, or galaxy arrays")
     found, search = ImageFiles(), _Search(folder)

@@ -134,6 +134,8 @@ def test_a_folder_without_images_is_refused_and_what_it_holds_is_said(folder):
     listed = re.escape(f"; other files and folders: 2, the first a.fits ({FITS}); hidden or system files: 1")
     with pytest.raises(GalaxyError, match=f"{said}{listed}$"):
         find_images(folder)
+    with pytest.raises(GalaxyError, match="b.txt is a file: name the folder that holds it$"):
+        find_images(folder / "b.txt")
     shutil.rmtree(folder)
     with pytest.raises(GalaxyError, match="there is no folder"):
         find_images(folder)
