@@ -13,7 +13,7 @@ from typing import Final
 
 from data_prep.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
 from data_prep.output import guarded_output
-from galaxy_lightning.configs import expand_paths
+from galaxy_lightning.configs import configured_checkpoint, expand_paths
 
 PROGRAM: Final = "python -m galaxy_lightning"
 DESCRIPTIONS: Final = {
@@ -97,6 +97,7 @@ def complete(words: list[str]) -> list[str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ckpt_path")
     known, others = parser.parse_known_args(words[1:])
+    known.ckpt_path = known.ckpt_path or configured_checkpoint(others)
     if known.ckpt_path is None:
         if command == "fit":
             return words

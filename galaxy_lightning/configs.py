@@ -118,6 +118,25 @@ def _repeated_name(node: "yaml.Node | None") -> "yaml.ScalarNode | None":
     return None
 
 
+def configured_checkpoint(words: Sequence[str]) -> str | None:
+    """Returns the checkpoint that the configs of a command line name, if any; of several, the last.
+
+    Args:
+        words: The command line.
+
+    Raises:
+        GalaxyError: A config cannot be read, or what it names is no path.
+    """
+    found = None
+    for config in map(Path, named_configs(words)):
+        named = read_config(config).get("ckpt_path") if config.exists() else None
+        if named is not None:
+            if not isinstance(named, str):
+                raise GalaxyError(f"the config {config}: ckpt_path is not the path of a checkpoint")
+            found = expand_path(named)
+    return found
+
+
 def asks_to_simulate(words: Sequence[str]) -> bool:
     """Says whether arrays that are missing may be simulated where the command line says that they are.
 

@@ -18,7 +18,7 @@ from data_prep.folds import make_folds
 from data_prep.unfinished import alone
 from galaxy_lightning.calibration import Calibration
 from galaxy_lightning.cli import DESCRIPTIONS, PROGRAM
-from galaxy_lightning.configs import expand_paths
+from galaxy_lightning.configs import configured_checkpoint, expand_paths
 from galaxy_lightning.datamodule import GalaxyDataModule
 from galaxy_lightning.held_out import HeldOut
 from galaxy_lightning.measures import bootstrap_interval
@@ -100,6 +100,11 @@ def _parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     for word in others:
         if re.match("--ckpt_path|--trainer.fast_dev_run|--print_config", word):
             raise GalaxyError(f"crossval trains every fold from the beginning to the end: leave out {word}")
+    if checkpoint := configured_checkpoint(others):
+        raise GalaxyError(
+            "crossval trains every fold from the beginning to the end: leave ckpt_path out of the config "
+            f"(it names {checkpoint})"
+        )
     return options, others
 
 

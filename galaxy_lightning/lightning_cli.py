@@ -191,6 +191,9 @@ class GalaxyCLI(LightningCLI):
                 self._set_defaults(self.trained, command)
         self.config = parser.parse_args(args)
         options = self.config[command]
+        if options.ckpt_path and not checkpoint:
+            # Named where `complete` does not look; without `read_checkpoint` it would be used unchecked.
+            raise GalaxyError("name the checkpoint with --ckpt_path, or as ckpt_path in a config file")
         if not asks_to_simulate(args):
             options.data.simulate = 0
         for key in _PATHS:

@@ -12,6 +12,7 @@ from typing import Final
 from data_prep.arrays import GalaxyArrays
 from data_prep.errors import GalaxyError
 from data_prep.paths import expand_path
+from galaxy_lightning.configs import configured_checkpoint
 from galaxy_lightning.processes import run_module
 from galaxy_lightning.run_folder import complete_run
 
@@ -117,6 +118,11 @@ def _recipe(model: str) -> tuple[str, tuple[str, ...]]:
             f"there is no model {model!r}: --models takes {', '.join(BASELINES)}, or a config of "
             f"galaxy_lightning, by its path or its name in {CONFIGS.name}/"
             + (f" ({', '.join(known)})" if known else "")
+        )
+    if checkpoint := configured_checkpoint(["--config", str(config)]):
+        raise GalaxyError(
+            f"the config {config} resumes {checkpoint}, and a comparison trains from the beginning: leave "
+            "ckpt_path out of it"
         )
     # A config that has been changed since is another model.
     digest = hashlib.sha256(config.read_bytes()).hexdigest()[:8]

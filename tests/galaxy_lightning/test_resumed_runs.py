@@ -1,13 +1,16 @@
 """A run that is resumed: complete until something new is saved, and what is said where it ends early."""
 
 import json
+import re
 import shlex
 import shutil
 
 import pandas as pd
 import pytest
 import torch
+import yaml
 
+from baselines.cli import main as baselines
 from galaxy_lightning.cli import main
 from galaxy_lightning.evaluation import ConfusionMatrixLogger
 from galaxy_lightning.module import GalaxyClassifier
@@ -141,3 +144,50 @@ def test_a_resumed_fit_records_the_settings_of_each_part(run, small_arrays):
     assert (training["accumulate_grad_batches"], training["epochs_trained"]) == (2, 3)
     assert earlier["from_epoch"] == 0
     assert earlier["settings"]["accumulate_grad_batches"] == 1
+
+
+def test_a_checkpoint_that_a_config_names_is_checked_like_any_other(run, small_arrays, tmp_path, capsys):
+    config = tmp_path / "again.yaml"
+    content = yaml.safe_load((run / "config.yaml").read_text())
+    config.write_text(yaml.safe_dump(content | {"ckpt_path": str(run)}))
+    before = without_log(run)
+    with pytest.raises(SystemExit):
+        main(["fit", f"--config={config}", "--data.batch_size=8", "--trainer.max_epochs=3"])
+    assert "batch_size 16, not 8" in capsys.readouterr().err
+    for command, words in (
+        (main, ["crossval", f"--config={config}", "--folds=2", f"--runs={tmp_path / 'folds'}"]),
+        (
+            baselines,
+            ["compare", f"--data={small_arrays}", f"--out={tmp_path / 'report'}", "--models", str(config)],
+        ),
+    ):
+        with pytest.raises(SystemExit):
+            command(words)
+        assert re.search(r"from the beginning.*leave ckpt_path out of", capsys.readouterr().err)
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", json.dumps({"ckpt_path": str(run / "last.ckpt")})])
+    assert "name the checkpoint with --ckpt_path" in capsys.readouterr().err
+    assert without_log(run) == before
+    main(["fit", f"--config={config}", "--trainer.max_epochs=3"])
+    assert json.loads((run / "run.json").read_text())["epochs"] == 3
+
+
+def test_a_checkpoint_without_its_run_begins_another(run, small_arrays, tmp_path):
+    """Its best weights are elsewhere: the new run has its own."""
+    content = torch.load(run / "last.ckpt", weights_only=True)
+    for state in content["callbacks"].values():
+        if "best_model_score" in state:
+            state["best_model_score"] = torch.tensor(0.0)
+            state["best_k_models"] = dict.fromkeys(state["best_k_models"], torch.tensor(0.0))
+    torch.save(content, tmp_path / "alone.ckpt")
+    main(
+        words(
+            small_arrays,
+            tmp_path,
+            f"--ckpt_path={tmp_path / 'alone.ckpt'}",
+            "--trainer.max_epochs=3",
+            "--name=new",
+        )
+    )
+    assert (tmp_path / "new/version_0/best.ckpt").is_file()
+    assert (tmp_path / "new/version_0/run.json").is_file()
