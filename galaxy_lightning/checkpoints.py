@@ -302,7 +302,8 @@ def _check_progress(content: dict[str, Any]) -> None:
     optimizers = content.get("optimizer_states", [])
     if not (isinstance(optimizers, list) and all(_is_optimizer(state) for state in optimizers)):
         raise TypeError("its 'optimizer_states' are no states of optimisers")
-    if not _VERSION.fullmatch(str(content["pytorch-lightning_version"])):
+    version = content.get("pytorch-lightning_version", "2.0")
+    if not (isinstance(version, str) and _VERSION.fullmatch(version)):
         raise TypeError("its 'pytorch-lightning_version' is not a version")
 
 
