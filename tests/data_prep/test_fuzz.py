@@ -207,7 +207,8 @@ def put(arrays, whole, name, content):
         (arrays / other).write_bytes(content if other == name else whole[other])
 
 
-def test_the_arrays_are_whole_before_they_are_damaged(arrays):
+def test_the_arrays_are_whole_before_they_are_damaged(arrays, whole):
+    put(arrays, whole, IMAGES, whole[IMAGES])
     use(arrays)
 
 

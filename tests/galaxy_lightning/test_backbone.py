@@ -355,7 +355,8 @@ def test_a_hub_that_works_is_asked_once_and_what_it_gave_is_kept(hub, tmp_path):
 def test_a_hugging_face_hub_without_the_weights_is_named(hub, name):
     with pytest.raises(GalaxyError, match=f"the weights of {name} .* Hugging Face hub .*404.*local-dir"):
         Backbone(name, 3, 64)
-    assert len(hub.asked) == 1
+    # Whatever else the hub's library asks about itself, once in a process.
+    assert len([path for path in hub.asked if "/resolve/" in path]) == 1
     close(hub)
     with pytest.raises(GalaxyError, match=f"the weights of {name} .* Hugging Face hub .*refused"):
         Backbone(name, 3, 64)

@@ -50,7 +50,9 @@ def whole(arrays, tmp_path_factory):
 
 
 def test_the_run_is_whole_before_it_is_damaged(arrays, whole):
-    folder, _ = whole
+    folder, files = whole
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     assert read_run(folder, arrays).model == "mine"
     assert [row["epoch"] for row in read_history(folder)] == [0, 1, 2]
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,8 +90,8 @@ def test_another_number_of_processes_is_refused_where_it_matters(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_fit_on_two_devices_goes_on_to_the_same_history(whole, cut_off, small_arrays):
-    run, _ = cut_off
+def test_a_fit_on_two_devices_goes_on_to_the_same_history(whole, cut_off, small_arrays, tmp_path):
+    run = shutil.copytree(cut_off[0], tmp_path / "cut/version_0")
     words = words_of_fit(small_arrays, run.parents[1], "cut", *DEVICES, f"--ckpt_path={run}/last.ckpt")
     done = run_command(*words)
     assert done.returncode == 0, done.stderr
