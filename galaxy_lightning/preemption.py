@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from data_prep.errors import Terminated
 from galaxy_lightning.ranks import Ranks
@@ -39,8 +40,8 @@ class EndTogether(Callback):
         self._put_back()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the handler back, where this is no fit's validation."""
-        if trainer.validating:
+        """Puts the handler back, unless a fit is validated: it listens itself, and finishes that first."""
+        if trainer.state.fn != TrainerFn.FITTING:
             self._put_back()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

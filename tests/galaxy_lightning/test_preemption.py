@@ -76,6 +76,7 @@ def test_a_fit_that_is_asked_to_end_goes_on_to_the_same_end(whole, small_arrays,
         main(words(network, small_arrays, tmp_path, "ended"))
     run = tmp_path / "ended/version_0"
     assert not (run / "run.json").exists()
+    assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == place + 1
     assert (
         f"Go on with: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
     )
@@ -84,9 +85,10 @@ def test_a_fit_that_is_asked_to_end_goes_on_to_the_same_end(whole, small_arrays,
     same(run, folder)
 
 
-@pytest.mark.skipif(not SOAKING, reason="one of the long tests")
 def test_asked_in_a_validation_it_finishes_that_first(whole, small_arrays, tmp_path):
     network, folder = whole
+    if not SOAKING and network == "galaxy_cnn":
+        pytest.skip("the long tests do this one")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="143"):
         ask_to_end_in_validation(patch, 0)
         main(words(network, small_arrays, tmp_path, "ended"))
