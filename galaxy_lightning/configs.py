@@ -1,7 +1,8 @@
 """The config files that a command line names, looked at before anything is made of them."""
 
 import argparse
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,9 +57,19 @@ def check_configs(words: Sequence[str]) -> None:
     Raises:
         GalaxyError: One is empty, not text, not YAML, or not settings by name.
     """
+    for _ in _read_named(words):
+        pass
+
+
+def _read_named(words: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yields the config files that a command line names, with their sections by name.
+
+    One that is no file (missing, written out on the command line, or a pipe, which can be read only once) is
+    left to the parser.
+    """
     for name in named_configs(words):
-        if Path(name).exists():
-            read_config(Path(name))
+        if os.path.isfile(name):  # noqa: PTH113 - Path raises where a name is too long to be one.
+            yield Path(name), read_config(Path(name))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -128,8 +139,8 @@ def configured_checkpoint(words: Sequence[str]) -> str | None:
         GalaxyError: A config cannot be read, or what it names is no path.
     """
     found = None
-    for config in map(Path, named_configs(words)):
-        named = read_config(config).get("ckpt_path") if config.exists() else None
+    for config, content in _read_named(words):
+        named = content.get("ckpt_path")
         if named is not None:
             if not isinstance(named, str):
                 raise GalaxyError(f"the config {config}: ckpt_path is not the path of a checkpoint")
@@ -152,7 +163,7 @@ def asks_to_simulate(words: Sequence[str]) -> bool:
     given = vars(parser.parse_known_args(words)[0])
     if given["--data.arrays"] is not None or given["--data.simulate"] is not None:
         return given["--data.simulate"] is not None
-    sections = [read_config(Path(name)).get("data") for name in named_configs(words)]
+    sections = [content.get("data") for _, content in _read_named(words)]
     named = [
         section
         for section in sections
