@@ -1,4 +1,4 @@
-"""The form of a checkpoint: what Lightning and the model would make of it is checked before they do."""
+"""Checks the form of a checkpoint before Lightning and the model are given it."""
 
 import inspect
 import re

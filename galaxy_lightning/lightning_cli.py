@@ -295,7 +295,7 @@ class GalaxyCLI(LightningCLI):
             raise GalaxyError(f"invalid Trainer settings: {error}") from error
 
     def fit(self, model: GalaxyClassifier, **kwargs: Any) -> None:
-        """Trains; of a fit that fails before it has saved a checkpoint, no run folder stays."""
+        """Trains, and removes the run folder if the fit fails before its first checkpoint."""
         with self._removed_unless_begun():
             self.trainer.fit(model, **kwargs)
 
@@ -483,10 +483,10 @@ def _checkpoint(words: list[str]) -> Path | None:
 
 
 def _refuse_classes(saved: SavedConfig, command: str) -> None:
-    """Says that classes which a run's config names are not used; without them no fit is resumed.
+    """Reports that classes in a run's config are not used, and refuses to resume a fit without them.
 
     Raises:
-        GalaxyError: A fit would be.
+        GalaxyError: A fit would be resumed without them.
     """
     names = ", ".join(saved.classes)
     if saved.classes and command == "fit":
@@ -495,7 +495,7 @@ def _refuse_classes(saved: SavedConfig, command: str) -> None:
             f"with --config {shlex.quote(str(saved.path))}"
         )
     if saved.classes:
-        say(f"Not used: {names} of {saved.path}, which only a config that you name with --config can set")
+        say(f"Not used: {names} of {saved.path}; to use these settings, name the file with --config")
 
 
 def _listed(callbacks: Any) -> list[Callback]:
