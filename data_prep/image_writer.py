@@ -79,10 +79,10 @@ def write_images(
     with (
         path.open("r+b" if done else "wb") as file,
         progress_bar(total=n, initial=done, unit=" images", desc="preprocess", shown=progress) as bar,
+        work_ahead(read_block, range(done, n, BLOCK), workers, 4 * workers) as blocks,
     ):
         file.write(header)
         file.seek(file.truncate(_size(header, done - len(skipped), crop)))
-        blocks = work_ahead(read_block, range(done, n, BLOCK), workers, 4 * workers)
         noted_at = time.monotonic()
         for images, reasons in blocks:
             file.write(images.data)
