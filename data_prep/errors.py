@@ -1,12 +1,15 @@
 """The one error type whose message is meant for the user, and how a command line prints it."""
 
+import _thread
 import contextlib
 import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
+from types import FrameType
 from typing import Final
 
 from data_prep.orphans import end_with_parent
@@ -15,6 +18,13 @@ EXIT_STATUS: Final = (
     "Exit status: 0 done; 1 an error, in one line; 2 a command line that cannot be read; 130 interrupted by "
     "you; 143 terminated by the system."
 )
+
+_TAKE_A_LOCK: Final = ("__enter__", "acquire")
+"""Functions in which an exception can leave a lock taken for ever, and other threads waiting for it."""
+_PUT_OFF: Final = 0.01
+"""Seconds that a request to end is put off while the program is in one of them."""
+_MOST_PUT_OFF: Final = 300
+"""How often it is put off: a program that waits for a lock that long may never get it."""
 
 LONGEST: Final = 2000
 """Characters of a message that are shown."""
@@ -88,14 +98,23 @@ def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:
 @contextlib.contextmanager
 def _until_asked_to_end() -> Iterator[None]:
     """Raises ``Terminated`` where the block is when the system asks for the end."""
-    asked = False
+    asked, put_off, over = False, 0, False
 
-    def ask(number: int, frame: object) -> None:
-        nonlocal asked
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked, put_off
         if asked:  # Clearing away is not to be interrupted.
+            return
+        if frame and frame.f_code.co_name in _TAKE_A_LOCK and put_off < _MOST_PUT_OFF:
+            put_off += 1
+            _thread.start_new_thread(ask_again, ())  # A threading.Thread takes locks itself.
             return
         asked = True
         raise Terminated
+
+    def ask_again() -> None:
+        time.sleep(_PUT_OFF)
+        if not over:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     before = None
     try:
@@ -110,5 +129,6 @@ def _until_asked_to_end() -> Iterator[None]:
             raise Terminated from error
         raise
     finally:
+        over = True
         if before is not None:
             signal.signal(signal.SIGTERM, before)

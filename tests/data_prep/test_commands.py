@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -104,6 +105,44 @@ def test_the_systems_request_to_end_is_followed_cleanly(commands, capsys):
         commands.main(["wait"])
     assert capsys.readouterr() == ("cleared away\n", "python -m telescope wait: terminated\n")
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_it_leaves_no_lock_taken(commands, capsys):
+    class Lock:
+        def __init__(self):
+            self.lock = threading.Lock()
+
+        def __enter__(self):
+            self.lock.acquire()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def __exit__(self, *error):
+            self.lock.release()
+
+    def be_asked(options):
+        with lock:
+            time.sleep(5)
+
+    lock = Lock()
+    commands.add("wait", "", "Wait.", be_asked)
+    with pytest.raises(SystemExit, match="143"):
+        commands.main(["wait"])
+    assert not lock.lock.locked()
+    assert capsys.readouterr().err == "python -m telescope wait: terminated\n"
+
+
+def test_it_is_followed_in_a_wait_for_a_lock_that_is_never_free(commands, capsys, monkeypatch):
+    def be_asked(options):
+        with threading.Condition(lock):
+            pytest.fail("the lock was free")
+
+    monkeypatch.setattr("data_prep.errors._PUT_OFF", 0.001)
+    lock = threading.Lock()
+    lock.acquire()
+    commands.add("wait", "", "Wait.", be_asked)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(SystemExit, match="143"):
+        commands.main(["wait"])
 
 
 def test_it_is_followed_where_a_library_makes_another_error_of_it(commands, capsys):
