@@ -30,7 +30,7 @@ def zipped(compression):
 ZIPS = [
     zipped(kind) for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 ]
-GZIP = gzip.compress(b"OBJID,P_EL\n" + b"587722981742084097,0.5\n" * 40)
+GZIP = gzip.compress(b"OBJID,P_EL\n" + b"587722981742084097,0.5\n" * 40, mtime=0)
 
 
 @pytest.fixture
