@@ -22,18 +22,19 @@ def cores() -> int:
 def work_ahead(
     work: Callable[[Piece], Result], pieces: Iterable[Piece], threads: int, depth: int
 ) -> Iterator[Iterator[Result]]:
-    """Has threads work on pieces; they have ended when the block has, however it ends.
+    """Processes pieces in threads, which have ended when the block ends, also by an exception.
 
     Args:
-        work: What is done; worth a thread where it leaves Python's lock alone, as Pillow's decoders do.
-        pieces: What it is done to.
-        threads: How many threads work.
-        depth: How many pieces they may be ahead of what is taken: what memory it takes.
+        work: The function to apply; worth a thread where it releases Python's lock, as Pillow's decoders do.
+        pieces: The pieces.
+        threads: The number of threads.
+        depth: How many pieces may be processed or waiting beyond those taken; it bounds the memory.
 
     Yields:
         ``work(piece)`` of each piece, in order.
     """
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         rest = iter(pieces)
         pending = deque(pool.submit(work, piece) for piece in islice(rest, depth))
 
@@ -43,8 +44,6 @@ def work_ahead(
                 pending.extend(pool.submit(work, piece) for piece in islice(rest, 1))
                 yield result
 
-        try:
-            yield results()
-        finally:
-            for future in pending:  # Of an interrupted run.
-                future.cancel()
+        yield results()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -20,11 +20,11 @@ EXIT_STATUS: Final = (
 )
 
 _TAKE_A_LOCK: Final = ("__enter__", "acquire")
-"""Functions in which an exception can leave a lock taken for ever, and other threads waiting for it."""
+"""Functions in which an exception can leave a lock held forever, while other threads wait for it."""
 _PUT_OFF: Final = 0.01
-"""Seconds that a request to end is put off while the program is in one of them."""
+"""Seconds by which SIGTERM is deferred in these functions."""
 _MOST_PUT_OFF: Final = 300
-"""How often it is put off: a program that waits for a lock that long may never get it."""
+"""How often it is deferred at most, three seconds in all: the lock may never become free."""
 
 LONGEST: Final = 2000
 """Characters of a message that are shown."""
