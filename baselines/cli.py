@@ -10,9 +10,9 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import PositiveFloat, PositiveInt, restricted_number_type
 
-from data_prep.arrays import GalaxyArrays
-from data_prep.commands import Commands, options_without
-from data_prep.paths import quoted, user_path
+from data_prep.arrays.format import GalaxyArrays
+from data_prep.common.commands import Commands, options_without
+from data_prep.common.paths import quoted, user_path
 
 PROGRAM = "python -m baselines"
 _Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**32)])  # What Keras takes.
@@ -186,7 +186,7 @@ def _add_seed(parser: ArgumentParser, what: str) -> None:
 
 
 def _open(folder: Path) -> GalaxyArrays:
-    from data_prep.arrays import open_arrays
+    from data_prep.arrays.format import open_arrays
 
     arrays = open_arrays(folder)
     arrays.verify()
@@ -194,7 +194,7 @@ def _open(folder: Path) -> GalaxyArrays:
 
 
 def _fit(model: str, options: Namespace) -> None:
-    from data_prep.files import refuse_existing
+    from data_prep.common.files import refuse_existing
 
     if not options.overwrite:  # Before anything slow; the fit itself says what may be replaced.
         refuse_existing(options.out, overwrite=False)
@@ -203,7 +203,7 @@ def _fit(model: str, options: Namespace) -> None:
     if model == "majority":
         from baselines.majority import fit_majority as fit
     elif model == "keras":
-        from baselines.keras_cnn import fit_keras as fit
+        from baselines.keras_cnn.network import fit_keras as fit
     elif model == "scratch":
         from baselines.scratch.training import fit_scratch as fit
     else:
@@ -222,7 +222,7 @@ def _compare(options: Namespace) -> None:
 
 
 def _parity(options: Namespace) -> None:
-    from baselines.parity import measure_parity, parity_report
+    from baselines.keras_cnn.parity import measure_parity, parity_report
 
     arrays = _open(options.data)
     parity = measure_parity(arrays, **options_without(options, "data"))
@@ -230,8 +230,8 @@ def _parity(options: Namespace) -> None:
 
 
 def _to_torch(options: Namespace) -> None:
-    from baselines.weights import checkpoint_from_keras
-    from data_prep.files import refuse_existing
+    from baselines.keras_cnn.weights import checkpoint_from_keras
+    from data_prep.common.files import refuse_existing
 
     refuse_existing(options.out, overwrite=options.overwrite)
     checkpoint_from_keras(options.weights, _open(options.data), options.out)
@@ -240,8 +240,8 @@ def _to_torch(options: Namespace) -> None:
 
 
 def _to_keras(options: Namespace) -> None:
-    from baselines.weights import keras_from_checkpoint
-    from data_prep.files import refuse_existing
+    from baselines.keras_cnn.weights import keras_from_checkpoint
+    from data_prep.common.files import refuse_existing
 
     refuse_existing(options.out, overwrite=options.overwrite)
     keras_from_checkpoint(options.ckpt_path, options.out)

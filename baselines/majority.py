@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from baselines.recording import Fit, recording
-from data_prep.arrays import GalaxyArrays
+from data_prep.arrays.format import GalaxyArrays
 
 
 def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) -> dict[str, float]:

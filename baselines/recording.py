@@ -10,20 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.arrays import GalaxyArrays
-from data_prep.errors import GalaxyError
-from data_prep.files import new_folder
+from data_prep.arrays.format import GalaxyArrays
+from data_prep.common.errors import GalaxyError
+from data_prep.common.files import new_folder
 from data_prep.schema import SPLITS
-from galaxy_lightning.memory import PeakMemory
-from galaxy_lightning.run_folder import (
-    HISTORY,
-    IDENTITY_COLUMNS,
-    PREDICTIONS,
-    RUN,
-    write_history,
-    write_predictions,
-    write_run,
-)
+from galaxy_lightning.runs.names import HISTORY, IDENTITY_COLUMNS, PREDICTIONS, RUN
+from galaxy_lightning.runs.writer import write_history, write_predictions, write_run
+from galaxy_lightning.runtime.memory import PeakMemory
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from tqdm import tqdm
 from benchmarks import feeding, gpu, predicting, preparing, starting, training
 from benchmarks.commands import Survey
 from benchmarks.rows import Row, table
-from data_prep.files import write_json
-from data_prep.plain_help import PlainHelp
-from galaxy_lightning.allocator import keep_freed_memory
-from galaxy_lightning.environment import environment
+from data_prep.common.environment import environment
+from data_prep.common.json_files import write_json
+from data_prep.common.plain_help import PlainHelp
+from galaxy_lightning.runtime.allocator import keep_freed_memory
 
 GROUPS = {
     "training": training.measure,

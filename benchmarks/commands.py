@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_lightning.memory import own_memory_mb
+from galaxy_lightning.runtime.memory import own_memory_mb
 
 _POLL_SECONDS = 0.02
 

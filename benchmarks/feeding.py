@@ -12,9 +12,9 @@ from benchmarks.ceilings import copied_per_second
 from benchmarks.commands import Survey, run
 from benchmarks.rows import Row, ratio
 from benchmarks.steps import steps_per_second
-from galaxy_lightning.augment import AUGMENTATIONS, Augmentation
-from galaxy_lightning.datamodule import GalaxyDataModule
-from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.data.augment import AUGMENTATIONS, Augmentation
+from galaxy_lightning.data.datamodule import GalaxyDataModule
+from galaxy_lightning.training.module import GalaxyClassifier
 
 GALAXIES = 2000
 _BATCH = {"reference_cnn": 64, "galaxy_cnn": 16}

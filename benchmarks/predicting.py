@@ -9,7 +9,7 @@ from benchmarks.ceilings import decoded_per_second
 from benchmarks.commands import Cost, Survey, run
 from benchmarks.rows import Row, ratio
 from benchmarks.steps import per_second
-from galaxy_lightning.module import GalaxyClassifier
+from galaxy_lightning.training.module import GalaxyClassifier
 
 FEW, MANY = 2000, 20_000
 _BATCH = 64

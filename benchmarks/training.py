@@ -15,7 +15,7 @@ from baselines.scratch.optimizers import SGD
 from benchmarks.ceilings import gigaflop_per_image, gigaflops
 from benchmarks.commands import Survey, run
 from benchmarks.rows import Row, ratio
-from galaxy_lightning.run_folder import HISTORY
+from galaxy_lightning.runs.names import HISTORY
 
 GALAXIES = (
     1280  # An epoch has costs of its own, its pictures and checkpoints: with few galaxies they weigh more.

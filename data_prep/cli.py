@@ -9,8 +9,8 @@ from typing import Literal
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from data_prep.commands import Commands, options_without
-from data_prep.paths import quoted, user_path
+from data_prep.common.commands import Commands, options_without
+from data_prep.common.paths import quoted, user_path
 from data_prep.schema import CROP_PX, CUTOUT_PX
 
 PROGRAM = "python -m data_prep"
@@ -159,7 +159,7 @@ def _add_overwrite(parser: ArgumentParser) -> None:
 
 
 def _download(options: Namespace) -> None:
-    from data_prep.download import download, plan
+    from data_prep.sources.download import download, plan
 
     if options.dry_run:
         print("\n".join(plan(options.out)))
@@ -178,7 +178,7 @@ def _simulate(options: Namespace) -> None:
 
 
 def _extract(options: Namespace) -> None:
-    from data_prep.extract import extract, summary_path
+    from data_prep.samples.extract import extract, summary_path
 
     summary = extract(options.raw, options.out, **options_without(options, "raw", "out"))
     counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
@@ -193,7 +193,7 @@ def _extract(options: Namespace) -> None:
 
 
 def _preprocess(options: Namespace) -> None:
-    from data_prep.preprocess import preprocess, report
+    from data_prep.arrays.preprocess import preprocess, report
 
     dataset = preprocess(
         options.sample, options.raw, options.out, **options_without(options, "sample", "raw", "out")
@@ -210,9 +210,9 @@ def _preprocess(options: Namespace) -> None:
 
 
 def _check(options: Namespace) -> None:
-    from data_prep.check import NAMED, check, name_pair, near_copies_between_splits
-    from data_prep.copies import MOST_PAIRS
-    from data_prep.preprocess import report
+    from data_prep.arrays.check import NAMED, check, name_pair, near_copies_between_splits
+    from data_prep.arrays.preprocess import report
+    from data_prep.splits.copies import MOST_PAIRS
 
     arrays = check(options.arrays)
     print(

@@ -10,7 +10,7 @@ with contextlib.suppress(OSError):  # The current folder may have been removed.
     if sys.path[0] == str(Path.cwd()) != str(Path(__file__).resolve().parents[1]):
         sys.path.append(sys.path.pop(0))
 
-from galaxy_lightning.cli import main
+from galaxy_lightning.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,7 @@ import pytest
 
 from data_prep.cli import main as data_prep
 from data_prep.simulate import add_truth
-from galaxy_lightning.noise import quieten
+from galaxy_lightning.runtime.noise import quieten
 from tests import fuzzing, killing
 
 os.environ.setdefault("MPLBACKEND", "agg")

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 
 SOAKING = os.environ.get("GALAXY_SOAK") == "1"
 """Whether a soak of many thousand new inputs was asked for, instead of the same few each time."""

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from baselines.comparison.jobs import BASELINES, Job, plan, train
 from baselines.comparison.report import FIGURES, HTML, MARKDOWN, METRICS, p_text, write_report
 from baselines.comparison.summary import group, ranked, summarise
-from baselines.comparison.training import BASELINES, Job, plan, train
-from data_prep.arrays import GalaxyArrays
-from data_prep.errors import GalaxyError
-from data_prep.files import read_json, writing
-from data_prep.litter import is_litter
-from galaxy_lightning.run_reader import Run, read_run
+from data_prep.arrays.format import GalaxyArrays
+from data_prep.common.errors import GalaxyError
+from data_prep.common.files import writing
+from data_prep.common.json_files import read_json
+from data_prep.common.litter import is_litter
+from galaxy_lightning.runs.reader import Run, read_run
 
 RUNS: Final = "runs"
 _OURS: Final = {HTML, MARKDOWN, METRICS, FIGURES, RUNS}
@@ -25,7 +26,7 @@ def compare(
     Args:
         arrays: The galaxy arrays.
         out: The report's folder. Runs in it that are complete are not trained again.
-        models: What to train; see :func:`~baselines.comparison.training.plan`.
+        models: What to train; see :func:`~baselines.comparison.jobs.plan`.
         seeds: The seeds to train each with.
         runs: Run folders to join in.
 

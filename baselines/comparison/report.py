@@ -13,9 +13,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from baselines.comparison.summary import Model
-from data_prep.arrays import GalaxyArrays
-from data_prep.files import json_text, new_files
-from galaxy_lightning.figures import confusion_matrices, evolution, gallery
+from data_prep.arrays.format import GalaxyArrays
+from data_prep.common.files import new_files
+from data_prep.common.json_files import json_text
+from galaxy_lightning.evaluation.figures import confusion_matrices, evolution, gallery
 
 HTML: Final = "report.html"
 MARKDOWN: Final = "report.md"

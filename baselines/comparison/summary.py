@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.arrays import GalaxyArrays
-from galaxy_lightning.measures import (
+from data_prep.arrays.format import GalaxyArrays
+from galaxy_lightning.evaluation.measures import (
     bootstrap_interval,
     calibration_error,
     combined_p,
@@ -18,8 +18,8 @@ from galaxy_lightning.measures import (
     precisions,
     recalls,
 )
-from galaxy_lightning.run_folder import arrays_identity
-from galaxy_lightning.run_reader import Run, agree
+from galaxy_lightning.runs.reader import Run, agree
+from galaxy_lightning.runs.writer import arrays_identity
 
 COSTS: Final = ("parameters", "seconds", "images_per_second", "peak_memory_mb")
 """What ``run.json`` says of a run that is compared too."""

@@ -13,7 +13,7 @@ from baselines.scratch.initialisers import normal
 from baselines.scratch.layer import Engine, Layer
 from baselines.scratch.network import Network
 from baselines.scratch.pooling import MaxPool2D
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 
 FILTERS: Final = (16, 32, 64, 128)
 L2: Final = 0.005

@@ -15,10 +15,10 @@ from baselines.scratch.loss import cross_entropy, softmax
 from baselines.scratch.models import full_cnn, specified_cnn
 from baselines.scratch.network import Network
 from baselines.scratch.optimizers import SGD, Adam, Optimizer
-from data_prep.arrays import GalaxyArrays
-from data_prep.errors import GalaxyError
-from data_prep.progress import progress_bar
-from galaxy_lightning.run_folder import HISTORY_COLUMNS
+from data_prep.arrays.format import GalaxyArrays
+from data_prep.common.errors import GalaxyError
+from data_prep.common.progress import progress_bar
+from galaxy_lightning.runs.names import HISTORY_COLUMNS
 
 WEIGHTS: Final = "weights.npz"
 SMALL_PX: Final = 32

@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_prep.ahead import cores
-from data_prep.errors import GalaxyError
-from data_prep.files import new_file, new_folder, write_json
-from data_prep.progress import progress_bar
+from data_prep.common.errors import GalaxyError
+from data_prep.common.files import new_file, new_folder
+from data_prep.common.json_files import write_json
+from data_prep.common.progress import progress_bar
+from data_prep.common.threads import cores
 from data_prep.schema import IMAGES_FOLDER, MAPPING_COLUMNS, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
 from data_prep.simulate.galaxies import SHAPE_SHARES, Galaxy
 from data_prep.simulate.identity import LARGEST_SEED, draw_numbered_galaxy, object_ids
@@ -92,7 +93,7 @@ def add_truth(sample: Path, raw: Path) -> None:
     """Adds what the galaxies of a simulated survey truly are to a sample of them, so that it can be learnt.
 
     Args:
-        sample: A CSV made by :func:`data_prep.extract.extract`; it is replaced.
+        sample: A CSV made by :func:`data_prep.samples.extract.extract`; it is replaced.
         raw: The survey.
     """
     truth = pd.read_csv(raw / TRUTH_FILE).drop(columns="asset_id")

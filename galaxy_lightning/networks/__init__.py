@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.backbone import Backbone
 from galaxy_lightning.networks.galaxy_cnn import GalaxyCNN
 from galaxy_lightning.networks.network import Network

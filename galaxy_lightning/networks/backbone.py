@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.sources import HUB, NONE, from_timm, from_torchvision
 from galaxy_lightning.networks.weight_files import reason

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.dihedral import (
     DihedralConv,
     DihedralLift,

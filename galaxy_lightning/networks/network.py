@@ -27,7 +27,7 @@ class Network(nn.Module):
         Args:
             images: uint8 ``[B, H, H, 3]``, as they are stored.
             frames: ``[B, 2, 3]`` how each galaxy is turned, zoomed and moved
-                (:func:`galaxy_lightning.augment.any_view`); upright and centred when None.
+                (:func:`galaxy_lightning.data.augment.any_view`); upright and centred when None.
 
         Returns:
             ``[B, 3, pixels, pixels]``.

@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks import onednn
 from galaxy_lightning.networks.network import Network
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import torchvision
 from torch import nn
 
-from data_prep.errors import GalaxyError
-from data_prep.paths import expand_path
+from data_prep.common.errors import GalaxyError
+from data_prep.common.paths import expand_path
 from galaxy_lightning.networks.weight_files import EXTRA, load, load_file, reason
 
 HUB: Final = "hub"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 
 EXTRA: Final = "pip install 'galaxy-lightning[timm]'"
 """What brings timm, and safetensors with it."""

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.keras_cnn import make_keras_cnn
-from baselines.weights import checkpoint_from_keras
-from data_prep.arrays import open_arrays
+from baselines.keras_cnn.network import make_keras_cnn
+from baselines.keras_cnn.weights import checkpoint_from_keras
+from data_prep.arrays.format import open_arrays
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
 pytestmark = pytest.mark.soak

@@ -9,7 +9,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import log_loss
 
 from baselines.cli import main
-from data_prep.arrays import open_arrays
+from data_prep.arrays.format import open_arrays
 from data_prep.schema import CLASSES
 
 

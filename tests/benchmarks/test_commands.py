@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import commands
 from benchmarks.commands import Survey, run
-from galaxy_lightning.memory import own_memory_mb
+from galaxy_lightning.runtime.memory import own_memory_mb
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process's own memory")

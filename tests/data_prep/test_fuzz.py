@@ -15,14 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep.arrays import CATALOG, DATASET, IMAGES, open_arrays
-from data_prep.check import check
-from data_prep.files import read_json, sha256
-from data_prep.images import read_cutout
-from data_prep.preprocess import report
+from data_prep.arrays.check import check
+from data_prep.arrays.format import CATALOG, DATASET, IMAGES, open_arrays
+from data_prep.arrays.preprocess import report
+from data_prep.common.files import sha256
+from data_prep.common.json_files import read_json
 from data_prep.schema import CLASSES, FLAG_COLUMNS, MAPPING_COLUMNS, SPLITS, TABLE2_COLUMNS
-from data_prep.tables import read_mapping, read_table, read_table2
-from data_prep.votes import vote_targets
+from data_prep.sources.galaxy_zoo import read_mapping, read_table2
+from data_prep.sources.images import read_cutout
+from data_prep.sources.tables import read_table
+from galaxy_lightning.data.vote_targets import vote_targets
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
 pytestmark = pytest.mark.soak

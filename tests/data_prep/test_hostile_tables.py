@@ -6,10 +6,11 @@ from functools import partial
 
 import pytest
 
-from data_prep import table_layout
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 from data_prep.schema import TABLE2_COLUMNS
-from data_prep.tables import read_mapping, read_table, read_table2
+from data_prep.sources import table_layout
+from data_prep.sources.galaxy_zoo import read_mapping, read_table2
+from data_prep.sources.tables import read_table
 
 OBJID = 587722981742084097
 HEADER = "objid,sample,asset_id\n"

@@ -19,7 +19,7 @@ def test_the_sample_and_its_summary_belong_together(raw, tmp_path):
         # Between two renamings a sample may be without its summary, but never with another's.
         return sample.read_bytes(), summary.read_bytes() if summary.exists() else None
 
-    with command("data_prep.cli", "import data_prep.extract") as killed:
+    with command("data_prep.cli", "import data_prep.samples.extract") as killed:
         pairs = []
         for words in (older, newer):
             killed.run(*words)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from data_prep.check import check
-from data_prep.extract import extract
-from data_prep.preprocess import preprocess
+from data_prep.arrays.check import check
+from data_prep.arrays.preprocess import preprocess
+from data_prep.samples.extract import extract
 
 pytestmark = pytest.mark.real
 

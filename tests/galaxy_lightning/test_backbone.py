@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from timm.models import save_for_hf
 
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.backbone import Backbone
 from galaxy_lightning.networks.weight_files import load
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from galaxy_lightning.cli import main
+from galaxy_lightning.cli.main import main
 
 NETWORKS = {
     "reference_cnn": ["--data.augment=quarter_turns"],

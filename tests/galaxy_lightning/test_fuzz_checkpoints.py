@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galaxy_lightning.checkpoints import galaxies_seen, read_checkpoint
 from galaxy_lightning.networks.weight_files import load_file
+from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
 pytestmark = pytest.mark.soak

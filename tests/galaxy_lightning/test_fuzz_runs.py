@@ -12,19 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.arrays import open_arrays
-from galaxy_lightning.lightning_cli import settings_of_fit
-from galaxy_lightning.run_folder import (
-    HISTORY,
-    HISTORY_COLUMNS,
-    IDENTITY_COLUMNS,
-    PREDICTIONS,
-    RUN,
-    read_history,
-    write_history,
-    write_predictions,
-)
-from galaxy_lightning.run_reader import read_run
+from data_prep.arrays.format import open_arrays
+from galaxy_lightning.cli.lightning_cli import settings_of_fit
+from galaxy_lightning.runs.names import HISTORY, HISTORY_COLUMNS, IDENTITY_COLUMNS, PREDICTIONS, RUN
+from galaxy_lightning.runs.reader import read_run
+from galaxy_lightning.runs.writer import read_history, write_history, write_predictions
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
 pytestmark = pytest.mark.soak

@@ -5,10 +5,9 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from data_prep.arrays import open_arrays
-from data_prep.errors import GalaxyError
-from galaxy_lightning.augment import eight_views
-from galaxy_lightning.module import GalaxyClassifier
+from data_prep.arrays.format import open_arrays
+from data_prep.common.errors import GalaxyError
+from galaxy_lightning.data.augment import eight_views
 from galaxy_lightning.networks import GalaxyCNN
 from galaxy_lightning.networks.dihedral import (
     DihedralConv,
@@ -18,6 +17,7 @@ from galaxy_lightning.networks.dihedral import (
     transform,
 )
 from galaxy_lightning.networks.galaxy_cnn import LocalContrast
+from galaxy_lightning.training.module import GalaxyClassifier
 
 
 def randomised(network):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from galaxy_lightning.cli import main
+from galaxy_lightning.cli.main import main
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 import yaml
 
-from data_prep.arrays import open_arrays
-from data_prep.errors import GalaxyError
-from galaxy_lightning.checkpoints import galaxies_seen, read_checkpoint
-from galaxy_lightning.cli import main
+from data_prep.arrays.format import open_arrays
+from data_prep.common.errors import GalaxyError
+from galaxy_lightning.cli.main import main
 from galaxy_lightning.networks.weight_files import load_file
+from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
 
 
 class Evil:

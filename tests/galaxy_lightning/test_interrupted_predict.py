@@ -7,11 +7,11 @@ import shutil
 import pandas as pd
 import pytest
 
-from data_prep.errors import GalaxyError
-from galaxy_lightning import prediction, prediction_part
-from galaxy_lightning.cli import main
-from galaxy_lightning.module import GalaxyClassifier
-from galaxy_lightning.prediction_part import PredictionPart
+from data_prep.common.errors import GalaxyError
+from galaxy_lightning.callbacks import prediction, prediction_part
+from galaxy_lightning.callbacks.prediction_part import PredictionPart
+from galaxy_lightning.cli.main import main
+from galaxy_lightning.training.module import GalaxyClassifier
 
 IMAGES = 80
 BATCH = 8

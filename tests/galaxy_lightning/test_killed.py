@@ -3,17 +3,19 @@
 import pytest
 import torch
 
-from galaxy_lightning.run_folder import read_history
-from tests.galaxy_lightning.runs import same
+from galaxy_lightning.runs.writer import read_history
+from tests.galaxy_lightning.made_runs import same
 from tests.killing import KILLS, command
 
 pytestmark = pytest.mark.soak
 
 SETUP = """
-from galaxy_lightning.noise import quieten
+from galaxy_lightning.runtime.noise import quieten
 quieten()
 import torch.utils.tensorboard
-from galaxy_lightning import evaluation, lightning_cli, prediction_part
+from galaxy_lightning.callbacks import evaluation
+from galaxy_lightning.cli.main import lightning_cli
+from galaxy_lightning.callbacks import prediction_part
 evaluation.ConfusionMatrixLogger._show = lambda *a: None
 prediction_part._NOTE_EVERY = 0
 """
@@ -22,7 +24,7 @@ prediction_part._NOTE_EVERY = 0
 
 @pytest.fixture(scope="module")
 def killed():
-    with command("galaxy_lightning.cli", SETUP) as killed:
+    with command("galaxy_lightning.cli.main", SETUP) as killed:
         yield killed
 
 

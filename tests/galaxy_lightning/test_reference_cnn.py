@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks import NETWORKS, make_network
 from galaxy_lightning.networks.reference_cnn import Dropout, ReferenceCNN
 

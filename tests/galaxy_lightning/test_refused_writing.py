@@ -10,13 +10,14 @@ import pytest
 import torch
 import yaml
 
-from galaxy_lightning import completion, prediction, prediction_part
-from galaxy_lightning.checkpoints import WholeCheckpoints
-from galaxy_lightning.cli import main
-from galaxy_lightning.evaluation import ConfusionMatrixLogger
-from galaxy_lightning.prediction_part import PredictionPart
-from galaxy_lightning.recorder import HistoryRecorder, RunConfig
-from galaxy_lightning.run_logger import RunLogger
+from galaxy_lightning.callbacks import prediction, prediction_part
+from galaxy_lightning.callbacks.evaluation import ConfusionMatrixLogger
+from galaxy_lightning.callbacks.history import HistoryRecorder
+from galaxy_lightning.callbacks.prediction_part import PredictionPart
+from galaxy_lightning.callbacks.run_config import RunConfig
+from galaxy_lightning.callbacks.run_logger import RunLogger
+from galaxy_lightning.cli.main import completion, main
+from galaxy_lightning.training.checkpoints import WholeCheckpoints
 from tests.full_disk import PAGE, contents, filled, largest_file, mounted, read_only, refuse_within, refused
 
 SHOW = ConfusionMatrixLogger._show

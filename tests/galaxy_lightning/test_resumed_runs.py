@@ -11,10 +11,10 @@ import torch
 import yaml
 
 from baselines.cli import main as baselines
-from galaxy_lightning.cli import main
-from galaxy_lightning.evaluation import ConfusionMatrixLogger
-from galaxy_lightning.module import GalaxyClassifier
-from galaxy_lightning.recorder import RunCheckpoint
+from galaxy_lightning.callbacks.checkpoint import RunCheckpoint
+from galaxy_lightning.callbacks.evaluation import ConfusionMatrixLogger
+from galaxy_lightning.cli.main import main
+from galaxy_lightning.training.module import GalaxyClassifier
 from tests.full_disk import contents
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from baselines.cli import main as baselines
 from data_prep.cli import main as data_prep
-from galaxy_lightning.cli import main
+from galaxy_lightning.cli.main import main
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PICTURES = ("confusion_matrix.png", "reliability.png", "coverage.png")

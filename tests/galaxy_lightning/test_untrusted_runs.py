@@ -11,9 +11,10 @@ import yaml
 from PIL import Image
 
 from baselines.cli import main as baselines
-from galaxy_lightning.checkpoints import load_model
-from galaxy_lightning.cli import main
-from galaxy_lightning.saved_config import CONFIG, read_saved_config
+from galaxy_lightning.cli.main import main
+from galaxy_lightning.cli.saved_config import read_saved_config
+from galaxy_lightning.runs.names import CONFIG
+from galaxy_lightning.training.checkpoints import load_model
 
 
 @pytest.fixture(scope="module")

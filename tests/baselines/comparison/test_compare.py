@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from baselines.cli import main
-from baselines.comparison import training
-from baselines.comparison.training import plan
-from data_prep.arrays import open_arrays
+from baselines.comparison import jobs as training
+from baselines.comparison.jobs import plan
+from data_prep.arrays.format import open_arrays
 from data_prep.schema import CLASSES
 
 SMALL = ["scratch", "majority"]

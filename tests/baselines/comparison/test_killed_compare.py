@@ -5,16 +5,17 @@ import json
 import pytest
 
 from baselines.cli import main
-from baselines.comparison import training
-from data_prep.errors import GalaxyError
+from baselines.comparison import jobs as training
+from data_prep.common.errors import GalaxyError
 from tests.killing import KILLS, command
 
 SETUP = """
-from galaxy_lightning.noise import quieten
+from galaxy_lightning.runtime.noise import quieten
 quieten()
 from matplotlib.figure import Figure
 from baselines import cli, majority
-from baselines.comparison import compare, report, training
+from baselines.comparison import compare, report
+from baselines.comparison import jobs as training
 from baselines.scratch import training as scratch
 
 training.run_module = lambda words: cli.main(words[1:])

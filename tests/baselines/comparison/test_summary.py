@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from baselines.comparison.summary import group, summarise
-from data_prep.arrays import open_arrays
-from galaxy_lightning.run_reader import Run
+from data_prep.arrays.format import open_arrays
+from galaxy_lightning.runs.reader import Run
 
 
 def run(model, predicted, folder="run", **about):

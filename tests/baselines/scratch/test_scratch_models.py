@@ -14,7 +14,7 @@ from baselines.scratch.dropout import Dropout
 from baselines.scratch.loss import cross_entropy
 from baselines.scratch.models import full_cnn, specified_cnn
 from baselines.scratch.optimizers import SGD, Adam
-from data_prep.errors import GalaxyError
+from data_prep.common.errors import GalaxyError
 
 
 def as_in_torch(image_size):

@@ -8,8 +8,8 @@ import yaml
 
 from baselines.cli import main
 from baselines.scratch.training import _resized
-from data_prep.arrays import open_arrays
-from galaxy_lightning.run_reader import read_run
+from data_prep.arrays.format import open_arrays
+from galaxy_lightning.runs.reader import read_run
 
 CONFIGS = Path(__file__).parents[3] / "configs/baselines"
 

@@ -13,8 +13,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from data_prep.errors import GalaxyError
-from data_prep.files import read_json
+from data_prep.common.errors import GalaxyError
+from data_prep.common.json_files import read_json
 from data_prep.schema import (
     CUTOUT_PX,
     IMAGES_FOLDER,

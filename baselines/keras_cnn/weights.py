@@ -1,0 +1,154 @@
+"""Carries the reference CNN's weights from Keras to PyTorch and back."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from baselines.keras_cnn.network import MODEL_FILE, make_keras_cnn
+from data_prep.arrays.format import GalaxyArrays
+from data_prep.common.errors import GalaxyError
+from data_prep.common.files import new_file
+from galaxy_lightning.data.datamodule import GalaxyDataModule
+from galaxy_lightning.runs.names import RUN
+from galaxy_lightning.runs.reader import read_about
+from galaxy_lightning.training.checkpoints import load_model, read_checkpoint, write_checkpoint
+from galaxy_lightning.training.module import GalaxyClassifier
+
+TORCH_LAYERS: Final = ("features.0", "features.3", "features.6", "features.9", "hidden", "head.2")
+"""The layers of ``ReferenceCNN`` that have weights, in Keras's order."""
+
+Weights = Sequence[npt.NDArray[Any]]
+"""What a Keras model's ``get_weights`` gives: kernel and bias of each layer in turn."""
+
+
+def torch_from_keras(weights: Weights) -> dict[str, Tensor]:
+    """Turns Keras's weights into the PyTorch network's.
+
+    Args:
+        weights: Kernels ``[k, k, in, out]`` or ``[in, out]`` and biases ``[out]`` of the six layers.
+
+    Returns:
+        The ``state_dict`` of a ``ReferenceCNN``: kernels ``[out, in, k, k]`` or ``[out, in]``.
+
+    Raises:
+        GalaxyError: They are not six kernels and six biases.
+    """
+    if len(weights) != 2 * len(TORCH_LAYERS):
+        raise GalaxyError(f"the reference CNN has 12 arrays of weights, not {len(weights)}")
+    state = {}
+    for layer, kernel, bias in zip(TORCH_LAYERS, weights[::2], weights[1::2], strict=True):
+        turned = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
+        state[f"{layer}.weight"] = torch.from_numpy(np.array(turned, order="C"))
+        state[f"{layer}.bias"] = torch.from_numpy(np.array(bias))
+    return state
+
+
+def keras_from_torch(state: Mapping[str, Tensor]) -> list[npt.NDArray[Any]]:
+    """Turns the PyTorch network's weights into Keras's; the inverse of :func:`torch_from_keras`.
+
+    Args:
+        state: The ``state_dict`` of a ``ReferenceCNN``.
+
+    Returns:
+        What a Keras model's ``set_weights`` takes.
+
+    Raises:
+        GalaxyError: A layer is missing.
+    """
+    weights = []
+    for layer in TORCH_LAYERS:
+        try:
+            kernel, bias = (state[f"{layer}.{name}"].detach().cpu().numpy() for name in ("weight", "bias"))
+        except KeyError as error:
+            raise GalaxyError(f"these are no weights of a reference CNN: {error} is missing") from None
+        weights += [np.array(kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel.T, order="C")]
+        weights += [np.array(bias)]
+    return weights
+
+
+def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> None:
+    """Writes a checkpoint of the Lightning model with the weights of a Keras one.
+
+    Args:
+        path: A Keras run, or its ``model.keras``, or any ``.weights.h5`` of the Keras CNN. Only its
+            weights are read; nothing in it is run.
+        arrays: What it was trained on; the checkpoint remembers their training galaxies, so that
+            it is never tested on them.
+        out: The ``.ckpt`` to write, for ``python -m galaxy_lightning test`` and ``predict``.
+
+    Raises:
+        GalaxyError: The file holds no such weights, lies in a run on other arrays, or the checkpoint
+            cannot be written.
+    """
+    path = path / MODEL_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise GalaxyError(f"there is no file {path}: name a Keras run, or its {MODEL_FILE}")
+    if (path.parent / RUN).is_file():
+        read_about(path.parent / RUN, arrays)  # Other arrays would name other galaxies as trained on.
+    keras = make_keras_cnn(len(arrays.classes), arrays.images.shape[1])
+    try:
+        with warnings.catch_warnings():
+            # The optimiser's state is not carried over.
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            keras.load_weights(path)
+    except Exception as error:  # A damaged file fails in as many ways as it can be damaged.
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise GalaxyError(
+            f"{path} does not hold the weights of a Keras CNN for images of {arrays.images.shape[1]} pixels "
+            f"and {len(arrays.classes)} classes, as in {arrays.folder}: {reason}"
+        ) from None
+    model = GalaxyClassifier(classes=arrays.classes, image_size=arrays.images.shape[1])
+    model.network.load_state_dict(torch_from_keras(keras.get_weights()))
+    write_checkpoint(out, model, GalaxyDataModule(str(arrays.folder)))
+
+
+def keras_from_checkpoint(path: Path, out: Path) -> None:
+    """Writes a Keras model with the weights of a checkpoint of the Lightning model.
+
+    Args:
+        path: The ``.ckpt`` of a ``reference_cnn``, or its run folder, whose ``best.ckpt`` is taken.
+        out: The ``.keras`` to write; ``keras.saving.load_model`` opens it.
+
+    Raises:
+        GalaxyError: The checkpoint is of another network, or cannot be read.
+    """
+    if out.suffix != ".keras":
+        raise GalaxyError(f"{out}: Keras models are written as .keras")
+    path = path / "best.ckpt" if path.is_dir() else path
+    settings = read_checkpoint(path).hyperparameters
+    network = settings.get("backbone") or settings.get("network")
+    if network != "reference_cnn":
+        raise GalaxyError(f"{path} is of the network {network!r}: only reference_cnn has a twin")
+    model = load_model(path)
+    keras = make_keras_cnn(len(model.classes), model.image_size)
+    keras.set_weights(keras_from_torch(model.network.state_dict()))
+    with new_file(out) as partial:
+        keras.save(partial)
+
+
+def layer_table(keras: Any, model: GalaxyClassifier) -> list[str]:
+    """Returns the two networks side by side, as lines of text: layers, weight shapes, parameters.
+
+    Args:
+        keras: The Keras model.
+        model: The Lightning model.
+    """
+    state = model.network.state_dict()
+    layers = [layer for layer in keras.layers if layer.weights]
+    rows: list[Sequence[str]] = [("layer", "Keras kernel", "PyTorch weight", "Keras", "PyTorch")]
+    totals = [0, 0]
+    for layer, name in zip(layers, TORCH_LAYERS, strict=True):
+        weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
+        counts = [layer.count_params(), weight.numel() + bias.numel()]
+        totals = [total + count for total, count in zip(totals, counts, strict=True)]
+        shapes = [" x ".join(map(str, shape)) for shape in (layer.kernel.shape, weight.shape)]
+        kind = "convolution" if weight.ndim == 4 else "dense"
+        rows.append([f"{kind} {weight.shape[0]}", *shapes, *(f"{count:,}" for count in counts)])
+    rows.append(["all", "", "", *(f"{total:,}" for total in totals)])
+    return [f"{a:<16}{b:<20}{c:<20}{d:>10}{e:>10}" for a, b, c, d, e in rows]

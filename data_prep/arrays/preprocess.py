@@ -1,0 +1,181 @@
+"""A sample and its image files -> galaxy arrays, on all cores, in memory that does not grow."""
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_prep.arrays.format import CATALOG, DATASET, FORMAT_VERSION, IMAGES, QUARTER_TURNS
+from data_prep.arrays.image_writer import PROGRESS, write_images
+from data_prep.common.errors import GalaxyError
+from data_prep.common.files import new_folder, sha256
+from data_prep.common.json_files import read_json, write_json
+from data_prep.common.threads import cores
+from data_prep.samples.extract import summary_path
+from data_prep.schema import CLASSES, CROP_PX
+from data_prep.sources.images import Cutout, read_cutout
+from data_prep.sources.tables import read_table, refuse_unknown
+from data_prep.splits.copies import join_copies
+from data_prep.splits.draw import draw_split, split_counts
+
+
+def preprocess(
+    sample: Path,
+    raw: Path,
+    out: Path,
+    *,
+    crop: int = CROP_PX,
+    seed: int = 0,
+    rotate_once: bool = False,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Makes the galaxy arrays of a sample: centre crops, catalogue and the stored split.
+
+    An image that cannot be used is listed in ``dataset.json`` and stepped over. Images of one galaxy, and
+    those of exactly the same pixels whatever they are called, share a split. Whatever interrupts or stops it,
+    the work so far stays in a hidden folder beside ``out``, and the same call resumes it.
+
+    Args:
+        sample: A CSV from :func:`data_prep.samples.extract.extract`, or any with the columns ``objid``,
+            ``asset_id``, ``label`` and ``path`` (relative to ``raw``).
+        raw: The folder that the paths are relative to.
+        out: The folder to make.
+        crop: Side of the centre crop in pixels.
+        seed: Seed of the split (and of the turns).
+        rotate_once: Turn each image once by a random one of 0, 90, 180, 270 degrees, as the
+            reference did on disk. It adds no variety; for parity with the reference only.
+        workers: Threads that decode; by default one per core.
+        overwrite: Replace older arrays in ``out``.
+        progress: Show a progress bar.
+
+    Returns:
+        The content of ``dataset.json``.
+
+    Raises:
+        GalaxyError: The sample cannot be read, not one image can be used, or ``out`` exists.
+    """
+    if crop < 1:
+        raise GalaxyError(f"the crop must be at least 1 pixel, not {crop}")
+    catalog = _read_sample(sample)
+    turns = _draw_turns(len(catalog), seed) if rotate_once else None
+    paths = catalog["path"].tolist()
+
+    def read(row: int) -> Cutout:
+        image = read_cutout(raw / paths[row], crop)
+        return image if turns is None else np.rot90(image, turns[row])
+
+    made_of = {
+        "version": version("galaxy-lightning"),
+        "raw": str(raw.resolve()),
+        "sample": sha256(sample),
+        "crop": crop,
+        "turns": seed if rotate_once else None,
+    }
+    with new_folder(out, overwrite=overwrite, holds=(IMAGES, CATALOG, DATASET), note=PROGRESS) as folder:
+        skipped, checksum = write_images(
+            folder, read, len(catalog), crop, made_of=made_of, workers=workers or cores(), progress=progress
+        )
+        if len(skipped) == len(catalog):
+            (folder / PROGRESS).unlink()  # There is nothing to resume.
+            raise GalaxyError(
+                f"not one of the {len(catalog):,} images of {sample} can be used; the first, "
+                f"{raw / paths[0]}: {skipped[0]}"
+            )
+        kept = catalog.drop(index=list(skipped))
+        galaxies = join_copies(
+            kept["objid"].to_numpy(),
+            np.load(folder / IMAGES, mmap_mode="r"),
+            None if turns is None else turns[kept.index],
+        )
+        kept.insert(3, "split", draw_split(galaxies, kept["label"].to_numpy(dtype=str), seed))
+        if turns is not None:
+            kept[QUARTER_TURNS] = turns[kept.index]
+        kept.to_csv(folder / CATALOG, index=False)
+        dataset = {
+            "format_version": FORMAT_VERSION,
+            "classes": list(CLASSES),
+            "crop": crop,
+            **_label_rule(sample),
+            "seed": seed,
+            "rotate_once": rotate_once,
+            "galaxies": len(kept),
+            "counts": split_counts(kept["split"].to_numpy(dtype=str), kept["label"].to_numpy(dtype=str)),
+            "skipped": [
+                {
+                    "objid": int(catalog["objid"].iloc[row]),
+                    "path": catalog["path"].iloc[row],
+                    "reason": reason,
+                }
+                for row, reason in skipped.items()
+            ],
+            "sha256": {IMAGES: checksum, CATALOG: sha256(folder / CATALOG)},
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in ("galaxy-lightning", "numpy", "pandas", "pillow")},
+        }
+        write_json(folder / DATASET, dataset)
+    return dataset
+
+
+def report(dataset: dict[str, Any]) -> Iterator[str]:
+    """Yields what the user wants to know of galaxy arrays, line by line.
+
+    Args:
+        dataset: The content of ``dataset.json``.
+    """
+    widths = {label: max(12, len(label) + 2) for label in dataset["classes"]}
+    yield f"{'':>12}" + "".join(f"{label:>{width}}" for label, width in widths.items()) + f"{'total':>12}"
+    for name, counts in dataset["counts"].items():
+        cells = "".join(f"{counts.get(label, 0):{width},}" for label, width in widths.items())
+        yield f"{name:>12}{cells}{sum(counts.values()):12,}"
+    skipped = dataset["skipped"]
+    if skipped:
+        yield f"{len(skipped):,} images could not be used (all are listed in {DATASET}), the first:"
+        yield from (f"  {entry['path']}: {entry['reason']}" for entry in skipped[:5])
+
+
+def _read_sample(path: Path) -> pd.DataFrame:
+    """Reads a sample, its four needed columns first and checked, the others as they are."""
+    needed = {"objid": "int64", "asset_id": "str", "label": "str", "path": "str"}
+    sample = read_table(path, needed, keep_others=True)
+    if sample.empty:
+        raise GalaxyError(f"{path} holds no galaxies")
+    if reserved := {"split", QUARTER_TURNS} & set(sample.columns):
+        raise GalaxyError(
+            f"{path}: the column {', '.join(sorted(reserved))} is made by preprocess: leave it out"
+        )
+    refuse_unknown(sample, path, "label", CLASSES)
+    labels = sample.groupby("objid")["label"].nunique()
+    if (labels > 1).any():
+        raise GalaxyError(
+            f"{path}: {int((labels > 1).sum()):,} galaxies have two labels, the first objid "
+            f"{labels.idxmax()}: give all images of a galaxy the same"
+        )
+    if sample["path"].isna().any():
+        raise GalaxyError(
+            f"{path}, line {int(np.argmax(sample['path'].isna())) + 2}: the column path is empty"
+        )
+    others = [name for name in sample.columns if name not in needed]
+    return sample[["objid", "asset_id", "label", *others, "path"]]
+
+
+def _label_rule(sample: Path) -> dict[str, Any]:
+    """Returns how the sample was labelled, and all that ``extract`` noted beside it."""
+    path = summary_path(sample)
+    summary = read_json(path) if path.is_file() else {}
+    return {
+        "label_rule": summary.get("label_rule", "unknown: no summary lay beside the sample"),
+        "threshold": summary.get("threshold"),
+        "sample": summary,
+    }
+
+
+def _draw_turns(n: int, seed: int) -> npt.NDArray[np.int64]:
+    """Draws ``[n]`` numbers of quarter turns, from a stream apart from the split's."""
+    return np.random.default_rng([seed, 1]).integers(0, 4, size=n)

@@ -1,0 +1,1 @@
+"""What every command shares: files, errors, the command line, threads and processes. No astronomy."""

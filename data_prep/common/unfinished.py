@@ -1,0 +1,127 @@
+"""Unfinished work: kept from other processes, and gone on with only where it is what it was."""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from data_prep.common.errors import GalaxyError
+
+_CHUNK_BYTES: Final = 1 << 24
+_TURN: Final = 0.5
+"""Seconds between two tries to get a lock."""
+State = TypeVar("State")
+
+
+@contextlib.contextmanager
+def alone(place: Path, path: Path, problem: str | None = None) -> Iterator[None]:
+    """Keeps a second process out of work, where the system can.
+
+    Args:
+        place: The file or folder in which the work is.
+        path: What is being made of it, for the message.
+        problem: Another message for a second process.
+
+    Raises:
+        GalaxyError: Another process is at work there, or has just finished.
+    """
+    handle = _lock(place)
+    if handle is None:
+        raise GalaxyError(problem or f"another process is making {path}: wait for it, or name another place")
+    try:
+        yield
+    finally:
+        _unlock(handle)
+
+
+@contextlib.contextmanager
+def in_turn(place: Path, waiting: str) -> Iterator[bool]:
+    """Lets several processes do something one after the other, where the system can.
+
+    Args:
+        place: A file that is made for the lock, and removed.
+        waiting: What to print where this process has to wait.
+
+    Yields:
+        Whether it had to wait.
+    """
+    waited = False
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch()
+    while (handle := _lock(place)) is None:
+        if not waited:
+            print(waiting, file=sys.stderr, flush=True)
+        waited = True
+        time.sleep(_TURN)
+        place.touch()  # Who had it has removed it.
+    try:
+        yield waited
+    finally:
+        place.unlink(missing_ok=True)
+        _unlock(handle)
+
+
+def _lock(place: Path) -> int | None:
+    """Locks a file or folder; returns its handle, -1 where there are no locks, or None if another has it."""
+    if sys.platform == "win32":
+        return -1
+    import fcntl
+
+    # NFS locks only what is open for writing, as a folder cannot be.
+    writes = not place.is_dir() and os.access(place, os.W_OK)
+    try:
+        handle = os.open(place, os.O_RDWR if writes else os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    busy = False
+    with contextlib.suppress(OSError):  # Some file systems have no locks.
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            busy = True
+    # Who held it may have put it in its place, or removed it, meanwhile.
+    if busy or not place.exists() or not os.path.samestat(os.fstat(handle), place.stat()):
+        os.close(handle)
+        return None
+    return handle
+
+
+def _unlock(handle: int) -> None:
+    if handle >= 0:
+        os.close(handle)
+
+
+def left_over(
+    note: Path, file: Path, made_of: Mapping[str, Any], read: Callable[[dict[str, Any]], State]
+) -> tuple[State, "hashlib._Hash"] | None:
+    """Reads how far an interruption has left a file, and verifies that.
+
+    Args:
+        note: JSON with ``made_of``, the ``size`` in bytes and the ``sha256`` of the file when it was
+            written, and more.
+        file: The file that grows.
+        made_of: What the file depends on now, as JSON has it.
+        read: Reads what else the note says.
+
+    Returns:
+        What ``read`` returns, and the hash of the file up to there; None where there is nothing to go on
+        with: no note, a damaged one, another file, or one that was made of something else.
+    """
+    try:
+        noted = json.loads(note.read_text(encoding="utf-8"))
+        if noted["made_of"] != made_of:
+            return None
+        state = read(noted)
+        digest, left = hashlib.sha256(), int(noted["size"])
+        with file.open("rb") as content:
+            while chunk := content.read(min(_CHUNK_BYTES, left)):
+                digest.update(chunk)
+                left -= len(chunk)
+        return (state, digest) if digest.hexdigest() == noted["sha256"] else None
+    except (OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        return None

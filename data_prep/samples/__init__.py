@@ -1,0 +1,1 @@
+"""Which galaxies to use, and with which label."""

@@ -1,0 +1,71 @@
+"""Reading the tables of Galaxy Zoo 1 and 2."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_prep.common.errors import GalaxyError
+from data_prep.schema import FLAG_COLUMNS, MAPPING_COLUMNS, POSITION_COLUMNS, TABLE2_COLUMNS, VOTE_COLUMNS
+from data_prep.sources.objids import refuse_rounded_ids
+from data_prep.sources.positions import refuse_two_galaxies
+from data_prep.sources.table_layout import read_layout
+from data_prep.sources.tables import read_table
+
+
+def read_mapping(path: Path) -> pd.DataFrame:
+    """Reads ``gz2_filename_mapping.csv``: which image file shows which galaxy.
+
+    Args:
+        path: The CSV, with at least ``objid`` and ``asset_id``.
+
+    Returns:
+        Columns ``objid`` (int64) and ``asset_id`` (int64), in the file's order; where the file has both,
+        ``ra`` and ``dec`` as text.
+
+    Raises:
+        GalaxyError: The file or a column is missing, an id is no whole number, or ids were rounded.
+    """
+    wanted = dict.fromkeys((name for name in MAPPING_COLUMNS if name != "sample"), "int64")
+    positions = dict.fromkeys((name.lower() for name in POSITION_COLUMNS), "str")
+    mapping = read_table(path, wanted, optional=positions)
+    refuse_rounded_ids(mapping["objid"].to_numpy(), path, "objid", partly=True)
+    if not set(positions) <= set(mapping.columns):
+        return mapping[list(wanted)]
+    refuse_two_galaxies(mapping, path, "objid", *positions)
+    return mapping
+
+
+def read_table2(path: Path) -> pd.DataFrame:
+    """Reads Galaxy Zoo 1's Table 2: the votes of each galaxy.
+
+    Args:
+        path: ``GalaxyZoo1_DR_table2.csv``.
+
+    Returns:
+        All 16 columns in the published order; ``OBJID`` is int64, the votes are float64 and the
+        flags float64, both with NaN where the cell is empty.
+
+    Raises:
+        GalaxyError: The file or a column is missing, a cell does not hold what its column must, ids were
+            rounded, or one id stands for two galaxies.
+    """
+    votes = dict.fromkeys((*VOTE_COLUMNS, *FLAG_COLUMNS), "float64")
+    table = read_table(path, {"OBJID": "int64", **dict.fromkeys(POSITION_COLUMNS, "str"), **votes})
+    refuse_rounded_ids(table["OBJID"].to_numpy(), path, "OBJID", partly=True)
+    refuse_two_galaxies(table, path, "OBJID", *POSITION_COLUMNS)
+    for name in votes:
+        cells = table[name].to_numpy()
+        if name == "NVOTE":
+            wrong, must = (cells < 0) | np.isinf(cells), "is not a number of votes: it must be 0 or more"
+        elif name in FLAG_COLUMNS:
+            wrong, must = ~np.isin(cells, (0, 1)) & ~np.isnan(cells), "is not a flag: it must be 0 or 1"
+        else:
+            wrong, must = (cells < 0) | (cells > 1), "is not a vote fraction: it must lie from 0 to 1"
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise GalaxyError(
+                f"{path}, line {read_layout(path, [name]).line(row)}, column {name}: {cells[row]:g} {must}, "
+                "or be empty where it is unknown"
+            )
+    return table[list(TABLE2_COLUMNS)]

@@ -1,0 +1,1 @@
+"""Which galaxies belong to training, validation and test."""

@@ -1,0 +1,1 @@
+"""What a fit, an evaluation or a prediction leaves behind."""

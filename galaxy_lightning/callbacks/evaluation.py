@@ -1,0 +1,110 @@
+"""The confusion matrix as a picture while a fit goes on, and the files that ``test`` leaves."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from scipy.special import softmax
+
+from data_prep.common.files import new_folder, refuse_existing
+from data_prep.common.json_files import write_json
+from galaxy_lightning.evaluation.figures import Counts, confusion_matrix
+from galaxy_lightning.evaluation.held_out import PICTURES, HeldOut
+from galaxy_lightning.training.metrics import SplitMetrics
+from galaxy_lightning.training.module import GalaxyClassifier
+
+METRICS: Final = "metrics.json"
+_FILES: Final = (METRICS, *PICTURES)
+_OVERALL: Final = {
+    "accuracy": "accuracy",
+    "recall": "macro recall",
+    "precision": "macro precision",
+    "f1": "macro F1",
+}
+
+
+class ConfusionMatrixLogger(Callback):
+    """Shows TensorBoard the confusion matrices of training and validation after every epoch."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draws the training split's, as counted while the weights changed."""
+        self._show(trainer, pl_module, "train")
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draws the validation split's, but for the sanity check's."""
+        if not trainer.sanity_checking:
+            self._show(trainer, pl_module, "val")
+
+    def _show(self, trainer: Trainer, module: LightningModule, split: str) -> None:
+        counts, classes = _counts(module, split)
+        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
+            figure = confusion_matrix(counts, classes, f"{split}, epoch {trainer.current_epoch}")
+            trainer.logger.experiment.add_figure(f"{split}/confusion_matrix", figure, trainer.global_step)
+
+
+class EvaluationWriter(Callback):
+    """Writes what ``test`` or ``validate`` found: metrics, the confusion matrix, and two pictures of trust.
+
+    Args:
+        folder: The folder to make of them; that of an earlier evaluation is replaced as a whole.
+        split: ``"test"`` or ``"val"``.
+        about: What was evaluated on what; kept with the metrics.
+
+    Attributes:
+        report: What was found, as lines of text, once it is known.
+    """
+
+    report: tuple[str, ...] = ()
+
+    def __init__(self, folder: Path, split: str, about: dict[str, Any]) -> None:
+        self.folder = folder
+        self.split = split
+        self.about = about
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuses a folder that holds anything else, before the evaluation."""
+        refuse_existing(self.folder, overwrite=True, holds=_FILES)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes what was found on the test split."""
+        self._write(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes what was found on the validation split."""
+        self._write(trainer, pl_module)
+
+    def _write(self, trainer: Trainer, module: LightningModule) -> None:
+        prefix = f"{self.split}_"
+        metrics = {
+            name.removeprefix(prefix): round(float(value), 6)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(prefix)
+        }
+        assert isinstance(module, GalaxyClassifier)
+        logits, labels = getattr(module, f"{self.split}_metrics").answers()
+        probabilities, calibration = softmax(logits, axis=1), module.calibration
+        found = HeldOut(
+            module.classes,
+            labels,
+            probabilities,
+            calibration.uncertain(probabilities),
+            calibration.target_accuracy,
+        )
+        metrics |= found.trust
+        overall = ", ".join(f"{name} {metrics[key]:.3f}" for key, name in _OVERALL.items())
+        self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *found.report())
+        if not trainer.is_global_zero:
+            return
+        with new_folder(self.folder, overwrite=True, holds=_FILES) as folder:
+            found.write(folder, f"{self.split}, {len(labels):,} galaxies")
+            write_json(folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
+
+
+def _counts(module: LightningModule, split: str) -> tuple[Counts, list[str]]:
+    """Returns a split's confusion matrix, over all devices, and the class names. Call it on every rank."""
+    assert isinstance(module, GalaxyClassifier)
+    metrics = getattr(module, f"{split}_metrics")
+    assert isinstance(metrics, SplitMetrics)
+    return metrics.confusion.compute().cpu().numpy().astype(np.int64), module.classes

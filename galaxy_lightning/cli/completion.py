@@ -1,0 +1,111 @@
+"""What is said before a fit and completes it after: the calibration of its best weights, and ``run.json``."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from lightning.pytorch import Trainer
+
+from data_prep.arrays.format import GalaxyArrays
+from galaxy_lightning.callbacks.history import HistoryRecorder
+from galaxy_lightning.data.datamodule import GalaxyDataModule
+from galaxy_lightning.runs.writer import write_run
+from galaxy_lightning.training.checkpoints import add_calibration, is_calibrated
+from galaxy_lightning.training.module import GalaxyClassifier
+
+ENOUGH: Final = 10
+"""Fewer validation galaxies cannot tell an accuracy of 90% from one of 100%."""
+
+
+def shortcomings(arrays: GalaxyArrays) -> Iterator[str]:
+    """Yields what a model cannot learn from too few galaxies, in words."""
+    learnt = set(arrays.labels[arrays.rows("train")].tolist())
+    absent = [name for number, name in enumerate(arrays.classes) if number not in learnt]
+    if absent:
+        yield f"No training galaxy is labelled {' or '.join(absent)}: the model cannot learn to recognise one"
+    validated = len(arrays.rows("val"))
+    if validated < ENOUGH:
+        galaxies = "galaxy" if validated == 1 else "galaxies"
+        yield (
+            f"Only {validated} validation {galaxies}: neither the calibrated probabilities nor the column "
+            "uncertain can be relied on"
+        )
+
+
+def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataModule, best: Path) -> None:
+    """Calibrates the best weights if the fit has not: it ended without validating them.
+
+    Args:
+        trainer: The trainer, after the fit.
+        model: The model.
+        data: What it was trained on.
+        best: The checkpoint, which is written anew.
+    """
+    if is_calibrated(best) or not trainer.limit_val_batches:
+        return
+    model.calibrating = True
+    try:
+        trainer.validate(model, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
+    finally:
+        model.calibrating = False
+    trainer.strategy.barrier()  # All have read it.
+    if trainer.is_global_zero:
+        add_calibration(best, model.calibrations)
+    trainer.strategy.barrier()
+
+
+def record_run(
+    folder: Path,
+    model: GalaxyClassifier,
+    trainer: Trainer,
+    arrays: GalaxyArrays,
+    settings: Mapping[str, Any],
+    seed: int,
+    history: HistoryRecorder,
+) -> None:
+    """Writes ``run.json`` of a finished fit.
+
+    Args:
+        folder: The run folder.
+        model: The trained model.
+        trainer: The trainer, after the fit.
+        arrays: What the model was trained on.
+        settings: How the galaxies were fed to it.
+        seed: The seed of the fit.
+        history: The epochs of the fit.
+    """
+    device = trainer.strategy.root_device
+    # As asked for: two fits that differ in what they started from are two models.
+    started_from = model.pretrained["weights"] if model.pretrained else model.hparams["weights"]
+    more: dict[str, Any] = {"pretrained": model.pretrained} if model.pretrained else {}
+    more |= {"devices": trainer.world_size, "precision": str(trainer.precision)}
+    more["training"] = history.training()
+    if device.type == "cuda":
+        more["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+    write_run(
+        folder,
+        arrays,
+        history.epochs,
+        model=model.network.name,
+        parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
+        hyperparameters={**model.hparams, "weights": started_from, **settings, "epochs": trainer.max_epochs},
+        seed=seed,
+        device=_in_words(device),
+        # None where an earlier process has trained all epochs.
+        images_per_second=history.images * trainer.world_size / history.train_seconds
+        if history.train_seconds
+        else None,
+        peak_memory_mb=history.memory.mb,
+        best_epoch=int(history.epochs[-1]["epoch"]) if model.newest_is_best else None,
+        packages=("torch", "lightning", "torchmetrics"),
+        calibration=model.calibrations.own.state(),
+        **more,
+    )
+
+
+def _in_words(device: torch.device) -> str:
+    """Returns what a model was trained on, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

@@ -1,0 +1,1 @@
+"""From galaxy arrays and image files to batches."""

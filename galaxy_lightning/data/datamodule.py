@@ -1,0 +1,315 @@
+"""The galaxy arrays as batches: one stored split, shuffled and augmented from one seed."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from data_prep.arrays.format import GalaxyArrays, open_arrays
+from data_prep.common.errors import GalaxyError
+from data_prep.common.progress import progress_bar
+from data_prep.schema import CROP_PX, SPLITS
+from galaxy_lightning.data.augment import AUGMENTATIONS, Augmentation
+from galaxy_lightning.data.auxiliary_targets import standardised
+from galaxy_lightning.data.batches import GalaxyBatch
+from galaxy_lightning.data.datasets import ArrayDataset, ImageFolderDataset, require_shared_memory
+from galaxy_lightning.data.loading import InOrder, ReadAhead, Resumable, as_is
+from galaxy_lightning.data.simulated_arrays import simulate_arrays
+from galaxy_lightning.data.vote_targets import vote_targets
+from galaxy_lightning.runtime.seeding import Stream, seed_for
+
+Targets = Literal["labels", "votes"]
+
+_CHUNK = 1024
+"""Images that are copied to the device at a time."""
+
+
+class GalaxyDataModule(LightningDataModule):
+    """Feeds the galaxy arrays to a model, or, for ``predict``, any folder of images.
+
+    Pixels stay uint8 until they are on the model's device. The split is the one that is stored
+    with the arrays; none is drawn here.
+
+    Args:
+        arrays: Folder made by ``python -m data_prep preprocess``.
+        images: For predict: a folder of image files to classify instead of the arrays.
+        batch_size: Galaxies in a batch.
+        augment: What happens to training images every time they are seen: quarter_turns turns each one
+            by 0, 90, 180 or 270 degrees, any_view by any angle, mirrors, zooms and moves it too,
+            none leaves them.
+        targets: What to train on: labels, or votes, which say how sure the label is and count each
+            galaxy by its number of votes.
+        simulate: Where the arrays are missing, make them from this many simulated galaxies.
+        simulate_seed: Seed of these galaxies. Negative seeds are reserved for pre-training: no other
+            simulated survey has the same galaxies.
+        verify: Check the arrays' SHA-256 first (about a second per gigabyte).
+        num_workers: Processes that read ahead; 0 is a thread, which is enough where the arrays fit into the
+            computer's memory: a batch is one read.
+        on_device: Keep all pixels on a GPU, so that nothing is read or sent while it works: where it has
+            room for them (150 kB a galaxy at 224 pixels).
+        seed: Seed of the shuffling and the augmentation.
+
+    Attributes:
+        auxiliary: Columns of the catalogue that the model learns beside the class.
+        predicted_batches: How many batches of what is to be predicted this process has behind it.
+        seen_before: ``[N]`` galaxies that the model was trained on elsewhere, before this fit.
+    """
+
+    def __init__(
+        self,
+        arrays: str | None = None,
+        images: str | None = None,
+        batch_size: int = 64,
+        augment: Augmentation = "quarter_turns",
+        targets: Targets = "labels",
+        simulate: int = 0,
+        simulate_seed: int = 0,
+        verify: bool = True,
+        num_workers: int = 0,
+        on_device: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or num_workers < 0:
+            raise GalaxyError(
+                f"data.batch_size must be at least 1 and data.num_workers at least 0, not "
+                f"{batch_size} and {num_workers}"
+            )
+        self.arrays_folder = Path(arrays) if arrays else None
+        self.images_folder = Path(images) if images else None
+        self.batch_size = batch_size
+        self.augment = augment
+        self.targets = targets
+        self.simulate = simulate
+        self.simulate_seed = simulate_seed
+        self.verify = verify
+        self.num_workers = num_workers
+        self.on_device = on_device
+        self.seed = int(seed)
+        self.predict_splits: tuple[str, ...] = SPLITS
+        self.predicted_batches = 0
+        self.crop = CROP_PX
+        self.auxiliary: list[str] = []
+        self.seen_before: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._arrays: GalaxyArrays | None = None
+        self._held: Tensor | None = None
+        self._prepared = False
+        self._skip = 0
+        self._training: ReadAhead | None = None
+
+    @property
+    def arrays(self) -> GalaxyArrays:
+        """The galaxy arrays, opened on first use.
+
+        Raises:
+            GalaxyError: None were named, or they cannot be read.
+        """
+        if self._arrays is None:
+            if self.arrays_folder is None:
+                raise GalaxyError("no galaxy arrays were named: add --data.arrays ARRAYS")
+            self._arrays = open_arrays(self.arrays_folder)
+        return self._arrays
+
+    @functools.cached_property
+    def image_folder(self) -> ImageFolderDataset:
+        """The folder of images to classify, searched once: a file that is added later changes no row."""
+        assert self.images_folder is not None
+        return ImageFolderDataset(self.images_folder, self.crop)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what a checkpoint remembers of the data: the seen galaxies, and what the fit depends on."""
+        taken = self._training.taken % len(self._training) if self._training is not None else 0
+        return {
+            "taken": taken,
+            "processes": self._share()[0],
+            "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.seen_before)),
+            "val_objids": torch.from_numpy(np.unique(self._objids("val"))),
+            "arrays_folder": str(self.arrays.folder.resolve()),
+            "settings": {
+                "arrays": self.arrays.dataset["sha256"],
+                "batch_size": self.batch_size,
+                "augment": self.augment,
+                "targets": self.targets,
+                "seed": self.seed,
+            },
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Has a resumed fit begin where in its epoch it was saved."""
+        self._skip = state_dict.get("taken", 0) * self.batch_size
+
+    def prepare_data(self) -> None:
+        """Makes the arrays where they are missing and may be simulated, and verifies them; once."""
+        if self._prepared or self.images_folder is not None:
+            return
+        self.simulate_missing()
+        arrays = self.arrays
+        if self.verify:
+            arrays.verify()
+        self._prepared = True
+
+    def simulate_missing(self) -> None:
+        """Makes the arrays where they are missing and may be simulated.
+
+        Raises:
+            GalaxyError: They could not be made, here or by the process that was waited for.
+        """
+        arrays = self.arrays_folder
+        if self.simulate and self.images_folder is None and arrays is not None and not arrays.exists():
+            simulate_arrays(arrays, self.simulate, self.simulate_seed)
+
+    def check_unchanged(self) -> None:
+        """Stops before anything is written of arrays that were changed or replaced meanwhile.
+
+        Raises:
+            GalaxyError: They were.
+        """
+        if self.images_folder is None:
+            self.arrays.require_unchanged()
+
+    def check_fits(self, classes: list[str], image_size: int) -> None:
+        """Stops when a model cannot work on these galaxies.
+
+        Args:
+            classes: The model's classes, in order.
+            image_size: Side of the images that the model takes, in pixels.
+
+        Raises:
+            GalaxyError: The arrays hold other classes or another image size.
+        """
+        self.crop = image_size
+        if self.images_folder is not None:
+            return
+        if self.arrays.classes != classes:
+            raise GalaxyError(
+                f"{self.arrays.folder} has the classes {', '.join(self.arrays.classes)}, the model has "
+                f"{', '.join(classes)}: name arrays with the model's classes in the same order, or train a "
+                f"model on these with: fit --model.classes '{json.dumps(self.arrays.classes)}'"
+            )
+        stored = self.arrays.images.shape[1]
+        if stored != image_size:
+            raise GalaxyError(
+                f"{self.arrays.folder} holds images of {stored} pixels, the model takes {image_size}: train "
+                f"one with --model.image_size {stored}, or make the arrays with --crop {image_size}"
+            )
+
+    def check_can_train(self) -> None:
+        """Stops before a fit that could not be trained, or not be measured.
+
+        Raises:
+            GalaxyError: Votes are to be trained on and there are none; or galaxies to validate or test on
+                are among those that the weights have seen before.
+        """
+        self._training_set()
+        for split in ("val", "test"):
+            held_out = self._objids(split)
+            if seen := int(np.isin(held_out, self.seen_before).sum()):
+                raise GalaxyError(
+                    f"what this fit starts from was trained on {seen:,} of the {len(held_out):,} {split} "
+                    f"galaxies of {self.arrays.folder}: a score there would mean nothing. Start from other "
+                    "weights, or take other arrays"
+                )
+
+    def train_dataloader(self) -> ReadAhead:
+        """Returns the training galaxies, shuffled anew each epoch."""
+        dataset = self._training_set()
+        processes, rank = self._share()
+        # The sampler adds the epoch to its seed: epoch 1 of seed 0 must not be shuffled as epoch 0 of seed 1.
+        sampler = Resumable(dataset, processes, rank, seed=seed_for(Stream.SHUFFLING, self.seed))
+        # Lightning hands over the loader's state too, but not where a schedule has asked for it before.
+        sampler.skip, self._skip = self._skip, 0
+        self._training = self._loader(dataset, sampler)
+        return self._training
+
+    def val_dataloader(self) -> ReadAhead:
+        """Returns the validation galaxies, in order."""
+        return self._in_order(self._split("val"))
+
+    def test_dataloader(self) -> ReadAhead:
+        """Returns the test galaxies, in order."""
+        return self._in_order(self._split("test"))
+
+    def predict_dataloader(self) -> ReadAhead:
+        """Returns the folder's images, or the arrays' galaxies in ``predict_splits``, in order."""
+        from_folder = self.images_folder is not None
+        dataset = self.image_folder if from_folder else self._split(*self.predict_splits)
+        return self._in_order(dataset, skip=self.predicted_batches * self.batch_size)
+
+    def on_after_batch_transfer(self, batch: GalaxyBatch, dataloader_idx: int) -> GalaxyBatch:
+        """Completes a batch on its device, and augments it where it is trained on.
+
+        The chance depends on seed, epoch, batch and rank alone: a resumed fit turns each galaxy
+        as the uninterrupted one would have.
+        """
+        if not batch.images.numel():
+            batch = batch._replace(images=self._hold(batch.rows.device)[batch.rows])
+        trainer = self.trainer
+        if trainer is None or not trainer.training or self.augment == "none":
+            return batch
+        place = (trainer.current_epoch, trainer.fit_loop.batch_idx + 1, trainer.global_rank)
+        generator = torch.Generator()
+        generator.manual_seed(seed_for(Stream.AUGMENTATION, self.seed, *place))
+        return AUGMENTATIONS[self.augment](batch, generator)
+
+    def _training_set(self) -> ArrayDataset:
+        dataset = self._split("train")
+        if self.targets == "votes":
+            targets, weights = vote_targets(self.arrays, dataset.rows)
+            dataset.train_on(targets=targets, weights=weights)
+        if self.auxiliary:
+            dataset.train_on(auxiliary=standardised(self.arrays, dataset.rows, self.auxiliary))
+        return dataset
+
+    def _objids(self, split: str) -> npt.NDArray[np.int64]:
+        return np.asarray(self.arrays.catalog["objid"].to_numpy()[self.arrays.rows(split)])
+
+    def _split(self, *splits: str) -> ArrayDataset:
+        device = self.trainer.strategy.root_device.type if self.trainer else "cpu"
+        held = self.on_device and device != "cpu"  # A processor reads the map as fast.
+        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits), pixels=not held)
+
+    def _hold(self, device: torch.device) -> Tensor:
+        """Returns all pixels of the arrays, uint8 ``[N, H, W, 3]`` on the device, copied there once."""
+        if self._held is None or self._held.device != device:
+            images = self.arrays.images
+            try:
+                self._held = torch.empty(images.shape, dtype=torch.uint8, device=device)
+            except RuntimeError as error:
+                raise GalaxyError(
+                    f"{device} has no room for the {images.nbytes / 1e9:.1f} GB of {self.arrays.folder}: "
+                    "leave --data.on_device out"
+                ) from error
+            with progress_bar(total=len(images), desc="to the device", unit=" images") as bar:
+                for start in range(0, len(images), _CHUNK):
+                    chunk = images[start : start + _CHUNK].copy()
+                    self._held[start : start + _CHUNK] = torch.from_numpy(chunk)
+                    bar.update(len(chunk))
+        return self._held
+
+    def _share(self) -> tuple[int, int]:
+        """Returns how many processes share the galaxies, and which of them this is."""
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+    def _in_order(self, dataset: Dataset[GalaxyBatch], skip: int = 0) -> ReadAhead:
+        """Loads each galaxy once, however many processes share them: none is to be counted twice."""
+        return self._loader(dataset, InOrder(dataset, *self._share(), skip=skip))
+
+    def _loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any]) -> ReadAhead:
+        galaxies = min(self.batch_size, len(dataset))  # type: ignore[arg-type]
+        require_shared_memory(3 * self.crop**2 * galaxies, self.num_workers)
+        return ReadAhead(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            collate_fn=as_is,  # type: ignore[arg-type]  # A batch comes whole from __getitems__.
+            pin_memory=torch.cuda.is_available(),
+        )

@@ -1,0 +1,48 @@
+"""Galaxy arrays of a simulated survey, made where there are none."""
+
+import tempfile
+from pathlib import Path
+
+from data_prep.common.errors import GalaxyError
+from data_prep.common.files import writing
+from data_prep.common.unfinished import in_turn
+
+
+def simulate_arrays(arrays: Path, galaxies: int, seed: int) -> None:
+    """Simulates a survey beside ``arrays`` and makes them from it.
+
+    Of several processes that want the same, on one machine or on several that share a disk, one makes them
+    and the others wait.
+
+    Args:
+        arrays: The folder to make.
+        galaxies: How many galaxies.
+        seed: The survey's seed.
+
+    Raises:
+        GalaxyError: They could not be made, here or by the process that was waited for.
+    """
+    with writing(arrays):
+        arrays.parent.mkdir(parents=True, exist_ok=True)
+    waiting = f"Another process is simulating {arrays}: waiting for it"
+    with in_turn(arrays.with_name(f".{arrays.name}.simulating"), waiting) as waited:
+        if arrays.exists():
+            return
+        if waited:
+            raise GalaxyError(f"the process that was to simulate {arrays} has failed; see its message")
+        _make(arrays, galaxies, seed)
+
+
+def _make(arrays: Path, galaxies: int, seed: int) -> None:
+    from data_prep.arrays.preprocess import preprocess
+    from data_prep.samples.extract import extract
+    from data_prep.simulate import add_truth, simulate_survey
+
+    raw = arrays.with_name(f"{arrays.name}_raw")
+    print(f"{arrays} is missing: making it from {galaxies:,} simulated galaxies ({raw})")
+    simulate_survey(raw, galaxies, seed, overwrite=True)
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder) / "sample.csv"
+        extract(raw, sample, n="all")
+        add_truth(sample, raw)
+        preprocess(sample, raw, arrays)

@@ -1,0 +1,1 @@
+"""Figures of merit of held-out galaxies. Nothing here imports torch."""

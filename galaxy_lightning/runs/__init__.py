@@ -1,0 +1,1 @@
+"""The run folder that every trained model leaves. Nothing here imports torch."""

@@ -1,0 +1,29 @@
+"""The names of the files in a run folder, and of their columns."""
+
+from typing import Final
+
+CONFIG: Final = "config.yaml"
+
+
+HISTORY: Final = "history.csv"
+
+
+PREDICTIONS: Final = "predictions.csv"
+
+
+RUN: Final = "run.json"
+
+
+IDENTITY_COLUMNS: Final = ["objid", "asset_id", "split", "label"]
+"""What ``predictions.csv`` says of each galaxy besides the predictions."""
+
+
+HISTORY_COLUMNS: Final = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "seconds",
+    "train_seconds",
+)

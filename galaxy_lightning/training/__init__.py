@@ -1,0 +1,1 @@
+"""The LightningModule: what is trained, how, and its checkpoints."""

@@ -1,0 +1,76 @@
+"""Paths as users write them: expanded once, or refused, by every option that takes one."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from baselines.cli import _make_commands as baselines
+from data_prep.cli import _make_commands, main
+from data_prep.common.errors import GalaxyError
+from data_prep.common.paths import expand_path, user_path
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "scratch"))
+    monkeypatch.delenv("UNSET", raising=False)
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "home"
+
+
+def test_home_and_variables_are_expanded(home):
+    assert expand_path("~/x") == str(home / "x")
+    assert expand_path("$SCRATCH/x") == expand_path("${SCRATCH}/x") == str(home.parent / "scratch/x")
+    assert expand_path("a/b~") == "a/b~"
+    assert expand_path("./~") == "./~"
+    Path("cost$5").mkdir()
+    assert expand_path("cost$5") == "cost$5"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("~nobody-of-that-name/x", "there is no user 'nobody-of-that-name'"),
+        ("$UNSET/x", r"the environment variable \$UNSET is not set"),
+        ("a/${UNSET}", r"the environment variable \$\{UNSET\} is not set"),
+        ("", "a path is empty"),
+        (" ", "a path is empty"),
+        ("a\0b", "NUL"),
+    ],
+)
+def test_what_cannot_be_expanded_is_refused(home, path, reason):
+    with pytest.raises(GalaxyError, match=reason):
+        expand_path(path)
+    with pytest.raises(ValueError, match=reason):
+        user_path(path)
+
+
+def test_dots_make_no_folder_and_follow_links(home, tmp_path):
+    assert expand_path("new/../x") == str(tmp_path / "work/x")
+    (tmp_path / "elsewhere/deep").mkdir(parents=True)
+    Path("link").symlink_to(tmp_path / "elsewhere/deep")
+    assert expand_path("link/../x") == str(tmp_path / "elsewhere/x")
+
+
+@pytest.mark.parametrize("out", ["~/raw", "$HOME/raw", "nowhere/../../home/raw", "../home/raw/"])
+def test_results_land_where_a_shell_would_have_them(home, out):
+    main(["simulate", f"--out={out}", "--n", "1", "--workers", "1"])
+    assert (home / "raw/truth.csv").is_file()
+    assert not os.listdir(".")
+
+
+def test_every_option_that_takes_a_path_expands_it():
+    """Each whose help shows the name of a file or folder."""
+    for commands in (_make_commands(), baselines()):
+        parsers = dict(commands._commands)
+        for group in commands._groups.values():
+            parsers |= group._commands
+        for name, (parser, _) in parsers.items():
+            for action in parser._actions:
+                if re.fullmatch(r"RAW|FILE|ARRAYS|OUT|RUN|REPORT|FOLDER|TABLE", str(action.metavar)):
+                    assert action.type is user_path, f"{name} {action.dest}"

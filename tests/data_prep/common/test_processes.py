@@ -1,0 +1,98 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data_prep.common.errors import GalaxyError, Terminated
+from data_prep.common.processes import run_module
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Makes a module of some lines that can be run."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def module(*lines):
+        (tmp_path / "told.py").write_text("\n".join(["import os, sys, time", *lines]))
+        return ["told", "a word"]
+
+    return module
+
+
+def test_it_is_run_with_its_words_and_says_what_it_says(module, capfd):
+    run_module(module("print(sys.argv[1])", "print('42%', end='', file=sys.stderr)"))
+    out, err = capfd.readouterr()
+    assert out == "a word\n"
+    assert err == "42%"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("sys.exit('told: error: no such\\n galaxy')", "ended with status 1: no such galaxy"),
+        ("sys.exit('the last word')", "ended with status 1: the last word"),
+        ("os.kill(os.getpid(), 9)", "was killed by signal 9, perhaps for want of memory"),
+        ("os.kill(os.getpid(), 6)", "was killed by signal 6"),
+    ],
+)
+def test_why_it_has_failed(module, line, reason):
+    with pytest.raises(GalaxyError) as caught:
+        run_module(module(line))
+    assert str(caught.value) == reason
+
+
+def test_it_is_asked_to_end_when_we_are(module, monkeypatch, tmp_path):
+    def asked(text):
+        raise Terminated
+
+    monkeypatch.setattr(sys.stderr, "write", asked)
+    begun = "print('begun', file=sys.stderr, flush=True)"
+    ended = f"open({str(tmp_path / 'ended')!r}, 'w')"
+    with pytest.raises(Terminated):
+        run_module(module(begun, "time.sleep(600)", ended))
+    assert not (tmp_path / "ended").exists()
+
+
+@pytest.mark.parametrize(("status", "error"), [(143, Terminated), (130, KeyboardInterrupt)])
+def test_one_that_was_asked_to_end_ends_us_too(module, status, error):
+    with pytest.raises(error):
+        run_module(module(f"sys.exit({status})"))
+
+
+def test_it_ends_when_we_are_interrupted(module, monkeypatch, tmp_path):
+    def interrupted(text):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.stderr, "write", interrupted)
+    monkeypatch.setattr("data_prep.common.processes._OWN_END", 0.1)
+    begun = "print('begun', file=sys.stderr, flush=True)"
+    ended = f"open({str(tmp_path / 'ended')!r}, 'w')"
+    with pytest.raises(KeyboardInterrupt):
+        run_module(module(begun, "time.sleep(10)", ended))
+    assert not (tmp_path / "ended").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no process of its parent's end")
+def test_it_ends_when_we_are_killed(module, tmp_path):
+    words = module(
+        "from data_prep.common.errors import errors_in_one_line",
+        "with errors_in_one_line('told'):",
+        f"    open({str(tmp_path / 'begun')!r}, 'w').write(str(os.getpid()))",
+        "    try:",
+        "        time.sleep(60)",
+        "    finally:",
+        f"        open({str(tmp_path / 'cleared away')!r}, 'w')",
+    )
+    code = f"from data_prep.common.processes import run_module; run_module({words})"
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}"}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
+        until = time.monotonic() + 20
+        while not (tmp_path / "begun").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        process.kill()
+    while not (tmp_path / "cleared away").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert (tmp_path / "cleared away").exists()

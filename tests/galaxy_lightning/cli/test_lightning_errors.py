@@ -1,0 +1,112 @@
+"""What Lightning and its plugins refuse: one line, a remedy, and no run folder."""
+
+import re
+
+import pytest
+import torch
+
+from galaxy_lightning.cli.main import main
+
+SLURM = {
+    "SLURM_JOB_ID": "1",
+    "SLURM_JOB_NAME": "job",
+    "SLURM_NTASKS": "4",
+    "SLURM_PROCID": "0",
+    "SLURM_LOCALID": "0",
+    "SLURM_NODEID": "0",
+}
+
+
+def refused(capsys, *words):
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert end.value.code in (1, 2)
+    return said.splitlines()[-1] if end.value.code == 1 else said
+
+
+@pytest.fixture
+def fit(small_arrays, tmp_path, capsys):
+    def refused_fit(*words):
+        options = [f"--data.arrays={small_arrays}", "--model.image_size=64", f"--runs={tmp_path / 'runs'}"]
+        said = refused(capsys, "fit", *options, "--trainer.max_epochs=1", *words)
+        assert not list(tmp_path.glob("runs/*"))
+        return said
+
+    return refused_fit
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--trainer.logger=WandbLogger"], r"wandb.*install what it needs, or leave that setting out"),
+        (["--trainer.logger=CometLogger"], r"comet.*install what it needs, or leave that setting out"),
+        (["--trainer.logger=MLFlowLogger"], r"mlflow.*install what it needs, or leave that setting out"),
+        (["--trainer.callbacks+=DeviceStatsMonitor"], r"psutil.*install what it needs"),
+        (["--trainer.strategy=deepspeed"], r"deepspeed"),
+        (
+            ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/loss"],
+            r"monitors val/loss, which is not measured: did you mean val_loss\? There are train_loss, ",
+        ),
+        (["--trainer.accelerator=tpu"], r"error: \S"),
+        (["--trainer.precision=7"], r"precision"),
+        (
+            ["--trainer.limit_train_batches=0"],
+            r"limit_train_batches 0 would train nothing.*fast_dev_run true",
+        ),
+        (["--trainer.limit_val_batches=0"], r"limit_val_batches 0 would leave the fit without validation"),
+        (["--trainer.max_epochs=0"], r"max_epochs 0 would train nothing"),
+        (
+            ["--trainer.check_val_every_n_epoch=2"],
+            r"check_val_every_n_epoch \d+ would never validate in 1 epochs",
+        ),
+        (["--trainer.val_check_interval=1000"], r"leave out --trainer.val_check_interval or lower it"),
+        (
+            ["--trainer.callbacks+=StochasticWeightAveraging", "--trainer.callbacks.swa_lrs=0.1"],
+            r"would be lost: use EMAWeightAveraging or WeightAveraging instead",
+        ),
+    ],
+)
+def test_a_fit_is_refused_in_one_line_and_leaves_nothing(words, message, fit):
+    assert re.search(message, fit(*words), re.IGNORECASE)
+
+
+def test_slurm_tasks_that_srun_did_not_start(fit, small_arrays, tmp_path, monkeypatch):
+    for name, value in SLURM.items():
+        monkeypatch.setenv(name, value)
+    assert "unset SLURM_NTASKS" in fit()
+
+
+def test_an_error_within_the_first_epoch_leaves_no_run_folder(fit, monkeypatch):
+    def step(*places):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("galaxy_lightning.training.module.GalaxyClassifier.training_step", step)
+    assert "not enough memory: lower --data.batch_size" in fit()
+
+
+def test_a_fault_of_ours_is_not_explained_away(fit, tmp_path, monkeypatch):
+    """Its traceback is what mends it."""
+
+    def step(*places):
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("galaxy_lightning.training.module.GalaxyClassifier.training_step", step)
+    with pytest.raises(ValueError, match="a fault"):
+        fit()
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_averaged_weights_are_those_that_are_saved(small_arrays, tmp_path):
+    words = ["--data.batch_size=16", "--model.image_size=64", "--trainer.max_epochs=1", f"--runs={tmp_path}"]
+    average = ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay=0.5"]
+    for name, more in (("averaged", average), ("plain", [])):
+        main(["fit", f"--data.arrays={small_arrays}", f"--name={name}", *words, *more])
+    averaged, plain = (
+        torch.load(tmp_path / name / "version_0/best.ckpt", weights_only=True)
+        for name in ("averaged", "plain")
+    )
+    kept = averaged["current_model_state"]
+    assert any(not torch.equal(kept[name], averaged["state_dict"][name]) for name in kept)
+    assert all(torch.equal(kept[name], value) for name, value in plain["state_dict"].items())

@@ -1,0 +1,72 @@
+"""Settings of the trainer that cannot work: one line, and nothing was made."""
+
+import pytest
+from PIL import Image
+
+from galaxy_lightning.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["strategy=ddp_spawn"], "use --trainer.strategy ddp"),
+        (["strategy=ddp_notebook"], "use --trainer.strategy ddp"),
+        (["strategy=DDPStrategy", "strategy.start_method=fork"], "use --trainer.strategy ddp"),
+        (["strategy=fsdp"], "trainer.strategy fsdp is not supported"),
+        (["strategy=deepspeed_stage_2"], "trainer.strategy deepspeed_stage_2 is not supported"),
+        (["strategy=ModelParallelStrategy"], "trainer.strategy ModelParallelStrategy is not supported"),
+        (["precision=bf16-true"], "use 32-true"),
+        (["precision=64-true"], "use 32-true"),
+        (["precision=transformer-engine"], "use 32-true"),
+        (["barebones=true"], "trainer.barebones leaves nothing of a fit"),
+        (["enable_checkpointing=false"], "would leave no weights"),
+        (["overfit_batches=2"], "trainer.overfit_batches is not supported"),
+        (["limit_val_batches=0"], "without validation"),
+        (["limit_train_batches=0"], "would train nothing"),
+        (["max_epochs=0"], "would train nothing"),
+        (["max_steps=0"], "would train nothing"),
+        (["max_epochs=2", "check_val_every_n_epoch=5"], "would never validate in 2 epochs"),
+        (["devices=0"], "trainer.devices must be at least 1"),
+        (["devices=-1"], "invalid Trainer settings"),
+        (["accelerator=abacus"], "invalid Trainer settings"),
+        (["devices=13", "strategy=ddp"], "12 val galaxies for 13 processes"),
+    ],
+)
+def test_a_fit_that_cannot_work_is_refused_before_it_begins(small_arrays, tmp_path, capsys, settings, said):
+    words = [
+        "fit", f"--data.arrays={small_arrays}", f"--runs={tmp_path}/runs", "--model.image_size=64",
+        "--model.network=reference_cnn", "--trainer.accelerator=cpu",
+    ]  # fmt: skip
+    with pytest.raises(SystemExit) as caught:
+        main([*words, *(f"--trainer.{setting}" for setting in settings)])
+    assert caught.value.code == 1
+    out, err = capsys.readouterr()
+    (line,) = [line for line in err.splitlines() if "error: " in line]
+    assert said in line
+    assert "Traceback" not in out + err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def run(small_arrays, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    main(
+        [
+            "fit", f"--data.arrays={small_arrays}", f"--runs={runs}", "--name=run", "--trainer.max_epochs=1",
+            "--model.network=reference_cnn", "--model.image_size=64", "--trainer.enable_progress_bar=false",
+            "--trainer.num_sanity_val_steps=0",
+        ]
+    )  # fmt: skip
+    return runs / "run/version_0"
+
+
+def test_fewer_images_than_devices_are_refused(run, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "images/one.png")
+    words = ["predict", f"--ckpt_path={run}", f"--data.images={tmp_path}/images", f"--out={tmp_path}/p.csv"]
+    with pytest.raises(SystemExit, match="1"):
+        main([*words, "--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"])
+    said = capsys.readouterr().err
+    assert "there are 1 images for 2 processes, each of which needs one: set --trainer.devices to 1" in said
+    main([*words, "--trainer.devices=1"])
+    assert (tmp_path / "p.csv").exists()

@@ -1,0 +1,57 @@
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.preprocessing import StandardScaler
+
+from data_prep.arrays.format import open_arrays
+from data_prep.common.errors import GalaxyError
+from galaxy_lightning.data.auxiliary_targets import standardised
+from galaxy_lightning.training.auxiliary_loss import squared_error
+
+
+@pytest.fixture
+def measured(small_arrays, tmp_path):
+    """Arrays whose catalogue holds a magnitude, with gaps, and columns that nothing can be learnt from."""
+    folder = shutil.copytree(small_arrays, tmp_path / "measured")
+    catalog = pd.read_csv(folder / "catalog.csv", dtype={"objid": "int64", "asset_id": "str"})
+    magnitude = np.random.default_rng(0).normal(17, 1, len(catalog))
+    magnitude[::7] = np.nan
+    catalog.assign(mag_r=magnitude, same=1.0, none=np.nan, note="x").to_csv(
+        folder / "catalog.csv", index=False
+    )
+    return open_arrays(folder)
+
+
+def test_columns_are_standardised_and_gaps_stay_gaps(measured):
+    rows = np.arange(30)
+    found = standardised(measured, rows, ["mag_r", "P_EL_DEBIASED"])
+    expected = StandardScaler().fit_transform(measured.catalog[["mag_r", "P_EL_DEBIASED"]].iloc[rows])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert np.isnan(found[::7, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("redshift", "lacks the column redshift"),
+        ("note", "no numbers"),
+        ("same", "same that model.auxiliary names has no two values"),
+        ("none", "none that model.auxiliary names has no two values"),
+    ],
+)
+def test_a_column_that_cannot_be_learnt(measured, column, message):
+    with pytest.raises(GalaxyError, match=message):
+        standardised(measured, np.arange(30), [column])
+
+
+def test_the_error_is_over_what_is_known():
+    truth = torch.tensor([[1.0, torch.nan], [3.0, 0.0]])
+    estimates = torch.tensor([[0.0, 5.0], [3.0, 2.0]], requires_grad=True)
+    error = squared_error(estimates, truth)
+    assert error.item() == pytest.approx((1 + 0 + 4) / 3)
+    error.backward()
+    assert estimates.grad[0, 1] == 0
+    assert squared_error(estimates, torch.full((2, 2), torch.nan)) == 0

@@ -1,0 +1,141 @@
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from data_prep.common.errors import GalaxyError
+from galaxy_lightning.data import image_files
+from galaxy_lightning.data.image_files import find_images
+
+FITS = "FITS images are not read yet; export as PNG or JPEG"
+OTHER = "not an image of a format that is read (JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM)"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "images").mkdir()
+    return tmp_path / "images"
+
+
+def put(folder, *names, kind="PNG"):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (70, 70)).save(folder / name, format=kind)
+
+
+def found(folder):
+    images = find_images(folder)
+    left_out = {str(path): reason for path, reason in images.left_out.items()}
+    return [str(path) for path in images.paths], left_out, images.ignored
+
+
+def test_a_folder_is_searched_deep_and_in_order(folder):
+    put(folder, "z.jpg", "a.PNG", "b/c.jpeg")
+    assert found(folder) == (["a.PNG", "b/c.jpeg", "z.jpg"], {}, 0)
+
+
+def test_every_suffix_of_a_format_that_is_read_counts_in_any_case(folder):
+    names = [
+        f"x.{suffix}" for suffix in ("tif", "TIFF", "webp", "bmp", "gif", "jfif", "jpe", "Jpg", "ppm", "pgm")
+    ]
+    for name in names:
+        (folder / name).write_text("no file is opened to know it")
+    assert found(folder) == (sorted(names), {}, 0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM"])
+def test_an_image_under_another_suffix_is_known_by_how_it_begins(folder, kind):
+    put(folder, "nosuffix", "galaxy.dat", "galaxy.v1.2", kind=kind)
+    assert found(folder) == (["galaxy.dat", "galaxy.v1.2", "nosuffix"], {}, 0)
+
+
+def test_what_is_no_image_is_listed_with_its_reason(folder):
+    put(folder, "a.jpg")
+    for name in ("notes.txt", "b/data.csv", "none", "a.fits", "b/A.FIT", "c.fits.fz", "c.fits.gz"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("SIMPLE  =")
+    (folder / "away.txt").symlink_to("nowhere")
+    paths, left_out, ignored = found(folder)
+    assert (paths, ignored) == (["a.jpg"], 0)
+    assert left_out == dict.fromkeys(["a.fits", "b/A.FIT", "c.fits.fz", "c.fits.gz"], FITS) | dict.fromkeys(
+        ["b/data.csv", "none", "notes.txt"], OTHER
+    ) | {"away.txt": "a link that leads nowhere"}
+    assert list(left_out) == sorted(left_out, key=Path)
+
+
+def test_litter_is_counted_and_not_searched(folder):
+    put(folder, "a.jpg", "._a.jpg", ".hidden/b.jpg", "@eaDir/a.jpg", ".AppleDouble/a.jpg", "__MACOSX/._a.jpg")
+    for name in ("Thumbs.db", ".DS_Store", "Desktop.ini"):
+        (folder / name).write_text("litter")
+    assert found(folder) == (["a.jpg"], {}, 8)
+
+
+def test_links_to_folders_are_followed_and_none_is_searched_twice(folder, tmp_path):
+    put(tmp_path, "big/spiral/1.jpg", "big/spiral/deep/2.jpg")
+    put(folder, "elliptical/3.jpg")
+    (folder / "spiral").symlink_to(tmp_path / "big/spiral")
+    (folder / "again").symlink_to("elliptical")
+    (folder / "loop").symlink_to(".")
+    (folder / "up").symlink_to("..")
+    (folder / "elliptical/loop").symlink_to("../elliptical")
+    (tmp_path / "big/spiral/back").symlink_to(folder)
+    (folder / "zdeep").symlink_to(tmp_path / "big/spiral/deep")
+    (folder / "ring").symlink_to("ring")
+    (folder / "one.jpg").symlink_to(tmp_path / "big/spiral/1.jpg")
+    paths, left_out, _ = found(folder)
+    assert paths == ["elliptical/3.jpg", "one.jpg", "spiral/1.jpg", "spiral/deep/2.jpg"]
+    assert left_out.pop("ring").startswith(("a link that leads nowhere", "cannot be read: Too many levels"))
+    assert left_out == {
+        "again": "the same folder as elliptical, and searched there",
+        "elliptical/loop": "the same folder as elliptical, and searched there",
+        "loop": "the same folder as ., and searched there",
+        "spiral/back": "the same folder as ., and searched there",
+        "up": "a link to a folder that holds the one that is searched",
+        "zdeep": "the same folder as spiral/deep, and searched there",
+    }
+
+
+def test_folders_that_cannot_be_read_are_listed(folder, monkeypatch):
+    put(folder, "a.jpg", "closed/b.jpg")
+    scandir = os.scandir
+
+    def refused(path):
+        if Path(path).name == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(image_files.os, "scandir", refused)
+    closed = "closed"
+    assert found(folder) == (["a.jpg"], {"closed": "cannot be read: Permission denied"}, 0)
+    closed = "images"
+    with pytest.raises(GalaxyError, match=f"^{folder} cannot be read: Permission denied$"):
+        find_images(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_opened(folder):
+    put(folder, "a.jpg")
+    os.mkfifo(folder / "pipe")
+    assert found(folder) == (["a.jpg"], {"pipe": "no regular file"}, 0)
+
+
+def test_a_folder_without_images_is_refused_and_what_it_holds_is_said(folder):
+    said = rf"^{folder} holds no image file \(JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM\)"
+    with pytest.raises(GalaxyError, match=f"{said}: it is empty$"):
+        find_images(folder)
+    (folder / ".DS_Store").touch()
+    with pytest.raises(GalaxyError, match=f"{said}; hidden or system files: 1$"):
+        find_images(folder)
+    (folder / "b.txt").touch()
+    (folder / "a.fits").touch()
+    listed = re.escape(f"; other files and folders: 2, the first a.fits ({FITS}); hidden or system files: 1")
+    with pytest.raises(GalaxyError, match=f"{said}{listed}$"):
+        find_images(folder)
+    with pytest.raises(GalaxyError, match="b.txt is a file: name the folder that holds it$"):
+        find_images(folder / "b.txt")
+    shutil.rmtree(folder)
+    with pytest.raises(GalaxyError, match="there is no folder"):
+        find_images(folder)

@@ -1,0 +1,99 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from data_prep.arrays.format import open_arrays
+from data_prep.common.errors import GalaxyError
+from galaxy_lightning.data.vote_targets import vote_targets
+
+
+@pytest.fixture
+def arrays(small_arrays):
+    """Returns arrays with other votes."""
+    made = open_arrays(small_arrays)
+
+    def change(n, elliptical, spiral, **dataset):
+        catalog = made.catalog.assign(NVOTE=n, P_EL_DEBIASED=elliptical, P_CS_DEBIASED=spiral)
+        return dataclasses.replace(made, catalog=catalog, dataset=made.dataset | dataset)
+
+    return change
+
+
+def likelihood(n, fraction, threshold):
+    """The chance that a fraction of which n have said so reaches the threshold, integrated by hand."""
+    k = n * fraction
+    weight = [quad(lambda f: f**k * (1 - f) ** (n - k), low, 1)[0] for low in (threshold, 0)]
+    return weight[0] / weight[1]
+
+
+@pytest.mark.parametrize(("n", "elliptical", "spiral"), [(30, 0.7, 0.2), (8, 0.5, 0.45), (60, 0.02, 0.97)])
+def test_targets_are_the_chance_of_each_side_of_the_threshold(arrays, n, elliptical, spiral):
+    rows = np.arange(4)
+    targets, _ = vote_targets(arrays(n, elliptical, spiral, threshold=0.65), rows)
+    reach = likelihood(n, elliptical, 0.65), likelihood(n, spiral, 0.65)
+    np.testing.assert_allclose(targets[0], [reach[0], 1 - sum(reach), reach[1]], atol=1e-5)
+    np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-6)
+
+
+def test_more_votes_are_surer_and_count_more(arrays):
+    made = arrays(30.0, 0.8, 0.1, threshold=0.65)
+    made.catalog.loc[0, "NVOTE"] = 300
+    targets, weights = vote_targets(made, np.arange(2))
+    assert targets[0, 0] > 0.999 > targets[1, 0] > 0.9
+    np.testing.assert_allclose(weights, [300 / 165, 30 / 165], rtol=1e-6)
+
+
+def test_a_galaxy_without_votes_keeps_its_label_and_counts_one(arrays):
+    made = arrays(30.0, 0.8, 0.1)
+    made.catalog.loc[1, "P_EL_DEBIASED"] = np.nan
+    targets, weights = vote_targets(made, np.arange(3))
+    assert sorted(targets[1]) == [0, 0, 1]
+    assert targets[1].argmax() == made.labels[1]
+    assert weights[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((np.nan, 0.5, 0.2), "not one training galaxy"),
+        ((30, 1.5, 0.2), "vote fraction outside 0 to 1"),
+        (("many", 0.5, 0.2), "the votes are no numbers"),
+    ],
+)
+def test_votes_that_are_none(arrays, change, message):
+    with pytest.raises(GalaxyError, match=message):
+        vote_targets(arrays(*change), np.arange(3))
+
+
+def test_a_catalogue_without_votes(arrays):
+    made = arrays(30, 0.5, 0.2)
+    without = dataclasses.replace(made, catalog=made.catalog.drop(columns=["NVOTE"]))
+    with pytest.raises(GalaxyError, match="lacks the column NVOTE: train on --data.targets labels"):
+        vote_targets(without, np.arange(3))
+
+
+def test_arrays_of_other_classes(arrays):
+    with pytest.raises(GalaxyError, match="has the classes lens, no lens"):
+        vote_targets(arrays(30, 0.5, 0.2, classes=["lens", "no lens"]), np.arange(3))
+
+
+def test_only_the_flags_rule_means_the_threshold_of_the_flags(arrays):
+    for rule, threshold in (
+        ("unknown: no summary lay beside the sample", None),
+        ("my own", None),
+        (None, None),
+    ):
+        with pytest.raises(GalaxyError, match="does not say at which vote fraction .*--data.targets labels"):
+            vote_targets(arrays(30, 0.7, 0.2, label_rule=rule, threshold=threshold), np.arange(3))
+    flags, at_08, own = (
+        vote_targets(arrays(30, 0.7, 0.2, **rule), np.arange(3))[0]
+        for rule in (
+            {"label_rule": "flags", "threshold": None},
+            {"label_rule": "threshold", "threshold": 0.8},
+            {"label_rule": "my own", "threshold": 0.65},
+        )
+    )
+    np.testing.assert_array_equal(flags, at_08)
+    assert own[0, 0] > flags[0, 0]

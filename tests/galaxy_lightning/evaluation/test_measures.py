@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from sklearn import metrics
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from galaxy_lightning.evaluation.measures import (
+    bootstrap_interval,
+    calibration_error,
+    combined_p,
+    confusion_counts,
+    f1_scores,
+    mcnemar,
+    precisions,
+    recalls,
+)
+
+
+@pytest.fixture
+def predictions():
+    generator = np.random.default_rng(3)
+    labels = generator.integers(3, size=400)
+    probabilities = generator.dirichlet([0.4, 0.6, 0.5], 400)
+    probabilities[np.arange(400), labels] += 0.4
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return labels, probabilities.argmax(axis=1), probabilities
+
+
+def test_confusion_recall_and_precision_are_scikit_learns(predictions):
+    labels, predicted, _ = predictions
+    counts = confusion_counts(labels, predicted, 3)
+    np.testing.assert_array_equal(counts, metrics.confusion_matrix(labels, predicted))
+    np.testing.assert_allclose(recalls(counts), metrics.recall_score(labels, predicted, average=None))
+    np.testing.assert_allclose(precisions(counts), metrics.precision_score(labels, predicted, average=None))
+    np.testing.assert_allclose(f1_scores(counts), metrics.f1_score(labels, predicted, average=None))
+
+
+def test_what_is_never_there_has_no_recall_and_what_is_never_predicted_no_precision():
+    counts = confusion_counts(np.array([0, 0, 1]), np.array([0, 0, 0]), 3)
+    np.testing.assert_array_equal(recalls(counts), [1, 0, np.nan])
+    np.testing.assert_allclose(precisions(counts), [2 / 3, np.nan, np.nan])
+
+
+def test_the_calibration_error_is_torchmetrics(predictions):
+    labels, predicted, probabilities = predictions
+    expected = multiclass_calibration_error(
+        torch.tensor(probabilities), torch.tensor(labels), num_classes=3, n_bins=15, norm="l1"
+    )
+    assert calibration_error(labels, predicted, probabilities) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_a_sure_and_right_model_is_calibrated_and_a_sure_and_wrong_one_is_not():
+    sure = np.tile([1.0, 0, 0], (5, 1))
+    predicted = np.zeros(5, np.int64)
+    assert calibration_error(np.zeros(5, np.int64), predicted, sure) == 0
+    assert calibration_error(np.ones(5, np.int64), predicted, sure) == 1
+
+
+def test_the_interval_is_that_of_a_binomial_share():
+    scores = np.repeat([1.0, 0.0], [300, 100])
+    low, high = bootstrap_interval(scores)
+    half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
+    assert low == pytest.approx(0.75 - half, abs=0.005)
+    assert high == pytest.approx(0.75 + half, abs=0.005)
+    assert bootstrap_interval(scores) == (low, high)
+    assert np.isnan(bootstrap_interval(scores[:5])).all()
+
+
+def test_mcnemar_is_the_exact_binomial_test_of_the_galaxies_that_only_one_has_right():
+    one = np.array([True] * 50 + [True] * 12 + [False] * 3 + [False] * 20)
+    other = np.array([True] * 50 + [False] * 12 + [True] * 3 + [False] * 20)
+    only_one, only_other, p = mcnemar(one, other)
+    assert (only_one, only_other) == (12, 3)
+    assert p == pytest.approx(2 * stats.binom.cdf(3, 15, 0.5))
+    assert mcnemar(other, one)[2] == p
+    assert mcnemar(one, one) == (0, 0, 1.0)
+
+
+def test_p_of_several_runs_is_twice_the_median_and_at_most_one():
+    assert combined_p([0.03]) == 0.03
+    assert combined_p([0.5, 0.01, 0.02]) == pytest.approx(0.04)
+    assert combined_p([0.9, 0.8, 0.7]) == 1.0
+
+
+def test_the_combined_p_is_rarely_small_where_nothing_differs():
+    generator = np.random.default_rng(0)
+    found = []
+    for _ in range(300):
+        truth = generator.random(150) < 0.5
+        runs = [(truth ^ (generator.random(150) < 0.2)) for _ in range(6)]
+        found.append(combined_p([mcnemar(a, b)[2] for a in runs[:3] for b in runs[3:]]))
+    assert np.mean(np.array(found) < 0.05) <= 0.05

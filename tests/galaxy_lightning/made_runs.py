@@ -1,0 +1,23 @@
+"""What two runs have in common that end the same."""
+
+import pandas as pd
+import torch
+
+from galaxy_lightning.runs.names import HISTORY_COLUMNS
+
+
+def same(run, whole):
+    """Asserts that two run folders hold the same, but for the times that it took."""
+
+    def history(folder):
+        table = pd.read_csv(folder / "history.csv")
+        return table[[name for name in HISTORY_COLUMNS if "seconds" not in name]]
+
+    pd.testing.assert_frame_equal(history(run), history(whole), check_exact=True)
+    assert (run / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
+    for name in ("best.ckpt", "last.ckpt"):
+        one, other = (torch.load(folder / name, weights_only=True) for folder in (run, whole))
+        assert one["state_dict"].keys() == other["state_dict"].keys()
+        for key, weights in one["state_dict"].items():
+            assert torch.equal(weights, other["state_dict"][key]), key
+        assert one["global_step"] == other["global_step"]

@@ -1,0 +1,63 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lightning.runs.names import HISTORY_COLUMNS
+from galaxy_lightning.runs.writer import (
+    claim_run_folder,
+    environment,
+    prediction_table,
+    read_history,
+    write_history,
+)
+
+
+def test_runs_that_start_together_get_folders_of_their_own(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        folders = list(pool.map(lambda _: claim_run_folder(tmp_path, "spirals"), range(32)))
+    assert sorted(folder.name for folder in folders) == sorted(f"version_{number}" for number in range(32))
+
+
+def test_numbers_go_on_after_the_highest(tmp_path):
+    for name in ("version_2", "version_10", "version_x"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+    assert claim_run_folder(tmp_path, "run").name == "version_11"
+
+
+def test_a_prediction_table_says_who_what_and_how_likely():
+    galaxies = pd.DataFrame({"objid": [587722981742084097, 587722981742084098]}, index=[4, 9])
+    probabilities = np.array([[0.2, 0.7, 0.1], [0.5, 0.1, 0.4]], np.float32)
+    table = prediction_table(galaxies, probabilities, ["elliptical", "irregular", "spiral"])
+    assert list(table.columns) == ["objid", "p_elliptical", "p_irregular", "p_spiral", "predicted"]
+    assert table["objid"].tolist() == [587722981742084097, 587722981742084098]
+    assert table["predicted"].tolist() == ["irregular", "elliptical"]
+
+
+def test_history_round_trip(tmp_path):
+    assert read_history(tmp_path) == []
+    epochs = [dict.fromkeys(HISTORY_COLUMNS, 0.5) | {"epoch": epoch} for epoch in range(3)]
+    write_history(tmp_path, epochs)
+    assert read_history(tmp_path) == epochs
+    write_history(tmp_path, [])
+    assert list(pd.read_csv(tmp_path / "history.csv").columns) == list(HISTORY_COLUMNS)
+
+
+def test_the_environment_is_described():
+    found = environment("torch", "no-such-package")
+    assert {"python", "numpy", "torch", "galaxy-lightning"} == set(found["versions"])
+
+
+def test_run_folders_need_no_torch():
+    code = "import sys, galaxy_lightning.runs.writer; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_the_environment_is_described_on_other_systems_too(monkeypatch):
+    here = environment()
+    monkeypatch.setattr(Path, "is_file", lambda path: False)
+    assert environment().keys() == here.keys()

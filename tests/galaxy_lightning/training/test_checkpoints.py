@@ -1,0 +1,104 @@
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+import torch
+
+from data_prep.arrays.preprocess import preprocess
+from data_prep.common.errors import GalaxyError
+from data_prep.samples.extract import extract
+from data_prep.simulate import simulate_survey
+from data_prep.simulate.identity import PRETRAINING_SEED, object_ids
+from galaxy_lightning import networks
+from galaxy_lightning.cli.main import main
+from galaxy_lightning.data.datamodule import GalaxyDataModule
+from galaxy_lightning.networks import SHIPPED
+from galaxy_lightning.networks.weight_files import load_file
+from galaxy_lightning.training.checkpoints import (
+    WholeCheckpoints,
+    export_weights,
+    galaxies_seen,
+    read_checkpoint,
+    write_checkpoint,
+)
+from galaxy_lightning.training.module import GalaxyClassifier
+
+
+def test_checkpoints_may_go_elsewhere_than_to_a_disk_of_ours():
+    WholeCheckpoints().save_checkpoint({"weights": torch.arange(3)}, "memory://a/last.ckpt")
+    with fsspec.open("memory://a/last.ckpt") as file:
+        assert torch.load(file, weights_only=True)["weights"].tolist() == [0, 1, 2]
+
+
+def test_a_checkpoint_that_cannot_be_made_leaves_the_older_one(tmp_path):
+    path = tmp_path / "runs/last.ckpt"
+    WholeCheckpoints().save_checkpoint({"epoch": 1}, path)
+    with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
+        WholeCheckpoints().save_checkpoint({"epoch": lambda: 2}, path)
+    assert torch.load(path, weights_only=True) == {"epoch": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_number_that_has_changed_is_noticed(tmp_path):
+    path = tmp_path / "best.ckpt"
+    torch.save({"state_dict": {"weight": torch.full((1000,), 0.5)}}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.full((9,), 0.5).numpy().tobytes()) + 400] ^= 1
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)["state_dict"]["weight"].shape == (1000,)
+    for read in (read_checkpoint, lambda path: load_file(torch.nn.Linear(1, 1), (), str(path), "linear")):
+        with pytest.raises(GalaxyError, match="the checksum of .*data/0 is wrong"):
+            read(path)
+
+
+@pytest.mark.parametrize("weights", SHIPPED)
+def test_shipped_weights_have_seen_no_galaxy_of_a_survey(weights):
+    seen = galaxies_seen(weights)
+    assert len(seen)
+    for seed in range(20):
+        assert not np.isin(object_ids(seed, 2_000), seen).any()
+
+
+def test_every_shipped_file_of_weights_is_known():
+    folder = Path(networks.__file__).parent
+    assert set(folder.glob("*.pt")) == {path for path in SHIPPED.values() if path.parent == folder}
+
+
+@pytest.mark.parametrize("weights", SHIPPED)
+def test_shipped_weights_are_not_measured_on_what_they_have_seen(weights, tmp_path, capsys):
+    raw, sample, arrays = tmp_path / "raw", tmp_path / "sample.csv", tmp_path / "arrays"
+    simulate_survey(raw, 40, PRETRAINING_SEED, workers=1, progress=False)
+    extract(raw, sample, n="all")
+    preprocess(sample, raw, arrays, crop=64, progress=False)
+    config = Path(networks.__file__).parents[2] / "configs/galaxy_cnn.yaml"
+    words = [f"--config={config}", f"--data.arrays={arrays}", "--model.image_size=64", f"--runs={tmp_path}"]
+    with pytest.raises(SystemExit):
+        main(["fit", *words, f"--model.weights={weights}"])
+    assert "was trained on 6 of the 6 val galaxies" in capsys.readouterr().err
+    assert not (tmp_path / "galaxy_cnn").exists()
+
+
+def test_exported_weights_remember_what_they_have_seen(small_arrays, tmp_path):
+    data = GalaxyDataModule(str(small_arrays))
+    write_checkpoint(tmp_path / "best.ckpt", GalaxyClassifier("galaxy_cnn", image_size=64), data)
+    export_weights(tmp_path / "best.ckpt", tmp_path / "weights.pt")
+    trained = read_checkpoint(tmp_path / "best.ckpt")
+    assert galaxies_seen(str(tmp_path / "weights.pt")).tolist() == trained.train_objids.tolist()
+    assert (tmp_path / "weights.pt").stat().st_size < (tmp_path / "best.ckpt").stat().st_size
+    GalaxyClassifier("galaxy_cnn", image_size=64, weights=str(tmp_path / "weights.pt"))
+
+
+def test_a_model_is_not_tested_on_what_it_was_calibrated_on(small_arrays, tmp_path):
+    data = GalaxyDataModule(str(small_arrays))
+    write_checkpoint(tmp_path / "best.ckpt", GalaxyClassifier(image_size=64), data)
+    trained, arrays = read_checkpoint(tmp_path / "best.ckpt"), data.arrays
+    trained.require_unseen(arrays, "val")
+    trained.require_unseen(arrays, "test")
+    swapped = arrays.catalog["split"].replace({"val": "test", "test": "val"})
+    other = replace(arrays, catalog=arrays.catalog.assign(split=swapped))
+    trained.require_unseen(other, "val")
+    with pytest.raises(GalaxyError, match="was calibrated on 12 of the 12 test galaxies"):
+        trained.require_unseen(other, "test")
