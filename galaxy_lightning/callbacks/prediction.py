@@ -103,7 +103,7 @@ class PredictionWriter(Callback):
         if self._part.batches:
             data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it, and declares it not.
             assert isinstance(data, GalaxyDataModule)
-            data.predicted_batches = self._part.batches
+            data.resume_prediction(self._part.batches)
             if trainer.is_global_zero:
                 print(f"Going on where it was cut off, with {self._part.written:,} galaxies predicted")
 

@@ -1,36 +1,16 @@
-"""What is said before a fit and completes it after: the calibration of its best weights, and ``run.json``."""
+"""What completes a fit: the calibration of its best weights, and ``run.json``."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
 
-from data_prep.arrays.format import GalaxyArrays
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.writer import write_run
 from galaxy_lightning.training.checkpoints import add_calibration, is_calibrated
 from galaxy_lightning.training.module import GalaxyClassifier
-
-ENOUGH: Final = 10
-"""Fewer validation galaxies cannot tell an accuracy of 90% from one of 100%."""
-
-
-def shortcomings(arrays: GalaxyArrays) -> Iterator[str]:
-    """Yields what a model cannot learn from too few galaxies, in words."""
-    learnt = set(arrays.labels[arrays.rows("train")].tolist())
-    absent = [name for number, name in enumerate(arrays.classes) if number not in learnt]
-    if absent:
-        yield f"No training galaxy is labelled {' or '.join(absent)}: the model cannot learn to recognise one"
-    validated = len(arrays.rows("val"))
-    if validated < ENOUGH:
-        galaxies = "galaxy" if validated == 1 else "galaxies"
-        yield (
-            f"Only {validated} validation {galaxies}: neither the calibrated probabilities nor the column "
-            "uncertain can be relied on"
-        )
 
 
 def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataModule, best: Path) -> None:
@@ -55,12 +35,25 @@ def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataMo
     trainer.strategy.barrier()
 
 
+def predict_held_out(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataModule, best: Path) -> None:
+    """Predicts the validation and test galaxies with the best weights.
+
+    Args:
+        trainer: The trainer, after the fit.
+        model: The model.
+        data: What it was trained on.
+        best: The checkpoint.
+    """
+    data.predict_on("val", "test")
+    trainer.limit_predict_batches = 1.0
+    trainer.predict(model, data, return_predictions=False, ckpt_path=best, weights_only=True)
+
+
 def record_run(
     folder: Path,
     model: GalaxyClassifier,
     trainer: Trainer,
-    arrays: GalaxyArrays,
-    settings: Mapping[str, Any],
+    data: GalaxyDataModule,
     seed: int,
     history: HistoryRecorder,
 ) -> None:
@@ -70,12 +63,12 @@ def record_run(
         folder: The run folder.
         model: The trained model.
         trainer: The trainer, after the fit.
-        arrays: What the model was trained on.
-        settings: How the galaxies were fed to it.
+        data: What the model was trained on.
         seed: The seed of the fit.
         history: The epochs of the fit.
     """
     device = trainer.strategy.root_device
+    fed = {"batch_size": data.batch_size, "augment": data.augment, "targets": data.targets}
     # As asked for: two fits that differ in what they started from are two models.
     started_from = model.pretrained["weights"] if model.pretrained else model.hparams["weights"]
     more: dict[str, Any] = {"pretrained": model.pretrained} if model.pretrained else {}
@@ -85,11 +78,11 @@ def record_run(
         more["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
     write_run(
         folder,
-        arrays,
+        data.arrays,
         history.epochs,
         model=model.network.name,
         parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
-        hyperparameters={**model.hparams, "weights": started_from, **settings, "epochs": trainer.max_epochs},
+        hyperparameters={**model.hparams, "weights": started_from, **fed, "epochs": trainer.max_epochs},
         seed=seed,
         device=_in_words(device),
         # None where an earlier process has trained all epochs.
@@ -97,7 +90,7 @@ def record_run(
         if history.train_seconds
         else None,
         peak_memory_mb=history.memory.mb,
-        best_epoch=int(history.epochs[-1]["epoch"]) if model.newest_is_best else None,
+        best_epoch=int(history.epochs[-1]["epoch"]) if model.optimization.ends_at_zero else None,
         packages=("torch", "lightning", "torchmetrics"),
         calibration=model.calibrations.own.state(),
         **more,

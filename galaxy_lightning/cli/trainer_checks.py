@@ -67,7 +67,7 @@ def check_shares(data: GalaxyDataModule, processes: int, command: str) -> None:
     if data.images_folder is not None:
         shares = {"images": len(data.image_folder)}
     elif command == "predict":
-        shares = {"galaxies": len(data.arrays.rows(*data.predict_splits))}
+        shares = {"galaxies": len(data.arrays.rows(*data.predicted_splits))}
     else:
         shares = {f"{split} galaxies": len(data.arrays.rows(split)) for split in _SPLITS[command]}
     for name, count in shares.items():

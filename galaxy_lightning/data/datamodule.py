@@ -1,7 +1,7 @@
 """The galaxy arrays as batches: one stored split, shuffled and augmented from one seed."""
 
 import functools
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,21 +14,19 @@ from torch.utils.data import Dataset, Sampler
 
 from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
-from data_prep.common.progress import progress_bar
 from data_prep.schema import CROP_PX, SPLITS
 from galaxy_lightning.data.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.data.auxiliary_targets import standardised
 from galaxy_lightning.data.batches import GalaxyBatch
+from galaxy_lightning.data.checks import require_same_kind, require_unseen
 from galaxy_lightning.data.datasets import ArrayDataset, ImageFolderDataset, require_shared_memory
+from galaxy_lightning.data.device_pixels import copy_to_device
 from galaxy_lightning.data.loading import InOrder, ReadAhead, Resumable, as_is
 from galaxy_lightning.data.simulated_arrays import simulate_arrays
 from galaxy_lightning.data.vote_targets import vote_targets
 from galaxy_lightning.runtime.seeding import Stream, seed_for
 
 Targets = Literal["labels", "votes"]
-
-_CHUNK = 1024
-"""Images that are copied to the device at a time."""
 
 
 class GalaxyDataModule(LightningDataModule):
@@ -56,10 +54,7 @@ class GalaxyDataModule(LightningDataModule):
             room for them (150 kB a galaxy at 224 pixels).
         seed: Seed of the shuffling and the augmentation.
 
-    Attributes:
         auxiliary: Columns of the catalogue that the model learns beside the class.
-        predicted_batches: How many batches of what is to be predicted this process has behind it.
-        seen_before: ``[N]`` galaxies that the model was trained on elsewhere, before this fit.
     """
 
     def __init__(
@@ -75,6 +70,7 @@ class GalaxyDataModule(LightningDataModule):
         num_workers: int = 0,
         on_device: bool = False,
         seed: int = 0,
+        auxiliary: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if batch_size < 1 or num_workers < 0:
@@ -93,11 +89,11 @@ class GalaxyDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.on_device = on_device
         self.seed = int(seed)
-        self.predict_splits: tuple[str, ...] = SPLITS
-        self.predicted_batches = 0
+        self.auxiliary = list(auxiliary)
         self.crop = CROP_PX
-        self.auxiliary: list[str] = []
-        self.seen_before: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._predicted_splits: tuple[str, ...] = SPLITS
+        self._predicted_batches = 0
+        self._seen_before: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._arrays: GalaxyArrays | None = None
         self._held: Tensor | None = None
         self._prepared = False
@@ -129,7 +125,7 @@ class GalaxyDataModule(LightningDataModule):
         return {
             "taken": taken,
             "processes": self._share()[0],
-            "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.seen_before)),
+            "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self._seen_before)),
             "val_objids": torch.from_numpy(np.unique(self._objids("val"))),
             "arrays_folder": str(self.arrays.folder.resolve()),
             "settings": {
@@ -185,20 +181,37 @@ class GalaxyDataModule(LightningDataModule):
             GalaxyError: The arrays hold other classes or another image size.
         """
         self.crop = image_size
-        if self.images_folder is not None:
-            return
-        if self.arrays.classes != classes:
-            raise GalaxyError(
-                f"{self.arrays.folder} has the classes {', '.join(self.arrays.classes)}, the model has "
-                f"{', '.join(classes)}: name arrays with the model's classes in the same order, or train a "
-                f"model on these with: fit --model.classes '{json.dumps(self.arrays.classes)}'"
-            )
-        stored = self.arrays.images.shape[1]
-        if stored != image_size:
-            raise GalaxyError(
-                f"{self.arrays.folder} holds images of {stored} pixels, the model takes {image_size}: train "
-                f"one with --model.image_size {stored}, or make the arrays with --crop {image_size}"
-            )
+        if self.images_folder is None:
+            require_same_kind(self.arrays, classes, image_size)
+
+    def exclude(self, objids: npt.NDArray[np.int64]) -> None:
+        """Keeps galaxies out of validation and test: the weights were trained on them before this fit.
+
+        Args:
+            objids: ``[N]`` object ids.
+        """
+        self._seen_before = objids
+
+    def predict_on(self, *splits: str) -> None:
+        """Chooses the splits that are predicted, instead of all.
+
+        Args:
+            splits: Their names.
+        """
+        self._predicted_splits = splits
+
+    @property
+    def predicted_splits(self) -> tuple[str, ...]:
+        """The splits that are predicted."""
+        return self._predicted_splits
+
+    def resume_prediction(self, batches: int) -> None:
+        """Leaves out the first batches of the next prediction by this process.
+
+        Args:
+            batches: How many are predicted already.
+        """
+        self._predicted_batches = batches
 
     def check_can_train(self) -> None:
         """Stops before a fit that could not be trained, or not be measured.
@@ -209,13 +222,7 @@ class GalaxyDataModule(LightningDataModule):
         """
         self._training_set()
         for split in ("val", "test"):
-            held_out = self._objids(split)
-            if seen := int(np.isin(held_out, self.seen_before).sum()):
-                raise GalaxyError(
-                    f"what this fit starts from was trained on {seen:,} of the {len(held_out):,} {split} "
-                    f"galaxies of {self.arrays.folder}: a score there would mean nothing. Start from other "
-                    "weights, or take other arrays"
-                )
+            require_unseen(self.arrays, split, self._seen_before)
 
     def train_dataloader(self) -> ReadAhead:
         """Returns the training galaxies, shuffled anew each epoch."""
@@ -237,10 +244,10 @@ class GalaxyDataModule(LightningDataModule):
         return self._in_order(self._split("test"))
 
     def predict_dataloader(self) -> ReadAhead:
-        """Returns the folder's images, or the arrays' galaxies in ``predict_splits``, in order."""
+        """Returns the images of the folder, or the galaxies of :attr:`predicted_splits`, in order."""
         from_folder = self.images_folder is not None
-        dataset = self.image_folder if from_folder else self._split(*self.predict_splits)
-        return self._in_order(dataset, skip=self.predicted_batches * self.batch_size)
+        dataset = self.image_folder if from_folder else self._split(*self.predicted_splits)
+        return self._in_order(dataset, skip=self._predicted_batches * self.batch_size)
 
     def on_after_batch_transfer(self, batch: GalaxyBatch, dataloader_idx: int) -> GalaxyBatch:
         """Completes a batch on its device, and augments it where it is trained on.
@@ -278,19 +285,7 @@ class GalaxyDataModule(LightningDataModule):
     def _hold(self, device: torch.device) -> Tensor:
         """Returns all pixels of the arrays, uint8 ``[N, H, W, 3]`` on the device, copied there once."""
         if self._held is None or self._held.device != device:
-            images = self.arrays.images
-            try:
-                self._held = torch.empty(images.shape, dtype=torch.uint8, device=device)
-            except RuntimeError as error:
-                raise GalaxyError(
-                    f"{device} has no room for the {images.nbytes / 1e9:.1f} GB of {self.arrays.folder}: "
-                    "leave --data.on_device out"
-                ) from error
-            with progress_bar(total=len(images), desc="to the device", unit=" images") as bar:
-                for start in range(0, len(images), _CHUNK):
-                    chunk = images[start : start + _CHUNK].copy()
-                    self._held[start : start + _CHUNK] = torch.from_numpy(chunk)
-                    bar.update(len(chunk))
+            self._held = copy_to_device(self.arrays, device)
         return self._held
 
     def _share(self) -> tuple[int, int]:

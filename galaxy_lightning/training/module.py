@@ -18,12 +18,11 @@ from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations, calibrate
 from galaxy_lightning.networks import make_network
 from galaxy_lightning.networks.sources import HUB, NONE
-from galaxy_lightning.training.auxiliary_loss import WEIGHT, squared_error
 from galaxy_lightning.training.fit_length import all_steps, is_sure_to_go_on
+from galaxy_lightning.training.losses import WEIGHT, cross_entropy, squared_error
 from galaxy_lightning.training.metrics import SplitMetrics
-from galaxy_lightning.training.optimizers import OptimizerName, make_optimizer, one_cycle
+from galaxy_lightning.training.optimizers import Optimization, OptimizerName, Schedule, one_cycle, require
 
-Schedule = Literal["constant", "one_cycle"]
 Compile = Literal["default", "reduce-overhead", "max-autotune"]
 
 
@@ -88,19 +87,11 @@ class GalaxyClassifier(LightningModule):
         compile: Compile | None = None,
     ) -> None:
         super().__init__()
-        if not (learning_rate > 0 and adam_epsilon > 0):
-            raise GalaxyError(
-                f"model.learning_rate and model.adam_epsilon must be above 0, "
-                f"not {learning_rate} and {adam_epsilon}"
-            )
-        if not (
-            weight_decay >= 0 <= mixup and 0 <= label_smoothing < 1 and 0 < target_accuracy <= 1 <= zooms
-        ):
-            raise GalaxyError(
-                "model.weight_decay and model.mixup must be at least 0, model.label_smoothing in [0, 1), "
-                "model.target_accuracy in (0, 1] and model.zooms at least 1, not "
-                f"{weight_decay}, {mixup}, {label_smoothing}, {target_accuracy} and {zooms}"
-            )
+        self.optimization = Optimization(optimizer, learning_rate, adam_epsilon, weight_decay, schedule)
+        require(mixup >= 0, "mixup", "at least 0", mixup)
+        require(0 <= label_smoothing < 1, "label_smoothing", "at least 0 and below 1", label_smoothing)
+        require(0 < target_accuracy <= 1, "target_accuracy", "above 0 and at most 1", target_accuracy)
+        require(zooms >= 1, "zooms", "at least 1", zooms)
         if auxiliary and mixup:
             raise GalaxyError("model.auxiliary does not go with model.mixup: leave one out")
         classes, auxiliary = list(classes), list(auxiliary)
@@ -268,25 +259,14 @@ class GalaxyClassifier(LightningModule):
         self._zooms = zooms
 
     @property
+    def zooms_chosen(self) -> bool:
+        """Whether :attr:`zooms` was set, not taken from the calibration or the hyperparameters."""
+        return self._zooms is not None
+
+    @property
     def calibration(self) -> Calibration:
         """The calibration of answers with :attr:`zooms`; one that is not fitted where there is none."""
         return self.calibrations.for_zooms(self.zooms)
-
-    @property
-    def newest_is_best(self) -> bool:
-        """Whether a fit's newest weights are its best ones: where the learning rate falls to nothing."""
-        return str(self.hparams["schedule"]) != "constant"
-
-    def new_optimizer(self) -> torch.optim.Optimizer:
-        """Returns an optimiser that has not made a step yet."""
-        settings = self.hparams
-        return make_optimizer(
-            settings["optimizer"],
-            self.network.parameter_groups(),
-            settings["learning_rate"],
-            settings["adam_epsilon"],
-            settings["weight_decay"],
-        )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Returns the optimiser and, but for a constant rate, its schedule.
@@ -295,11 +275,15 @@ class GalaxyClassifier(LightningModule):
             GalaxyError: A fit would go on with a schedule that was made for another number of steps.
         """
         optimizer = self.new_optimizer()
-        if self.hparams["schedule"] == "constant":
+        if self.optimization.schedule == "constant":
             return optimizer
-        steps = all_steps(self.trainer, self.hparams["schedule"], self._made_for)
+        steps = all_steps(self.trainer, self.optimization.schedule, self._made_for)
         schedule = one_cycle(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        """Returns an optimiser that has not made a step yet."""
+        return self.optimization.make(self.network.parameter_groups())
 
     def _calibrates(self) -> bool:
         """Says whether this validation serves the calibration."""
@@ -307,7 +291,7 @@ class GalaxyClassifier(LightningModule):
 
     def _validation_zooms(self) -> int:
         """Returns at how many sizes to validate: one while a fit is sure to replace these weights."""
-        replaced = self.newest_is_best and not self.calibrating and is_sure_to_go_on(self.trainer)
+        replaced = self.optimization.ends_at_zero and not self.calibrating and is_sure_to_go_on(self.trainer)
         return 1 if replaced else int(self.hparams["zooms"])
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -319,9 +303,7 @@ class GalaxyClassifier(LightningModule):
             weights: ``[B]`` what each galaxy counts; all the same when left out.
         """
         smoothing = self.hparams["label_smoothing"] if self.training else 0.0
-        losses = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
-        mean = losses.mean() if weights is None else (losses * weights).mean()
-        return mean + self.network.penalty()
+        return cross_entropy(logits, targets, weights, smoothing) + self.network.penalty()
 
     def _measure(
         self, batch: GalaxyBatch, split: str, metrics: SplitMetrics, logits: Tensor, loss: Tensor

@@ -1,6 +1,7 @@
 """The optimisers, Adam as Keras computes it and AdamW, and the schedule."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -9,45 +10,86 @@ from torch import Tensor, nn
 from data_prep.common.errors import GalaxyError
 
 OptimizerName = Literal["keras_adam", "adamw"]
+Schedule = Literal["constant", "one_cycle"]
+Groups = Sequence[tuple[Sequence[nn.Parameter], float]]
+"""Parameters, each part with the multiple of the learning rate that it learns at."""
 
 
-def make_optimizer(
-    name: OptimizerName,
-    groups: Sequence[tuple[Sequence[nn.Parameter], float]],
-    learning_rate: float,
-    epsilon: float,
-    weight_decay: float = 0.0,
-) -> torch.optim.Optimizer:
-    """Makes an optimiser.
+@dataclass(frozen=True)
+class Optimization:
+    """An optimiser and the schedule of its learning rate.
 
     Args:
-        name: ``keras_adam``, or ``adamw`` (Loshchilov & Hutter 2019).
-        groups: What is to be learnt, each part with the multiple of the learning rate that it learns at.
-        learning_rate: Step size.
-        epsilon: Keeps divisions from exploding.
+        optimizer: ``keras_adam``, Adam as Keras computes it, or ``adamw`` (Loshchilov & Hutter 2019).
+        learning_rate: The step size; of ``one_cycle`` the highest.
+        adam_epsilon: Keeps divisions from exploding.
         weight_decay: AdamW's, of kernels; vectors, that is biases and normalisations, have none.
+        schedule: ``constant``, or ``one_cycle``; see :func:`one_cycle`.
 
     Raises:
-        GalaxyError: Weight decay was asked of ``keras_adam``.
+        GalaxyError: A setting is out of range.
     """
-    if name == "keras_adam":
-        if weight_decay:
-            raise GalaxyError("keras_adam has no weight decay: set --model.optimizer adamw")
-        return KerasAdam(
-            [{"params": list(parameters), "lr": learning_rate * multiple} for parameters, multiple in groups],
-            learning_rate,
-            epsilon,
-        )
-    split = [
-        {
-            "params": [weights for weights in parameters if (weights.ndim > 1) == decays],
-            "lr": learning_rate * multiple,
-            "weight_decay": weight_decay * decays,
-        }
-        for parameters, multiple in groups
-        for decays in (True, False)
-    ]
-    return torch.optim.AdamW([group for group in split if group["params"]], learning_rate, eps=epsilon)
+
+    optimizer: OptimizerName
+    learning_rate: float
+    adam_epsilon: float
+    weight_decay: float
+    schedule: Schedule
+
+    def __post_init__(self) -> None:
+        require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
+        require(self.adam_epsilon > 0, "adam_epsilon", "above 0", self.adam_epsilon)
+        require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
+
+    @property
+    def ends_at_zero(self) -> bool:
+        """Whether the learning rate falls to nothing: then a fit's newest weights are its best ones."""
+        return self.schedule != "constant"
+
+    def make(self, groups: Groups) -> torch.optim.Optimizer:
+        """Makes an optimiser that has not made a step yet.
+
+        Args:
+            groups: What is to be learnt.
+
+        Raises:
+            GalaxyError: Weight decay was asked of ``keras_adam``.
+        """
+        if self.optimizer == "keras_adam":
+            if self.weight_decay:
+                raise GalaxyError("keras_adam has no weight decay: set --model.optimizer adamw")
+            scaled = [
+                {"params": list(parameters), "lr": self.learning_rate * multiple}
+                for parameters, multiple in groups
+            ]
+            return KerasAdam(scaled, self.learning_rate, self.adam_epsilon)
+        split = [
+            {
+                "params": [weights for weights in parameters if (weights.ndim > 1) == decays],
+                "lr": self.learning_rate * multiple,
+                "weight_decay": self.weight_decay * decays,
+            }
+            for parameters, multiple in groups
+            for decays in (True, False)
+        ]
+        used = [group for group in split if group["params"]]
+        return torch.optim.AdamW(used, self.learning_rate, eps=self.adam_epsilon)
+
+
+def require(holds: bool, setting: str, range_: str, value: float) -> None:
+    """Stops at a setting of the model that is out of range.
+
+    Args:
+        holds: Whether it is in range.
+        setting: Its name.
+        range_: The range, in words.
+        value: Its value.
+
+    Raises:
+        GalaxyError: It is out of range.
+    """
+    if not holds:
+        raise GalaxyError(f"model.{setting} must be {range_}, not {value}")
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:

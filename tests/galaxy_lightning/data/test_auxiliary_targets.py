@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.data.auxiliary_targets import standardised
-from galaxy_lightning.training.auxiliary_loss import squared_error
+from galaxy_lightning.training.losses import squared_error
 
 
 @pytest.fixture
