@@ -14,9 +14,9 @@ from galaxy_lightning.evaluation.measures import (
     calibration_error,
     combined_p,
     confusion_counts,
+    figure_names,
+    figures,
     mcnemar,
-    precisions,
-    recalls,
 )
 from galaxy_lightning.runs.reader import Run, agree
 from galaxy_lightning.runs.writer import arrays_identity
@@ -96,8 +96,7 @@ def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
 def _measured(model: Model, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
     """Measures one model: each run, mean and spread over runs, and the interval of the mean accuracy."""
     runs = [_measured_run(run, labels, classes) for run in model.runs]
-    per_class = (f"{measure}_{name}" for measure in ("recall", "precision") for name in classes)
-    names = ["accuracy", "macro_recall", *per_class, "calibration_error", *COSTS]
+    names = [*figure_names(classes), "calibration_error", *COSTS]
     table = {name: np.array([run[name] for run in runs], dtype=float) for name in names}
     interval = bootstrap_interval(model.right(labels).mean(axis=0))
     return {
@@ -115,16 +114,11 @@ def _measured(model: Model, labels: npt.NDArray[np.int64], classes: Sequence[str
 def _measured_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
     """Measures one run."""
     counts = confusion_counts(labels, run.predicted, len(classes))
-    recall, precision = recalls(counts), precisions(counts)
-    present = counts.sum(axis=1) > 0
     return {
         "folder": str(run.folder),
         "seed": run.about.get("seed"),
         "device": run.about.get("device"),
-        "accuracy": float(np.diag(counts).sum() / counts.sum()),
-        "macro_recall": _number(recall[present].mean()),
-        **{f"recall_{name}": _number(value) for name, value in zip(classes, recall, strict=True)},
-        **{f"precision_{name}": _number(value) for name, value in zip(classes, precision, strict=True)},
+        **{name: _number(value) for name, value in figures(counts, classes).items()},
         "calibration_error": calibration_error(labels, run.predicted, run.probabilities),
         **{name: run.number(name) for name in COSTS},
         "confusion": counts.tolist(),

@@ -55,6 +55,9 @@ class GalaxyDataModule(LightningDataModule):
         seed: Seed of the shuffling and the augmentation.
 
         auxiliary: Columns of the catalogue that the model learns beside the class.
+
+    Attributes:
+        predicted_splits: The splits that are predicted; all of them unless :meth:`predict_on` chooses.
     """
 
     def __init__(
@@ -73,11 +76,10 @@ class GalaxyDataModule(LightningDataModule):
         auxiliary: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        if batch_size < 1 or num_workers < 0:
-            raise GalaxyError(
-                f"data.batch_size must be at least 1 and data.num_workers at least 0, not "
-                f"{batch_size} and {num_workers}"
-            )
+        if batch_size < 1:
+            raise GalaxyError(f"data.batch_size must be at least 1, not {batch_size}")
+        if num_workers < 0:
+            raise GalaxyError(f"data.num_workers must be at least 0, not {num_workers}")
         self.arrays_folder = Path(arrays) if arrays else None
         self.images_folder = Path(images) if images else None
         self.batch_size = batch_size
@@ -91,7 +93,7 @@ class GalaxyDataModule(LightningDataModule):
         self.seed = int(seed)
         self.auxiliary = list(auxiliary)
         self.crop = CROP_PX
-        self._predicted_splits: tuple[str, ...] = SPLITS
+        self.predicted_splits: tuple[str, ...] = SPLITS
         self._predicted_batches = 0
         self._seen_before: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._arrays: GalaxyArrays | None = None
@@ -198,12 +200,7 @@ class GalaxyDataModule(LightningDataModule):
         Args:
             splits: Their names.
         """
-        self._predicted_splits = splits
-
-    @property
-    def predicted_splits(self) -> tuple[str, ...]:
-        """The splits that are predicted."""
-        return self._predicted_splits
+        self.predicted_splits = splits
 
     def resume_prediction(self, batches: int) -> None:
         """Leaves out the first batches of the next prediction by this process.

@@ -16,6 +16,7 @@ from galaxy_lightning.evaluation.measures import (
     calibration_error,
     confusion_counts,
     f1_scores,
+    figures,
     precisions,
     recalls,
     reliability,
@@ -63,15 +64,8 @@ class HeldOut:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Accuracy, macro recall, and each class's recall and precision; a class without any is left out."""
-        recall, precision = recalls(self.counts), precisions(self.counts)
-        found = {"accuracy": float(self.right.mean()), "macro_recall": float(np.nanmean(recall))}
-        for place, name in enumerate(self.classes):
-            found[f"recall_{name}"], found[f"precision_{name}"] = (
-                float(recall[place]),
-                float(precision[place]),
-            )
-        return _rounded(found | self.trust)
+        """All figures, by name; what is not defined is left out."""
+        return _rounded(figures(self.counts, self.classes) | self.trust)
 
     @property
     def trust(self) -> dict[str, float]:
@@ -91,10 +85,10 @@ class HeldOut:
         heads = _cells(["recall", "precision", "F1"])
         yield f"{'true class':>{first}}{heads}   predicted:{_cells(self.classes, width)}"
         counts = self.counts
-        for name, *figures, row in zip(
+        for name, *values, row in zip(
             self.classes, recalls(counts), precisions(counts), f1_scores(counts), counts, strict=True
         ):
-            shown = ["-" if np.isnan(figure) else f"{figure:.3f}" for figure in figures]
+            shown = ["-" if np.isnan(figure) else f"{figure:.3f}" for figure in values]
             yield f"{name:>{first}}{_cells(shown)}{'':13}{_cells([f'{count:,}' for count in row], width)}"
         yield ""
         yield self.doubts
@@ -127,14 +121,14 @@ class HeldOut:
         coverages, accuracies, _ = accuracy_at_coverage(self.labels, self.predicted, self.probabilities)
         found = self.trust
         chosen = (found["coverage"], found["accuracy_covered"]) if "accuracy_covered" in found else None
-        figures = {
+        pictures = {
             CONFUSION_PNG: confusion_matrix(self.counts, self.classes, title),
             RELIABILITY_PNG: reliability_diagram(
                 *reliability(self.labels, self.predicted, self.probabilities)
             ),
             COVERAGE_PNG: coverage_curve(coverages, accuracies, chosen, self.asked),
         }
-        for name, figure in figures.items():
+        for name, figure in pictures.items():
             with new_file(folder / name) as partial:
                 figure.savefig(partial, dpi=150)
 

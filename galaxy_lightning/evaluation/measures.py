@@ -1,5 +1,10 @@
-"""What is measured on held-out galaxies, and how sure it is."""
+"""What is measured on held-out galaxies, and how sure it is.
 
+``test``, ``crossval``, ``compare`` and the logs of a fit all take their figures from here. Recall is what
+astronomers call completeness, precision purity.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,9 +17,10 @@ BINS: Final = 15
 RESAMPLES: Final = 10_000
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 
-def confusion_counts(labels: Labels, predicted: Labels, classes: int) -> npt.NDArray[np.int64]:
+def confusion_counts(labels: Labels, predicted: Labels, classes: int) -> Counts:
     """Counts galaxies by true and predicted class.
 
     Args:
@@ -29,19 +35,99 @@ def confusion_counts(labels: Labels, predicted: Labels, classes: int) -> npt.NDA
     return counts.reshape(classes, classes).astype(np.int64)
 
 
-def recalls(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Returns each class's recall (completeness): found among the true; NaN where there are none."""
+def accuracy(counts: Counts) -> float:
+    """Returns the share of galaxies whose predicted class is the true one.
+
+    Args:
+        counts: The confusion matrix, ``[true class, predicted class]``.
+    """
+    return float(np.diag(counts).sum() / counts.sum()) if counts.sum() else float("nan")
+
+
+def recalls(counts: Counts) -> npt.NDArray[np.float64]:
+    """Returns each class's recall (completeness), the share of its galaxies that was found.
+
+    Args:
+        counts: The confusion matrix, ``[true class, predicted class]``.
+
+    Returns:
+        ``[classes]``; NaN for a class without galaxies.
+    """
     return _shares(np.diag(counts), counts.sum(axis=1))
 
 
-def precisions(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Returns each class's precision (purity): true among the predicted; NaN where none is predicted."""
-    return _shares(np.diag(counts), counts.sum(axis=0))
+def precisions(counts: Counts) -> npt.NDArray[np.float64]:
+    """Returns each class's precision (purity), the share of those predicted that truly belong to it.
+
+    Args:
+        counts: The confusion matrix, ``[true class, predicted class]``.
+
+    Returns:
+        ``[classes]``; 0 for a class with galaxies of which none is predicted, as scikit-learn has it, and NaN
+        for one with neither.
+    """
+    predicted = counts.sum(axis=0)
+    return np.where(_present(counts), np.nan_to_num(_shares(np.diag(counts), predicted)), np.nan)
 
 
-def f1_scores(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Returns each class's harmonic mean of recall and precision; NaN where there is neither."""
+def f1_scores(counts: Counts) -> npt.NDArray[np.float64]:
+    """Returns each class's F1 score, the harmonic mean of recall and precision.
+
+    Args:
+        counts: The confusion matrix, ``[true class, predicted class]``.
+
+    Returns:
+        ``[classes]``; NaN for a class with neither galaxies nor predictions.
+    """
     return _shares(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
+
+
+def macro(values: npt.NDArray[np.float64]) -> float:
+    """Returns the mean over the classes for which a figure is defined.
+
+    The macro recall is scikit-learn's ``balanced_accuracy_score``: a class without galaxies does not count,
+    whatever is predicted.
+
+    Args:
+        values: ``[classes]``, NaN where it is not defined.
+    """
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+PER_CLASS: Final[dict[str, Callable[[Counts], npt.NDArray[np.float64]]]] = {
+    "recall": recalls,
+    "precision": precisions,
+    "f1": f1_scores,
+}
+"""The figures of each class, by name; see :func:`macro` for their means."""
+
+
+def figures(counts: Counts, classes: Sequence[str]) -> dict[str, float]:
+    """Returns the accuracy, the macro figures and those of each class.
+
+    Args:
+        counts: The confusion matrix, ``[true class, predicted class]``.
+        classes: The class names, in order.
+
+    Returns:
+        ``accuracy``; ``macro_recall``, ``macro_precision`` and ``macro_f1``; ``recall_<class>`` and so on;
+        NaN where not defined.
+    """
+    each = {name: measure(counts) for name, measure in PER_CLASS.items()}
+    values = [macro(figure) for figure in each.values()]
+    values += [float(value) for figure in each.values() for value in figure]
+    return dict(zip(figure_names(classes), [accuracy(counts), *values], strict=True))
+
+
+def figure_names(classes: Sequence[str]) -> list[str]:
+    """Returns the names of the figures that :func:`figures` computes, in its order.
+
+    Args:
+        classes: The class names, in order.
+    """
+    each = [f"{name}_{label}" for name in PER_CLASS for label in classes]
+    return ["accuracy", *(f"macro_{name}" for name in PER_CLASS), *each]
 
 
 def calibration_error(labels: Labels, predicted: Labels, probabilities: Probabilities) -> float:
@@ -166,6 +252,11 @@ def combined_p(values: npt.ArrayLike) -> float:
 def _confidences(predicted: Labels, probabilities: Probabilities) -> npt.NDArray[np.float64]:
     """Returns ``[N]`` the predicted class's probability."""
     return np.asarray(probabilities[np.arange(len(predicted)), predicted], dtype=np.float64)
+
+
+def _present(counts: Counts) -> npt.NDArray[np.bool_]:
+    """Returns ``[classes]`` which classes have galaxies or predictions."""
+    return np.asarray(counts.sum(axis=0) + counts.sum(axis=1) > 0)
 
 
 def _shares(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -1,25 +1,40 @@
-"""What is measured of a classifier on each split, all of it by torchmetrics.
+"""What is measured of a classifier on each split, in all processes together.
 
-Recall is what astronomers call completeness, precision purity. Labels and logits come from our own
-data and networks, so torchmetrics need not check them in every step (``validate_args``).
+The confusion matrix is torchmetrics'; the figures that follow from it are those of
+:mod:`galaxy_lightning.evaluation.measures`. Labels and logits come from our own data and networks, so
+torchmetrics need not check them in every step (``validate_args``).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
-from torchmetrics import CatMetric, ClasswiseWrapper, MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassConfusionMatrix,
-    MulticlassF1Score,
-    MulticlassPrecision,
-    MulticlassRecall,
-)
+from torchmetrics import CatMetric, MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassConfusionMatrix
 
-_PER_CLASS: Final = {"recall": MulticlassRecall, "precision": MulticlassPrecision, "f1": MulticlassF1Score}
+from galaxy_lightning.evaluation import measures
+
+
+class FromCounts(MulticlassConfusionMatrix):
+    """A figure that follows from the confusion matrix.
+
+    Args:
+        classes: How many classes there are.
+        measure: Computes the figure, a number or one per class.
+    """
+
+    def __init__(self, classes: int, measure: Callable[[measures.Counts], Any]) -> None:
+        super().__init__(classes, validate_args=False)
+        self.measure = measure
+
+    def compute(self) -> Tensor:
+        """Returns the figure, a scalar or ``[classes]``."""
+        counts = super().compute()
+        return torch.as_tensor(self.measure(counts.cpu().numpy()), dtype=torch.float32, device=counts.device)
 
 
 class SplitMetrics(nn.Module):
@@ -27,46 +42,34 @@ class SplitMetrics(nn.Module):
 
     Attributes:
         overall: ``<split>_accuracy``, and macro ``<split>_recall``, ``_precision`` and ``_f1``.
-        per_class: ``<split>_recall_<class>``, ``_precision_<class>`` and ``_f1_<class>``.
         confusion: Counts ``[true class, predicted class]``.
         loss: ``<split>_loss``, the mean over the galaxies.
         logits: All logits, kept of validation and test galaxies for what no running count can tell:
             the calibration, and the accuracy of the surest.
         labels: Their labels.
+        single_zoom: Their logits at a single zoom, where the answers have more: those are calibrated too.
     """
 
     def __init__(self, split: str, classes: Sequence[str]) -> None:
         super().__init__()
-        number, names = len(classes), list(classes)
-        self.split, self.classes = split, names
+        number = len(classes)
+        self.split, self.classes = split, list(classes)
         macro = {
-            name: metric(number, average="macro", validate_args=False) for name, metric in _PER_CLASS.items()
+            name: FromCounts(number, partial(_macro, measure)) for name, measure in measures.PER_CLASS.items()
         }
         self.overall = MetricCollection(
-            {"accuracy": MulticlassAccuracy(number, average="micro", validate_args=False), **macro},
-            prefix=f"{split}_",
-        )
-        self.per_class = MetricCollection(
-            {
-                name: ClasswiseWrapper(
-                    metric(number, average=None, validate_args=False), labels=names, prefix=f"{name}_"
-                )
-                for name, metric in _PER_CLASS.items()
-            },
-            prefix=f"{split}_",
-            compute_groups=False,  # Groups look for shared state in the metrics, not inside their wrappers.
+            {"accuracy": FromCounts(number, measures.accuracy), **macro}, prefix=f"{split}_"
         )
         self.confusion = MulticlassConfusionMatrix(number, validate_args=False)
         self.loss = MeanMetric(nan_strategy="disable")
-        self.logits, self.labels = CatMetric(nan_strategy="disable"), CatMetric(nan_strategy="disable")
+        self.logits, self.labels, self.single_zoom = (CatMetric(nan_strategy="disable") for _ in range(3))
         self.keeps = split != "train"
 
     @property
     def names(self) -> list[str]:
         """Names of what is logged of the split, which a callback may monitor."""
-        split, classes = self.split, self.classes
-        overall = [f"{split}_{name}" for name in ("loss", "accuracy", *_PER_CLASS)]
-        return overall + [f"{split}_{name}_{label}" for name in _PER_CLASS for label in classes]
+        overall = [f"{self.split}_{name}" for name in ("loss", "accuracy", *measures.PER_CLASS)]
+        return overall + [self._name(name, label) for name in measures.PER_CLASS for label in self.classes]
 
     def count(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         """Counts a batch.
@@ -77,18 +80,26 @@ class SplitMetrics(nn.Module):
             loss: Their mean loss, a scalar.
         """
         self.loss.update(loss.expand(len(labels)))  # Each galaxy counts the same.
-        for metric in (self.overall, self.per_class, self.confusion):
+        for metric in (self.overall, self.confusion):
             metric.update(logits, labels)
         if self.keeps:
             self.logits.update(logits)
             self.labels.update(labels)
 
+    def per_class(self) -> dict[str, float]:
+        """Returns ``<split>_recall_<class>`` and so on, where defined. Call it on every rank."""
+        counts = self.confusion.compute().cpu().numpy()
+        values = {
+            self._name(name, label): float(value)
+            for name, measure in measures.PER_CLASS.items()
+            for label, value in zip(self.classes, measure(counts), strict=True)
+        }
+        return {name: value for name, value in values.items() if not np.isnan(value)}
+
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Returns what all ranks have counted so far, by metric. Call it on every rank."""
-        for metrics in (self.overall, self.per_class):
-            metrics.items(keep_base=True, copy_state=False)  # Those that share their counts have them all.
         counted = {}
-        for name, metric in self._counting():
+        for name, metric in (("confusion", self.confusion), ("loss", self.loss)):
             with metric.sync_context():
                 counted[name] = {
                     key: value.cpu()
@@ -99,16 +110,10 @@ class SplitMetrics(nn.Module):
 
     def go_on_from(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Takes over what :meth:`state` has returned, the counts of all ranks. Call it on one rank alone."""
-        for name, metric in self._counting():
-            metric.load_state_dict({key: value.to(metric.device) for key, value in state[name].items()})
-
-    def _counting(self) -> list[tuple[str, Metric]]:
-        """Returns the metrics of running counts, by their names."""
-        return [
-            (name, metric)
-            for name, metric in self.named_modules()
-            if isinstance(metric, Metric) and not isinstance(metric, CatMetric) and metric.metric_state
-        ]
+        self.loss.load_state_dict({key: value.to(self.loss.device) for key, value in state["loss"].items()})
+        counts = {key: value.to(self.confusion.device) for key, value in state["confusion"].items()}
+        for metric in (self.confusion, *self.overall.values(copy_state=False)):
+            metric.load_state_dict({key: value.clone() for key, value in counts.items()})
 
     def answers(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """Returns ``[N, classes]`` logits and ``[N]`` labels of all devices. Call it on every rank."""
@@ -116,7 +121,19 @@ class SplitMetrics(nn.Module):
         # torchmetrics makes a scalar of the label of a single galaxy.
         return logits.astype(np.float64), labels.reshape(-1).astype(np.int64)
 
+    def single_zoom_logits(self) -> npt.NDArray[np.float64]:
+        """Returns ``[N, classes]`` logits at a single zoom, of all devices. Call it on every rank."""
+        return np.asarray(self.single_zoom.compute().cpu().numpy(), dtype=np.float64)
+
     def begin(self) -> None:
         """Forgets what was counted, also before a checkpoint that was made between two epochs."""
-        for metric in (self.overall, self.per_class, self.confusion, self.loss, self.logits, self.labels):
+        kept = (self.logits, self.labels, self.single_zoom)
+        for metric in (self.overall, self.confusion, self.loss, *kept):
             metric.reset()
+
+    def _name(self, figure: str, label: str) -> str:
+        return f"{self.split}_{figure}_{label}"
+
+
+def _macro(measure: Callable[[measures.Counts], npt.NDArray[np.float64]], counts: measures.Counts) -> float:
+    return measures.macro(measure(counts))

@@ -9,15 +9,15 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics import CatMetric
 
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import CLASSES, CROP_PX, SPLITS
-from galaxy_lightning.data.augment import eight_views, mixup, zoomed
+from galaxy_lightning.data.augment import mixup
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations, calibrate
 from galaxy_lightning.networks import make_network
 from galaxy_lightning.networks.sources import HUB, NONE
+from galaxy_lightning.training.answers import mean_logits
 from galaxy_lightning.training.fit_length import all_steps, is_sure_to_go_on
 from galaxy_lightning.training.losses import WEIGHT, cross_entropy, squared_error
 from galaxy_lightning.training.metrics import SplitMetrics
@@ -101,7 +101,7 @@ class GalaxyClassifier(LightningModule):
         self.classes = classes
         self.image_size = image_size
         self.auxiliary = auxiliary
-        self.calibrations = Calibrations(Calibration(target_accuracy=target_accuracy))
+        self.calibrations = self._uncalibrated = Calibrations(Calibration(target_accuracy=target_accuracy))
         self.calibrating = False
         self._zooms: int | None = None
         self.network = make_network(
@@ -115,13 +115,9 @@ class GalaxyClassifier(LightningModule):
         self.train_metrics, self.val_metrics, self.test_metrics = (
             SplitMetrics(split, classes) for split in SPLITS
         )
-        # Single-zoom answers of the validation galaxies: `predict --zooms 1` is calibrated too.
-        self.single_zoom = CatMetric(nan_strategy="disable")
 
     def forward(self, images: Tensor, zooms: int | None = None) -> Tensor:
         """Computes the logits of images as they are stored.
-
-        In float32 also where the trainer's precision is mixed: else a galaxy's views would disagree.
 
         Args:
             images: uint8 ``[B, H, W, 3]``, RGB.
@@ -133,20 +129,11 @@ class GalaxyClassifier(LightningModule):
         Raises:
             ValueError: The images are of another type or layout, already scaled, say.
         """
-        with torch.autocast(images.device.type, enabled=False):
-            reduced = self.network.reduce(images)
-            sizes = zoomed(len(images), zooms or self.zooms, images.device)
-            views = (self.network.sample(reduced, frames) for frames in sizes)
-            if self.hparams["eight_views"]:
-                views = (view for each in views for view in eight_views(each))
-            logits = [self.network(view) for view in views]
-        return torch.stack(logits).mean(dim=0)
+        return mean_logits(self.network, images, zooms or self.zooms, eight=self.hparams["eight_views"])
 
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
-        self.calibrations = Calibrations(
-            Calibration(target_accuracy=self.hparams["target_accuracy"])
-        )  # Of other weights.
+        self.calibrations = self._uncalibrated  # The present one is of other weights.
         view = self.network.look(batch.images, batch.frames)
         targets, weights = batch.targets, batch.weights
         if targets is None:
@@ -173,7 +160,7 @@ class GalaxyClassifier(LightningModule):
             zooms = self._validation_zooms()
             logits = self(batch.images, zooms)
             if zooms > 1:
-                self.single_zoom.update(self(batch.images, 1))
+                self.val_metrics.single_zoom.update(self(batch.images, 1))
         else:
             logits = self(batch.images) / self.calibration.temperature
         self._measure(batch, "val", self.val_metrics, logits, self.loss(logits, batch.labels))
@@ -199,33 +186,32 @@ class GalaxyClassifier(LightningModule):
         self.train_metrics.begin()
 
     def on_validation_epoch_start(self) -> None:
-        """Begins what is counted on the validation split anew, also after the sanity check."""
+        """The same for the validation split, also after the sanity check."""
         self.val_metrics.begin()
-        self.single_zoom.reset()
 
     def on_test_epoch_start(self) -> None:
-        """Begins what is counted on the test split anew."""
+        """The same for the test split."""
         self.test_metrics.begin()
 
     def on_train_epoch_end(self) -> None:
         """Logs the training split's figures per class."""
-        self.log_dict(self.train_metrics.per_class.compute(), sync_dist=True)
+        self.log_dict(self.train_metrics.per_class(), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the validation split's figures per class; a fit calibrates."""
-        self.log_dict(self.val_metrics.per_class.compute(), sync_dist=True)
+        self.log_dict(self.val_metrics.per_class(), sync_dist=True)
         if not self._calibrates() or self.trainer.sanity_checking:
             return
         logits, labels = self.val_metrics.answers()
         zooms, target = self._validation_zooms(), self.hparams["target_accuracy"]
         single = None
         if zooms > 1:
-            single = calibrate(self.single_zoom.compute().cpu().double().numpy(), labels, target, zooms=1)
+            single = calibrate(self.val_metrics.single_zoom_logits(), labels, target, zooms=1)
         self.calibrations = Calibrations(calibrate(logits, labels, target, zooms), single)
 
     def on_test_epoch_end(self) -> None:
         """Logs the test split's figures per class."""
-        self.log_dict(self.test_metrics.per_class.compute(), sync_dist=True)
+        self.log_dict(self.test_metrics.per_class(), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the calibration, and what the weights were before the first fit."""
@@ -309,14 +295,7 @@ class GalaxyClassifier(LightningModule):
         self, batch: GalaxyBatch, split: str, metrics: SplitMetrics, logits: Tensor, loss: Tensor
     ) -> None:
         """Counts a batch's metrics and logs its loss."""
-        size = len(batch.rows)
         metrics.count(logits.detach(), batch.labels, loss.detach())
-        self.log(
-            f"{split}_loss",
-            metrics.loss,
-            prog_bar=split != "train",
-            on_step=False,
-            on_epoch=True,
-            batch_size=size,
-        )
+        shown, size = split != "train", len(batch.rows)
+        self.log(f"{split}_loss", metrics.loss, prog_bar=shown, on_step=False, on_epoch=True, batch_size=size)
         self.log_dict(metrics.overall, on_step=False, on_epoch=True, batch_size=size)

@@ -11,6 +11,8 @@ from galaxy_lightning.evaluation.measures import (
     combined_p,
     confusion_counts,
     f1_scores,
+    figure_names,
+    figures,
     mcnemar,
     precisions,
     recalls,
@@ -36,10 +38,25 @@ def test_confusion_recall_and_precision_are_scikit_learns(predictions):
     np.testing.assert_allclose(f1_scores(counts), metrics.f1_score(labels, predicted, average=None))
 
 
-def test_what_is_never_there_has_no_recall_and_what_is_never_predicted_no_precision():
+def test_a_class_without_galaxies_has_no_recall_and_one_that_is_never_predicted_no_purity():
     counts = confusion_counts(np.array([0, 0, 1]), np.array([0, 0, 0]), 3)
     np.testing.assert_array_equal(recalls(counts), [1, 0, np.nan])
-    np.testing.assert_allclose(precisions(counts), [2 / 3, np.nan, np.nan])
+    np.testing.assert_allclose(precisions(counts), [2 / 3, 0, np.nan])
+    np.testing.assert_allclose(f1_scores(counts), [0.8, 0, np.nan])
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_the_macro_figures_are_scikit_learns_over_the_classes_for_which_they_are_defined(predictions):
+    labels, predicted, _ = predictions
+    labels = np.where(labels == 1, 0, labels)  # A class without galaxies, which is predicted.
+    found = figures(confusion_counts(labels, predicted, 4), ["a", "b", "c", "d"])
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(labels, predicted))
+    assert found["macro_recall"] == pytest.approx(metrics.balanced_accuracy_score(labels, predicted))
+    expected = metrics.precision_score(labels, predicted, average="macro")
+    assert found["macro_precision"] == pytest.approx(expected)
+    assert found["macro_f1"] == pytest.approx(metrics.f1_score(labels, predicted, average="macro"))
+    assert list(found) == figure_names(["a", "b", "c", "d"])
+    assert np.isnan([found["recall_b"], found["recall_d"], found["precision_d"]]).all()
 
 
 def test_the_calibration_error_is_torchmetrics(predictions):

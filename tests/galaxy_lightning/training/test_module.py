@@ -62,7 +62,7 @@ def test_zooms_are_the_mean_over_sizes():
             for zoom in (math.exp(-0.2), 1.0, math.exp(0.2))
         ]
     torch.testing.assert_close(found, torch.stack(each).mean(dim=0))
-    with pytest.raises(GalaxyError, match=r"model.zooms at least 1, not 0.0, 0.0, 0.0, 0.9 and 0"):
+    with pytest.raises(GalaxyError, match="model.zooms must be at least 1, not 0"):
         GalaxyClassifier(zooms=0)
 
 
@@ -99,11 +99,11 @@ def test_the_figures_equal_scikit_learns(model, trainer, small_arrays, split):
         ("f1", sklearn_metrics.f1_score),
     ):
         per_class = score(truth, predicted, labels=[0, 1, 2], average=None, zero_division=0)
-        for label, expected in zip(CLASSES, per_class, strict=True):
-            assert found[f"{split}_{name}_{label}"] == pytest.approx(expected)
-        # torchmetrics leaves a class that neither occurs nor is predicted out of the mean.
-        present = np.isin([0, 1, 2], np.concatenate([truth, predicted]))
-        assert found[f"{split}_{name}"] == pytest.approx(per_class[present].mean())
+        # A class without galaxies has no recall; one without galaxies and predictions no figure at all.
+        defined = np.isin([0, 1, 2], truth if name == "recall" else np.concatenate([truth, predicted]))
+        for label, expected, shown in zip(CLASSES, per_class, defined, strict=True):
+            assert found.get(f"{split}_{name}_{label}") == (pytest.approx(expected) if shown else None)
+        assert found[f"{split}_{name}"] == pytest.approx(per_class[defined].mean())
     metrics = model.val_metrics if split == "val" else model.test_metrics
     expected = sklearn_metrics.confusion_matrix(truth, predicted, labels=[0, 1, 2])
     assert np.array_equal(metrics.confusion.compute().numpy(), expected)
