@@ -33,7 +33,15 @@ _TEXTS: Final = {
     "ckpt_path": "checkpoint: a .ckpt file, or the run folder that holds it",
     **{f"trainer.{name}": text for name, text in (_DEVICE_TEXTS | _TRAINING_TEXTS).items()},
 }
-_UNSHOWN: Final = ("model", "data", "trainer", "weights_only", "return_predictions", "verbose")
+_UNSHOWN: Final = (
+    "model",
+    "data",
+    "trainer",
+    "data.auxiliary",
+    "weights_only",
+    "return_predictions",
+    "verbose",
+)
 _FIT_DATA: Final = ("augment", "simulate")
 _HEADINGS: Final = {
     "Customize every aspect of training via flags": "Trainer (Lightning's other options work too)",
