@@ -11,7 +11,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from data_prep.common.commands import Commands, options_without
 from data_prep.common.paths import quoted, user_path
-from data_prep.schema import CROP_PX, CUTOUT_PX
+from data_prep.schema import CROP_PX, CUTOUT_PX, VOTE_THRESHOLD
 
 PROGRAM = "python -m data_prep"
 
@@ -86,7 +86,9 @@ def _make_commands() -> Commands:
         "P_EL_DEBIASED does, else irregular. flags: Galaxy Zoo 1's own SPIRAL, ELLIPTICAL, and UNCERTAIN, "
         "which is taken as irregular",
     )
-    extract.add_argument("--threshold", type=float, default=0.65, help="vote fraction that decides a class")
+    extract.add_argument(
+        "--threshold", type=float, default=VOTE_THRESHOLD, help="vote fraction that decides a class"
+    )
     _add_seed(extract, "of the draw")
     _add_overwrite(extract)
 

@@ -38,3 +38,9 @@ CUTOUT_PX: Final = 424
 
 CROP_PX: Final = 224
 """Side of the centre crop that the reference's networks are given, in pixels."""
+
+FLAG_THRESHOLD: Final = 0.8
+"""The debiased vote fraction at which Galaxy Zoo 1 set its flags (Lintott et al. 2011)."""
+
+VOTE_THRESHOLD: Final = 0.65
+"""The debiased vote fraction that decides a class by default, as in the course project."""

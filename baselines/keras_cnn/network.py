@@ -21,11 +21,11 @@ from baselines.recording import Fit, recording, require_finite
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
+from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
 
 MODEL_FILE: Final = "model.keras"
-SMALLEST_PX: Final = 46
-_L2: Final = np.float64(0.005)  # Keras rounds a plain Python number to float32, also in a float64 network.
+_L2: Final = np.float64(L2)  # Keras rounds a plain Python number to float32, also in a float64 network.
 _BETAS: Final = (np.float64(0.9), np.float64(0.999))
 
 
@@ -91,7 +91,7 @@ def make_keras_cnn(
 
     Args:
         classes: How many classes it tells apart.
-        image_size: Side of its images in pixels, at least 46.
+        image_size: Side of its images in pixels, at least ``SMALLEST_PX``.
         dropout: Whether it drops anything in training.
         learning_rate: Adam's learning rate.
 
@@ -106,17 +106,17 @@ def make_keras_cnn(
         raise GalaxyError(f"the Keras CNN takes images of at least {SMALLEST_PX} pixels, not {image_size}")
     keras = import_keras()
     layers = [keras.Input((image_size, image_size, 3))]
-    for filters in (16, 32, 64, 128):
+    for filters in FILTERS:
         layers += [
             keras.layers.Conv2D(filters, kernel_size=3, activation="relu"),
             keras.layers.MaxPooling2D(pool_size=2),
         ]
     last = {"dtype": "float32"} if keras.config.dtype_policy().name == "mixed_float16" else {}
     layers += [
-        keras.layers.Dropout(0.2 if dropout else 0.0),
+        keras.layers.Dropout(DROPOUT[0] if dropout else 0.0),
         keras.layers.Flatten(),
-        keras.layers.Dense(32, activation="relu", kernel_regularizer=keras.regularizers.L2(_L2)),
-        keras.layers.Dropout(0.3 if dropout else 0.0),
+        keras.layers.Dense(HIDDEN, activation="relu", kernel_regularizer=keras.regularizers.L2(_L2)),
+        keras.layers.Dropout(DROPOUT[1] if dropout else 0.0),
         keras.layers.Dense(classes, activation="softmax", **last),
     ]
     network = keras.Sequential(layers, name="keras_cnn")
@@ -190,7 +190,7 @@ def fit_keras(
             probabilities=network.predict(held_out, verbose=0),
             parameters=network.count_params(),
             hyperparameters={"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate},
-            device=_in_words(tf, gpus),
+            device=_device_name(tf, gpus),
             packages=("tensorflow", "keras"),
             more={"precision": policy},
         )
@@ -247,7 +247,7 @@ def _epoch_recorder(keras: Any, history: list[dict[str, float]], best: Path, bar
     return EpochRecorder()
 
 
-def _in_words(tf: Any, gpus: Sequence[Any]) -> str:
+def _device_name(tf: Any, gpus: Sequence[Any]) -> str:
     """Returns what the network was trained on, in words."""
     if gpus:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))

@@ -15,7 +15,7 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.runs.names import RUN
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, RUN
 from galaxy_lightning.runs.reader import read_about
 from galaxy_lightning.training.checkpoints import load_model, read_checkpoint, write_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -120,7 +120,7 @@ def keras_from_checkpoint(path: Path, out: Path) -> None:
     """
     if out.suffix != ".keras":
         raise GalaxyError(f"{out}: Keras models are written as .keras")
-    path = path / "best.ckpt" if path.is_dir() else path
+    path = path / BEST_CHECKPOINT if path.is_dir() else path
     settings = read_checkpoint(path).hyperparameters
     network = settings.get("backbone") or settings.get("network")
     if network != "reference_cnn":

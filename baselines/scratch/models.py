@@ -1,7 +1,5 @@
 """The two networks: the small one that was specified, and the full one."""
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
@@ -14,10 +12,7 @@ from baselines.scratch.layer import Engine, Layer
 from baselines.scratch.network import Network
 from baselines.scratch.pooling import MaxPool2D
 from data_prep.common.errors import GalaxyError
-
-FILTERS: Final = (16, 32, 64, 128)
-L2: Final = 0.005
-"""Weight of the squared kernel of the hidden dense layer in the loss."""
+from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
 
 
 def specified_cnn(
@@ -78,7 +73,7 @@ def full_cnn(
 
     Args:
         classes: How many classes it tells apart.
-        image_size: Side of its RGB images in pixels, at least 46.
+        image_size: Side of its RGB images in pixels, at least ``SMALLEST_PX``.
         generator: Where the initial weights and dropout come from.
         dtype: float32 or float64.
 
@@ -88,6 +83,8 @@ def full_cnn(
     Raises:
         GalaxyError: The images are too small for four convolutions and poolings.
     """
+    if image_size < SMALLEST_PX:
+        raise GalaxyError(f"the full CNN takes images of at least {SMALLEST_PX} pixels, not {image_size}")
     layers: list[Layer] = []
     channels, side = 3, image_size
     for filters in FILTERS:
@@ -97,14 +94,12 @@ def full_cnn(
             ReLU(),
         ]
         channels, side = filters, (side - 2) // 2
-    if side < 1:
-        raise GalaxyError(f"the full CNN takes images of at least 46 pixels, not {image_size}")
     layers += [
-        Dropout(0.2, generator),
+        Dropout(DROPOUT[0], generator),
         Flatten(),
-        Dense(channels * side * side, 32, L2, generator=generator, dtype=dtype),
+        Dense(channels * side * side, HIDDEN, L2, generator=generator, dtype=dtype),
         ReLU(),
-        Dropout(0.3, generator),
-        Dense(32, classes, generator=generator, dtype=dtype),
+        Dropout(DROPOUT[1], generator),
+        Dense(HIDDEN, classes, generator=generator, dtype=dtype),
     ]
     return Network(layers)

@@ -3,12 +3,10 @@
 So every model that reads galaxy arrays can be cross-validated, and none draws a split itself.
 """
 
-import os
-import shutil
 from pathlib import Path
 
 from data_prep.arrays.format import CATALOG, DATASET, IMAGES, GalaxyArrays
-from data_prep.common.files import new_folder, sha256
+from data_prep.common.files import link_or_copy, new_folder, sha256
 from data_prep.common.json_files import read_json, write_json
 from data_prep.splits.copies import join_copies
 from data_prep.splits.draw import draw_folds, split_counts
@@ -41,7 +39,7 @@ def make_folds(arrays: GalaxyArrays, out: Path, folds: int, seed: int = 0) -> li
         if (folder / DATASET).is_file() and _drawn(folder) == drawn:
             continue
         with new_folder(folder, holds=(IMAGES, CATALOG, DATASET)) as partial:
-            _link(arrays.folder / IMAGES, partial / IMAGES)
+            link_or_copy(arrays.folder / IMAGES, partial / IMAGES)
             arrays.catalog.assign(split=split).to_csv(partial / CATALOG, index=False)
             hashes = arrays.dataset["sha256"] | {CATALOG: sha256(partial / CATALOG)}
             changes = {"cross_validation": drawn, "counts": split_counts(split, labels), "sha256": hashes}
@@ -52,14 +50,3 @@ def make_folds(arrays: GalaxyArrays, out: Path, folds: int, seed: int = 0) -> li
 def _drawn(folder: Path) -> object:
     """Returns what a fold that is there was drawn from."""
     return read_json(folder / DATASET).get("cross_validation")
-
-
-def _link(source: Path, target: Path) -> None:
-    """Makes ``target`` the same file as ``source``; a copy only where the file system has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        try:
-            target.symlink_to(source.resolve())
-        except OSError:
-            shutil.copyfile(source, target)

@@ -183,6 +183,22 @@ def refuse_existing(path: Path, *, overwrite: bool | None, holds: Collection[str
         )
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Makes ``target`` the same file as ``source``; a copy only where the file system has no links.
+
+    Args:
+        source: An existing file.
+        target: The name to give it too; there is none of that name.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        try:
+            target.symlink_to(source.resolve())
+        except OSError:
+            shutil.copyfile(source, target)
+
+
 def sha256(path: Path) -> str:
     """Returns a file's SHA-256 in hexadecimal, with a progress bar where it takes over a second.
 

@@ -11,7 +11,7 @@ from data_prep.common.files import new_files, refuse_existing
 from data_prep.common.json_files import json_text
 from data_prep.common.progress import progress_bar
 from data_prep.samples.labels import UNLABELLED, LabelRule, label_galaxies, suggest_other_rule
-from data_prep.schema import CLASSES, IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
+from data_prep.schema import CLASSES, IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE, VOTE_THRESHOLD
 from data_prep.sources.galaxy_zoo import read_mapping, read_table2
 from data_prep.sources.image_folder import ImageFolder, find_images
 from data_prep.sources.objids import refuse_unmatched_roundings
@@ -24,7 +24,7 @@ def extract(
     *,
     n: int | Literal["all"] = 2000,
     label_rule: LabelRule = "threshold",
-    threshold: float = 0.65,
+    threshold: float = VOTE_THRESHOLD,
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.schema import FLAG_COLUMNS
+from data_prep.schema import FLAG_COLUMNS, VOTE_THRESHOLD
 
 LabelRule = Literal["threshold", "flags"]
 LABEL_RULES: Final = get_args(LabelRule)
@@ -15,7 +15,9 @@ UNLABELLED: Final = ""
 """The label of a galaxy without the votes that a rule needs."""
 
 
-def label_galaxies(table: pd.DataFrame, rule: LabelRule, threshold: float = 0.65) -> npt.NDArray[np.str_]:
+def label_galaxies(
+    table: pd.DataFrame, rule: LabelRule, threshold: float = VOTE_THRESHOLD
+) -> npt.NDArray[np.str_]:
     """Labels each galaxy from its votes.
 
     ``threshold``: spiral where ``P_CS_DEBIASED >= threshold``, else elliptical where

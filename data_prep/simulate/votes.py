@@ -5,14 +5,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.schema import FLAG_THRESHOLD
 from data_prep.simulate.galaxies import Galaxy
 
 ANSWERS: Final = ("P_EL", "P_CW", "P_ACW", "P_EDGE", "P_DK", "P_MG")
 """What a volunteer could answer: elliptical, clockwise or anticlockwise spiral, other spiral (seen from the
 side or of unclear direction), "don't know", merger (Lintott et al. 2008)."""
-
-FLAG_THRESHOLD: Final = 0.8
-"""Debiased vote beyond which Galaxy Zoo 1 calls a galaxy an elliptical or a spiral (Lintott et al. 2011)."""
 
 AGREEMENT: Final = 25.0
 """How alike galaxies of one description are seen: concentration of the Dirichlet distribution of answers."""

@@ -1,6 +1,5 @@
 """Getting the real galaxies from where they are published: images of Galaxy Zoo 2, votes of Galaxy Zoo 1."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import new_file, new_folder, writing
+from data_prep.common.files import link_or_copy, new_file, new_folder, writing
 from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_FILE
 
 DOI: Final = "10.5281/zenodo.3565489"
@@ -172,11 +171,4 @@ def _take_from_kaggle(raw: Path) -> None:
         with new_folder(raw / IMAGES_FOLDER, holds=()) as partial:
             for file in images.iterdir():
                 if file.suffix == ".jpg" and not file.name.startswith("."):
-                    _link(file, partial / file.name)
-
-
-def _link(file: Path, name: Path) -> None:
-    try:
-        os.link(file, name)
-    except OSError:
-        shutil.copyfile(file, name)
+                    link_or_copy(file, partial / file.name)

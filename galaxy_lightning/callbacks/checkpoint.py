@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import CONFIG
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, CONFIG, LAST_CHECKPOINT
 from galaxy_lightning.training.checkpoints import WholeCheckpoints
 
 
@@ -25,7 +25,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def __init__(self, *, newest: bool = False) -> None:
         super().__init__(
-            filename="best",
+            filename=Path(BEST_CHECKPOINT).stem,
             monitor=None if newest else "val_loss",
             mode="min",
             save_on_train_epoch_end=newest or None,  # Also of an epoch that is not validated.
@@ -53,14 +53,14 @@ class RunCheckpoint(ModelCheckpoint):
     def save_newest(self, trainer: Trainer) -> None:
         """Saves ``last.ckpt``."""
         assert self.dirpath is not None
-        self.last_model_path = str(Path(self.dirpath) / "last.ckpt")
+        self.last_model_path = str(Path(self.dirpath) / LAST_CHECKPOINT)
         trainer.save_checkpoint(self.last_model_path)
         self._saved = True
 
     def how_to_resume(self, trainer: Trainer) -> str:
         """Says how to resume a fit that ends here, by what is on the disk."""
         folder = Path(self.dirpath or "")
-        last, best = folder / "last.ckpt", folder / "best.ckpt"
+        last, best = folder / LAST_CHECKPOINT, folder / BEST_CHECKPOINT
         begun_from = Path(trainer.ckpt_path) if trainer.ckpt_path else None
         if not self._saved and begun_from is not None and begun_from.is_file():
             return f"Nothing was saved since {begun_from}: run the same command again to resume from it"
@@ -78,7 +78,7 @@ class RunCheckpoint(ModelCheckpoint):
         Where the best weights are not there, as when ``last.ckpt`` alone was copied, there is no best yet.
         """
         folder = str(self.dirpath)
-        if not Path(folder, "best.ckpt").is_file():
+        if not Path(folder, BEST_CHECKPOINT).is_file():
             return
 
         def moved(path: str) -> str:

@@ -84,7 +84,7 @@ def record_run(
         parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
         hyperparameters={**model.hparams, "weights": started_from, **fed, "epochs": trainer.max_epochs},
         seed=seed,
-        device=_in_words(device),
+        device=_device_name(device),
         # None where an earlier process has trained all epochs.
         images_per_second=history.images * trainer.world_size / history.train_seconds
         if history.train_seconds
@@ -97,7 +97,7 @@ def record_run(
     )
 
 
-def _in_words(device: torch.device) -> str:
+def _device_name(device: torch.device) -> str:
     """Returns what a model was trained on, in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

@@ -39,7 +39,7 @@ from galaxy_lightning.cli.training_help import TrainingHelp
 from galaxy_lightning.cli.words import DESCRIPTIONS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import RUN
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, RUN
 from galaxy_lightning.runtime.allocator import keep_freed_memory
 from galaxy_lightning.runtime.noise import quieten
 from galaxy_lightning.runtime.rank_zero import is_first_on_machine, say
@@ -232,7 +232,7 @@ class GalaxyCLI(LightningCLI):
         folder = self.trainer.log_dir
         if folder is None or self.history is None:
             return
-        run, best = Path(folder), Path(folder) / "best.ckpt"
+        run, best = Path(folder), Path(folder) / BEST_CHECKPOINT
         if self.trainer.strategy.broadcast((run / RUN).is_file()):
             say(f"Nothing left to train: the run in {run} is complete, and stays as it is")
             return

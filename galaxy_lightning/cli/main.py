@@ -15,6 +15,7 @@ from data_prep.common.output import guarded_output
 from galaxy_lightning.cli.configs import configured_checkpoint, expand_paths
 from galaxy_lightning.cli.words import DESCRIPTIONS
 from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, LAST_CHECKPOINT
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -85,9 +86,11 @@ def complete(words: list[str]) -> list[str]:
         )
     checkpoint = Path(known.ckpt_path)
     if checkpoint.is_dir():
-        checkpoint /= "last.ckpt" if command == "fit" else "best.ckpt"
+        checkpoint /= LAST_CHECKPOINT if command == "fit" else BEST_CHECKPOINT
     if not checkpoint.is_file():
-        raise GalaxyError(f"there is no checkpoint {checkpoint}: a run folder holds best.ckpt and last.ckpt")
+        raise GalaxyError(
+            f"there is no checkpoint {checkpoint}: a run folder holds {BEST_CHECKPOINT} and {LAST_CHECKPOINT}"
+        )
     return [command, *others, "--ckpt_path", str(checkpoint)]
 
 

@@ -71,7 +71,7 @@ def find_images(folder: Path) -> ImageFiles:
     found.paths.sort()
     found.left_out = dict(sorted(found.left_out.items()))
     if not found.paths:
-        raise GalaxyError(f"{folder} holds no image file ({', '.join(FORMATS)}){_in_words(found)}")
+        raise GalaxyError(f"{folder} holds no image file ({', '.join(FORMATS)}){_describe_left_out(found)}")
     return found
 
 
@@ -132,7 +132,7 @@ def _why_no_image(file: Path, entry: "os.DirEntry[str]") -> str | None:
     return None if is_image(file) else f"not an image of a format that is read ({', '.join(FORMATS)})"
 
 
-def _in_words(found: ImageFiles) -> str:
+def _describe_left_out(found: ImageFiles) -> str:
     """Says what there is where there is no image."""
     parts = []
     if found.left_out:

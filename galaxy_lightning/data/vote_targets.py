@@ -8,10 +8,7 @@ from scipy.stats import beta
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
-from data_prep.schema import CLASSES
-
-FLAG_THRESHOLD: Final = 0.8
-"""The debiased vote fraction at which Galaxy Zoo 1 set its flags (Lintott et al. 2011)."""
+from data_prep.schema import CLASSES, FLAG_THRESHOLD
 
 _FRACTIONS: Final = ("P_EL_DEBIASED", "P_CS_DEBIASED")
 

@@ -1,17 +1,12 @@
 """The reference's Keras CNN, in PyTorch."""
 
-from typing import Final
-
 import torch
 from torch import Tensor, nn
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks import onednn
 from galaxy_lightning.networks.network import Network
-
-FILTERS: Final = (16, 32, 64, 128)
-L2: Final = 0.005
-"""Weight of the squared kernel of the hidden dense layer in the loss."""
+from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
 
 
 class ReferenceCNN(Network):
@@ -28,7 +23,7 @@ class ReferenceCNN(Network):
 
     Args:
         classes: How many classes it tells apart.
-        image_size: Side of its images in pixels, at least 46.
+        image_size: Side of its images in pixels, at least ``SMALLEST_PX``.
     """
 
     name = "reference_cnn"
@@ -36,11 +31,13 @@ class ReferenceCNN(Network):
 
     def __init__(self, classes: int = 3, image_size: int = 224) -> None:
         super().__init__()
+        if image_size < SMALLEST_PX:
+            raise GalaxyError(
+                f"the reference CNN takes images of at least {SMALLEST_PX} pixels, not {image_size}"
+            )
         side = image_size
         for _ in FILTERS:
             side = (side - 2) // 2
-        if side < 1:
-            raise GalaxyError(f"the reference CNN takes images of at least 46 pixels, not {image_size}")
         layers: list[nn.Module] = []
         for inputs, outputs in zip((3, *FILTERS), FILTERS, strict=False):
             layers += [nn.Conv2d(inputs, outputs, kernel_size=3), nn.MaxPool2d(2), nn.ReLU(inplace=True)]
@@ -48,9 +45,9 @@ class ReferenceCNN(Network):
         self.seen = side
         for _ in FILTERS:
             self.seen = 2 * self.seen + 2
-        self.hidden = nn.Linear(side * side * FILTERS[-1], 32)
-        self.head = nn.Sequential(nn.ReLU(), Dropout(0.3), nn.Linear(32, classes))
-        self.dropout = Dropout(0.2)
+        self.hidden = nn.Linear(side * side * FILTERS[-1], HIDDEN)
+        self.head = nn.Sequential(nn.ReLU(), Dropout(DROPOUT[1]), nn.Linear(HIDDEN, classes))
+        self.dropout = Dropout(DROPOUT[0])
         self.apply(_initialise_like_keras)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -72,7 +69,7 @@ class ReferenceCNN(Network):
         return logits
 
     def penalty(self) -> Tensor:
-        """Returns the L2 term, ``0.005 * sum(w^2)`` over the hidden dense layer's weights."""
+        """Returns the L2 term, ``L2 * sum(w^2)`` over the hidden dense layer's weights."""
         return L2 * self.hidden.weight.square().sum()
 
 

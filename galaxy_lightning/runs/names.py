@@ -3,20 +3,14 @@
 from typing import Final
 
 CONFIG: Final = "config.yaml"
-
-
+BEST_CHECKPOINT: Final = "best.ckpt"
+LAST_CHECKPOINT: Final = "last.ckpt"
 HISTORY: Final = "history.csv"
-
-
 PREDICTIONS: Final = "predictions.csv"
-
-
 RUN: Final = "run.json"
-
 
 IDENTITY_COLUMNS: Final = ["objid", "asset_id", "split", "label"]
 """What ``predictions.csv`` says of each galaxy besides the predictions."""
-
 
 HISTORY_COLUMNS: Final = (
     "epoch",
