@@ -15,9 +15,9 @@ from data_prep.common.paths import expand_path
 from data_prep.common.processes import run_module
 from galaxy_lightning.cli.configs import configured_checkpoint
 from galaxy_lightning.runs.writer import complete_run
+from galaxy_lightning.shipped_configs import config_names, find_config
 
 BASELINES: Final = ("majority", "keras", "scratch", "scratch-full")
-CONFIGS: Final = Path(__file__).parents[2] / "configs"
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,12 @@ def _recipe(model: str) -> tuple[str, tuple[str, ...]]:
     """Returns the name of a model's folder, and the words that begin its command line."""
     if model in BASELINES:
         return model, ("baselines", "fit", model)
-    named = model.endswith((".yaml", ".yml"))
-    config = Path(expand_path(model)) if named else CONFIGS / f"{model}.yaml"
-    if not config.is_file():
-        known = sorted(path.stem for path in CONFIGS.glob("*.yaml")) if CONFIGS.is_dir() else []
+    config = Path(expand_path(find_config(model)))
+    if config.suffix not in (".yaml", ".yml") or not config.is_file():
+        shipped = [name for name in config_names() if not name.startswith("baselines/")]
         raise GalaxyError(
-            f"there is no model {model!r}: --models takes {', '.join(BASELINES)}, or a config of "
-            f"galaxy_lightning, by its path or its name in {CONFIGS.name}/"
-            + (f" ({', '.join(known)})" if known else "")
+            f"there is no model {model!r}: --models takes {', '.join(BASELINES)}, the name of a shipped "
+            f"config ({', '.join(shipped)}), or the path of a config"
         )
     if checkpoint := configured_checkpoint(["--config", str(config)]):
         raise GalaxyError(

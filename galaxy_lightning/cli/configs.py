@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
+from galaxy_lightning.shipped_configs import find_config
 
 if TYPE_CHECKING:
     import yaml
 
-_EARLY: Final = ("-c", "--config", "--ckpt_path", "--out", "--runs")
+_CONFIG: Final = ("-c", "--config")
+_EARLY: Final = (*_CONFIG, "--ckpt_path", "--out", "--runs")
 
 
 def named_configs(words: Sequence[str]) -> list[str]:
@@ -28,7 +30,9 @@ def named_configs(words: Sequence[str]) -> list[str]:
 
 
 def expand_paths(words: Sequence[str]) -> list[str]:
-    """Expands the paths that options name: those that are read before the whole command line is parsed.
+    """Expands the paths that options name, those that are read before the whole command line is parsed.
+
+    The name of a shipped config becomes its path.
 
     Args:
         words: The command line's options.
@@ -40,12 +44,16 @@ def expand_paths(words: Sequence[str]) -> list[str]:
     for word in words:
         option, equals, path = word.partition("=")
         if equals and option in _EARLY:
-            word = f"{option}={expand_path(path)}"
+            word = f"{option}={_expanded(option, path)}"
         elif before in _EARLY:
-            word = expand_path(word)
+            word = _expanded(before, word)
         expanded.append(word)
         before = word
     return expanded
+
+
+def _expanded(option: str, path: str) -> str:
+    return expand_path(find_config(path) if option in _CONFIG else path)
 
 
 def check_configs(words: Sequence[str]) -> None:
