@@ -6,6 +6,8 @@ from typing import Final
 
 _PLACES: Final = (Path(__file__).with_name("configs"), Path(__file__).parents[1] / "configs")
 """Where they are: in an installed package, and in a clone."""
+MAIN: Final = "galaxy_cnn"
+"""The name of the main network and of its config."""
 
 
 def config_folder() -> Path | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
-from galaxy_lightning.shipped_configs import find_config
+from galaxy_lightning.shipped_configs import MAIN, config_names, find_config
 
 if TYPE_CHECKING:
     import yaml
@@ -50,6 +50,39 @@ def expand_paths(words: Sequence[str]) -> list[str]:
         expanded.append(word)
         before = word
     return expanded
+
+
+def add_recipe(words: Sequence[str]) -> list[str]:
+    """Adds the shipped config of the network that a fit trains, where the command line names no config.
+
+    That is the main network, or the one named by ``--model.network``; a backbone, and a network without a
+    shipped config, get none.
+
+    Args:
+        words: The options of a fit.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--model.network", dest="network", default=MAIN)
+    parser.add_argument("--model.backbone", dest="backbone")
+    parser.add_argument("--ckpt_path")
+    given = parser.parse_known_args(words)[0]
+    named = named_configs(words) or given.ckpt_path or given.backbone
+    if named or given.network not in config_names():
+        return list(words)
+    return ["--config", find_config(given.network), *words]
+
+
+def named_networks(words: Sequence[str]) -> list[str]:
+    """Returns the networks that a command line, or a config that it names, asks for.
+
+    Args:
+        words: The command line, whose configs can be read.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--model.network", dest="networks", action="append", default=[])
+    found: list[str] = parser.parse_known_args(words)[0].networks
+    sections = [content.get("model") for _, content in _read_named(words)]
+    return found + [str(section.get("network")) for section in sections if isinstance(section, dict)]
 
 
 def _expanded(option: str, path: str) -> str:

@@ -17,7 +17,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.processes import run_module
 from data_prep.common.unfinished import alone
-from galaxy_lightning.cli.configs import configured_checkpoint, expand_paths
+from galaxy_lightning.cli.configs import add_recipe, configured_checkpoint, expand_paths
 from galaxy_lightning.cli.words import DESCRIPTIONS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.calibration import Calibration
@@ -50,7 +50,7 @@ def run(words: Sequence[str]) -> None:
     Raises:
         GalaxyError: A fold cannot be trained, or the folder holds another cross-validation.
     """
-    options, words_of_fit = _parse(expand_paths(words))
+    options, words_of_fit = _parse(add_recipe(expand_paths(words)))
     if options.name:
         require_run_name(options.name)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:

@@ -20,7 +20,7 @@ from galaxy_lightning.callbacks.run_logger import RunLogger
 from galaxy_lightning.callbacks.unchanged_arrays import UnchangedArrays
 from galaxy_lightning.cli import messages
 from galaxy_lightning.cli.completion import calibrate_best, predict_held_out, record_run
-from galaxy_lightning.cli.configs import asks_to_simulate, check_configs, named_configs
+from galaxy_lightning.cli.configs import asks_to_simulate, check_configs, named_configs, named_networks
 from galaxy_lightning.cli.fit_folder import FitFolder, run_name
 from galaxy_lightning.cli.lightning_errors import lightning_errors_in_one_line
 from galaxy_lightning.cli.options import (
@@ -142,7 +142,7 @@ class GalaxyCLI(LightningCLI):
         check_configs(args)
         command, checkpoint = args[0], named_checkpoint(args)
         if checkpoint:
-            self.trained = read_checkpoint(checkpoint)
+            self.trained = read_checkpoint(checkpoint, named_networks(args))
             if not named_configs(args):
                 set_defaults(self._subcommand_parsers[command], self.trained, command)
         self.config = parser.parse_args(args)
@@ -245,7 +245,7 @@ class GalaxyCLI(LightningCLI):
         predict_held_out(self.trainer, self.model, self.datamodule, best)
         seed = int(self._get(self.config, "seed_everything"))
         rank_zero_only(record_run)(run, self.model, self.trainer, self.datamodule, seed, self.history)
-        say(*messages.after_fit(run, best))
+        say(*messages.after_fit(run, best, self.model))
 
     def after_test(self) -> None:
         """Shows what was found, and says where it is."""

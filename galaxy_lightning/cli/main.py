@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data_prep.common.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
 from data_prep.common.output import guarded_output
-from galaxy_lightning.cli.configs import configured_checkpoint, expand_paths
+from galaxy_lightning.cli.configs import add_recipe, configured_checkpoint, expand_paths
 from galaxy_lightning.cli.words import DESCRIPTIONS
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, LAST_CHECKPOINT
@@ -70,15 +70,17 @@ def complete(words: list[str]) -> list[str]:
     if command not in DESCRIPTIONS:
         raise GalaxyError(f"the first word names a command: {', '.join(DESCRIPTIONS)}")
     words = [command, *expand_paths(options)]
-    if any(re.match(r"-h$|--help|--print_config", word) for word in words):
+    if any(re.match(r"-h$|--help", word) for word in words):
         return words
+    if any(word.startswith("--print_config") for word in words):
+        return [command, *add_recipe(words[1:])] if command == "fit" else words
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ckpt_path")
     known, others = parser.parse_known_args(words[1:])
     known.ckpt_path = known.ckpt_path or configured_checkpoint(others)
     if known.ckpt_path is None:
         if command == "fit":
-            return words
+            return [command, *add_recipe(words[1:])]
         raise GalaxyError(
             f"{command} without a checkpoint would use an untrained network. Train one with: {PROGRAM} fit "
             f"--config configs/galaxy_cnn.yaml --data.arrays ARRAYS; then: {PROGRAM} {command} "

@@ -9,6 +9,7 @@ from data_prep.arrays.format import GalaxyArrays
 from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
 from galaxy_lightning.evaluation.held_out import PICTURES
+from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -41,16 +42,21 @@ def before_fit(model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
         )
 
 
-def after_fit(run: Path, checkpoint: Path) -> Iterator[str]:
+def after_fit(run: Path, checkpoint: Path, model: GalaxyClassifier) -> Iterator[str]:
     """Yields where a finished run is, and the commands that use it.
 
     Args:
         run: The run folder.
         checkpoint: Its best checkpoint.
+        model: The model.
     """
+    words = ["--ckpt_path", str(checkpoint)]
+    if is_class_path(network := str(model.hparams["network"])):
+        words += ["--model.network", network]
+    options = shlex.join(words)
     yield f"The run is in {run}"
-    yield f"Test it:      {PROGRAM} test --ckpt_path {shlex.quote(str(checkpoint))}"
-    yield f"Use it:       {PROGRAM} predict --ckpt_path {shlex.quote(str(checkpoint))} --data.images FOLDER"
+    yield f"Test it:      {PROGRAM} test {options}"
+    yield f"Use it:       {PROGRAM} predict {options} --data.images FOLDER"
     yield f"TensorBoard:  tensorboard --logdir {shlex.quote(str(run.parent))}"
 
 

@@ -6,11 +6,14 @@ from typing import Final
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.backbone import Backbone
+from galaxy_lightning.networks.class_paths import is_class_path, make_own
 from galaxy_lightning.networks.galaxy_cnn import GalaxyCNN
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
 from galaxy_lightning.networks.sources import HUB, NONE
 from galaxy_lightning.networks.weight_files import load_file
+
+__all__ = ["NETWORKS", "SHIPPED", "SIMULATED", "Network", "make_network", "weights_file"]
 
 SIMULATED: Final = "simulated"
 """The weights of a ``GalaxyCNN`` trained on simulated galaxies."""
@@ -37,7 +40,7 @@ def make_network(
     """Makes a network, freshly initialised or, a backbone, with known weights.
 
     Args:
-        name: A key of ``NETWORKS``.
+        name: A key of ``NETWORKS``, or a class path; see :mod:`galaxy_lightning.networks.class_paths`.
         classes: How many classes it tells apart.
         image_size: Side of its images in pixels.
         backbone: Instead of it, the name of a known architecture; see :class:`Backbone`, also for
@@ -55,9 +58,17 @@ def make_network(
         raise GalaxyError("model.auxiliary is for galaxy_cnn alone: leave it out")
     if backbone is not None:
         return Backbone(backbone, classes, image_size, weights, unfrozen, layer_decay)
-    if name not in NETWORKS:
-        raise GalaxyError(f"there is no network {name!r}: --model.network takes {', '.join(NETWORKS)}")
-    network = GalaxyCNN(classes, image_size, auxiliary) if auxiliary else NETWORKS[name](classes, image_size)
+    if is_class_path(name):
+        network = make_own(name, classes, image_size)
+    elif name not in NETWORKS:
+        raise GalaxyError(
+            f"there is no network {name!r}: --model.network takes {', '.join(NETWORKS)}, or the class path "
+            "of one of your own, as in my_file.MyNetwork"
+        )
+    elif auxiliary:
+        network = GalaxyCNN(classes, image_size, auxiliary)
+    else:
+        network = NETWORKS[name](classes, image_size)
     if weights == SIMULATED and name != GalaxyCNN.name:
         raise GalaxyError(f"model.weights {SIMULATED} is for {GalaxyCNN.name} alone: name a file, or none")
     if weights not in (HUB, NONE):

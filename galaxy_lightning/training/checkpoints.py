@@ -1,7 +1,7 @@
 """What a checkpoint remembers of its training, read without running anything that the file may hold."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,6 +19,7 @@ from data_prep.common.files import new_file
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks import weights_file
+from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.networks.weight_files import load_whole
 from galaxy_lightning.training.checkpoint_form import check_progress, object_ids, plain_hyperparameters
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -205,11 +206,12 @@ def add_calibration(path: Path, calibrations: Calibrations) -> None:
     _save(load_whole(path) | calibrations.state(), path)
 
 
-def read_checkpoint(path: Path) -> Trained:
+def read_checkpoint(path: Path, networks: Collection[str] = ()) -> Trained:
     """Reads what a checkpoint remembers, running nothing that the file holds.
 
     Args:
         path: A ``.ckpt`` file.
+        networks: Class paths of networks that the user has named, and so may be imported.
 
     Raises:
         GalaxyError: It is no checkpoint of a galaxy classifier, or damaged.
@@ -221,6 +223,7 @@ def read_checkpoint(path: Path) -> Trained:
             raise TypeError("'state_dict' is none")
         check_progress(content)
         hyperparameters = plain_hyperparameters(content["hyper_parameters"])
+        _require_named(path, hyperparameters, networks)
         settings, folder = dict(data["settings"]), data.get("arrays_folder")
         resumable = "optimizer_states" in content
         Calibrations.from_state(content)
@@ -238,11 +241,27 @@ def read_checkpoint(path: Path) -> Trained:
         return Trained(
             path, hyperparameters, settings, train, val, folder, resumable, pretrained, processes, taken > 0
         )
+    except GalaxyError:
+        raise
     except Exception as error:  # A damaged file fails in any way.
         raise GalaxyError(
             f"{path} is no checkpoint of a galaxy classifier, or is damaged ({_reason(error)}); "
             "nothing in it was run"
         ) from None
+
+
+def _require_named(path: Path, hyperparameters: Mapping[str, Any], networks: Collection[str]) -> None:
+    """Stops where a checkpoint's network is code that the user has not named.
+
+    Raises:
+        GalaxyError: It is.
+    """
+    network = str(hyperparameters.get("network"))
+    if hyperparameters.get("backbone") is None and is_class_path(network) and network not in networks:
+        raise GalaxyError(
+            f"{path} is of the network {network}, which is code and is not imported because a file names it: "
+            f"if you trust it, add --model.network {network}"
+        )
 
 
 def load_model(path: Path) -> GalaxyClassifier:

@@ -30,7 +30,8 @@ class GalaxyClassifier(LightningModule):
     """Sorts galaxy images into classes.
 
     Args:
-        network: Which network; galaxy_cnn is the main one, reference_cnn the reference's Keras CNN.
+        network: galaxy_cnn, the main network; reference_cnn, the reference's Keras CNN; or the class path
+            of one of your own, as in my_file.MyNetwork.
         backbone: Instead of it, a known architecture with a new head: a torchvision model's name, or
             with the extra "timm" timm:NAME, hf_hub:USER/MODEL or local-dir:FOLDER.
         weights: What it starts from: a local file; hub, what a backbone's makers publish (other networks
