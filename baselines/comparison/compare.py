@@ -132,7 +132,11 @@ def _lines(summary: dict[str, Any]) -> list[str]:
         lines.append(
             f"{model['name']:<{width}}  test accuracy {model['mean']['accuracy']:.3f}{spread}{bounds}"
         )
-    pairs = [(" and ".join(test["models"]), test["p"]) for test in summary["mcnemar"]]
+    pairs = [(" and ".join(test["models"]), test) for test in summary["mcnemar"]]
     width = max((len(pair) for pair, _ in pairs), default=0)
-    lines += ["", "Do they differ? McNemar's exact test:"] if pairs else []
-    return lines + [f"{pair:<{width}}  p {p_text(p)}" for pair, p in pairs]
+    if pairs:
+        lines += ["", "Do they differ? McNemar's exact test, and p corrected for the number of pairs (Holm):"]
+    return lines + [
+        f"{pair:<{width}}  p {p_text(test['p']):<8} corrected {p_text(test['p_holm'])}"
+        for pair, test in pairs
+    ]

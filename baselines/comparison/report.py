@@ -165,7 +165,8 @@ def _tests(summary: dict[str, Any]) -> list[dict[str, str]]:
                 "only_one": f"{test['only_one_right']:g}",
                 "only_other": f"{test['only_other_right']:g}",
                 "p": p_text(test["p"]),
-                "verdict": "differ" if test["p"] < 0.05 else "no significant difference",
+                "p_holm": p_text(test["p_holm"]),
+                "verdict": "differ" if test["p_holm"] < 0.05 else "no significant difference",
             }
         )
     return rows

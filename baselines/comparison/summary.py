@@ -16,6 +16,7 @@ from galaxy_lightning.evaluation.measures import (
     confusion_counts,
     figure_names,
     figures,
+    holm,
     mcnemar,
 )
 from galaxy_lightning.runs.reader import Run, agree
@@ -83,22 +84,27 @@ def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
     """
     labels, classes = arrays.labels[arrays.rows("test")], arrays.classes
     counts = np.bincount(labels, minlength=len(classes))
-    pairs = itertools.combinations(models, 2)
+    galaxies = arrays.catalog["objid"].to_numpy()[arrays.rows("test")]
+    tests = [_tested(one, other, labels) for one, other in itertools.combinations(models, 2)]
+    for test, corrected in zip(tests, holm([test["p"] for test in tests]), strict=True):
+        test["p_holm"] = corrected
     return {
         "arrays": arrays_identity(arrays),
         "classes": classes,
         "test_galaxies": dict(zip(classes, counts.tolist(), strict=True)),
-        "models": [_measured(model, labels, classes) for model in models],
-        "mcnemar": [_tested(one, other, labels) for one, other in pairs],
+        "models": [_measured(model, labels, galaxies, classes) for model in models],
+        "mcnemar": tests,
     }
 
 
-def _measured(model: Model, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
+def _measured(
+    model: Model, labels: npt.NDArray[np.int64], galaxies: npt.NDArray[np.int64], classes: Sequence[str]
+) -> dict[str, Any]:
     """Measures one model: each run, mean and spread over runs, and the interval of the mean accuracy."""
     runs = [_measured_run(run, labels, classes) for run in model.runs]
     names = [*figure_names(classes), "calibration_error", *COSTS]
     table = {name: np.array([run[name] for run in runs], dtype=float) for name in names}
-    interval = bootstrap_interval(model.right(labels).mean(axis=0))
+    interval = bootstrap_interval(model.right(labels).mean(axis=0), galaxies)
     return {
         "name": model.name,
         "hyperparameters": model.runs[0].settings,

@@ -171,8 +171,8 @@ def _summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) ->
         name: {"mean": round(float(np.mean(several)), 6), "sd": round(float(np.std(several, ddof=1)), 6)}
         for name, several in values.items()
     }
-    low, high = bootstrap_interval(pooled.right.astype(np.float64))
     galaxies = pd.concat([fold.catalog.iloc[fold.rows("test")][IDENTITY_COLUMNS] for fold in folds])
+    low, high = bootstrap_interval(pooled.right.astype(np.float64), galaxies["objid"].to_numpy())
     fold_of = np.repeat(np.arange(len(folds)), [len(one.labels) for one in each])
     write_predictions(
         out / PREDICTIONS,

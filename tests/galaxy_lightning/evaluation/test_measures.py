@@ -13,6 +13,7 @@ from galaxy_lightning.evaluation.measures import (
     f1_scores,
     figure_names,
     figures,
+    holm,
     mcnemar,
     precisions,
     recalls,
@@ -76,12 +77,28 @@ def test_a_sure_and_right_model_is_calibrated_and_a_sure_and_wrong_one_is_not():
 
 def test_the_interval_is_that_of_a_binomial_share():
     scores = np.repeat([1.0, 0.0], [300, 100])
-    low, high = bootstrap_interval(scores)
+    galaxies = np.arange(400)
+    low, high = bootstrap_interval(scores, galaxies)
     half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
     assert low == pytest.approx(0.75 - half, abs=0.005)
     assert high == pytest.approx(0.75 + half, abs=0.005)
-    assert bootstrap_interval(scores) == (low, high)
-    assert np.isnan(bootstrap_interval(scores[:5])).all()
+    assert bootstrap_interval(scores, galaxies) == (low, high)
+    assert np.isnan(bootstrap_interval(scores[:5], galaxies[:5])).all()
+
+
+def test_the_interval_resamples_galaxies_not_images():
+    scores, galaxies = np.repeat([1.0, 0.0], [300, 100]), np.arange(400)
+    # Four images of each galaxy tell no more than one.
+    low, high = bootstrap_interval(np.repeat(scores, 4), np.repeat(galaxies, 4))
+    assert (low, high) == pytest.approx(bootstrap_interval(scores, galaxies))
+    assert np.isnan(bootstrap_interval(np.array([0.0, 1.0]), np.array([7, 7]))).all()
+
+
+def test_holm_is_that_of_the_textbook():
+    # Holm (1979); R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
 
 
 def test_mcnemar_is_the_exact_binomial_test_of_the_galaxies_that_only_one_has_right():
