@@ -201,9 +201,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Returns the 95% percentile bootstrap interval of the mean score (Efron & Tibshirani 1993).
 
-    Galaxies are resampled, each with all of its images: images of one galaxy are not independent. The interval
-    says how far the mean would vary over other test galaxies; the spread over seeds says how far it varies
-    over other trainings.
+    Galaxies are resampled, each with all of its images, which are not independent. The interval says how far
+    the mean would vary over other test galaxies; the spread over seeds, how far over other trainings.
 
     Args:
         scores: ``[N]``: the score of each image, the mean over seeds where there are several.
