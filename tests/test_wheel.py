@@ -1,0 +1,65 @@
+"""The wheel works by itself, from any folder, with its configs found by name."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Runs a module of the installed wheel in an empty folder; the clone is out of reach."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = ["wheel", str(ROOT), "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
+    subprocess.run([*pip, *build], check=True)
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "env")], check=True)
+    scripts = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+    python = folder / "env" / scripts
+    subprocess.run([*pip, "--python", str(python), "install", "--no-deps", str(wheel)], check=True)
+    (site,) = (folder / "env").glob("**/site-packages")
+    # The libraries of this environment, and not what it has installed in editable mode.
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    here = folder / "here"
+    here.mkdir()
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [str(python), "-m", *words],
+            cwd=here,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run.here = here
+    return run
+
+
+def test_every_step_works_from_another_folder(run):
+    assert f"'{ROOT}'" not in run("site")
+    run("data_prep", "simulate", "--out", "raw", "--n", "60")
+    run("data_prep", "extract", "--raw", "raw", "--out", "s.csv", "--n", "all")
+    run("data_prep", "preprocess", "--sample", "s.csv", "--raw", "raw", "--out", "arrays", "--crop", "64")
+    short = ["--data.arrays", "arrays", "--model.image_size", "64", "--trainer.max_epochs", "1"]
+    run("galaxy_lightning", "fit", *short)
+    run("galaxy_lightning", "fit", "--config", "reference_cnn", *short)
+    for name in ("galaxy_cnn", "reference_cnn"):
+        run("galaxy_lightning", "test", "--ckpt_path", f"runs/{name}/version_0")
+    run("galaxy_lightning", "predict", "--ckpt_path", "runs/galaxy_cnn/version_0", "--data.images", "raw",
+        "--out", "table.csv")  # fmt: skip
+    assert (run.here / "table.csv").read_text().startswith("id,path,p_elliptical")
+    (run.here / "mine.yaml").write_text("model: {image_size: 64}\ntrainer: {max_epochs: 1}\n")
+    run("baselines", "compare", "--data", "arrays", "--out", "report", "--models", "majority", "mine.yaml",
+        "--runs", "runs/galaxy_cnn/version_0")  # fmt: skip
+    assert (run.here / "report/report.html").is_file()
+    assert "galaxy_cnn" in run("galaxy_lightning", "fit", "--data.arrays", "arrays", "--print_config")
