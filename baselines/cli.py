@@ -32,13 +32,12 @@ def _make_commands() -> Commands:
     """Makes the parsers of all commands."""
     commands = Commands(
         PROGRAM,
-        "What every network is measured against, and the comparison of any number of models on identical "
-        "splits.",
+        "Baseline models, and the comparison of any number of models on identical splits.",
     )
     _add_fits(
         commands.add_group(
             "fit",
-            "Fit a baseline on galaxy arrays and leave a run folder.",
+            "Fit a baseline on galaxy arrays and write a run folder.",
             "MODEL --data ARRAYS --out RUN [options]",
         )
     )
@@ -46,15 +45,15 @@ def _make_commands() -> Commands:
     compare = commands.add(
         "compare",
         "--data ARRAYS --out REPORT",
-        "Train models on the same split, and compare them with each other and with runs that exist. "
-        "Writes report.html, report.md, metrics.json and figures. An interrupted comparison goes on with the "
-        "runs that are complete."
+        "Train models on the same split, and compare them with each other and with existing runs. "
+        "Writes report.html, report.md, metrics.json and figures. If interrupted, run the same command "
+        "again: complete runs are kept."
         f"\nExample:\n{PROGRAM} compare --data ARRAYS --out REPORT --models galaxy_cnn keras --seeds 0 1",
         _compare,
     )
     _add_data(compare)
     compare.add_argument(
-        "--out", type=user_path, required=True, metavar="REPORT", help="folder to make, or to go on in"
+        "--out", type=user_path, required=True, metavar="REPORT", help="folder to create, or to resume in"
     )
     compare.add_argument(
         "--models",
@@ -62,8 +61,8 @@ def _make_commands() -> Commands:
         type=str,
         default=["galaxy_cnn", "keras", "reference_cnn", "scratch", "majority"],
         metavar="MODEL",
-        help="what to train: keras, scratch, scratch-full, majority, or a config of galaxy_lightning (its "
-        "path, or its name in configs/); none trains nothing",
+        help="models to train: keras, scratch, scratch-full, majority, or a config of galaxy_lightning, by its "
+        "name (galaxy_cnn) or path; an empty list trains none",
     )
     compare.add_argument("--seeds", nargs="+", type=_Seed, default=[0], metavar="SEED", help="one run each")
     compare.add_argument(
@@ -78,7 +77,7 @@ def _make_commands() -> Commands:
     parity = commands.add(
         "parity",
         "--data ARRAYS",
-        "Show that the Keras CNN and reference_cnn are one network. "
+        "Show that the Keras CNN and reference_cnn are the same network. "
         "Layers side by side; outputs from the same weights; training from the same weights on the same "
         "batches. About three minutes for images of 224 pixels on two cores.",
         _parity,
@@ -91,14 +90,14 @@ def _make_commands() -> Commands:
         "--precision",
         type=Literal["float64", "float32"],
         default="float64",
-        help="what both compute in: in float32, training multiplies differences of rounding",
+        help="precision of both; in float32, rounding differences grow during training",
     )
     _add_seed(parity, "of weights and batches")
 
     to_torch = commands.add(
         "to-torch",
         "--weights FILE --data ARRAYS --out FILE",
-        "Carry a Keras CNN's weights over to PyTorch. "
+        "Convert the weights of a Keras CNN to PyTorch. "
         "Writes a checkpoint of reference_cnn, for python -m galaxy_lightning test and predict.",
         _to_torch,
     )
@@ -111,8 +110,7 @@ def _make_commands() -> Commands:
     to_keras = commands.add(
         "to-keras",
         "--ckpt-path FILE --out FILE",
-        "Carry the weights of a reference_cnn over to Keras. "
-        "Writes a .keras file, which keras.saving.load_model opens.",
+        "Convert the weights of a reference_cnn to Keras. Writes a .keras file for keras.saving.load_model.",
         _to_keras,
     )
     to_keras.add_argument(
@@ -124,7 +122,7 @@ def _make_commands() -> Commands:
     )
     to_keras.add_argument("--out", type=user_path, required=True, metavar="FILE", help=".keras to write")
     for command in (to_torch, to_keras):
-        command.add_argument("--overwrite", action="store_true", help="replace an older file of that name")
+        command.add_argument("--overwrite", action="store_true", help="replace an existing file")
     return commands
 
 
@@ -137,11 +135,13 @@ def _add_fits(fits: Commands) -> None:
 
         command = fits.add(name, "--data ARRAYS --out RUN", description, fit)
         command.add_argument(
-            "--config", action="config", help="YAML file of options; options after it override it"
+            "--config", action="config", help="YAML file of options; later options override it"
         )
         _add_data(command)
-        command.add_argument("--out", type=user_path, required=True, metavar="RUN", help="run folder to make")
-        command.add_argument("--overwrite", action="store_true", help="replace an older run of that name")
+        command.add_argument(
+            "--out", type=user_path, required=True, metavar="RUN", help="run folder to create"
+        )
+        command.add_argument("--overwrite", action="store_true", help="replace an existing run")
         return command
 
     def add_training(command: ArgumentParser, epochs: int, learning_rate: float, optimiser: str) -> None:

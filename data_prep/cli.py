@@ -29,39 +29,41 @@ def _make_commands() -> Commands:
     """Makes the parsers of all commands."""
     commands = Commands(
         PROGRAM,
-        "From raw Galaxy Zoo files to the galaxy arrays that every model is trained on. "
+        "Prepare galaxy arrays, on which every model is trained, from raw Galaxy Zoo files. "
         "The usual order: download (or simulate), extract, preprocess, check.",
     )
     download = commands.add(
         "download",
         "--out RAW",
         "Download the real galaxies: images of Galaxy Zoo 2, votes of Galaxy Zoo 1. "
-        "Takes what RAW lacks from Zenodo and Galaxy Zoo, 3.4 GB, verifies its checksums and unpacks it. Cut "
-        "off, the same command goes on where it was.",
+        "Downloads what is missing in RAW (3.4 GB in all) from Zenodo and Galaxy Zoo, verifies the checksums "
+        "and unpacks the files. If interrupted, run the same command again to resume.",
         _download,
     )
-    _add_out(download, "RAW", "folder to make, or to complete")
+    _add_out(download, "RAW", "folder to create or complete")
     download.add_argument(
-        "--dry-run", action="store_true", help="only say what would be downloaded, and how to do it by hand"
+        "--dry-run",
+        action="store_true",
+        help="list what would be downloaded, and how to do it by hand, and exit",
     )
     download.add_argument(
         "--from-kaggle",
         action="store_true",
         help='take images and mapping from the copy on Kaggle (needs the extra "kaggle")',
     )
-    download.add_argument("--keep-archives", action="store_true", help="keep what was unpacked")
+    download.add_argument("--keep-archives", action="store_true", help="keep the archives after unpacking")
 
     simulate = commands.add(
         "simulate",
         "--out RAW",
         "Make a simulated survey in the raw Galaxy Zoo layout. "
-        f"SDSS-like {CUTOUT_PX} x {CUTOUT_PX} pixel JPEGs of galaxies of known shape, their file mapping, "
-        "and a Table 2 of simulated votes; for trying everything out without downloading anything.",
+        f"Writes SDSS-like JPEGs of {CUTOUT_PX} x {CUTOUT_PX} pixels of galaxies of known shape, their file "
+        "mapping, and a Table 2 of simulated votes, to try everything without a download.",
         _simulate,
     )
-    _add_out(simulate, "RAW", "folder to make")
-    simulate.add_argument("--n", type=PositiveInt, default=1000, help="how many galaxies")
-    _add_seed(simulate, "of the galaxies: the same seed gives the same files")
+    _add_out(simulate, "RAW", "folder to create")
+    simulate.add_argument("--n", type=PositiveInt, default=1000, help="number of galaxies")
+    _add_seed(simulate, "of the galaxies; the same seed gives the same files")
     _add_workers(simulate)
     _add_overwrite(simulate)
 
@@ -74,17 +76,16 @@ def _make_commands() -> Commands:
         _extract,
     )
     _add_raw(extract)
-    _add_out(extract, "FILE", "CSV to write; a summary goes beside it, with suffix .json")
+    _add_out(extract, "FILE", "CSV to write; a summary is written beside it, with suffix .json")
     extract.add_argument(
-        "--n", type=PositiveInt | Literal["all"], default=2000, help="how many galaxies, or all"
+        "--n", type=PositiveInt | Literal["all"], default=2000, help="number of galaxies, or all"
     )
     extract.add_argument(
         "--label-rule",
         type=Literal["threshold", "flags"],
         default="threshold",
-        help="threshold: spiral where P_CS_DEBIASED reaches the threshold, else elliptical where "
-        "P_EL_DEBIASED does, else irregular. flags: Galaxy Zoo 1's own SPIRAL, ELLIPTICAL, and UNCERTAIN, "
-        "which is taken as irregular",
+        help="threshold: spiral if P_CS_DEBIASED reaches the threshold, elliptical if P_EL_DEBIASED does, "
+        "else irregular. flags: Galaxy Zoo 1's SPIRAL, ELLIPTICAL, and UNCERTAIN, which becomes irregular",
     )
     extract.add_argument(
         "--threshold", type=float, default=VOTE_THRESHOLD, help="vote fraction that decides a class"
@@ -96,15 +97,15 @@ def _make_commands() -> Commands:
         "preprocess",
         "--sample FILE --raw RAW --out ARRAYS",
         "Make the galaxy arrays of a sample. "
-        "Crops the centre of each image, and stores pixels, catalogue and the one split into train, val and "
-        "test (70/15/15, by galaxy, every class in its share) in a folder that every model reads.",
+        "Crops the centre of each image, and stores pixels, catalogue and the split into train, val and test "
+        "(70/15/15, stratified by class, grouped by galaxy) in a folder that every model reads.",
         _preprocess,
     )
     preprocess.add_argument(
         "--sample", type=user_path, required=True, metavar="FILE", help="CSV made by extract"
     )
     _add_raw(preprocess)
-    _add_out(preprocess, "ARRAYS", "folder to make")
+    _add_out(preprocess, "ARRAYS", "folder to create")
     preprocess.add_argument(
         "--crop", type=PositiveInt, default=CROP_PX, help="side of the centre crop in pixels"
     )
@@ -112,8 +113,8 @@ def _make_commands() -> Commands:
     preprocess.add_argument(
         "--rotate-once",
         action="store_true",
-        help="turn each image once, as the reference did on disk: for comparing with it only, since training "
-        "turns images anew every time anyway",
+        help="turn each image once, as the course project did on disk; only for comparison with it, as "
+        "training turns images every time",
     )
     _add_workers(preprocess)
     _add_overwrite(preprocess)
@@ -121,8 +122,8 @@ def _make_commands() -> Commands:
     check = commands.add(
         "check",
         "ARRAYS",
-        "Verify galaxy arrays: hashes, shapes, classes, and that no galaxy, and no image, is in two splits. "
-        "Images in different splits that are nearly the same, turned or re-encoded, are reported.",
+        "Verify galaxy arrays: hashes, shapes, classes, and that no galaxy and no image is in two splits. "
+        "Near-copies in different splits (turned, mirrored, re-encoded images) are reported.",
         _check,
     )
     check.add_argument("arrays", type=user_path, metavar="ARRAYS", help="folder made by preprocess")
@@ -152,12 +153,12 @@ def _add_workers(parser: ArgumentParser) -> None:
         "--workers",
         type=PositiveInt | None,
         default=None,
-        help="how many work side by side; by default all cores",
+        help="number of parallel workers; by default one per core",
     )
 
 
 def _add_overwrite(parser: ArgumentParser) -> None:
-    parser.add_argument("--overwrite", action="store_true", help="replace an older result of that name")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing result")
 
 
 def _download(options: Namespace) -> None:
@@ -184,11 +185,11 @@ def _extract(options: Namespace) -> None:
 
     summary = extract(options.raw, options.out, **options_without(options, "raw", "out"))
     counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
-    print(f"{summary['galaxies']:,} of the {summary['that_fit']:,} galaxies that fit: {counts}")
-    print("left out: " + (", ".join(f"{n:,} {why}" for why, n in summary["left_out"].items() if n) or "none"))
+    print(f"{summary['galaxies']:,} of {summary['that_fit']:,} eligible galaxies: {counts}")
+    print("excluded: " + (", ".join(f"{n:,} {why}" for why, n in summary["left_out"].items() if n) or "none"))
     for note in summary["notes"]:
         print(f"note: {note}")
-    print(f"in {options.out}, with a summary in {summary_path(options.out)}")
+    print(f"Saved to {options.out}, with a summary in {summary_path(options.out)}")
     print(
         f"next: {PROGRAM} preprocess --sample {quoted(options.out)} --raw {quoted(options.raw)} --out ARRAYS"
     )
@@ -205,7 +206,7 @@ def _preprocess(options: Namespace) -> None:
     )
     print("\n".join(report(dataset)))
     print(
-        "next: python -m galaxy_lightning fit --config configs/galaxy_cnn.yaml "
+        "next: python -m galaxy_lightning fit --config galaxy_cnn "
         f"--data.arrays {quoted(options.out)}"
         + ("" if dataset["crop"] == CROP_PX else f" --model.image_size {dataset['crop']}")
     )
@@ -218,7 +219,8 @@ def _check(options: Namespace) -> None:
 
     arrays = check(options.arrays)
     print(
-        f"{options.arrays}: {len(arrays.catalog):,} galaxies, whole and consistent, no galaxy in two splits"
+        f"{options.arrays}: {len(arrays.catalog):,} galaxies, complete and consistent, no galaxy in two "
+        "splits"
     )
     print("\n".join(report(arrays.dataset)))
     pairs = near_copies_between_splits(arrays)

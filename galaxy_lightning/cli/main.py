@@ -83,7 +83,7 @@ def complete(words: list[str]) -> list[str]:
             return [command, *add_recipe(words[1:])]
         raise GalaxyError(
             f"{command} without a checkpoint would use an untrained network. Train one with: {PROGRAM} fit "
-            f"--config configs/galaxy_cnn.yaml --data.arrays ARRAYS; then: {PROGRAM} {command} "
+            f"--data.arrays ARRAYS; then: {PROGRAM} {command} "
             "--ckpt_path runs/galaxy_cnn/version_0/best.ckpt"
         )
     checkpoint = Path(known.ckpt_path)

@@ -38,16 +38,16 @@ def add_output_options(parsers: Mapping[str, LightningArgumentParser]) -> None:
         parsers[command].add_argument(
             "--out",
             type=str | None,
-            help="folder for what is measured; by default one beside the checkpoint",
+            help="folder for the results; by default one beside the checkpoint",
         )
     predict.add_argument(
         "--out", type=str | None, help="table to write (CSV); by default beside the checkpoint"
     )
-    predict.add_argument("--overwrite", action="store_true", help="replace an older table of that name")
+    predict.add_argument("--overwrite", action="store_true", help="replace an existing table")
     predict.add_argument(
         "--zooms",
         type=PositiveInt | None,
-        help="at how many sizes to look at each galaxy; by default as in the fit, 1 is fastest",
+        help="number of sizes at which each galaxy is shown; by default as in the fit; 1 is the fastest",
     )
 
 

@@ -41,8 +41,8 @@ def test_the_whole_preparation_from_the_command_line(raw, tmp_path, capsys):
     )
     main(["check", arrays])
     out = capsys.readouterr().out
-    assert "40 of the 80 galaxies that fit" in out
-    assert f"fit --config configs/galaxy_cnn.yaml --data.arrays {arrays}" in out
+    assert "40 of 80 eligible galaxies" in out
+    assert f"fit --config galaxy_cnn --data.arrays {arrays}" in out
     assert "no galaxy in two splits" in out
 
 

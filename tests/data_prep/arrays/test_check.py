@@ -96,7 +96,7 @@ def test_a_near_copy_in_another_split_is_reported(copy, capsys):
     assert near_copies_between_splits(check(copy)).tolist() == [[row, other_row]]
     main(["check", str(copy)])
     out = capsys.readouterr().out
-    assert "whole and consistent" in out
+    assert "complete and consistent" in out
     assert "1 pair of near-copies in different splits" in out
     assert f"the first: objid {one} ({its}) and {other} ({others})" in out
 
