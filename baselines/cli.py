@@ -61,8 +61,8 @@ def _make_commands() -> Commands:
         type=str,
         default=["galaxy_cnn", "keras", "reference_cnn", "scratch", "majority"],
         metavar="MODEL",
-        help="models to train: keras, scratch, scratch-full, majority, or a config of galaxy_lightning, by its "
-        "name (galaxy_cnn) or path; an empty list trains none",
+        help="models to train: keras, scratch, scratch-full, majority, or a config of galaxy_lightning, by "
+        "its name (galaxy_cnn) or path; an empty list trains none",
     )
     compare.add_argument("--seeds", nargs="+", type=_Seed, default=[0], metavar="SEED", help="one run each")
     compare.add_argument(

@@ -7,8 +7,8 @@ from galaxy_lightning.program import PROGRAM
 DESCRIPTIONS: Final = {
     "fit": "Train a model on galaxy arrays. "
     "Every fit writes a new run folder, RUNS/NAME/version_<k>, with its config, TensorBoard log, "
-    "checkpoints, history, predictions for the validation and test galaxies, and run.json. Without a config, the main "
-    "network is trained."
+    "checkpoints, history, predictions for the validation and test galaxies, and run.json. Without a "
+    "config, the main network is trained."
     f"\nExample:\n{PROGRAM} fit --config galaxy_cnn --data.arrays ARRAYS"
     f"\nResume an interrupted fit:\n{PROGRAM} fit --ckpt_path RUN/last.ckpt",
     "validate": "Evaluate a trained model on the validation galaxies. "
