@@ -16,15 +16,15 @@ def steps_per_second(
     model = make_network(network, 3, 224).to(device)
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters())
-    opinions: Callable[[torch.Tensor], list[torch.Tensor]] = model.opinions
+    expert_logits: Callable[[torch.Tensor], list[torch.Tensor]] = model.expert_logits
     if mode:
-        opinions = torch.compile(model.opinions, mode=mode, dynamic=False)
+        expert_logits = torch.compile(model.expert_logits, mode=mode, dynamic=False)
     images = torch.randint(256, (batch, 224, 224, 3), dtype=torch.uint8, device=device)
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
 
     def step() -> None:
         with torch.autocast(device, torch.bfloat16):
-            each = [functional.cross_entropy(logits, labels) for logits in opinions(model.look(images))]
+            each = [functional.cross_entropy(logits, labels) for logits in expert_logits(model.look(images))]
         optimizer.zero_grad()
         torch.stack(each).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

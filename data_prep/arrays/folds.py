@@ -8,7 +8,7 @@ from pathlib import Path
 from data_prep.arrays.format import CATALOG, DATASET, IMAGES, GalaxyArrays
 from data_prep.common.files import link_or_copy, new_folder, sha256
 from data_prep.common.json_files import read_json, write_json
-from data_prep.splits.copies import join_copies
+from data_prep.splits.copies import group_copies
 from data_prep.splits.draw import draw_folds, split_counts
 
 
@@ -31,7 +31,7 @@ def make_folds(arrays: GalaxyArrays, out: Path, folds: int, seed: int = 0) -> li
         GalaxyError: There are too few galaxies, or a fold cannot be written.
     """
     labels = arrays.catalog["label"].to_numpy(dtype=str)
-    galaxies = join_copies(arrays.catalog["objid"].to_numpy(), arrays.images, arrays.quarter_turns)
+    galaxies = group_copies(arrays.catalog["objid"].to_numpy(), arrays.images, arrays.quarter_turns)
     splits = draw_folds(galaxies, labels, folds, seed)
     folders = [out / f"fold_{number}" for number in range(folds)]
     for number, (folder, split) in enumerate(zip(folders, splits, strict=True)):

@@ -15,8 +15,8 @@ from data_prep.arrays.format import IMAGES
 from data_prep.common.files import sha256
 from data_prep.common.json_files import write_json
 from data_prep.common.progress import progress_bar
-from data_prep.common.threads import work_ahead
-from data_prep.common.unfinished import left_over
+from data_prep.common.threads import prefetch
+from data_prep.common.unfinished import read_progress
 from data_prep.sources.images import Cutout, ImageError
 
 PROGRESS: Final = "progress.json"
@@ -80,7 +80,7 @@ def write_images(
     with (
         path.open("r+b" if done else "wb") as file,
         progress_bar(total=n, initial=done, unit=" images", desc="preprocess", shown=progress) as bar,
-        work_ahead(read_block, range(done, n, BLOCK), workers, 4 * workers) as blocks,
+        prefetch(read_block, range(done, n, BLOCK), workers, 4 * workers) as blocks,
     ):
         file.write(header)
         file.seek(file.truncate(_size(header, done - len(skipped), crop)))
@@ -109,7 +109,7 @@ def _begun(folder: Path, header: bytes, made_of: Mapping[str, Any]) -> _Begun | 
 
     with contextlib.suppress(OSError), (folder / IMAGES).open("r+b") as file:
         file.write(header)  # It was noted with this one, and may have got its last one since.
-    found = left_over(folder / PROGRESS, folder / IMAGES, made_of, read)
+    found = read_progress(folder / PROGRESS, folder / IMAGES, made_of, read)
     return _Begun(*found[0], found[1]) if found else None
 
 

@@ -20,7 +20,7 @@ from data_prep.samples.extract import summary_path
 from data_prep.schema import CLASSES, CROP_PX
 from data_prep.sources.images import Cutout, read_cutout
 from data_prep.sources.tables import read_table, refuse_unknown
-from data_prep.splits.copies import join_copies
+from data_prep.splits.copies import group_copies
 from data_prep.splits.draw import draw_split, split_counts
 
 
@@ -89,7 +89,7 @@ def preprocess(
                 f"{raw / paths[0]}: {skipped[0]}"
             )
         kept = catalog.drop(index=list(skipped))
-        galaxies = join_copies(
+        galaxies = group_copies(
             kept["objid"].to_numpy(),
             np.load(folder / IMAGES, mmap_mode="r"),
             None if turns is None else turns[kept.index],

@@ -14,7 +14,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.litter import LITTER
 from data_prep.common.progress import progress_bar
 from data_prep.common.replacing import put_in_place, restore, token
-from data_prep.common.unfinished import alone
+from data_prep.common.unfinished import file_lock
 
 CHUNK_BYTES: Final = 1 << 24
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -116,7 +116,7 @@ def new_folder(
         with writing(path, partial):
             partial.mkdir(parents=True, exist_ok=note is not None)
         if note:
-            stack.enter_context(alone(partial, path))
+            stack.enter_context(file_lock(partial, path))
             for cut_off in partial.glob(".*.partial-*"):  # A file in whose writing a process was killed.
                 cut_off.unlink()
         try:

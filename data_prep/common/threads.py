@@ -19,7 +19,7 @@ def cores() -> int:
 
 
 @contextlib.contextmanager
-def work_ahead(
+def prefetch(
     work: Callable[[Piece], Result], pieces: Iterable[Piece], threads: int, depth: int
 ) -> Iterator[Iterator[Result]]:
     """Processes pieces in threads, which have ended when the block ends, also by an exception.

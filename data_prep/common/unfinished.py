@@ -19,7 +19,7 @@ State = TypeVar("State")
 
 
 @contextlib.contextmanager
-def alone(place: Path, path: Path, problem: str | None = None) -> Iterator[None]:
+def file_lock(place: Path, path: Path, problem: str | None = None) -> Iterator[None]:
     """Keeps a second process out of work, where the system can.
 
     Args:
@@ -40,7 +40,7 @@ def alone(place: Path, path: Path, problem: str | None = None) -> Iterator[None]
 
 
 @contextlib.contextmanager
-def in_turn(place: Path, waiting: str) -> Iterator[bool]:
+def wait_for_lock(place: Path, waiting: str) -> Iterator[bool]:
     """Lets several processes do something one after the other, where the system can.
 
     Args:
@@ -96,7 +96,7 @@ def _unlock(handle: int) -> None:
         os.close(handle)
 
 
-def left_over(
+def read_progress(
     note: Path, file: Path, made_of: Mapping[str, Any], read: Callable[[dict[str, Any]], State]
 ) -> tuple[State, "hashlib._Hash"] | None:
     """Reads how far an interruption has left a file, and verifies that.

@@ -70,7 +70,7 @@ def same_pixels(
     return numbers
 
 
-def join_copies(
+def group_copies(
     objids: npt.NDArray[np.int64],
     images: npt.NDArray[np.uint8],
     turns: npt.NDArray[np.int64] | None = None,

@@ -47,7 +47,7 @@ class PredictionWriter(Callback):
         path: The CSV to write.
         galaxies: What identifies each galaxy, by the row number that its batch carries.
         classes: The class names, in order.
-        doubts: Add how sure the model is: the ``entropy`` in bits, and whether it is ``uncertain``,
+        with_uncertainty: Add how sure the model is: the ``entropy`` in bits, and whether it is ``uncertain``,
             less sure than its calibration asks for; empty where it has no calibration.
         made_of: What the predictions depend on, as JSON has it; what an interruption has left of the same
             is gone on with. None always begins anew.
@@ -65,14 +65,14 @@ class PredictionWriter(Callback):
         galaxies: pd.DataFrame,
         classes: Sequence[str],
         *,
-        doubts: bool = False,
+        with_uncertainty: bool = False,
         made_of: Mapping[str, Any] | None = None,
         images: ImageFolderDataset | None = None,
     ) -> None:
         self.path = path
         self.galaxies = galaxies
         self.classes = list(classes)
-        self.doubts = doubts
+        self.with_uncertainty = with_uncertainty
         self.made_of = made_of
         self.images = images
         self.written = self.uncertain = 0
@@ -125,7 +125,7 @@ class PredictionWriter(Callback):
             rows, probabilities = rows[usable], probabilities[usable]
         table = prediction_table(self.galaxies.iloc[rows], probabilities, self.classes)
         uncertain = pl_module.calibration.uncertain(probabilities)
-        if self.doubts:
+        if self.with_uncertainty:
             table = table.assign(entropy=entropy(probabilities).round(6), uncertain=as_flags(uncertain))
         table.insert(0, _ROW, rows)
         last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]

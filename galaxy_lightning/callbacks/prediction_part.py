@@ -13,7 +13,7 @@ import pandas as pd
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import writing
 from data_prep.common.json_files import write_json
-from data_prep.common.unfinished import alone, left_over
+from data_prep.common.unfinished import file_lock, read_progress
 
 _NOTE_EVERY: Final = 1.0
 """Seconds after which it is noted how far a part is: what an interruption costs at most."""
@@ -51,7 +51,7 @@ class PredictionPart:
         with contextlib.ExitStack() as stack, writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-            stack.enter_context(alone(path, table))
+            stack.enter_context(file_lock(path, table))
             self._go_on()
             if not self.batches:
                 self.note.unlink(missing_ok=True)
@@ -131,7 +131,10 @@ class PredictionPart:
             numbers = [int(noted[name]) for name in ("batches", "written", "uncertain", "size")]
             return numbers, {int(row): str(why) for row, why in noted["problems"].items()}
 
-        if self._made_of is None or (found := left_over(self.note, self.path, self._made_of, read)) is None:
+        if (
+            self._made_of is None
+            or (found := read_progress(self.note, self.path, self._made_of, read)) is None
+        ):
             return
         (numbers, self.problems), self._digest = found
         self.batches, self.written, self.uncertain, self._size = numbers

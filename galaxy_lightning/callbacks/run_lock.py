@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from data_prep.common.unfinished import alone
+from data_prep.common.unfinished import file_lock
 from galaxy_lightning.runs.names import CONFIG
 
 
@@ -29,7 +29,7 @@ class RunLock(Callback, contextlib.ExitStack):
             GalaxyError: Another fit is at work there.
         """
         problem = f"another fit is at work in {folder}: wait until it has ended"
-        self.enter_context(alone(folder / CONFIG, folder, problem))
+        self.enter_context(file_lock(folder / CONFIG, folder, problem))
         self._taken = True
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -16,7 +16,7 @@ from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.processes import run_module
-from data_prep.common.unfinished import alone
+from data_prep.common.unfinished import file_lock
 from galaxy_lightning.cli.configs import add_recipe, configured_checkpoint, expand_paths
 from galaxy_lightning.cli.words import DESCRIPTIONS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
@@ -67,7 +67,7 @@ def run(words: Sequence[str]) -> None:
     out = Path(options.out or Path(options.runs) / f"{options.name or name}_crossval" / f"seed_{seed}")
     settings["data"] |= {"arrays": arrays_identity(arrays)["sha256"], "verify": None}
     _claim(out, {"folds": options.folds, "fit": settings})
-    with alone(out / PLAN, out, f"another process is at work on {out}: wait until it has ended"):
+    with file_lock(out / PLAN, out, f"another process is at work on {out}: wait until it has ended"):
         _cross_validate(words_of_fit, arrays, out, options.folds, seed)
 
 
@@ -159,7 +159,7 @@ def _summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) ->
         np.concatenate([one.labels for one in each]),
         np.concatenate([one.probabilities for one in each]),
         None if len(flagged) < len(each) else np.concatenate(flagged),
-        each[0].asked,
+        each[0].target_accuracy,
     )
     per_fold = [
         one.metrics | {name: value for name in COSTS if (value := run.number(name)) is not None}

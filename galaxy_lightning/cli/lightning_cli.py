@@ -42,7 +42,7 @@ from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, RUN
 from galaxy_lightning.runtime.allocator import keep_freed_memory
 from galaxy_lightning.runtime.noise import quieten
-from galaxy_lightning.runtime.rank_zero import is_first_on_machine, say
+from galaxy_lightning.runtime.rank_zero import is_first_on_machine, rank_zero_print
 from galaxy_lightning.runtime.ranks import Ranks
 from galaxy_lightning.training.checkpoints import Trained, galaxies_seen, read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -225,7 +225,7 @@ class GalaxyCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Says what is about to be trained on what."""
-        say(*messages.before_fit(self.model, self.datamodule.arrays))
+        rank_zero_print(*messages.before_fit(self.model, self.datamodule.arrays))
 
     def after_fit(self) -> None:
         """Predicts the held-out galaxies with the best weights, completes the run, says what is next."""
@@ -234,7 +234,7 @@ class GalaxyCLI(LightningCLI):
             return
         run, best = Path(folder), Path(folder) / BEST_CHECKPOINT
         if self.trainer.strategy.broadcast((run / RUN).is_file()):
-            say(f"Nothing left to train: the run in {run} is complete, and stays as it is")
+            rank_zero_print(f"Nothing left to train: the run in {run} is complete, and stays as it is")
             return
         if not best.is_file():
             raise GalaxyError(
@@ -245,17 +245,17 @@ class GalaxyCLI(LightningCLI):
         predict_held_out(self.trainer, self.model, self.datamodule, best)
         seed = int(self._get(self.config, "seed_everything"))
         rank_zero_only(record_run)(run, self.model, self.trainer, self.datamodule, seed, self.history)
-        say(*messages.after_fit(run, best, self.model))
+        rank_zero_print(*messages.after_fit(run, best, self.model))
 
     def after_test(self) -> None:
         """Shows what was found, and says where it is."""
-        say(*messages.after_evaluation(self.evaluation, self.model))
+        rank_zero_print(*messages.after_evaluation(self.evaluation, self.model))
 
     after_validate = after_test
 
     def after_predict(self) -> None:
         """Says where the table is."""
-        say(*messages.after_predict(self.predictions, self.model))
+        rank_zero_print(*messages.after_predict(self.predictions, self.model))
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True}

@@ -13,7 +13,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
 from data_prep.common.suggestions import SuggestingParser
 from galaxy_lightning.cli.saved_config import SavedConfig, read_saved_config
-from galaxy_lightning.runtime.rank_zero import say
+from galaxy_lightning.runtime.rank_zero import rank_zero_print
 from galaxy_lightning.training.checkpoints import Trained
 
 SPLIT_OF: Final = {"test": "test", "validate": "val"}
@@ -116,4 +116,6 @@ def _refuse_classes(saved: SavedConfig, command: str) -> None:
             f"with --config {shlex.quote(str(saved.path))}"
         )
     if saved.classes:
-        say(f"Not used: {names} of {saved.path}; to use these settings, name the file with --config")
+        rank_zero_print(
+            f"Not used: {names} of {saved.path}; to use these settings, name the file with --config"
+        )

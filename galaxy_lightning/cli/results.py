@@ -66,7 +66,9 @@ def prediction_writer(
         "zooms": options.zooms or model.hparams["zooms"],
     }
     images = None if data.images_folder is None else data.image_folder
-    writer = PredictionWriter(table, galaxies, model.classes, doubts=True, made_of=made_of, images=images)
+    writer = PredictionWriter(
+        table, galaxies, model.classes, with_uncertainty=True, made_of=made_of, images=images
+    )
     for path in (table, writer.skipped_path):
         refuse_existing(path, overwrite=options.overwrite)
     return writer

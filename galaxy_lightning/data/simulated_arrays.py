@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import writing
-from data_prep.common.unfinished import in_turn
+from data_prep.common.unfinished import wait_for_lock
 
 
 def simulate_arrays(arrays: Path, galaxies: int, seed: int) -> None:
@@ -25,7 +25,7 @@ def simulate_arrays(arrays: Path, galaxies: int, seed: int) -> None:
     with writing(arrays):
         arrays.parent.mkdir(parents=True, exist_ok=True)
     waiting = f"Another process is simulating {arrays}: waiting for it"
-    with in_turn(arrays.with_name(f".{arrays.name}.simulating"), waiting) as waited:
+    with wait_for_lock(arrays.with_name(f".{arrays.name}.simulating"), waiting) as waited:
         if arrays.exists():
             return
         if waited:

@@ -38,14 +38,14 @@ class HeldOut:
         labels: ``[N]`` true class numbers.
         probabilities: ``[N, classes]``, calibrated.
         uncertain: ``[N]`` which answers the model itself calls uncertain; None where it is not calibrated.
-        asked: The share of right answers that was asked of the others.
+        target_accuracy: The share of right answers that was asked of the others.
     """
 
     classes: list[str]
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
     uncertain: npt.NDArray[np.bool_] | None
-    asked: float
+    target_accuracy: float
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -91,19 +91,19 @@ class HeldOut:
             shown = ["-" if np.isnan(figure) else f"{figure:.3f}" for figure in values]
             yield f"{name:>{first}}{_cells(shown)}{'':13}{_cells([f'{count:,}' for count in row], width)}"
         yield ""
-        yield self.doubts
+        yield self.trust_summary
 
     @property
-    def doubts(self) -> str:
+    def trust_summary(self) -> str:
         """How far the probabilities are to be trusted, in words."""
         found = self.trust
         if "accuracy_covered" in found:
             sure = (
                 f"{found['coverage']:.0%} classified confidently; accuracy on these: "
-                f"{found['accuracy_covered']:.1%} (target: {self.asked:.3g})"
+                f"{found['accuracy_covered']:.1%} (target: {self.target_accuracy:.3g})"
             )
         elif "coverage" in found:
-            sure = f"all flagged as uncertain (target accuracy on the others: {self.asked:.3g})"
+            sure = f"all flagged as uncertain (target accuracy on the others: {self.target_accuracy:.3g})"
         else:
             sure = "not calibrated, so none is flagged as uncertain"
         return f"calibration error {found['calibration_error']:.3f}; {sure}"
@@ -126,7 +126,7 @@ class HeldOut:
             RELIABILITY_PNG: reliability_diagram(
                 *reliability(self.labels, self.predicted, self.probabilities)
             ),
-            COVERAGE_PNG: coverage_curve(coverages, accuracies, chosen, self.asked),
+            COVERAGE_PNG: coverage_curve(coverages, accuracies, chosen, self.target_accuracy),
         }
         for name, figure in pictures.items():
             with new_file(folder / name) as partial:

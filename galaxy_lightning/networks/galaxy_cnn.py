@@ -97,9 +97,9 @@ class GalaxyCNN(Network):
         Returns:
             ``[B, classes]``.
         """
-        return torch.stack(self.opinions(images)).mean(dim=0)[:, : self.classes]
+        return torch.stack(self.expert_logits(images)).mean(dim=0)[:, : self.classes]
 
-    def opinions(self, images: Tensor) -> list[Tensor]:
+    def expert_logits(self, images: Tensor) -> list[Tensor]:
         """Computes the logits of each expert, and after them what it measures."""
         return [self._of_shapes(images), self.rings(images)]
 

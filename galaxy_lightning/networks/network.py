@@ -75,7 +75,7 @@ class Network(nn.Module):
             )
             return functional.grid_sample(reduced, grid, align_corners=False)
 
-    def opinions(self, images: Tensor) -> list[Tensor]:
+    def expert_logits(self, images: Tensor) -> list[Tensor]:
         """Returns the logits that are trained, each by itself: by default the one answer that there is.
 
         A network of several experts returns theirs; :meth:`forward` returns the mean of them. Where it

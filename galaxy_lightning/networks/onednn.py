@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 _TYPES: Final = (torch.float32, torch.bfloat16)
 
 
-def takes(images: Tensor) -> bool:
+def accepts(images: Tensor) -> bool:
     """Says whether :func:`run` can compute what comes from these images, on this machine.
 
     Args:
@@ -38,7 +38,7 @@ def run(layers: nn.Sequential, images: Tensor) -> Tensor:
 
     Args:
         layers: Convolutions, max-poolings and ReLUs.
-        images: ``[B, C, H, W]``, such as :func:`takes` accepts.
+        images: ``[B, C, H, W]``, such as :func:`accepts` accepts.
 
     Returns:
         ``[B, features, h, w]``, in the type of the images or of autocast.

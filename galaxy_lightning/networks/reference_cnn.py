@@ -59,7 +59,7 @@ class ReferenceCNN(Network):
         Returns:
             ``[B, classes]``.
         """
-        if onednn.takes(images):
+        if onednn.accepts(images):
             # What lies beyond is in no window of the pooling that counts.
             features = onednn.run(self.features, images[:, :, : self.seen, : self.seen])
         else:

@@ -19,6 +19,6 @@ def is_first_on_machine() -> bool:
 
 
 @rank_zero_only
-def say(*lines: str) -> None:
+def rank_zero_print(*lines: str) -> None:
     """Prints to the user, once however many devices there are."""
     print("\n" + "\n".join(lines))

@@ -108,7 +108,7 @@ class SplitMetrics(nn.Module):
                 }
         return counted
 
-    def go_on_from(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+    def load_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Takes over what :meth:`state` has returned, the counts of all ranks. Call it on one rank alone."""
         self.loss.load_state_dict({key: value.to(self.loss.device) for key, value in state["loss"].items()})
         counts = {key: value.to(self.confusion.device) for key, value in state["confusion"].items()}

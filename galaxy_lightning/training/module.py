@@ -112,7 +112,7 @@ class GalaxyClassifier(LightningModule):
         started = backbone is not None or weights not in (HUB, NONE)
         self.pretrained = {"backbone": backbone, "weights": weights} if started else None
         self.hparams.update(backbone=backbone and self.network.name, weights=NONE)
-        self._opinions = self.network.opinions
+        self._expert_logits = self.network.expert_logits
         self.train_metrics, self.val_metrics, self.test_metrics = (
             SplitMetrics(split, classes) for split in SPLITS
         )
@@ -141,8 +141,8 @@ class GalaxyClassifier(LightningModule):
             targets = functional.one_hot(batch.labels, len(self.classes)).to(view.dtype)
         if self.hparams["mixup"]:
             view, targets, weights = mixup(view, targets, weights, self.hparams["mixup"])
-        opinions = self._opinions(view)
-        logits_of = [opinion[:, : len(self.classes)] for opinion in opinions]
+        expert_logits = self._expert_logits(view)
+        logits_of = [opinion[:, : len(self.classes)] for opinion in expert_logits]
         loss = torch.stack([self.loss(logits, targets, weights) for logits in logits_of]).mean()
         self._measure(batch, "train", self.train_metrics, torch.stack(logits_of).mean(dim=0), loss)
         self.log("train_loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
@@ -150,7 +150,7 @@ class GalaxyClassifier(LightningModule):
             return loss
         if batch.auxiliary is None:
             raise ValueError("the batches lack what is learnt besides: set the data module's `auxiliary`")
-        errors = [squared_error(each[:, len(self.classes) :], batch.auxiliary) for each in opinions]
+        errors = [squared_error(each[:, len(self.classes) :], batch.auxiliary) for each in expert_logits]
         error = torch.stack(errors).mean()
         self.log("train_auxiliary", error.detach(), on_step=False, on_epoch=True, batch_size=len(batch.rows))
         return loss + WEIGHT * error
@@ -180,7 +180,8 @@ class GalaxyClassifier(LightningModule):
         """Has the network compiled, where that is asked for, at its first step."""
         if self.compile_mode:
             # Not dynamic: an epoch's last batch has a size of its own, and gets a program of its own.
-            self._opinions = torch.compile(self.network.opinions, mode=self.compile_mode, dynamic=False)
+            compiled = torch.compile(self.network.expert_logits, mode=self.compile_mode, dynamic=False)
+            self._expert_logits = compiled
 
     def on_train_epoch_start(self) -> None:
         """Begins what is counted on the training split anew."""
@@ -228,7 +229,7 @@ class GalaxyClassifier(LightningModule):
             self._made_for = [state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])]
         # They are the counts of all ranks, for one of them; an epoch that begins forgets them.
         if fitting and self.global_rank == 0 and "train_metrics" in checkpoint:
-            self.train_metrics.go_on_from(checkpoint["train_metrics"])
+            self.train_metrics.load_state(checkpoint["train_metrics"])
         self.calibrations = Calibrations.from_state(checkpoint)
         self.pretrained = checkpoint.get("pretrained")
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from data_prep.common.threads import cores, work_ahead
+from data_prep.common.threads import cores, prefetch
 
 
 def test_results_come_in_order_and_all_of_them():
@@ -11,15 +11,15 @@ def test_results_come_in_order_and_all_of_them():
         time.sleep(0.002 * (piece % 3))
         return piece * piece
 
-    with work_ahead(work, range(50), threads=4, depth=8) as results:
+    with prefetch(work, range(50), threads=4, depth=8) as results:
         assert list(results) == [piece * piece for piece in range(50)]
-    with work_ahead(work, [], threads=1, depth=1) as results:
+    with prefetch(work, [], threads=1, depth=1) as results:
         assert list(results) == []
 
 
 def test_it_is_never_further_ahead_than_it_may_be():
     begun = []
-    with work_ahead(begun.append, range(100), threads=2, depth=5) as results:
+    with prefetch(begun.append, range(100), threads=2, depth=5) as results:
         for place in range(20):
             next(results)
             assert len(begun) <= place + 1 + 5
@@ -34,7 +34,7 @@ def test_an_error_comes_with_its_result_and_ends_the_threads():
         return piece
 
     threads, found = set(), []
-    with pytest.raises(KeyError), work_ahead(work, range(1000), threads=2, depth=4) as results:
+    with pytest.raises(KeyError), prefetch(work, range(1000), threads=2, depth=4) as results:
         found.extend(results)
     assert not any(thread.is_alive() for thread in threads)
     assert found == list(range(7))
@@ -47,7 +47,7 @@ def test_the_threads_have_ended_when_what_uses_their_results_fails():
         return piece
 
     threads = set()
-    with pytest.raises(KeyError) as kept, work_ahead(work, range(1000), threads=2, depth=8) as results:
+    with pytest.raises(KeyError) as kept, prefetch(work, range(1000), threads=2, depth=8) as results:
         raise KeyError(next(results))
     assert kept.value.args == (0,)  # Its traceback, which holds on to the results, is still here.
     assert not any(thread.is_alive() for thread in threads)

@@ -108,7 +108,7 @@ def test_cut_off_it_goes_on_with_what_is_missing(publisher, raw, tmp_path, capsy
     assert "404" in capsys.readouterr().err
     main(["download", "--out", str(tmp_path)])
     same_survey(raw, tmp_path)
-    assert len(publisher.asked(f"{TABLE2_FILE}.gz")) == 1
+    assert len(publisher.target_accuracy(f"{TABLE2_FILE}.gz")) == 1
 
 
 def test_a_dry_run_says_what_and_how_much_and_does_nothing(publisher, tmp_path, capsys):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from data_prep.arrays.format import open_arrays
-from data_prep.splits.copies import _describe, _make_maps, join_copies, near_copies, same_pixels
+from data_prep.splits.copies import _describe, _make_maps, group_copies, near_copies, same_pixels
 from data_prep.splits.draw import copies
 
 
@@ -56,12 +56,12 @@ def test_an_image_in_common_joins_galaxies(images):
     shown = np.stack([a, b, b, c, d, c, a, d])
     galaxies = np.array([9, 9, 8, 7, 6, 5, 4, 3])
     # 9 shares a with 4 and b with 8; 7 shares c with 5; 6 shares d with 3.
-    assert join_copies(galaxies, shown).tolist() == [4, 4, 4, 5, 3, 5, 4, 3]
+    assert group_copies(galaxies, shown).tolist() == [4, 4, 4, 5, 3, 5, 4, 3]
 
 
 def test_galaxies_without_an_image_in_common_stay_what_they_are(images):
     galaxies = np.arange(len(images))[::-1] // 2 * 10
-    assert join_copies(galaxies, images).tolist() == galaxies.tolist()
+    assert group_copies(galaxies, images).tolist() == galaxies.tolist()
 
 
 def test_images_turned_when_they_were_stored_are_compared_as_they_were(images):
@@ -70,7 +70,7 @@ def test_images_turned_when_they_were_stored_are_compared_as_they_were(images):
     stored = np.stack([np.rot90(image, turn) for image, turn in zip(upright, turns, strict=True)])
     assert same_pixels(stored).tolist() == list(range(6))
     assert same_pixels(stored, turns).tolist() == [0, 1, 0, 3, 1, 1]
-    assert join_copies(np.arange(6) + 10, stored, turns).tolist() == [10, 11, 10, 13, 11, 11]
+    assert group_copies(np.arange(6) + 10, stored, turns).tolist() == [10, 11, 10, 13, 11, 11]
 
 
 def test_only_the_middle_row_in_common_is_not_enough(images):
@@ -178,7 +178,7 @@ def test_very_many_pairs_take_no_more_memory(images, monkeypatch):
 
 def test_no_images_have_no_copies(images):
     assert same_pixels(images[:0]).shape == (0,)
-    assert join_copies(np.empty(0, dtype=np.int64), images[:0]).shape == (0,)
+    assert group_copies(np.empty(0, dtype=np.int64), images[:0]).shape == (0,)
     assert near_copies(images[:0]).shape == (0, 2)
 
 

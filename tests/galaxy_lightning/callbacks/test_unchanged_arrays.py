@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.unfinished import alone
+from data_prep.common.unfinished import file_lock
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -62,7 +62,7 @@ def test_nothing_is_written_of_arrays_that_were_overwritten(
 def test_a_run_is_resumed_by_one_fit_at_a_time(run, capsys):
     before = sorted(path.name for path in run.iterdir())
     words = ["fit", f"--ckpt_path={run}/last.ckpt", "--trainer.max_epochs=2"]
-    with alone(run / "config.yaml", run), pytest.raises(SystemExit, match="1"):
+    with file_lock(run / "config.yaml", run), pytest.raises(SystemExit, match="1"):
         main(words)
     assert f"another fit is at work in {run}: wait until it has ended" in capsys.readouterr().err
     assert sorted(path.name for path in run.iterdir()) == before
@@ -74,7 +74,8 @@ def test_a_fit_keeps_others_out_until_its_run_is_complete(small_arrays, tmp_path
     def resumed_meanwhile(module, batch, batch_idx):
         if not tried:
             tried.append(True)
-            with pytest.raises(GalaxyError, match="another process"), alone(folder / "config.yaml", folder):
+            lock = file_lock(folder / "config.yaml", folder)
+            with pytest.raises(GalaxyError, match="another process"), lock:
                 pass
         return step(module, batch, batch_idx)
 
@@ -82,5 +83,5 @@ def test_a_fit_keeps_others_out_until_its_run_is_complete(small_arrays, tmp_path
     monkeypatch.setattr(GalaxyClassifier, "predict_step", resumed_meanwhile)
     main(words_of_fit(small_arrays, tmp_path))
     assert tried
-    with alone(folder / "config.yaml", folder):  # It is free again.
+    with file_lock(folder / "config.yaml", folder):  # It is free again.
         pass

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.unfinished import in_turn
+from data_prep.common.unfinished import wait_for_lock
 from data_prep.schema import CLASSES
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.datasets import ArrayDataset
@@ -81,7 +81,7 @@ def test_missing_arrays_are_simulated_only_where_that_was_asked_for(tmp_path):
 def test_of_several_processes_one_simulates_and_the_others_wait(small_arrays, tmp_path, capsys, maker):
     place = tmp_path / "arrays"
     with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as made:
-        made.enter_context(in_turn(tmp_path / ".arrays.simulating", ""))
+        made.enter_context(wait_for_lock(tmp_path / ".arrays.simulating", ""))
         data = GalaxyDataModule(str(place), simulate=20)
         waiting = pool.submit(data.prepare_data)
         while "Another process is simulating" not in capsys.readouterr().err:

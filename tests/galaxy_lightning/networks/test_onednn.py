@@ -14,7 +14,7 @@ UNUSUAL = nn.Sequential(
 )
 
 here = pytest.mark.skipif(
-    not onednn.takes(torch.zeros(1, 3, 8, 8)), reason="this processor or torch has no such layouts"
+    not onednn.accepts(torch.zeros(1, 3, 8, 8)), reason="this processor or torch has no such layouts"
 )
 
 
@@ -50,7 +50,7 @@ def test_of_equal_maxima_the_first_has_the_gradient():
 def test_autocast_computes_in_its_type_and_leaves_the_weights_gradients_in_theirs():
     images = torch.rand(4, 3, 32, 32)
     with torch.autocast("cpu", torch.bfloat16):
-        if not onednn.takes(images):
+        if not onednn.accepts(images):
             pytest.skip("oneDNN knows no bfloat16 here")
         expected = learnt(lambda layers, images: layers(images), PLAIN, images)
         found = learnt(onednn.run, PLAIN, images)
@@ -91,11 +91,11 @@ def test_other_layers_are_refused():
 
 def test_other_types_and_devices_are_not_taken_nor_where_the_user_has_switched_onednn_off():
     with torch.backends.mkldnn.flags(enabled=False):
-        assert not onednn.takes(torch.zeros(1, 3, 8, 8))
-    assert not onednn.takes(torch.zeros(1, 3, 8, 8, dtype=torch.float64))
-    assert not onednn.takes(torch.zeros(1, 3, 8, 8, device="meta"))
+        assert not onednn.accepts(torch.zeros(1, 3, 8, 8))
+    assert not onednn.accepts(torch.zeros(1, 3, 8, 8, dtype=torch.float64))
+    assert not onednn.accepts(torch.zeros(1, 3, 8, 8, device="meta"))
     with torch.autocast("cpu", torch.float16):
-        assert not onednn.takes(torch.zeros(1, 3, 8, 8))
+        assert not onednn.accepts(torch.zeros(1, 3, 8, 8))
 
 
 def test_a_step_in_float64_needs_no_onednn():
