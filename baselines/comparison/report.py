@@ -219,16 +219,14 @@ def _figures(
         images, captions, wrong = _mistakes(arrays, model)
         if not wrong or not np.ptp(model.runs[0].probabilities, axis=0).any():
             continue  # It makes no mistake, or is as sure of all of them.
-        shown = (
-            f"the {len(images)} of {wrong} that it is surest of" if wrong > len(images) else f"all {wrong}"
-        )
+        shown = f"the {len(images)} of {wrong} most confident" if wrong > len(images) else f"all {wrong}"
         caption = f"Test galaxies that {model.name} gets wrong, in its first run: {shown}."
         figures.append((f"mistakes_{place}", caption, gallery(images, captions, model.name)))
     return figures
 
 
 def _mistakes(arrays: GalaxyArrays, model: Model) -> tuple[Any, list[str], int]:
-    """Returns images and captions of a model's surest mistakes, in its first run, and how many it made."""
+    """Returns images and captions of the first run's most confident mistakes, and their number."""
     run, rows = model.runs[0], arrays.rows("test")
     labels, classes = arrays.labels[rows], arrays.classes
     wrong = np.flatnonzero(run.predicted != labels)

@@ -218,7 +218,7 @@ def _check_dataset(dataset: dict[str, Any], path: Path) -> None:
     }
     for key, is_sound in sound.items():
         if not is_sound:
-            raise GalaxyError(f"{path}: '{key}' is missing, or is none; {_REMEDY}")
+            raise GalaxyError(f"{path}: '{key}' is missing or invalid; {_REMEDY}")
     if not (isinstance(hashes, dict) and set(hashes) == {IMAGES, CATALOG}):
         raise GalaxyError(f"{path}: 'sha256' does not name {IMAGES} and {CATALOG}; {_REMEDY}")
 

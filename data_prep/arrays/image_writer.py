@@ -1,4 +1,4 @@
-"""Writing the pixels of galaxy arrays: a block at a time, on all cores, and on from where it was cut off."""
+"""Writing the pixels of galaxy arrays: block by block, on all cores, and resumable."""
 
 import contextlib
 import hashlib
@@ -53,12 +53,12 @@ def write_images(
     same length.
 
     Args:
-        folder: Where to. What an interruption has left there of the same is verified and gone on with. The
+        folder: The folder to write to. Work that an interruption has left there is verified and resumed. The
             note of that, ``PROGRESS``, stays when all is written, for what may fail after it.
         read: Returns the image of a number, ``[crop, crop, 3]`` uint8, or raises an ``ImageError``.
         n: How many there are.
         crop: Their side in pixels.
-        made_of: What the pixels come from, as JSON has it: what was left of anything else is begun anew.
+        made_of: What the pixels come from, as JSON; unfinished work of anything else is discarded.
         workers: Threads that read.
         progress: Show a progress bar.
 

@@ -38,7 +38,7 @@ def preprocess(
 ) -> dict[str, Any]:
     """Makes the galaxy arrays of a sample: centre crops, catalogue and the stored split.
 
-    An image that cannot be used is listed in ``dataset.json`` and stepped over. Images of one galaxy, and
+    An image that cannot be used is skipped, and listed in ``dataset.json``. Images of one galaxy, and
     those of exactly the same pixels whatever they are called, share a split. Whatever interrupts or stops it,
     the work so far stays in a hidden folder beside ``out``, and the same call resumes it.
 

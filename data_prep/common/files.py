@@ -42,7 +42,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_files(*paths: Path) -> Iterator[list[Path]]:
-    """Does the same for a file and others beside it that tell of it; the block need not make those.
+    """Like :func:`new_file`, with companion files, which the block need not make.
 
     No others ever lie beside a file that is not theirs: the older ones go just before the file is replaced,
     the new ones come just after.
@@ -91,7 +91,7 @@ def new_folder(
             holds anything else, is never replaced, so that a slip in a path, or a file that the
             user has put there, costs nothing.
         note: For a block that resumes: the file in the folder in which it notes its progress. Whatever
-            interrupts or stops the block, a folder with a note is kept, and the next call gets it back. The
+            interrupts or stops the block, a folder with a note is kept, and the next call resumes in it. The
             finished folder has none.
 
     Yields:

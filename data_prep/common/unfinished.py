@@ -1,4 +1,4 @@
-"""Unfinished work: kept from other processes, and gone on with only where it is what it was."""
+"""Unfinished work: locked against other processes, and resumed only if it is unchanged."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ State = TypeVar("State")
 
 @contextlib.contextmanager
 def file_lock(place: Path, path: Path, problem: str | None = None) -> Iterator[None]:
-    """Keeps a second process out of work, where the system can.
+    """Locks a file or folder against other processes, where the system has locks.
 
     Args:
         place: The file or folder in which the work is.
@@ -41,7 +41,7 @@ def file_lock(place: Path, path: Path, problem: str | None = None) -> Iterator[N
 
 @contextlib.contextmanager
 def wait_for_lock(place: Path, waiting: str) -> Iterator[bool]:
-    """Lets several processes do something one after the other, where the system can.
+    """Lets processes run a block one after the other, where the system has locks.
 
     Args:
         place: A file that is made for the lock, and removed.
@@ -99,7 +99,7 @@ def _unlock(handle: int) -> None:
 def read_progress(
     note: Path, file: Path, made_of: Mapping[str, Any], read: Callable[[dict[str, Any]], State]
 ) -> tuple[State, "hashlib._Hash"] | None:
-    """Reads how far an interruption has left a file, and verifies that.
+    """Reads how far an interrupted file was written, and verifies it.
 
     Args:
         note: JSON with ``made_of``, the ``size`` in bytes and the ``sha256`` of the file when it was

@@ -63,7 +63,7 @@ def download(raw: Path, *, from_kaggle: bool = False, keep_archives: bool = Fals
     """Downloads what RAW lacks, verifies and unpacks it.
 
     What is there already, by an earlier call or placed by hand, is left as it is; a download that was cut
-    off goes on where it was.
+    off resumes.
 
     Args:
         raw: The folder of the raw survey; made when missing.

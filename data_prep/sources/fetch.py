@@ -1,4 +1,4 @@
-"""Downloads that go on where they were cut off, and whose every byte is checked."""
+"""Resumable downloads, verified by checksum."""
 
 import time
 from pathlib import Path
@@ -117,7 +117,7 @@ def zenodo_file(doi: str, name: str) -> tuple[str, str]:
 
 
 class _Download:
-    """A download that keeps what it has when it is cut off, and asks for the rest.
+    """A download that keeps its bytes when interrupted, and requests the rest.
 
     Args:
         url: Where the file is.

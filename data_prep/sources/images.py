@@ -41,7 +41,7 @@ _REFUSED: Final = {
 
 
 class ImageError(GalaxyError):
-    """One image cannot be used. A bad image among many is listed and stepped over."""
+    """An image cannot be used. Among many, it is skipped and listed."""
 
 
 def read_cutout(path: Path, crop: int) -> Cutout:

@@ -36,7 +36,7 @@ class PredictionWriter(Callback):
     """Writes one row per galaxy: what identifies it, a calibrated probability per class, the likeliest class.
 
     Each process appends every batch to a part of its own beside the table (``NAME.partial-0.csv``), so that
-    memory does not grow with the number of galaxies, and what an interruption leaves can be gone on with. At
+    memory does not grow with the number of galaxies, and an interrupted prediction can be resumed. At
     the end the parts become the table, in the galaxies' order, and are removed. Processes that predict
     together share the folder.
 
@@ -105,7 +105,7 @@ class PredictionWriter(Callback):
             assert isinstance(data, GalaxyDataModule)
             data.resume_prediction(self._part.batches)
             if trainer.is_global_zero:
-                print(f"Going on where it was cut off, with {self._part.written:,} galaxies predicted")
+                print(f"Resuming, with {self._part.written:,} galaxies predicted")
 
     def on_predict_batch_end(
         self,

@@ -27,8 +27,8 @@ class PredictionPart:
     Args:
         path: The CSV.
         table: What it is a part of, for messages.
-        made_of: What the predictions depend on, as JSON has it: what was left of the same is gone on with, of
-            anything else begun anew. None always begins anew.
+        made_of: What the predictions depend on, as JSON. Unfinished work of the same is resumed, of anything
+            else discarded; None never resumes.
 
     Attributes:
         batches: How many batches are in it.

@@ -77,7 +77,7 @@ class Preemption(Callback):
         self._before: Any = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listens for the request instead of Lightning, which would end in the midst of a validation.
+        """Handles SIGTERM instead of Lightning, which would end during a validation.
 
         Only a program's main thread can.
         """

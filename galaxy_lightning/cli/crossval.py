@@ -196,4 +196,4 @@ def _summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) ->
             "folds": per_fold,
         },
     )
-    return [*_report(title, pooled, each, interval), "", f"The same, with pictures and all answers: {out}"]
+    return [*_report(title, pooled, each, interval), "", f"Saved to {out}"]

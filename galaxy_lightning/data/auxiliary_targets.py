@@ -1,4 +1,4 @@
-"""Quantities that are learnt beside the class, so that a network knows what to look for (Caruana 1997)."""
+"""Auxiliary targets: catalogue columns that are predicted besides the class (Caruana 1997)."""
 
 from collections.abc import Sequence
 

@@ -54,7 +54,7 @@ class GalaxyDataModule(LightningDataModule):
             room for them (150 kB a galaxy at 224 pixels).
         seed: Seed of the shuffling and the augmentation.
 
-        auxiliary: Columns of the catalogue that the model learns beside the class.
+        auxiliary: Catalogue columns that the model predicts as auxiliary targets.
 
     Attributes:
         predicted_splits: The splits that are predicted; all of them unless :meth:`predict_on` chooses.

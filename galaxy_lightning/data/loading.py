@@ -1,4 +1,4 @@
-"""Loading batches: a thread reads ahead, and a pass may begin in its midst."""
+"""Data loaders: a thread prefetches batches, and an epoch can be resumed."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ class ReadAhead(DataLoader[GalaxyBatch]):
 
 
 class Resumable(DistributedSampler[Any]):
-    """A shuffling sampler whose next pass can begin in its midst.
+    """A shuffling sampler whose epoch can be resumed.
 
     Attributes:
         skip: How many galaxies of the next pass are left out.

@@ -1,4 +1,4 @@
-"""Galaxy arrays of a simulated survey, made where there are none."""
+"""Makes missing galaxy arrays from a simulated survey."""
 
 import tempfile
 from pathlib import Path

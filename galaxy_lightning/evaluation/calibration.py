@@ -1,4 +1,4 @@
-"""Makes a model's probabilities honest, and says which of its answers are to be relied on.
+"""Calibrates a model's probabilities, and finds the threshold below which a classification is uncertain.
 
 Both are learnt on the validation galaxies, which the weights have not seen.
 """
@@ -193,7 +193,7 @@ def find_threshold(
 
 
 def entropy(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Returns ``[N]`` entropies in bits: 0 where a model is sure, ``log2(classes)`` where it knows nothing.
+    """Returns ``[N]`` entropies in bits, from 0 (certain) to ``log2(classes)`` (all classes equally likely).
 
     Args:
         probabilities: ``[N, classes]``.

@@ -151,10 +151,10 @@ def coverage_curve(
     chosen: tuple[float, float] | None = None,
     target: float | None = None,
 ) -> Figure:
-    """Draws the accuracy that is left when only the surest galaxies are classified.
+    """Draws the accuracy of the most confident galaxies against their share.
 
     Args:
-        coverages: ``[N]`` shares of the galaxies, the surest first.
+        coverages: ``[N]`` shares of the galaxies, the most confident first.
         accuracies: ``[N]`` the accuracy on each share.
         chosen: Coverage and accuracy of those above the threshold that was chosen beforehand.
         target: The target accuracy.

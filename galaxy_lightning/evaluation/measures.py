@@ -174,7 +174,7 @@ def reliability(
 def accuracy_at_coverage(
     labels: Labels, predicted: Labels, probabilities: Probabilities
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Measures the accuracy of the surest galaxies alone, for every share of them.
+    """Measures the accuracy of the most confident galaxies, for every share of them.
 
     Galaxies that are equally sure are taken in together.
 
@@ -185,7 +185,7 @@ def accuracy_at_coverage(
 
     Returns:
         The coverages, the accuracy at each, and the lowest probability that is taken in, from the
-        surest galaxies to all of them.
+        most confident galaxies to all of them.
     """
     confidences = _confidences(predicted, probabilities)
     order = np.argsort(-confidences, kind="stable")

@@ -52,7 +52,7 @@ def make_network(
         auxiliary: How many further quantities it learns to measure; galaxy_cnn alone can.
 
     Raises:
-        GalaxyError: There is no network of that name, or the backbone cannot be had.
+        GalaxyError: There is no network of that name, or the backbone cannot be loaded.
     """
     if auxiliary and (backbone is not None or name != GalaxyCNN.name):
         raise GalaxyError("model.auxiliary is for galaxy_cnn alone: leave it out")

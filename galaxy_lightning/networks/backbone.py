@@ -47,7 +47,7 @@ class Backbone(Network):
         blocks: Names of the parameters of each block, from the input to the output, without the head's.
 
     Raises:
-        GalaxyError: There is no such network, its weights cannot be had or do not fit, or a setting is out
+        GalaxyError: There is no such network, its weights cannot be loaded or do not fit, or a setting is out
             of range.
     """
 

@@ -51,7 +51,7 @@ def from_torchvision(name: str, classes: int, weights: str) -> Source:
         weights: ``hub``, ``none`` or a file.
 
     Raises:
-        GalaxyError: There is no such network, or its weights cannot be had or do not fit.
+        GalaxyError: There is no such network, or its weights cannot be loaded or do not fit.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
@@ -88,8 +88,8 @@ def from_timm(name: str, classes: int, weights: str) -> Source:
         weights: ``hub``, ``none`` or a file.
 
     Raises:
-        GalaxyError: timm is not installed, there is no such network, or its weights cannot be had or do not
-            fit.
+        GalaxyError: timm is not installed, there is no such network, or its weights cannot be loaded or do
+            not fit.
     """
     try:
         import timm
@@ -167,15 +167,15 @@ def _unknown(name: str, known: Collection[str]) -> GalaxyError:
 
 @contextlib.contextmanager
 def _fetching(name: str, place: str) -> Iterator[None]:
-    """Says in one line which weights could not be had, and waits for no silent server for long."""
+    """Says in one line which weights could not be downloaded, and does not wait long for a silent server."""
     usual = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)  # torch.hub sets none of its own.
     try:
         yield
     except Exception as error:  # Libraries, servers and damaged files fail in any way they like.
         raise GalaxyError(
-            f"the weights of {name} could not be had from {place} ({reason(error)}): name a file of weights, "
-            "or none, with --model.weights, or a copied repository as --model.backbone local-dir:FOLDER"
+            f"the weights of {name} could not be downloaded from {place} ({reason(error)}): name a file of "
+            "weights, or none, with --model.weights, or a copied repository as --model.backbone local-dir:FOLDER"
         ) from error
     finally:
         socket.setdefaulttimeout(usual)

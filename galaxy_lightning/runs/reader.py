@@ -128,7 +128,7 @@ def _read_history(path: Path) -> pd.DataFrame:
     epochs, losses = history["epoch"], history[["train_loss", "val_loss", "seconds"]]
     accuracies = history[["train_accuracy", "val_accuracy"]]
     for wrong, what in (
-        (~(epochs >= 0) | ~np.isfinite(epochs), "the epoch is missing, or is none"),
+        (~(epochs >= 0) | ~np.isfinite(epochs), "the epoch is missing or invalid"),
         (epochs.duplicated(), "the epoch is there twice"),
         ((losses.abs() > LARGEST).any(axis=1), "a loss or time is too large to be one"),
         (((accuracies < 0) | (accuracies > 1)).any(axis=1), "an accuracy does not lie from 0 to 1"),

@@ -1,4 +1,4 @@
-"""Keeps what is no news to the user off the screen."""
+"""Filters harmless warnings."""
 
 import logging
 import re

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 WEIGHT: Final = 0.5
-"""What their error, in squared standard deviations, counts beside the cross-entropy."""
+"""Weight of the auxiliary error (squared standard deviations) relative to the cross-entropy."""
 
 
 def cross_entropy(

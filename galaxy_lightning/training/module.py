@@ -1,4 +1,4 @@
-"""The galaxy classifier: a network, its loss, its optimiser, its metrics and its calibration."""
+"""The LightningModule: network, loss, optimiser, metrics and calibration."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -52,7 +52,7 @@ class GalaxyClassifier(LightningModule):
             galaxy_cnn, which is symmetric by construction, needs no such mean.
         target_accuracy: The accuracy wanted of the galaxies that are not flagged as uncertain.
         zooms: Answer with the mean over a galaxy at this many sizes, evenly spread over those of any_view.
-        auxiliary: Columns of the catalogue that galaxy_cnn learns beside the class, to know what to see.
+        auxiliary: Catalogue columns that galaxy_cnn predicts as auxiliary targets.
         compile: Train through torch.compile: default, reduce-overhead (CUDA graphs) or max-autotune.
             For long fits: it takes a minute or more at the start, and a C++ compiler.
 
@@ -61,7 +61,7 @@ class GalaxyClassifier(LightningModule):
         calibrating: Calibrate in ``Trainer.validate`` too; a fit does in each validation.
 
     Raises:
-        GalaxyError: There is no such network or backbone, its weights cannot be had, or a setting is
+        GalaxyError: There is no such network or backbone, its weights cannot be loaded, or a setting is
             out of range.
     """
 

@@ -96,7 +96,7 @@ def test_it_goes_on_where_it_was(words, cut_off, go_on, tmp_path, batches, capsy
     assert sorted(os.listdir(tmp_path / "cut")) == ["p.partial-0.csv", "p.partial-0.json"]
     assert "p.partial-0.csv: run the same command again to resume" in capsys.readouterr().err
     assert go_on(there) == IMAGES / BATCH - batches
-    assert "Going on where it was cut off" in capsys.readouterr().out
+    assert "Resuming, with" in capsys.readouterr().out
     assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
 
 

@@ -257,7 +257,7 @@ def test_a_prediction_that_found_no_room_is_gone_on_with(
             refused(main, words, capsys)
     assert sorted(contents(tmp_path)) == ["table.partial-0.csv", "table.partial-0.json"]
     main(words)
-    assert "Going on where it was cut off" in capsys.readouterr().out
+    assert "Resuming, with" in capsys.readouterr().out
     assert list(contents(tmp_path)) == ["table.csv"]
     assert len(pd.read_csv(table)) == 80
 

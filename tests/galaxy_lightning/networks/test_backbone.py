@@ -295,13 +295,13 @@ def test_what_a_repository_changes_of_a_network_is_part_of_its_architecture(
 
 
 def test_a_folder_that_is_no_repository_is_refused_and_never_run(tmp_path):
-    with pytest.raises(GalaxyError, match="could not be had from .*Config file not found"):
+    with pytest.raises(GalaxyError, match="could not be downloaded from .*Config file not found"):
         Backbone(f"local-dir:{tmp_path}", 3, 64)
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_resnet", "num_classes": 0}))
-    with pytest.raises(GalaxyError, match="could not be had from .*No suitable checkpoints"):
+    with pytest.raises(GalaxyError, match="could not be downloaded from .*No suitable checkpoints"):
         Backbone(f"local-dir:{tmp_path}", 3, 64)
     torch.save({"fc.weight": Evil(tmp_path / "trace")}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(GalaxyError, match="could not be had from"):
+    with pytest.raises(GalaxyError, match="could not be downloaded from"):
         Backbone(f"local-dir:{tmp_path}", 3, 64)
     assert not (tmp_path / "trace").exists()
 

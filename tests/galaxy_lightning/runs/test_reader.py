@@ -125,7 +125,7 @@ def test_an_epoch_that_is_missing_or_there_twice_is_refused(arrays, by_hand, epo
     [
         ("2,1e300,0.5,1,0.5,11", "too large"),
         ("2,0.9,50,1,0.5,11", "accuracy does not lie from 0 to 1"),
-        ("inf,0.9,0.5,1,0.5,11", "epoch is missing, or is none"),
+        ("inf,0.9,0.5,1,0.5,11", "epoch is missing or invalid"),
     ],
 )
 def test_numbers_that_are_none_are_refused(arrays, by_hand, row, message):
