@@ -1,4 +1,4 @@
-"""What volunteers said of a galaxy: Galaxy Zoo 1's votes, their debiasing, and the flags."""
+"""Simulated votes of Galaxy Zoo 1: answers, debiasing and flags."""
 
 from typing import Final
 
@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from data_prep.schema import FLAG_THRESHOLD
 from data_prep.simulate.galaxies import Galaxy
+
+# The numbers below are not measured: they were set by eye, so that the votes of a simulated survey resemble those
+# of Galaxy Zoo 1. No figure of accuracy rests on them.
 
 ANSWERS: Final = ("P_EL", "P_CW", "P_ACW", "P_EDGE", "P_DK", "P_MG")
 """What a volunteer could answer: elliptical, clockwise or anticlockwise spiral, other spiral (seen from the

@@ -18,6 +18,8 @@ from galaxy_lightning.networks.dihedral import (
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.rings import RingsExpert
 
+# The field, widths and scales were chosen by cross-validation; see docs/galaxy_cnn.md.
+
 PIXELS: Final = 112
 """Side of what the network sees in pixels: half of the cutout's. Galaxy Zoo 2 enlarged SDSS's images
 severalfold: of a typical galaxy, every second of their pixels is still finer than the telescope's."""

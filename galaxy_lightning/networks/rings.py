@@ -1,4 +1,4 @@
-"""What astronomers measure of a galaxy by hand: its light, its colours and its structure, ring by ring."""
+"""Light, colour and structure of a galaxy, measured in rings around its centre."""
 
 import itertools
 from typing import Final
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# Rings, scales and thresholds were chosen by cross-validation; see docs/galaxy_cnn.md.
 EDGES: Final = tuple(radius / 112 for radius in (0, 4, 8, 14, 20, 28, 36, 46, 58, 75, 95, 112))
 """Edges of the rings in which brightness is measured, as shares of half the image's side."""
 

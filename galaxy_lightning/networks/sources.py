@@ -175,7 +175,8 @@ def _fetching(name: str, place: str) -> Iterator[None]:
     except Exception as error:  # Libraries, servers and damaged files fail in any way they like.
         raise GalaxyError(
             f"the weights of {name} could not be downloaded from {place} ({reason(error)}): name a file of "
-            "weights, or none, with --model.weights, or a copied repository as --model.backbone local-dir:FOLDER"
+            "weights, or none, with --model.weights, or a copied repository as --model.backbone "
+            "local-dir:FOLDER"
         ) from error
     finally:
         socket.setdefaulttimeout(usual)

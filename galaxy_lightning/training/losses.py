@@ -6,7 +6,8 @@ from torch import Tensor
 from torch.nn import functional
 
 WEIGHT: Final = 0.5
-"""Weight of the auxiliary error (squared standard deviations) relative to the cross-entropy."""
+"""Weight of the auxiliary error (squared standard deviations) relative to the cross-entropy, chosen by
+cross-validation; see docs/galaxy_cnn.md."""
 
 
 def cross_entropy(
