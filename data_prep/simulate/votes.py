@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from data_prep.schema import FLAG_THRESHOLD
 from data_prep.simulate.galaxies import Galaxy
 
-# The numbers below are not measured: they were set by eye, so that the votes of a simulated survey resemble those
-# of Galaxy Zoo 1. No figure of accuracy rests on them.
+# The numbers below are assumptions that make simulated votes resemble Galaxy Zoo 1's; they are not fitted.
 
 ANSWERS: Final = ("P_EL", "P_CW", "P_ACW", "P_EDGE", "P_DK", "P_MG")
 """What a volunteer could answer: elliptical, clockwise or anticlockwise spiral, other spiral (seen from the

@@ -93,9 +93,10 @@ def require(holds: bool, setting: str, range_: str, value: float) -> None:
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
-    """Makes the schedule that takes the learning rate up in the first 15% of all steps, then down to nothing.
+    """Makes a schedule that raises the learning rate during the first 15% of all steps, then lowers it to 0.
 
-    Source: Smith & Topin 2018; the shares and factors were chosen by cross-validation, see docs/galaxy_cnn.md.
+    Source: Smith & Topin 2018. The shares and factors were chosen by cross-validation; see
+    docs/galaxy_cnn.md.
 
     Args:
         optimizer: What it steers.
