@@ -136,7 +136,7 @@ def test_it_is_followed_in_a_wait_for_a_lock_that_is_never_free(commands, capsys
         with threading.Condition(lock):
             pytest.fail("the lock was free")
 
-    monkeypatch.setattr("data_prep.errors._PUT_OFF", 0.001)
+    monkeypatch.setattr("data_prep.common.errors._PUT_OFF", 0.001)
     lock = threading.Lock()
     lock.acquire()
     commands.add("wait", "", "Wait.", be_asked)
@@ -165,7 +165,7 @@ def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sampl
         [sys.executable, "-c", "import data_prep.sources.images, data_prep.cli, time\n"
          "read = data_prep.sources.images.read_cutout\n"
          "import data_prep.arrays.preprocess as p\n"
-         "from data_prep import image_writer as w\n"
+         "from data_prep.arrays import image_writer as w\n"
          "w.BLOCK, w._NOTE_EVERY = 1, 0\n"
          "p.read_cutout = lambda *a: (print(end='reading\\n', flush=True), time.sleep(0.2), read(*a))[2]\n"
          f"data_prep.cli.main({['preprocess', *words]!r})"],
