@@ -17,7 +17,8 @@ from data_prep.common.files import new_file
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, RUN
 from galaxy_lightning.runs.reader import read_about
-from galaxy_lightning.training.checkpoints import load_model, read_checkpoint, write_checkpoint
+from galaxy_lightning.training.checkpoint_writer import write_checkpoint
+from galaxy_lightning.training.checkpoints import load_model, read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
 
 TORCH_LAYERS: Final = ("features.0", "features.3", "features.6", "features.9", "hidden", "head.2")

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, CONFIG, LAST_CHECKPOINT
-from galaxy_lightning.training.checkpoints import WholeCheckpoints
+from galaxy_lightning.training.checkpoint_writer import WholeCheckpoints
 
 
 class RunCheckpoint(ModelCheckpoint):

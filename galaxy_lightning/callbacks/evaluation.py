@@ -84,7 +84,7 @@ class EvaluationWriter(Callback):
         }
         assert isinstance(module, GalaxyClassifier)
         logits, labels = getattr(module, f"{self.split}_metrics").answers()
-        probabilities, calibration = softmax(logits, axis=1), module.calibration
+        probabilities, calibration = softmax(logits, axis=1), module.inference.calibration
         found = HeldOut(
             module.classes,
             labels,

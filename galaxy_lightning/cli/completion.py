@@ -9,7 +9,8 @@ from lightning.pytorch import Trainer
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.writer import write_run
-from galaxy_lightning.training.checkpoints import add_calibration, is_calibrated
+from galaxy_lightning.training.checkpoint_writer import add_calibration
+from galaxy_lightning.training.checkpoints import is_calibrated
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
@@ -24,14 +25,14 @@ def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataMo
     """
     if is_calibrated(best) or not trainer.limit_val_batches:
         return
-    model.calibrating = True
+    model.inference.calibrating = True
     try:
         trainer.validate(model, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
     finally:
-        model.calibrating = False
+        model.inference.calibrating = False
     trainer.strategy.barrier()  # All have read it.
     if trainer.is_global_zero:
-        add_calibration(best, model.calibrations)
+        add_calibration(best, model.inference.calibrations)
     trainer.strategy.barrier()
 
 
@@ -92,7 +93,7 @@ def record_run(
         peak_memory_mb=history.memory.mb,
         best_epoch=int(history.epochs[-1]["epoch"]) if model.optimization.ends_at_zero else None,
         packages=("torch", "lightning", "torchmetrics"),
-        calibration=model.calibrations.own.state(),
+        calibration=model.inference.calibrations.own.state(),
         **more,
     )
 

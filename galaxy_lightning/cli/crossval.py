@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import pandas as pd
-
 from data_prep.arrays.folds import make_folds
 from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
@@ -20,25 +17,12 @@ from data_prep.common.unfinished import file_lock
 from galaxy_lightning.cli.configs import add_recipe, configured_checkpoint, expand_paths
 from galaxy_lightning.cli.words import DESCRIPTIONS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.evaluation.calibration import Calibration
-from galaxy_lightning.evaluation.crossval import _report
-from galaxy_lightning.evaluation.held_out import HeldOut
-from galaxy_lightning.evaluation.measures import bootstrap_interval
+from galaxy_lightning.evaluation.crossval import summarise
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import IDENTITY_COLUMNS, PREDICTIONS
 from galaxy_lightning.runs.reader import Run, read_run
-from galaxy_lightning.runs.writer import (
-    arrays_identity,
-    as_flags,
-    complete_run,
-    require_run_name,
-    write_predictions,
-)
+from galaxy_lightning.runs.writer import arrays_identity, complete_run, require_run_name
 
 PLAN: Final = "crossval.json"
-SUMMARY: Final = "summary.json"
-COSTS: Final = ("seconds", "images_per_second", "peak_memory_mb")
-"""What ``run.json`` says of a fold that is summed up too."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -77,8 +61,7 @@ def _cross_validate(
     """Trains the models that are missing, and prints and writes what all say together."""
     folds = [open_arrays(folder) for folder in make_folds(arrays, out / "arrays", number, seed)]
     runs = [_train(words_of_fit, fold, out, len(folds)) for fold in folds]
-    report = _summarise(runs, folds, out)
-    print("\n" + "\n".join(report))
+    print("\n" + "\n".join(summarise(runs, folds, out)))
 
 
 def _parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -135,65 +118,3 @@ def _train(words: Sequence[str], fold: GalaxyArrays, out: Path, folds: int) -> R
     if found is None:
         raise GalaxyError(f"the fit of {name} has ended well, and left no complete run in {out / name}")
     return read_run(found, fold)
-
-
-def _held_out(run: Run, fold: GalaxyArrays) -> HeldOut:
-    """Returns what a fold's model says of its test galaxies."""
-    calibration = Calibration.from_state(run.about["calibration"])
-    labels = fold.labels[fold.rows("test")]
-    return HeldOut(
-        fold.classes,
-        labels,
-        run.probabilities,
-        calibration.uncertain(run.probabilities),
-        calibration.target_accuracy,
-    )
-
-
-def _summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> list[str]:
-    """Writes what all folds say together, and returns it as lines of text."""
-    each = [_held_out(run, fold) for run, fold in zip(runs, folds, strict=True)]
-    flagged = [one.uncertain for one in each if one.uncertain is not None]
-    pooled = HeldOut(
-        each[0].classes,
-        np.concatenate([one.labels for one in each]),
-        np.concatenate([one.probabilities for one in each]),
-        None if len(flagged) < len(each) else np.concatenate(flagged),
-        each[0].target_accuracy,
-    )
-    per_fold = [
-        one.metrics | {name: value for name in COSTS if (value := run.number(name)) is not None}
-        for one, run in zip(each, runs, strict=True)
-    ]
-    shared = [name for name in per_fold[0] if all(name in found for found in per_fold)]
-    values = {name: [found[name] for found in per_fold] for name in shared}
-    spread = {
-        name: {"mean": round(float(np.mean(several)), 6), "sd": round(float(np.std(several, ddof=1)), 6)}
-        for name, several in values.items()
-    }
-    galaxies = pd.concat([fold.catalog.iloc[fold.rows("test")][IDENTITY_COLUMNS] for fold in folds])
-    low, high = bootstrap_interval(pooled.right.astype(np.float64), galaxies["objid"].to_numpy())
-    fold_of = np.repeat(np.arange(len(folds)), [len(one.labels) for one in each])
-    write_predictions(
-        out / PREDICTIONS,
-        galaxies,
-        pooled.probabilities,
-        pooled.classes,
-        {"fold": fold_of, "uncertain": as_flags(pooled.uncertain)},
-    )
-    title = f"{runs[0].model}, {len(folds)} folds, {len(pooled.labels):,} galaxies"
-    pooled.write(out, title)
-    interval = {} if np.isnan(low) else {"accuracy_interval": [round(low, 6), round(high, 6)]}
-    write_json(
-        out / SUMMARY,
-        {
-            "model": runs[0].model,
-            "galaxies": len(pooled.labels),
-            "seed": runs[0].about.get("seed"),
-            "pooled": pooled.metrics | interval,
-            "confusion": pooled.counts.tolist(),
-            "spread": spread,
-            "folds": per_fold,
-        },
-    )
-    return [*_report(title, pooled, each, interval), "", f"Saved to {out}"]

@@ -84,15 +84,16 @@ def after_predict(writer: PredictionWriter, model: GalaxyClassifier) -> Iterator
     hidden = writer.images.ignored if writer.images else 0
     ignored = f"; {hidden:,} hidden or system file{'s' if hidden > 1 else ''} ignored" if hidden else ""
     yield f"{writer.written:,} galaxies in {writer.path}{skipped}{ignored}"
-    yield f"{writer.uncertain:,} flagged as uncertain: {model.calibrations.describe(model.zooms)}"
+    inference = model.inference
+    yield f"{writer.uncertain:,} flagged as uncertain: {inference.calibrations.describe(inference.zooms)}"
     yield from fewer_zooms(model)
 
 
 def fewer_zooms(model: GalaxyClassifier) -> Iterator[str]:
-    """Yields that a checkpoint answers with fewer zooms than a finished fit would."""
-    used, meant = model.zooms, model.hparams["zooms"]
-    if used != meant and not model.zooms_chosen:
+    """Yields a note where a checkpoint classifies with fewer zooms than a finished fit would."""
+    if model.inference.has_fewer_zooms:
+        used, configured = model.inference.zooms, model.hparams["zooms"]
         yield (
-            f"Answered with {used} zoom, not {meant}: the fit was interrupted before it calibrated {meant}; "
-            "resume it to use them"
+            f"Classified with {used} zoom, not {configured}: the fit was interrupted before it calibrated "
+            f"{configured}; resume it to use them"
         )

@@ -57,7 +57,7 @@ def prediction_writer(
     if table.suffix != ".csv":
         raise GalaxyError(f"{table}: predictions are written as CSV: name it .csv")
     if options.zooms:
-        model.zooms = options.zooms
+        model.inference.choose_zooms(options.zooms)
     made_of = {
         "version": version("galaxy-lightning"),
         "checkpoint": sha256(checkpoint),

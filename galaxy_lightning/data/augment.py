@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from galaxy_lightning.data.batches import GalaxyBatch
+from galaxy_lightning.networks.dihedral import ELEMENTS, transform
 
 Augmentation = Literal["none", "quarter_turns", "any_view"]
 
@@ -90,10 +91,8 @@ def eight_views(images: Tensor) -> Iterator[Tensor]:
     Args:
         images: ``[B, C, H, H]``.
     """
-    for quarters in range(4):
-        turned = torch.rot90(images, quarters, dims=(2, 3))
-        yield turned
-        yield turned.flip(3)
+    for element in range(ELEMENTS):
+        yield transform(images, element)
 
 
 def mixup(

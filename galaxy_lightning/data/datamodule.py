@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from data_prep.arrays.format import GalaxyArrays, open_arrays
@@ -20,7 +19,7 @@ from galaxy_lightning.data.auxiliary_targets import standardised
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.checks import require_same_kind, require_unseen
 from galaxy_lightning.data.datasets import ArrayDataset, ImageFolderDataset, require_shared_memory
-from galaxy_lightning.data.device_pixels import copy_to_device
+from galaxy_lightning.data.device_pixels import DevicePixels
 from galaxy_lightning.data.loading import InOrder, ReadAhead, Resumable, as_is
 from galaxy_lightning.data.simulated_arrays import simulate_arrays
 from galaxy_lightning.data.vote_targets import vote_targets
@@ -53,7 +52,6 @@ class GalaxyDataModule(LightningDataModule):
         on_device: Keep all pixels on a GPU, so that nothing is read or sent while it works: where it has
             room for them (150 kB a galaxy at 224 pixels).
         seed: Seed of the shuffling and the augmentation.
-
         auxiliary: Catalogue columns that the model predicts as auxiliary targets.
 
     Attributes:
@@ -97,7 +95,7 @@ class GalaxyDataModule(LightningDataModule):
         self._predicted_batches = 0
         self._seen_before: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._arrays: GalaxyArrays | None = None
-        self._held: Tensor | None = None
+        self._device_pixels = DevicePixels()
         self._prepared = False
         self._skip = 0
         self._training: ReadAhead | None = None
@@ -253,7 +251,8 @@ class GalaxyDataModule(LightningDataModule):
         as the uninterrupted one would have.
         """
         if not batch.images.numel():
-            batch = batch._replace(images=self._hold(batch.rows.device)[batch.rows])
+            pixels = self._device_pixels.on(batch.rows.device, self.arrays)
+            batch = batch._replace(images=pixels[batch.rows])
         trainer = self.trainer
         if trainer is None or not trainer.training or self.augment == "none":
             return batch
@@ -276,14 +275,8 @@ class GalaxyDataModule(LightningDataModule):
 
     def _split(self, *splits: str) -> ArrayDataset:
         device = self.trainer.strategy.root_device.type if self.trainer else "cpu"
-        held = self.on_device and device != "cpu"  # A processor reads the map as fast.
-        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits), pixels=not held)
-
-    def _hold(self, device: torch.device) -> Tensor:
-        """Returns all pixels of the arrays, uint8 ``[N, H, W, 3]`` on the device, copied there once."""
-        if self._held is None or self._held.device != device:
-            self._held = copy_to_device(self.arrays, device)
-        return self._held
+        on_device = self.on_device and device != "cpu"  # A CPU reads the memory map as fast.
+        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits), pixels=not on_device)
 
     def _share(self) -> tuple[int, int]:
         """Returns how many processes share the galaxies, and which of them this is."""

@@ -1,4 +1,4 @@
-"""All pixels of galaxy arrays in the memory of a GPU."""
+"""Keeps all pixels of galaxy arrays in the memory of a GPU."""
 
 from typing import Final
 
@@ -11,6 +11,30 @@ from data_prep.common.progress import progress_bar
 
 _CHUNK: Final = 1024
 """Images that are copied at a time."""
+
+
+class DevicePixels:
+    """The pixels of galaxy arrays on a device, copied there once."""
+
+    def __init__(self) -> None:
+        self._pixels: Tensor | None = None
+
+    def on(self, device: torch.device, arrays: GalaxyArrays) -> Tensor:
+        """Returns all pixels, and copies them if they are not on the device yet.
+
+        Args:
+            device: The device.
+            arrays: The galaxy arrays.
+
+        Returns:
+            uint8 ``[N, H, W, 3]``.
+
+        Raises:
+            GalaxyError: The device has too little memory.
+        """
+        if self._pixels is None or self._pixels.device != device:
+            self._pixels = copy_to_device(arrays, device)
+        return self._pixels
 
 
 def copy_to_device(arrays: GalaxyArrays, device: torch.device) -> Tensor:

@@ -1,22 +1,17 @@
-"""What a checkpoint remembers of its training, read without running anything that the file may hold."""
+"""Reads checkpoints, without running anything that a file may hold."""
 
-import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Final
 
-import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.fabric.plugins import TorchCheckpointIO
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import new_file
-from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks import weights_file
 from galaxy_lightning.networks.class_paths import is_class_path
@@ -114,23 +109,6 @@ class Trained:
                 )
 
 
-class WholeCheckpoints(TorchCheckpointIO):
-    """Saves a fit's checkpoints whole or not at all.
-
-    Lightning makes them where the system keeps temporary files, and moves them. From another disk that is a
-    copy over the older checkpoint, which is lost where the new one finds no room.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
-    ) -> None:
-        """Saves a checkpoint on a disk of this machine; one that goes elsewhere is left to Lightning."""
-        if storage_options is not None or "://" in str(path):
-            super().save_checkpoint(checkpoint, path, storage_options)
-        else:
-            _save(checkpoint, Path(path))
-
-
 def galaxies_seen(weights: str) -> npt.NDArray[np.int64]:
     """Returns ``[N]`` the galaxies that weights were trained on, as far as their file lists them.
 
@@ -155,55 +133,9 @@ def galaxies_seen(weights: str) -> npt.NDArray[np.int64]:
         ) from None
 
 
-def export_weights(checkpoint: Path, out: Path) -> None:
-    """Writes a checkpoint's weights, and which galaxies they were trained on, without the rest.
-
-    Args:
-        checkpoint: The ``.ckpt`` of a fit.
-        out: The file to write, for ``--model.weights``.
-
-    Raises:
-        GalaxyError: It is not a checkpoint of a galaxy classifier, or cannot be written there.
-    """
-    trained = read_checkpoint(checkpoint)
-    weights = load_whole(checkpoint)["state_dict"]
-    _save(
-        {"state_dict": weights, "GalaxyDataModule": {"train_objids": torch.from_numpy(trained.train_objids)}},
-        out,
-    )
-
-
-def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule) -> None:
-    """Writes a checkpoint of a model that no trainer has at hand, as if a fit had left it.
-
-    Args:
-        path: The ``.ckpt`` to write.
-        model: The model, with its weights.
-        data: What it was trained on.
-
-    Raises:
-        GalaxyError: It cannot be written there.
-    """
-    content = {
-        "state_dict": model.state_dict(),
-        "hyper_parameters": dict(model.hparams),
-        **model.calibrations.state(),
-        "GalaxyDataModule": data.state_dict(),
-        "pytorch-lightning_version": lightning.__version__,
-        "epoch": 0,
-        "global_step": 0,
-    }
-    _save(content, path)
-
-
 def is_calibrated(path: Path) -> bool:
     """Says whether the weights in a checkpoint of ours are calibrated."""
     return Calibrations.from_state(load_whole(path)).own.is_fitted
-
-
-def add_calibration(path: Path, calibrations: Calibrations) -> None:
-    """Writes a checkpoint of ours anew, with other calibrations."""
-    _save(load_whole(path) | calibrations.state(), path)
 
 
 def read_checkpoint(path: Path, networks: Collection[str] = ()) -> Trained:
@@ -281,15 +213,6 @@ def load_model(path: Path) -> GalaxyClassifier:
         raise GalaxyError(f"{path}: the weights do not fit the model: {error}") from error
     model.on_load_checkpoint(content)
     return model
-
-
-def _save(content: dict[str, Any], path: Path) -> None:
-    """Saves a checkpoint, whole or not at all."""
-    # Made in memory: where a file cannot be written, torch speaks of an unexpected position in it.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with new_file(path) as partial:
-        partial.write_bytes(buffer.getbuffer())
 
 
 def _reason(error: Exception) -> str:

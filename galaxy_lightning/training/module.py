@@ -14,11 +14,11 @@ from data_prep.common.errors import GalaxyError
 from data_prep.schema import CLASSES, CROP_PX, SPLITS
 from galaxy_lightning.data.augment import mixup
 from galaxy_lightning.data.batches import GalaxyBatch
-from galaxy_lightning.evaluation.calibration import Calibration, Calibrations, calibrate
+from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks import make_network
 from galaxy_lightning.networks.sources import HUB, NONE
-from galaxy_lightning.training.answers import mean_logits
-from galaxy_lightning.training.fit_length import all_steps, is_sure_to_go_on
+from galaxy_lightning.training.fit_length import all_steps
+from galaxy_lightning.training.inference import Inference
 from galaxy_lightning.training.losses import WEIGHT, cross_entropy, squared_error
 from galaxy_lightning.training.metrics import SplitMetrics
 from galaxy_lightning.training.optimizers import Optimization, OptimizerName, Schedule, one_cycle, require
@@ -57,8 +57,7 @@ class GalaxyClassifier(LightningModule):
             For long fits: it takes a minute or more at the start, and a C++ compiler.
 
     Attributes:
-        calibrations: Those of the present weights; a training step makes them invalid.
-        calibrating: Calibrate in ``Trainer.validate`` too; a fit does in each validation.
+        inference: The views that the model averages over, and the calibrations of its weights.
 
     Raises:
         GalaxyError: There is no such network or backbone, its weights cannot be loaded, or a setting is
@@ -89,10 +88,9 @@ class GalaxyClassifier(LightningModule):
     ) -> None:
         super().__init__()
         self.optimization = Optimization(optimizer, learning_rate, adam_epsilon, weight_decay, schedule)
+        self.inference = Inference(zooms, eight_views=eight_views, target_accuracy=target_accuracy)
         require(mixup >= 0, "mixup", "at least 0", mixup)
         require(0 <= label_smoothing < 1, "label_smoothing", "at least 0 and below 1", label_smoothing)
-        require(0 < target_accuracy <= 1, "target_accuracy", "above 0 and at most 1", target_accuracy)
-        require(zooms >= 1, "zooms", "at least 1", zooms)
         if auxiliary and mixup:
             raise GalaxyError("model.auxiliary does not go with model.mixup: leave one out")
         classes, auxiliary = list(classes), list(auxiliary)
@@ -102,9 +100,6 @@ class GalaxyClassifier(LightningModule):
         self.classes = classes
         self.image_size = image_size
         self.auxiliary = auxiliary
-        self.calibrations = self._uncalibrated = Calibrations(Calibration(target_accuracy=target_accuracy))
-        self.calibrating = False
-        self._zooms: int | None = None
         self.network = make_network(
             network, len(classes), image_size, backbone, weights, unfrozen, layer_decay, len(auxiliary)
         ).to(memory_format=torch.channels_last)
@@ -122,7 +117,7 @@ class GalaxyClassifier(LightningModule):
 
         Args:
             images: uint8 ``[B, H, W, 3]``, RGB.
-            zooms: At how many sizes to look at them; by default :attr:`zooms`.
+            zooms: Number of sizes at which they are shown; by default that of :attr:`inference`.
 
         Returns:
             ``[B, classes]``.
@@ -130,11 +125,11 @@ class GalaxyClassifier(LightningModule):
         Raises:
             ValueError: The images are of another type or layout, already scaled, say.
         """
-        return mean_logits(self.network, images, zooms or self.zooms, eight=self.hparams["eight_views"])
+        return self.inference.logits(self.network, images, zooms)
 
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
-        self.calibrations = self._uncalibrated  # The present one is of other weights.
+        self.inference.forget_calibration()
         view = self.network.look(batch.images, batch.frames)
         targets, weights = batch.targets, batch.weights
         if targets is None:
@@ -156,25 +151,24 @@ class GalaxyClassifier(LightningModule):
         return loss + WEIGHT * error
 
     def validation_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
-        """Measures a validation batch; a fit's also serves the calibration."""
-        if self._calibrates():
+        """Measures a validation batch; in a fit, also collects what the calibration needs."""
+        if self.inference.calibrates(self.trainer):
             zooms = self._validation_zooms()
             logits = self(batch.images, zooms)
             if zooms > 1:
                 self.val_metrics.single_zoom.update(self(batch.images, 1))
         else:
-            logits = self(batch.images) / self.calibration.temperature
+            logits = self._calibrated_logits(batch)
         self._measure(batch, "val", self.val_metrics, logits, self.loss(logits, batch.labels))
 
     def test_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
         """Measures a test batch."""
-        logits = self(batch.images) / self.calibration.temperature
+        logits = self._calibrated_logits(batch)
         self._measure(batch, "test", self.test_metrics, logits, self.loss(logits, batch.labels))
 
     def predict_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns ``[B, classes]`` calibrated probabilities, float32."""
-        logits: Tensor = self(batch.images)
-        return (logits / self.calibration.temperature).float().softmax(dim=1)
+        return self._calibrated_logits(batch).float().softmax(dim=1)
 
     def on_fit_start(self) -> None:
         """Has the network compiled, where that is asked for, at its first step."""
@@ -202,14 +196,8 @@ class GalaxyClassifier(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Logs the validation split's figures per class; a fit calibrates."""
         self.log_dict(self.val_metrics.per_class(), sync_dist=True)
-        if not self._calibrates() or self.trainer.sanity_checking:
-            return
-        logits, labels = self.val_metrics.answers()
-        zooms, target = self._validation_zooms(), self.hparams["target_accuracy"]
-        single = None
-        if zooms > 1:
-            single = calibrate(self.val_metrics.single_zoom_logits(), labels, target, zooms=1)
-        self.calibrations = Calibrations(calibrate(logits, labels, target, zooms), single)
+        if self.inference.calibrates(self.trainer) and not self.trainer.sanity_checking:
+            self.inference.calibrate(self.val_metrics, self._validation_zooms())
 
     def on_test_epoch_end(self) -> None:
         """Logs the test split's figures per class."""
@@ -217,7 +205,7 @@ class GalaxyClassifier(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the calibration, and what the weights were before the first fit."""
-        checkpoint |= self.calibrations.state()
+        checkpoint |= self.inference.calibrations.state()
         checkpoint["pretrained"] = self.pretrained
         if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
             checkpoint["train_metrics"] = self.train_metrics.state()
@@ -230,31 +218,8 @@ class GalaxyClassifier(LightningModule):
         # They are the counts of all ranks, for one of them; an epoch that begins forgets them.
         if fitting and self.global_rank == 0 and "train_metrics" in checkpoint:
             self.train_metrics.load_state(checkpoint["train_metrics"])
-        self.calibrations = Calibrations.from_state(checkpoint)
+        self.inference.calibrations = Calibrations.from_state(checkpoint)
         self.pretrained = checkpoint.get("pretrained")
-
-    @property
-    def zooms(self) -> int:
-        """At how many sizes the model looks at a galaxy: as many as its calibration was fitted to.
-
-        They are ``hparams["zooms"]``, but one where a fit was interrupted before the epoch that validates
-        with all of them.
-        """
-        return int(self._zooms or self.calibrations.own.zooms or self.hparams["zooms"])
-
-    @zooms.setter
-    def zooms(self, zooms: int) -> None:
-        self._zooms = zooms
-
-    @property
-    def zooms_chosen(self) -> bool:
-        """Whether :attr:`zooms` was set, not taken from the calibration or the hyperparameters."""
-        return self._zooms is not None
-
-    @property
-    def calibration(self) -> Calibration:
-        """The calibration of answers with :attr:`zooms`; one that is not fitted where there is none."""
-        return self.calibrations.for_zooms(self.zooms)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Returns the optimiser and, but for a constant rate, its schedule.
@@ -272,15 +237,6 @@ class GalaxyClassifier(LightningModule):
     def new_optimizer(self) -> torch.optim.Optimizer:
         """Returns an optimiser that has not made a step yet."""
         return self.optimization.make(self.network.parameter_groups())
-
-    def _calibrates(self) -> bool:
-        """Says whether this validation serves the calibration."""
-        return self.calibrating or self.trainer.state.fn == TrainerFn.FITTING
-
-    def _validation_zooms(self) -> int:
-        """Returns at how many sizes to validate: one while a fit is sure to replace these weights."""
-        replaced = self.optimization.ends_at_zero and not self.calibrating and is_sure_to_go_on(self.trainer)
-        return 1 if replaced else int(self.hparams["zooms"])
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Returns a batch's mean cross-entropy plus the network's penalty, as Keras does, a scalar.
@@ -301,3 +257,10 @@ class GalaxyClassifier(LightningModule):
         shown, size = split != "train", len(batch.rows)
         self.log(f"{split}_loss", metrics.loss, prog_bar=shown, on_step=False, on_epoch=True, batch_size=size)
         self.log_dict(metrics.overall, on_step=False, on_epoch=True, batch_size=size)
+
+    def _validation_zooms(self) -> int:
+        return self.inference.validation_zooms(self.trainer, ends_at_zero=self.optimization.ends_at_zero)
+
+    def _calibrated_logits(self, batch: GalaxyBatch) -> Tensor:
+        logits: Tensor = self(batch.images)
+        return logits / self.inference.calibration.temperature

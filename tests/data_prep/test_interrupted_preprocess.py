@@ -221,7 +221,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(raw, sample, whole, tm
     words += ["--crop", CROP, "--workers", "1"]
     setup = (
         "import time\n"
-        "from data_prep import image_writer, preprocess\n"
+        "from data_prep.arrays import image_writer, preprocess\n"
         "image_writer.BLOCK, image_writer._NOTE_EVERY = 4, 0\n"
         "read = preprocess.read_cutout\n"
         "preprocess.read_cutout = lambda *a: (time.sleep(0.002), read(*a))[1]\n"

@@ -17,7 +17,7 @@ from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.callbacks.run_config import RunConfig
 from galaxy_lightning.callbacks.run_logger import RunLogger
 from galaxy_lightning.cli.main import completion, main
-from galaxy_lightning.training.checkpoints import WholeCheckpoints
+from galaxy_lightning.training.checkpoint_writer import WholeCheckpoints
 from tests.full_disk import PAGE, contents, filled, largest_file, mounted, read_only, refuse_within, refused
 
 SHOW = ConfusionMatrixLogger._show

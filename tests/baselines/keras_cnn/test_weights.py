@@ -15,7 +15,7 @@ from data_prep.common.files import sha256
 from galaxy_lightning.cli.main import main as galaxy_lightning
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
-from galaxy_lightning.training.checkpoints import write_checkpoint
+from galaxy_lightning.training.checkpoint_writer import write_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
 
 

@@ -105,7 +105,7 @@ def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw,
     arrays = open_arrays(small_arrays)
     with torch.no_grad():
         logits = model(torch.from_numpy(arrays.images.copy()))
-    reloaded = (logits / model.calibration.temperature).softmax(dim=1).numpy()
+    reloaded = (logits / model.inference.calibration.temperature).softmax(dim=1).numpy()
     by_id = predicted.set_index("id").loc[arrays.catalog["asset_id"].astype(int), PROBABILITIES]
     np.testing.assert_allclose(reloaded, by_id.to_numpy(), atol=1e-6)
 
@@ -378,7 +378,7 @@ def test_what_a_fit_is_calibrated_on_is_what_it_answers_with(small_arrays, tmp_p
         rows = arrays.rows("val")
         with torch.no_grad():
             logits = model(torch.from_numpy(arrays.images[rows])).numpy()
-        assert model.calibration.temperature == pytest.approx(
+        assert model.inference.calibration.temperature == pytest.approx(
             fit_temperature(logits, arrays.labels[rows]), rel=1e-3
         )
 
@@ -414,34 +414,34 @@ def cut_off(small_arrays, tmp_path, monkeypatch):
 
 def test_an_interrupted_fit_answers_as_it_was_calibrated(cut_off, small_arrays, raw, tmp_path, capsys):
     model, arrays = loaded(cut_off / "best.ckpt"), open_arrays(small_arrays)
-    assert (model.hparams["zooms"], model.zooms) == (3, 1)
+    assert (model.hparams["zooms"], model.inference.zooms) == (3, 1)
     logits, labels = validation_logits(model, arrays)
-    assert model.calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+    assert model.inference.calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
     np.testing.assert_array_equal(logits, validation_logits(model, arrays, 1)[0])
 
     main(["validate", f"--ckpt_path={cut_off}"])
-    assert "Answered with 1 zoom, not 3" in capsys.readouterr().out
+    assert "Classified with 1 zoom, not 3" in capsys.readouterr().out
     found = json.loads((cut_off / "validate/metrics.json").read_text())["metrics"]
-    assert found["coverage"] == pytest.approx(model.calibration.coverage, abs=1e-6)
+    assert found["coverage"] == pytest.approx(model.inference.calibration.coverage, abs=1e-6)
     predict = ["predict", f"--ckpt_path={cut_off}/best.ckpt", f"--data.images={raw}"]
     main([*predict, f"--out={tmp_path}/p.csv"])
-    assert "Answered with 1 zoom, not 3" in capsys.readouterr().out
+    assert "Classified with 1 zoom, not 3" in capsys.readouterr().out
     assert pd.read_csv(tmp_path / "p.csv")["uncertain"].isin([0, 1]).all()
     main([*predict, "--zooms=3", f"--out={tmp_path}/p3.csv"])
     assert "not calibrated for 3 zooms" in capsys.readouterr().out
     assert pd.read_csv(tmp_path / "p3.csv")["uncertain"].isna().all()
 
     main(["fit", f"--ckpt_path={cut_off}"])
-    assert loaded(cut_off / "best.ckpt").zooms == 3
+    assert loaded(cut_off / "best.ckpt").inference.zooms == 3
 
 
 def test_a_model_of_several_zooms_is_calibrated_for_one_too(small_arrays, raw, tmp_path, capsys):
     folder = fit(small_arrays, tmp_path, *ZOOMS)
     model, arrays = loaded(folder / "best.ckpt"), open_arrays(small_arrays)
-    assert model.zooms == 3
-    model.zooms = 1
+    assert model.inference.zooms == 3
+    model.inference.choose_zooms(1)
     logits, labels = validation_logits(model, arrays)
-    assert model.calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+    assert model.inference.calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
     predict = ["predict", f"--ckpt_path={folder}", f"--data.images={raw}"]
     main([*predict, "--zooms=1", f"--out={tmp_path}/1.csv"])
     main([*predict, "--zooms=2", f"--out={tmp_path}/2.csv"])
@@ -455,7 +455,7 @@ def test_a_model_of_several_zooms_is_calibrated_for_one_too(small_arrays, raw, t
 def test_weights_that_were_not_validated_are_calibrated_at_the_end(small_arrays, tmp_path):
     words = ["--trainer.check_val_every_n_epoch=2", "--model.schedule=one_cycle"]
     folder = fit(small_arrays, tmp_path, *words, epochs=3)
-    calibration = loaded(folder / "best.ckpt").calibration
+    calibration = loaded(folder / "best.ckpt").inference.calibration
     logits, labels = validation_logits(loaded(folder / "best.ckpt"), open_arrays(small_arrays))
     assert calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
     assert json.loads((folder / "run.json").read_text())["calibration"] == calibration.state()
@@ -485,8 +485,8 @@ def test_a_checkpoint_of_a_version_that_kept_no_zooms_answers_as_before(run, raw
         main([*words, "--model.image_size=64", f"--out={tmp_path}/{name}.csv"])
     assert (tmp_path / "old.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
     model = loaded(tmp_path / "old.ckpt")
-    model.zooms = 3
-    assert model.calibration == loaded(tmp_path / "old.ckpt").calibration
+    model.inference.choose_zooms(3)
+    assert model.inference.calibration == loaded(tmp_path / "old.ckpt").inference.calibration
 
 
 def test_a_compiled_network_is_trained_to_the_same_weights(small_arrays, run, tmp_path, monkeypatch):

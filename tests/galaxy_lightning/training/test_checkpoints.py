@@ -17,13 +17,8 @@ from galaxy_lightning.cli.main import main
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.networks import SHIPPED
 from galaxy_lightning.networks.weight_files import load_file
-from galaxy_lightning.training.checkpoints import (
-    WholeCheckpoints,
-    export_weights,
-    galaxies_seen,
-    read_checkpoint,
-    write_checkpoint,
-)
+from galaxy_lightning.training.checkpoint_writer import WholeCheckpoints, export_weights, write_checkpoint
+from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
