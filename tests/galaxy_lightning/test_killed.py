@@ -14,7 +14,7 @@ from galaxy_lightning.runtime.noise import quieten
 quieten()
 import torch.utils.tensorboard
 from galaxy_lightning.callbacks import evaluation
-from galaxy_lightning.cli.main import lightning_cli
+from galaxy_lightning.cli import lightning_cli
 from galaxy_lightning.callbacks import prediction_part
 evaluation.ConfusionMatrixLogger._show = lambda *a: None
 prediction_part._NOTE_EVERY = 0

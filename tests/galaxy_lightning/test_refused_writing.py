@@ -16,7 +16,8 @@ from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.callbacks.run_config import RunConfig
 from galaxy_lightning.callbacks.run_logger import RunLogger
-from galaxy_lightning.cli.main import completion, main
+from galaxy_lightning.cli import completion
+from galaxy_lightning.cli.main import main
 from galaxy_lightning.training.checkpoint_writer import WholeCheckpoints
 from tests.full_disk import PAGE, contents, filled, largest_file, mounted, read_only, refuse_within, refused
 

@@ -23,16 +23,10 @@ def finished(small_arrays, tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     main(
         [
-            *[
-                "fit",
-                f"--data.arrays={small_arrays}",
-                "--model.image_size=64",
-                "--name=mine",
-                f"--runs={runs}",
-            ],
-            *["--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"],
+            "fit", f"--data.arrays={small_arrays}", "--model.network=reference_cnn", "--model.image_size=64",
+            "--name=mine", f"--runs={runs}", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false",
         ]
-    )
+    )  # fmt: skip
     return runs / "mine/version_0"
 
 
@@ -141,7 +135,7 @@ def test_other_commands_never_read_the_config(run, small_arrays, marker, tmp_pat
     )
     baselines(["to-keras", "--ckpt-path", str(run), "--out", str(tmp_path / "model.keras")])
     words = [f"--data.arrays={small_arrays}", "--model.image_size=64", "--trainer.fast_dev_run=true"]
-    main(["fit", *words, f"--model.weights={run / 'best.ckpt'}"])
+    main(["fit", *words, "--model.network=reference_cnn", f"--model.weights={run / 'best.ckpt'}"])
 
 
 def test_the_payload_would_run(tmp_path, run, images):

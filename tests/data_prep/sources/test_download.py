@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from data_prep.cli import main
+from data_prep.common import files
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_FILE
 from data_prep.sources import download as module
@@ -108,7 +109,7 @@ def test_cut_off_it_goes_on_with_what_is_missing(publisher, raw, tmp_path, capsy
     assert "404" in capsys.readouterr().err
     main(["download", "--out", str(tmp_path)])
     same_survey(raw, tmp_path)
-    assert len(publisher.target_accuracy(f"{TABLE2_FILE}.gz")) == 1
+    assert len(publisher.asked(f"{TABLE2_FILE}.gz")) == 1
 
 
 def test_a_dry_run_says_what_and_how_much_and_does_nothing(publisher, tmp_path, capsys):
@@ -181,7 +182,7 @@ def test_what_is_placed_by_hand_is_kept_beside_the_copy_on_kaggle(
         raise OSError("no links here")
 
     if not links:
-        monkeypatch.setattr(module.os, "link", refused)
+        monkeypatch.setattr(files.os, "link", refused)
     hub = types.ModuleType("kagglehub")
     hub.dataset_download = lambda name: str(raw)
     monkeypatch.setitem(sys.modules, "kagglehub", hub)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.data_prep.test_extract import FIRST, make_raw
 
 from data_prep.arrays.preprocess import preprocess
 from data_prep.cli import main
@@ -14,6 +13,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.samples.extract import extract
 from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_FILE
 from data_prep.sources.image_folder import find_images
+from tests.data_prep.samples.test_extract import FIRST, make_raw
 
 TAKEN = 12
 

@@ -5,7 +5,6 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from tests.data_prep.test_extract import FIRST, make_raw
 
 from data_prep.common.errors import GalaxyError
 from data_prep.samples.extract import extract
@@ -13,6 +12,7 @@ from data_prep.schema import MAPPING_FILE, TABLE2_FILE
 from data_prep.sources.galaxy_zoo import read_mapping
 from data_prep.sources.objids import find_rounding, whole_number
 from data_prep.sources.tables import read_table
+from tests.data_prep.samples.test_extract import FIRST, make_raw
 
 DR8 = 1237648720693755918
 ROUNDINGS = {

@@ -2,7 +2,14 @@
 
 import pytest
 
-from galaxy_lightning.cli.configs import asks_to_simulate, check_configs, configured_checkpoint
+from galaxy_lightning.cli.configs import (
+    add_recipe,
+    asks_to_simulate,
+    check_configs,
+    configured_checkpoint,
+    expand_paths,
+)
+from galaxy_lightning.shipped_configs import find_config
 
 
 @pytest.mark.parametrize("config", ['{"data": {"simulate": 3}}', "{" + " " * 5_000 + "}", "absent.yaml"])
@@ -23,3 +30,30 @@ def test_the_last_config_that_names_a_checkpoint_or_arrays_counts(tmp_path):
     assert configured_checkpoint(both) == "one.ckpt"
     assert asks_to_simulate(one)
     assert not asks_to_simulate(both)
+
+
+@pytest.mark.parametrize(
+    ("words", "recipe"),
+    [
+        ([], "galaxy_cnn"),
+        (["--data.arrays=a", "--trainer.max_epochs", "3"], "galaxy_cnn"),
+        (["--model.network", "galaxy_cnn"], "galaxy_cnn"),
+        (["--model.network=reference_cnn"], "reference_cnn"),
+        (["--model.network=my_file.MyNetwork"], None),
+        (["--model.backbone=resnet18"], None),
+        (["--ckpt_path=best.ckpt"], None),
+        (["--config=mine.yaml"], None),
+        (["-c", "mine.yaml"], None),
+    ],
+)
+def test_a_fit_without_a_config_takes_the_recipe_of_its_network(words, recipe):
+    added = ["--config", find_config(recipe)] if recipe else []
+    assert add_recipe(words) == [*added, *words]
+
+
+@pytest.mark.parametrize("option", [["--config", "galaxy_cnn"], ["--config=galaxy_cnn"], ["-c", "galaxy_cnn"]])
+def test_a_shipped_config_is_named_from_any_folder(option, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "".join(expand_paths(option)).endswith("configs/galaxy_cnn.yaml")
+    (tmp_path / "galaxy_cnn").touch()  # A file of that name comes first.
+    assert expand_paths(option) == option

@@ -1,0 +1,32 @@
+"""The configs that come with the package."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from galaxy_lightning import shipped_configs
+from galaxy_lightning.shipped_configs import config_folder, config_names, find_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def test_every_config_has_a_name():
+    assert {CONFIGS / f"{name}.yaml" for name in config_names()} == set(CONFIGS.rglob("*.yaml"))
+
+
+def test_a_name_leads_to_its_file():
+    for name in config_names():
+        assert isinstance(yaml.safe_load(Path(find_config(name)).read_text()), dict)
+
+
+@pytest.mark.parametrize("name", ["absent", "configs/galaxy_cnn.yaml", "galaxy_cnn.yaml", "", "../x", "a\0b"])
+def test_what_is_no_name_is_a_path(name):
+    assert find_config(name) == name
+
+
+def test_without_the_folder_there_are_no_names(monkeypatch):
+    monkeypatch.setattr(shipped_configs, "_PLACES", ())
+    assert config_folder() is None
+    assert config_names() == []
+    assert find_config("galaxy_cnn") == "galaxy_cnn"
