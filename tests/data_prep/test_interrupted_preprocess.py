@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from data_prep.arrays import image_writer
-from data_prep.arrays.format import CATALOG, DATASET, IMAGES, open_arrays
 from data_prep.arrays import preprocess as module
+from data_prep.arrays.format import CATALOG, DATASET, IMAGES, open_arrays
 from data_prep.arrays.image_writer import PROGRESS
 from data_prep.arrays.preprocess import preprocess
 from data_prep.common.errors import GalaxyError

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from data_prep.arrays import image_writer
+from data_prep.arrays import preprocess as module
 from data_prep.arrays.check import check
 from data_prep.arrays.folds import make_folds
 from data_prep.arrays.format import open_arrays
-from data_prep.arrays import preprocess as module
 from data_prep.arrays.preprocess import preprocess, report
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
