@@ -1,22 +1,19 @@
 """Writing the pixels of galaxy arrays: block by block, on all cores, and resumable."""
 
 import contextlib
-import hashlib
 import io
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from data_prep.arrays.format import IMAGES
 from data_prep.common.files import sha256
-from data_prep.common.json_files import write_json
 from data_prep.common.progress import progress_bar
+from data_prep.common.resumable_file import ResumableFile
 from data_prep.common.threads import prefetch
-from data_prep.common.unfinished import read_progress
 from data_prep.sources.images import Cutout, ImageError
 
 PROGRESS: Final = "progress.json"
@@ -24,17 +21,6 @@ PROGRESS: Final = "progress.json"
 
 BLOCK: Final = 16
 """Images that a thread decodes at a time: 2.4 MB at 224 pixels, whatever the size of the sample."""
-
-_NOTE_EVERY: Final = 1.0
-"""Seconds after which progress is noted: what an interruption costs at most, and the blocks being read."""
-
-
-class _Begun(NamedTuple):
-    """How far it is: images looked at, those that cannot be used, and the hash of what is written."""
-
-    done: int
-    skipped: dict[int, str]
-    digest: "hashlib._Hash"
 
 
 def write_images(
@@ -65,52 +51,32 @@ def write_images(
     Returns:
         Why an image cannot be used, by its number, and the SHA-256 of the file.
     """
-    path, header = folder / IMAGES, _header(n, crop)
-    done, skipped, digest = _begun(folder, header, made_of) or _Begun(0, {}, hashlib.sha256(header))
-    if not done:
-        (folder / PROGRESS).unlink(missing_ok=True)  # Of other images, which are now lost.
+    path = folder / IMAGES
+
+    def read_state(noted: dict[str, Any]) -> tuple[int, dict[int, str]]:
+        return int(noted["done"]), {int(row): str(reason) for row, reason in noted["skipped"].items()}
 
     def read_block(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
         return _read_block(read, range(start, min(start + BLOCK, n)), crop)
 
-    def note(size: int) -> None:
-        noted = {"made_of": made_of, "done": done, "skipped": skipped}
-        write_json(folder / PROGRESS, noted | {"size": size, "sha256": digest.hexdigest()})
-
-    with (
-        path.open("r+b" if done else "wb") as file,
-        progress_bar(total=n, initial=done, unit=" images", desc="preprocess", shown=progress) as bar,
-        prefetch(read_block, range(done, n, BLOCK), workers, 4 * workers) as blocks,
-    ):
-        file.write(header)
-        file.seek(file.truncate(_size(header, done - len(skipped), crop)))
-        noted_at = time.monotonic()
-        for images, reasons in blocks:
-            file.write(images.data)
-            digest.update(images.data)  # While they are at hand: reading them again would take long.
-            skipped |= reasons
-            done += len(images) + len(reasons)
-            bar.update(len(images) + len(reasons))
-            if time.monotonic() - noted_at >= _NOTE_EVERY or done == n:
-                file.flush()
-                note(file.tell())
-                noted_at = time.monotonic()
+    with contextlib.closing(
+        ResumableFile(path, folder / PROGRESS, made_of, read_state, _header(n, crop))
+    ) as file:
+        done, skipped = file.state or (0, {})
+        with (
+            progress_bar(total=n, initial=done, unit=" images", desc="preprocess", shown=progress) as bar,
+            prefetch(read_block, range(done, n, BLOCK), workers, 4 * workers) as blocks,
+        ):
+            for images, reasons in blocks:
+                file.append(images.data)
+                skipped |= reasons
+                done += len(images) + len(reasons)
+                bar.update(len(images) + len(reasons))
+                if file.note_is_due or done == n:
+                    file.write_note(done=done, skipped=skipped)
         if skipped:
-            file.seek(0)
-            file.write(_header(n - len(skipped), crop))
-    return skipped, sha256(path) if skipped else digest.hexdigest()
-
-
-def _begun(folder: Path, header: bytes, made_of: Mapping[str, Any]) -> _Begun | None:
-    """Returns how far an interruption has left it; None where there is nothing to go on with."""
-
-    def read(noted: dict[str, Any]) -> tuple[int, dict[int, str]]:
-        return int(noted["done"]), {int(row): str(reason) for row, reason in noted["skipped"].items()}
-
-    with contextlib.suppress(OSError), (folder / IMAGES).open("r+b") as file:
-        file.write(header)  # It was noted with this one, and may have got its last one since.
-    found = read_progress(folder / PROGRESS, folder / IMAGES, made_of, read)
-    return _Begun(*found[0], found[1]) if found else None
+            file.replace_header(_header(n - len(skipped), crop))
+    return skipped, sha256(path) if skipped else file.sha256
 
 
 def _read_block(
@@ -125,10 +91,6 @@ def _read_block(
         except ImageError as error:
             reasons[row] = str(error)
     return images[: len(rows) - len(reasons)], reasons
-
-
-def _size(header: bytes, images: int, crop: int) -> int:
-    return len(header) + images * 3 * crop**2
 
 
 def _header(n: int, crop: int) -> bytes:

@@ -1,21 +1,17 @@
-"""Unfinished work: locked against other processes, and resumed only if it is unchanged."""
+"""Locks against other processes."""
 
 import contextlib
-import hashlib
-import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from data_prep.common.errors import GalaxyError
 
-_CHUNK_BYTES: Final = 1 << 24
 _TURN: Final = 0.5
 """Seconds between two tries to get a lock."""
-State = TypeVar("State")
 
 
 @contextlib.contextmanager
@@ -94,34 +90,3 @@ def _lock(place: Path) -> int | None:
 def _unlock(handle: int) -> None:
     if handle >= 0:
         os.close(handle)
-
-
-def read_progress(
-    note: Path, file: Path, made_of: Mapping[str, Any], read: Callable[[dict[str, Any]], State]
-) -> tuple[State, "hashlib._Hash"] | None:
-    """Reads how far an interrupted file was written, and verifies it.
-
-    Args:
-        note: JSON with ``made_of``, the ``size`` in bytes and the ``sha256`` of the file when it was
-            written, and more.
-        file: The file that grows.
-        made_of: What the file depends on now, as JSON has it.
-        read: Reads what else the note says.
-
-    Returns:
-        What ``read`` returns, and the hash of the file up to there; None where there is nothing to go on
-        with: no note, a damaged one, another file, or one that was made of something else.
-    """
-    try:
-        noted = json.loads(note.read_text(encoding="utf-8"))
-        if noted["made_of"] != made_of:
-            return None
-        state = read(noted)
-        digest, left = hashlib.sha256(), int(noted["size"])
-        with file.open("rb") as content:
-            while chunk := content.read(min(_CHUNK_BYTES, left)):
-                digest.update(chunk)
-                left -= len(chunk)
-        return (state, digest) if digest.hexdigest() == noted["sha256"] else None
-    except (OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
-        return None

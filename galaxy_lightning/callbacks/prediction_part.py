@@ -1,22 +1,17 @@
 """The part of a table of predictions that one process makes: it grows, and outlives an interruption."""
 
 import contextlib
-import hashlib
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any
 
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import writing
-from data_prep.common.json_files import write_json
-from data_prep.common.unfinished import file_lock, read_progress
-
-_NOTE_EVERY: Final = 1.0
-"""Seconds after which it is noted how far a part is: what an interruption costs at most."""
+from data_prep.common.resumable_file import ResumableFile
+from data_prep.common.unfinished import file_lock
 
 
 class PredictionPart:
@@ -42,22 +37,14 @@ class PredictionPart:
 
     def __init__(self, path: Path, table: Path, made_of: Mapping[str, Any] | None) -> None:
         self.path = path
-        self.batches = self.written = self.uncertain = 0
-        self.problems: dict[int, str] = {}
-        self._made_of = made_of
-        self._digest = hashlib.sha256()
-        self._size = 0
-        self._noted_at = time.monotonic()
         with contextlib.ExitStack() as stack, writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             stack.enter_context(file_lock(path, table))
-            self._go_on()
-            if not self.batches:
-                self.note.unlink(missing_ok=True)
-            self._file: BinaryIO = path.open("r+b")
-            self._file.seek(self._file.truncate(self._size))
+            self._file = ResumableFile(path, self.note, made_of, _read_state)
             self._lock = stack.pop_all()
+        numbers, self.problems = self._file.state or ([0, 0, 0], {})
+        self.batches, self.written, self.uncertain = numbers
 
     @property
     def note(self) -> Path:
@@ -78,16 +65,18 @@ class PredictionPart:
             # A file name that is no valid UTF-8 is written with its odd bytes escaped.
             content = text.encode(errors="backslashreplace")
             with writing(self.path):
-                self._file.write(content)
-                self._file.flush()
-            self._digest.update(content)
-            self._size += len(content)
+                self._file.append(content)
         self.batches += 1
         self.written += len(table)
         self.uncertain += uncertain
         self.problems.update(problems)
-        if self._made_of is not None and not last and time.monotonic() - self._noted_at >= _NOTE_EVERY:
-            self._write_note()
+        if self._file.note_is_due and not last:
+            self._file.write_note(
+                batches=self.batches,
+                written=self.written,
+                uncertain=self.uncertain,
+                problems=self.problems,
+            )
 
     def end(self) -> None:
         """Ends the CSV, and still keeps others out of it."""
@@ -111,30 +100,8 @@ class PredictionPart:
                 file=sys.stderr,
             )
 
-    def _write_note(self) -> None:
-        noted = {
-            "made_of": self._made_of,
-            "batches": self.batches,
-            "written": self.written,
-            "uncertain": self.uncertain,
-            "problems": self.problems,
-            "size": self._size,
-            "sha256": self._digest.hexdigest(),
-        }
-        write_json(self.note, noted)
-        self._noted_at = time.monotonic()
 
-    def _go_on(self) -> None:
-        """Takes over what an interruption has left, where it is of the same and as it was noted."""
-
-        def read(noted: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
-            numbers = [int(noted[name]) for name in ("batches", "written", "uncertain", "size")]
-            return numbers, {int(row): str(why) for row, why in noted["problems"].items()}
-
-        if (
-            self._made_of is None
-            or (found := read_progress(self.note, self.path, self._made_of, read)) is None
-        ):
-            return
-        (numbers, self.problems), self._digest = found
-        self.batches, self.written, self.uncertain, self._size = numbers
+def _read_state(noted: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
+    """Reads the numbers of batches, galaxies and uncertain galaxies, and the problems by row."""
+    numbers = [int(noted[name]) for name in ("batches", "written", "uncertain")]
+    return numbers, {int(row): str(problem) for row, problem in noted["problems"].items()}

@@ -13,6 +13,7 @@ from data_prep.arrays import preprocess as module
 from data_prep.arrays.format import CATALOG, DATASET, IMAGES, open_arrays
 from data_prep.arrays.image_writer import PROGRESS
 from data_prep.arrays.preprocess import preprocess
+from data_prep.common import resumable_file
 from data_prep.common.errors import GalaxyError
 from tests.killing import KILLS, command
 
@@ -33,7 +34,7 @@ def cut_off(raw, sample, tmp_path, monkeypatch):
             return read(*args)
 
         with monkeypatch.context() as patch, pytest.raises(error):
-            patch.setattr(image_writer, "_NOTE_EVERY", 0)
+            patch.setattr(resumable_file, "NOTE_SECONDS", 0)
             patch.setattr(module, "read_cutout", reading)
             preprocess(sample, raw, tmp_path / "out", crop=CROP, workers=1, progress=False)
         return tmp_path / ".out.unfinished"
@@ -223,7 +224,8 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(raw, sample, whole, tm
     setup = (
         "import time\n"
         "from data_prep.arrays import image_writer, preprocess\n"
-        "image_writer.BLOCK, image_writer._NOTE_EVERY = 4, 0\n"
+        "from data_prep.common import resumable_file\n"
+        "image_writer.BLOCK, resumable_file.NOTE_SECONDS = 4, 0\n"
         "read = preprocess.read_cutout\n"
         "preprocess.read_cutout = lambda *a: (time.sleep(0.002), read(*a))[1]\n"
     )

@@ -10,6 +10,7 @@ from data_prep.arrays import preprocess as module
 from data_prep.arrays.format import CATALOG, DATASET, IMAGES
 from data_prep.arrays.image_writer import PROGRESS
 from data_prep.cli import main
+from data_prep.common import resumable_file
 from tests.full_disk import PAGE, contents, filled, mounted, read_only, refuse_within, refused
 
 CROP = 64
@@ -73,8 +74,8 @@ def test_a_file_that_finds_no_room(words, whole, tmp_path, capsys, monkeypatch, 
 def test_a_note_of_how_far_it_is_that_finds_no_room(words, whole, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(image_writer, "_NOTE_EVERY", 0)
-        refuse_within(patch, image_writer, "write_json")
+        patch.setattr(resumable_file, "NOTE_SECONDS", 0)
+        refuse_within(patch, resumable_file, "write_json")
         line = refused(main, words(out), capsys)
     assert line.endswith(f"{image_writer.PROGRESS} cannot be written: File too large")
     assert not list(tmp_path.iterdir())

@@ -7,8 +7,9 @@ import shutil
 import pandas as pd
 import pytest
 
+from data_prep.common import resumable_file
 from data_prep.common.errors import GalaxyError
-from galaxy_lightning.callbacks import prediction, prediction_part
+from galaxy_lightning.callbacks import prediction
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -63,7 +64,7 @@ def cut_off(monkeypatch):
             return step(module, batch, batch_idx)
 
         with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
-            patch.setattr(prediction_part, "_NOTE_EVERY", 0)
+            patch.setattr(resumable_file, "NOTE_SECONDS", 0)
             patch.setattr(GalaxyClassifier, "predict_step", interrupted)
             main(words)
 
@@ -230,7 +231,7 @@ def test_what_else_is_in_the_folder_is_listed_and_said(run, mixed, cut_off, go_o
 def test_a_full_disk_at_the_end_costs_nothing(run, images, go_on, tmp_path, monkeypatch, capsys):
     words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="1"):
-        patch.setattr(prediction_part, "_NOTE_EVERY", 0)
+        patch.setattr(resumable_file, "NOTE_SECONDS", 0)
         patch.setattr(prediction, "_merge", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left")))
         main(words)
     assert "p.csv cannot be written: No space left" in capsys.readouterr().err

@@ -15,9 +15,9 @@ quieten()
 import torch.utils.tensorboard
 from galaxy_lightning.callbacks import evaluation
 from galaxy_lightning.cli import lightning_cli
-from galaxy_lightning.callbacks import prediction_part
+from data_prep.common import resumable_file
 evaluation.ConfusionMatrixLogger._show = lambda *a: None
-prediction_part._NOTE_EVERY = 0
+resumable_file.NOTE_SECONDS = 0
 """
 """Without TensorBoard's pictures, which are most of so short a fit."""
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 import yaml
 
-from galaxy_lightning.callbacks import prediction, prediction_part
+from data_prep.common import resumable_file
+from galaxy_lightning.callbacks import prediction
 from galaxy_lightning.callbacks.evaluation import ConfusionMatrixLogger
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
@@ -227,7 +228,7 @@ def predicted(begun, small_arrays, tmp_path_factory):
     [
         ("table.partial-0.csv", (PredictionPart, "append", 1000)),
         ("table.partial-0.csv", (PredictionPart, "append", 9000)),
-        ("table.partial-0.json", (PredictionPart, "_write_note")),
+        ("table.partial-0.json", (resumable_file.ResumableFile, "write_note")),
         ("table.csv", (prediction, "_merge", 4000)),
     ],
 )
@@ -238,7 +239,7 @@ def test_a_prediction_with_a_file_that_finds_no_room(
     table.write_bytes(b"older")
     words = predict(begun, small_arrays, table)
     with monkeypatch.context() as patch:
-        patch.setattr(prediction_part, "_NOTE_EVERY", 0 if file.endswith("json") else 10**9)
+        patch.setattr(resumable_file, "NOTE_SECONDS", 0 if file.endswith("json") else 10**9)
         refuse_within(patch, *refusal)
         line = refused(main, words, capsys)
     assert line.endswith(f"{tmp_path / file} cannot be written: File too large")
@@ -253,7 +254,7 @@ def test_a_prediction_that_found_no_room_is_gone_on_with(
     table = tmp_path / "table.csv"
     words = [*predict(begun, small_arrays, table), "--data.batch_size=16"]
     with monkeypatch.context() as patch:
-        patch.setattr(prediction_part, "_NOTE_EVERY", 0)
+        patch.setattr(resumable_file, "NOTE_SECONDS", 0)
         with largest_file(6000):
             refused(main, words, capsys)
     assert sorted(contents(tmp_path)) == ["table.partial-0.csv", "table.partial-0.json"]

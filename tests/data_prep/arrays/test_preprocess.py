@@ -14,6 +14,7 @@ from data_prep.arrays.check import check
 from data_prep.arrays.folds import make_folds
 from data_prep.arrays.format import open_arrays
 from data_prep.arrays.preprocess import preprocess, report
+from data_prep.common import resumable_file
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
 from data_prep.schema import CLASSES
@@ -154,7 +155,7 @@ def test_an_image_under_two_ids_lies_in_one_split(twice, tmp_path, monkeypatch, 
     settings = {"crop": 64, "rotate_once": rotate_once, "progress": False}
     if cut_off:
         monkeypatch.setattr(image_writer, "BLOCK", 4)
-        monkeypatch.setattr(image_writer, "_NOTE_EVERY", 0)
+        monkeypatch.setattr(resumable_file, "NOTE_SECONDS", 0)
         read, left = module.read_cutout, [50]
 
         def reading(*args):

@@ -1,0 +1,130 @@
+"""A file that grows, and that is resumed after an interruption if it is unchanged."""
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from data_prep.common.json_files import write_json
+
+NOTE_SECONDS: Final = 1.0
+"""Seconds between two notes: the work that an interruption costs at most."""
+_CHUNK_BYTES: Final = 1 << 24
+State = TypeVar("State")
+
+
+class ResumableFile(Generic[State]):
+    """A file that is appended to, with a note beside it of the progress.
+
+    The note is JSON: the size and the SHA-256 of the file when it was written, what the file is made of, and
+    the caller's state.
+
+    Args:
+        path: The file. An unfinished one that fits the note is resumed; any other is replaced.
+        note: The path of the note.
+        made_of: What the content depends on, as JSON; an unfinished file made of something else is replaced.
+            None never resumes.
+        read_state: Makes the caller's state from a note; any error means that the note is damaged.
+        header: The first bytes of the file until it is complete.
+
+    Attributes:
+        state: The state of the resumed file; None for a new file.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        note: Path,
+        made_of: Mapping[str, Any] | None,
+        read_state: Callable[[dict[str, Any]], State],
+        header: bytes = b"",
+    ) -> None:
+        self._note, self._path, self._made_of = note, path, made_of
+        self.state: State | None = None
+        self._digest, self._size = hashlib.sha256(header), len(header)
+        if made_of is not None:
+            with contextlib.suppress(OSError), path.open("r+b") as file:
+                file.write(header)  # It may have been replaced when the file was complete.
+            self._resume(read_state)
+        if self.state is None:
+            note.unlink(missing_ok=True)
+        self._file = path.open("wb" if self.state is None else "r+b")
+        if self.state is None:
+            self._file.write(header)
+        self._file.seek(self._file.truncate(self._size))
+        self._noted_at = time.monotonic()
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the content so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    @property
+    def note_is_due(self) -> bool:
+        """Whether the last note is older than ``NOTE_SECONDS``."""
+        return self._made_of is not None and time.monotonic() - self._noted_at >= NOTE_SECONDS
+
+    def append(self, content: bytes | memoryview) -> None:
+        """Appends bytes.
+
+        Args:
+            content: The bytes.
+
+        Raises:
+            OSError: They cannot be written.
+        """
+        self._file.write(content)
+        self._file.flush()
+        self._digest.update(content)
+        self._size += memoryview(content).nbytes
+
+    def write_note(self, **state: Any) -> None:
+        """Notes the progress.
+
+        Args:
+            state: The caller's state, as JSON.
+        """
+        progress = {"made_of": self._made_of, "size": self._size, "sha256": self.sha256}
+        write_json(self._note, progress | state)
+        self._noted_at = time.monotonic()
+
+    def replace_header(self, header: bytes) -> None:
+        """Replaces the first bytes, when the file is complete.
+
+        Args:
+            header: As many bytes as before.
+        """
+        self._file.seek(0)
+        self._file.write(header)
+
+    def close(self) -> None:
+        """Closes the file.
+
+        Raises:
+            OSError: The last bytes cannot be written.
+        """
+        self._file.close()
+
+    def _resume(self, read_state: Callable[[dict[str, Any]], State]) -> None:
+        """Takes over an unfinished file if it is the one that the note describes."""
+        # A damaged note fails in any of these ways.
+        with contextlib.suppress(
+            OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError
+        ):
+            noted = json.loads(self._note.read_text(encoding="utf-8"))
+            if noted["made_of"] != self._made_of:
+                return
+            state, size = read_state(noted), int(noted["size"])
+            digest, left = hashlib.sha256(), size
+            with self._path.open("rb") as file:
+                while chunk := file.read(min(_CHUNK_BYTES, left)):
+                    digest.update(chunk)
+                    left -= len(chunk)
+            if digest.hexdigest() == noted["sha256"]:
+                self.state, self._digest, self._size = state, digest, size
