@@ -12,9 +12,9 @@ from typing import Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.litter import LITTER
+from data_prep.common.locks import file_lock
 from data_prep.common.progress import progress_bar
 from data_prep.common.replacing import put_in_place, restore, token
-from data_prep.common.unfinished import file_lock
 
 CHUNK_BYTES: Final = 1 << 24
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -112,11 +112,14 @@ def new_folder(
             "command from another folder"
         )
     partial = path.with_name(f".{path.name}.{'unfinished' if note else f'partial-{token()}'}")
+    lock = partial.with_name(f"{partial.name}.lock")  # Beside it: NFS and Windows do not lock folders.
     with contextlib.ExitStack() as stack:
-        with writing(path, partial):
-            partial.mkdir(parents=True, exist_ok=note is not None)
+        with writing(path, partial, lock):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            if note:
+                stack.enter_context(file_lock(lock, path, temporary=True))
+            partial.mkdir(exist_ok=note is not None)
         if note:
-            stack.enter_context(file_lock(partial, path))
             for cut_off in partial.glob(".*.partial-*"):  # A file in whose writing a process was killed.
                 cut_off.unlink()
         try:

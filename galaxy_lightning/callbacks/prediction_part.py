@@ -10,8 +10,8 @@ import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import writing
+from data_prep.common.locks import file_lock
 from data_prep.common.resumable_file import ResumableFile
-from data_prep.common.unfinished import file_lock
 
 
 class PredictionPart:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from data_prep.common.unfinished import file_lock
+from data_prep.common.locks import file_lock
 from galaxy_lightning.runs.names import CONFIG
 
 

@@ -12,8 +12,8 @@ from data_prep.arrays.folds import make_folds
 from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json, write_json
+from data_prep.common.locks import file_lock
 from data_prep.common.processes import run_module
-from data_prep.common.unfinished import file_lock
 from galaxy_lightning.cli.configs import add_recipe, configured_checkpoint, expand_paths
 from galaxy_lightning.cli.words import DESCRIPTIONS
 from galaxy_lightning.data.datamodule import GalaxyDataModule

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import writing
-from data_prep.common.unfinished import wait_for_lock
+from data_prep.common.locks import wait_for_lock
 
 
 def simulate_arrays(arrays: Path, galaxies: int, seed: int) -> None:

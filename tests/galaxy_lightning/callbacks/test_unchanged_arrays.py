@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.unfinished import file_lock
+from data_prep.common.locks import file_lock
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.training.module import GalaxyClassifier
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.unfinished import wait_for_lock
+from data_prep.common.locks import wait_for_lock
 from data_prep.schema import CLASSES
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.datasets import ArrayDataset
