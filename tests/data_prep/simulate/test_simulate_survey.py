@@ -2,7 +2,6 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,6 @@ from data_prep.schema import (
 from data_prep.simulate import simulate_survey
 from data_prep.simulate.identity import draw_numbered_galaxy
 from data_prep.simulate.sky import cutout
-from data_prep.simulate.survey import sexagesimal
 from data_prep.simulate.votes import draw_votes
 
 
@@ -126,20 +124,6 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(GalaxyError, match="cannot be written"):
         simulate_survey(tmp_path / "file" / "survey", 1, progress=False)
-
-
-@pytest.mark.parametrize(
-    ("value", "options", "text"),
-    [
-        (0.5, {"decimals": 2}, "00:30:00.00"),
-        (1 - 1e-9, {"decimals": 2}, "01:00:00.00"),
-        (-9.5, {"decimals": 1, "sign": True}, "-09:30:00.0"),
-        (-0.001, {"decimals": 1, "sign": True}, "-00:00:03.6"),
-        (15.25, {"decimals": 1, "sign": True}, "+15:15:00.0"),
-    ],
-)
-def test_sexagesimal(value: float, options: dict[str, Any], text: str) -> None:
-    assert sexagesimal(value, **options) == text
 
 
 def test_colour_does_not_give_the_class_away() -> None:
