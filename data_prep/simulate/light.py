@@ -95,6 +95,7 @@ def sersic(disc: Plane, effective_radius: float, n: float) -> Array:
         * effective_radius**2
         * disc.axis_ratio
     )
+    # Not astropy's Sersic1D: simulate takes over 3% longer with it, and 27 of 500 JPEGs change by rounding.
     softened = np.sqrt(disc.u**2 + disc.v**2 + np.float32(CORE_PX**2)) / np.float32(effective_radius)
     light: Array = np.exp(np.float32(-b) * softened ** np.float32(1 / n)) / np.float32(total)
     return light
