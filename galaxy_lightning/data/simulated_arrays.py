@@ -1,5 +1,6 @@
 """Makes missing galaxy arrays from a simulated survey."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -22,10 +23,12 @@ def simulate_arrays(arrays: Path, galaxies: int, seed: int) -> None:
     Raises:
         GalaxyError: They could not be made, here or by the process that was waited for.
     """
-    with writing(arrays):
-        arrays.parent.mkdir(parents=True, exist_ok=True)
+    lock = arrays.with_name(f".{arrays.name}.simulating")
     waiting = f"Another process is simulating {arrays}: waiting for it"
-    with wait_for_lock(arrays.with_name(f".{arrays.name}.simulating"), waiting) as waited:
+    with contextlib.ExitStack() as stack:
+        with writing(arrays, lock):
+            arrays.parent.mkdir(parents=True, exist_ok=True)
+            waited = stack.enter_context(wait_for_lock(lock, waiting))
         if arrays.exists():
             return
         if waited:
