@@ -1,83 +1,39 @@
-"""A command line of several commands, each with a help of its own that reads alike."""
+"""A command line of several commands, each made from a function.
+
+The functions import what they need only when they run, so that ``--help`` is immediate.
+"""
 
 import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 
 from data_prep.common.errors import EXIT_STATUS, errors_in_one_line, without_debug
+from data_prep.common.options import CommandParser, description_of
 from data_prep.common.output import guarded_output
 from data_prep.common.plain_help import PlainHelp
 from data_prep.common.suggestions import SuggestingParser
 
 
+@dataclass(frozen=True)
 class Commands:
     """The commands of one program.
 
-    Args:
+    Attributes:
         program: How the program is called, ``python -m data_prep`` say.
         description: What it is for.
-        usage: How its command line reads after its name.
-        added_to: Is handed the parser before it is given commands, as jsonargparse wants it.
+        commands: By name, each command's function, or a group of commands.
+        usage: How the command line reads after the program's name.
+        config: Whether each command takes ``--config``, a file of options.
     """
 
-    def __init__(
-        self,
-        program: str,
-        description: str,
-        usage: str = "COMMAND [options]",
-        added_to: Callable[[ArgumentParser], None] | None = None,
-    ) -> None:
-        self.program = program
-        self.parser = _parser(description, f"{program} {usage}", prog=program, epilog=EXIT_STATUS)
-        if added_to:
-            added_to(self.parser)
-        self._subcommands = self.parser.add_subcommands(
-            prog=program,
-            title="commands (add --help to one for its options, --debug to see where an error came from)",
-        )
-        self._commands: dict[str, tuple[ArgumentParser, Callable[[Namespace], None]]] = {}
-        self._groups: dict[str, Commands] = {}
-
-    def add(
-        self, name: str, usage: str, description: str, action: Callable[[Namespace], None]
-    ) -> ArgumentParser:
-        """Adds a command.
-
-        Args:
-            name: Its name.
-            usage: Its positional and required options, for the help.
-            description: What it does; the first sentence goes into the list of commands.
-            action: What is called with its options.
-
-        Returns:
-            The command's parser, to add its options to.
-        """
-        command = _parser(description, f"{self.program} {name} {usage} [options]")
-        self._subcommands.add_subcommand(name, command, help=_first_sentence(description))
-        self._commands[name] = command, action
-        return command
-
-    def add_group(self, name: str, description: str, usage: str) -> "Commands":
-        """Adds a command that has commands of its own.
-
-        Args:
-            name: Its name.
-            description: What they do; the first sentence goes into the list of commands.
-            usage: How its command line reads after its name.
-
-        Returns:
-            Its commands.
-        """
-
-        def add(parser: ArgumentParser) -> None:
-            self._subcommands.add_subcommand(name, parser, help=_first_sentence(description))
-
-        group = Commands(f"{self.program} {name}", description, usage, added_to=add)
-        self._groups[name] = group
-        return group
+    program: str
+    description: str
+    commands: Mapping[str, "Callable[..., None] | Commands"]
+    usage: str = "COMMAND [options]"
+    config: bool = False
 
     def main(self, args: Sequence[str] | None = None) -> None:
         """Parses a command line and runs its command; without any words, shows the help.
@@ -91,38 +47,41 @@ class Commands:
     def _run(self, args: Sequence[str]) -> None:
         words, debug = without_debug(args)
         words = [_with_dashes(word) for word in words]
-        if not words:
-            self.parser.print_help()
-        elif words[0] in self._groups:
-            self._groups[words[0]]._run([*words[1:], *["--debug"] * debug])
-        elif words[0] in self._commands:
-            # By its own parser, whose messages name its own options and usage.
-            parser, action = self._commands[words[0]]
-            options = parser.parse_args(words[1:])
-            with errors_in_one_line(f"{self.program} {words[0]}", debug=debug):
-                action(options)
+        command = self.commands.get(words[0]) if words else None
+        if isinstance(command, Commands):
+            command._run([*words[1:], *["--debug"] * debug])
+        elif command:
+            program = f"{self.program} {words[0]}"
+            parser = CommandParser(program, command)
+            if self.config:
+                text = "YAML file of options; later options override it"
+                parser.add_argument("--config", action="config", help=text)
+            options = parser.parse_args(words[1:]).as_dict()
+            options.pop("config", None)
+            with errors_in_one_line(program, debug=debug):
+                command(**options)
+        elif words:
+            self._overview().parse_args(words)  # --help, or no command of ours: it says so.
         else:
-            self.parser.parse_args(words)  # --help, or no command of ours: it says so.
+            self._overview().print_help()
 
-
-def options_without(options: Namespace, *names: str) -> dict[str, Any]:
-    """Returns a command's options but for those named, and for what configured them."""
-    return {name: value for name, value in options.as_dict().items() if name not in (*names, "config")}
-
-
-def _parser(description: str, usage: str, **more: Any) -> ArgumentParser:
-    return SuggestingParser(
-        description=description,
-        usage=usage,
-        formatter_class=PlainHelp,
-        allow_abbrev=False,
-        print_config=None,
-        **more,
-    )
-
-
-def _first_sentence(description: str) -> str:
-    return description.split(". ")[0].rstrip(".") + "."
+    def _overview(self) -> ArgumentParser:
+        """Makes a parser that lists the commands."""
+        parser = SuggestingParser(
+            prog=self.program,
+            usage=f"{self.program} {self.usage}",
+            description=self.description,
+            epilog=EXIT_STATUS,
+            formatter_class=PlainHelp,
+        )
+        subcommands = parser.add_subcommands(
+            prog=self.program,
+            title="commands (add --help to one for its options, --debug to see where an error came from)",
+        )
+        for name, command in self.commands.items():
+            text = command.description if isinstance(command, Commands) else description_of(command)
+            subcommands.add_subcommand(name, ArgumentParser(), help=text.partition("\n")[0])
+        return parser
 
 
 def _with_dashes(word: str) -> str:

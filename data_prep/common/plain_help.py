@@ -18,6 +18,8 @@ class PlainHelp(DefaultHelpFormatter):
         text = action.help or ""
         if action.required:
             return f"{text} (required)" if action.option_strings else text
-        if action.default is None or action.default is False or action.default == SUPPRESS:
+        if action.default is False or action.default in (None, SUPPRESS, []):
             return text
+        if isinstance(action.default, list):
+            return f"{text} (default: {' '.join(map(str, action.default))})"
         return f"{text} (default: %(default)s)"

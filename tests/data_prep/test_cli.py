@@ -71,8 +71,9 @@ def test_a_command_line_that_cannot_be_read_is_status_2(words, capsys):
     assert caught.value.code == 2
 
 
-def test_neither_torch_nor_anything_heavy_is_imported_for_the_help():
+@pytest.mark.parametrize("package", ["data_prep", "baselines"])
+def test_neither_torch_nor_anything_heavy_is_imported_for_the_help(package):
     heavy = "{'torch', 'pandas', 'numpy'}"
-    code = f"import sys, data_prep.cli as c; c.main([]); print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, {package}.cli as c; c.main([]); print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.cli import main
-from data_prep.common.commands import Commands, options_without
+from data_prep.common.commands import Commands
 from data_prep.common.errors import GalaxyError
 
 ROOT = Path(__file__).parents[3]
@@ -22,23 +22,42 @@ def done():
 
 @pytest.fixture
 def commands(done):
-    commands = Commands("python -m telescope", "Looks at the sky.")
-    look = commands.add("look", "--at NAME", "Look at an object. Takes a while.", done.append)
-    look.add_argument("--at", required=True, help="its name")
-    look.add_argument("--exposure-time", type=float, default=30.0, help="in seconds")
-    group = commands.add_group("calibrate", "Calibrate an instrument.", "INSTRUMENT [options]")
+    def look(*, at: str, exposure_time: float = 30.0) -> None:
+        """Look at an object.
 
-    def fail(options):
+        Takes a while.
+
+        Args:
+            at: its name
+            exposure_time: in seconds
+        """
+        done.append((at, exposure_time))
+
+    def fail(*, gain: int = 1) -> None:
+        """The camera.
+
+        Args:
+            gain: in electrons
+        """
+        done.append(gain)
         raise GalaxyError("the shutter\nis stuck")
 
-    group.add("camera", "", "The camera.", fail).add_argument("--config", action="config")
-    return commands
+    usage = "INSTRUMENT [options]"
+    group = Commands("python -m telescope calibrate", "Calibrate.", {"camera": fail}, usage, config=True)
+    return Commands("python -m telescope", "Looks at the sky.", {"look": look, "calibrate": group})
 
 
-def test_a_command_gets_its_options_however_they_are_spelled(commands, done):
-    commands.main(["look", "--at", "M31", "--exposure_time", "60"])
-    (options,) = done
-    assert options_without(options, "at") == {"exposure_time": 60.0}
+@pytest.mark.parametrize("option", ["--exposure-time", "--exposure_time"])
+def test_a_command_gets_its_options_however_they_are_spelled(commands, done, option):
+    commands.main(["look", "--at", "M31", option, "60"])
+    assert done == [("M31", 60.0)]
+
+
+def test_a_command_of_a_group_takes_its_options_from_a_file(commands, done, tmp_path):
+    (tmp_path / "options.yaml").write_text("gain: 3")
+    with pytest.raises(SystemExit, match="1"):
+        commands.main(["calibrate", "camera", "--config", str(tmp_path / "options.yaml")])
+    assert done == [3]
 
 
 def test_a_command_of_a_group_fails_in_one_line_under_its_whole_name(commands, capsys):
@@ -72,6 +91,10 @@ def test_debug_shows_where_an_error_came_from(commands, capsys):
         assert said.endswith("python -m telescope calibrate camera: error: the shutter is stuck\n")
 
 
+def run(command):
+    Commands("python -m telescope", "Looks at the sky.", {"look": command}).main(["look"])
+
+
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
@@ -81,33 +104,30 @@ def test_debug_shows_where_an_error_came_from(commands, capsys):
     ],
 )
 def test_exit_codes(error, status, said, capsys):
-    def fail(options):
+    def fail():
         raise error
 
-    commands = Commands("python -m telescope", "Looks at the sky.")
-    commands.add("look", "", "Look at an object.", fail)
     with pytest.raises(SystemExit, match=f"^{status}$"):
-        commands.main(["look"])
+        run(fail)
     assert said in capsys.readouterr().err
 
 
-def test_the_systems_request_to_end_is_followed_cleanly(commands, capsys):
-    def be_asked(options):
+def test_the_systems_request_to_end_is_followed_cleanly(capsys):
+    def be_asked():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
         finally:
             print("cleared away")
 
-    commands.add("wait", "", "Wait.", be_asked)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit, match="143"):
-        commands.main(["wait"])
-    assert capsys.readouterr() == ("cleared away\n", "python -m telescope wait: terminated\n")
+        run(be_asked)
+    assert capsys.readouterr() == ("cleared away\n", "python -m telescope look: terminated\n")
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_it_leaves_no_lock_taken(commands, capsys):
+def test_it_leaves_no_lock_taken(capsys):
     class Lock:
         def __init__(self):
             self.lock = threading.Lock()
@@ -119,44 +139,41 @@ def test_it_leaves_no_lock_taken(commands, capsys):
         def __exit__(self, *error):
             self.lock.release()
 
-    def be_asked(options):
+    def be_asked():
         with lock:
             time.sleep(5)
 
     lock = Lock()
-    commands.add("wait", "", "Wait.", be_asked)
     with pytest.raises(SystemExit, match="143"):
-        commands.main(["wait"])
+        run(be_asked)
     assert not lock.lock.locked()
-    assert capsys.readouterr().err == "python -m telescope wait: terminated\n"
+    assert capsys.readouterr().err == "python -m telescope look: terminated\n"
 
 
-def test_it_is_followed_in_a_wait_for_a_lock_that_is_never_free(commands, capsys, monkeypatch):
-    def be_asked(options):
+def test_it_is_followed_in_a_wait_for_a_lock_that_is_never_free(capsys, monkeypatch):
+    def be_asked():
         with threading.Condition(lock):
             pytest.fail("the lock was free")
 
     monkeypatch.setattr("data_prep.common.errors._PUT_OFF", 0.001)
     lock = threading.Lock()
     lock.acquire()
-    commands.add("wait", "", "Wait.", be_asked)
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
     with pytest.raises(SystemExit, match="143"):
-        commands.main(["wait"])
+        run(be_asked)
 
 
-def test_it_is_followed_where_a_library_makes_another_error_of_it(commands, capsys):
-    def be_asked(options):
+def test_it_is_followed_where_a_library_makes_another_error_of_it(capsys):
+    def be_asked():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
         except BaseException:
             raise ValueError("Invalid bounding box") from None
 
-    commands.add("draw", "", "Draw.", be_asked)
     with pytest.raises(SystemExit, match="143"):
-        commands.main(["draw"])
-    assert capsys.readouterr().err == "python -m telescope draw: terminated\n"
+        run(be_asked)
+    assert capsys.readouterr().err == "python -m telescope look: terminated\n"
 
 
 def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sample, tmp_path):

@@ -3,12 +3,16 @@
 import os
 import re
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
-from baselines.cli import _make_commands as baselines
-from data_prep.cli import _make_commands, main
+import baselines.cli
+import data_prep.cli
+from data_prep.cli import main
+from data_prep.common.commands import Commands
 from data_prep.common.errors import GalaxyError
+from data_prep.common.options import CommandParser
 from data_prep.common.paths import expand_path, user_path
 
 
@@ -64,13 +68,20 @@ def test_results_land_where_a_shell_would_have_them(home, out):
     assert not os.listdir(".")
 
 
-def test_every_option_that_takes_a_path_expands_it():
-    """Each whose help shows the name of a file or folder."""
-    for commands in (_make_commands(), baselines()):
-        parsers = dict(commands._commands)
-        for group in commands._groups.values():
-            parsers |= group._commands
-        for name, (parser, _) in parsers.items():
-            for action in parser._actions:
-                if re.fullmatch(r"RAW|FILE|ARRAYS|OUT|RUN|REPORT|FOLDER|TABLE", str(action.metavar)):
-                    assert action.type is user_path, f"{name} {action.dest}"
+def functions(commands):
+    for name, command in commands.commands.items():
+        if isinstance(command, Commands):
+            yield from functions(command)
+        else:
+            yield pytest.param(command, id=name)
+
+
+@pytest.mark.parametrize("command", [*functions(data_prep.cli.COMMANDS), *functions(baselines.cli.COMMANDS)])
+def test_every_option_that_takes_a_path_expands_it(command):
+    """Each that is a path for Python, and the same whose help shows the name of a file or folder."""
+    actions = {action.dest: action for action in CommandParser("program", command)._actions}
+    metavars = r"RAW|FILE|ARRAYS|OUT|RUN|REPORT|FOLDER|TABLE"
+    shown = {name for name, action in actions.items() if re.fullmatch(metavars, str(action.metavar))}
+    assert shown == {name for name, hint in get_type_hints(command).items() if "Path" in str(hint)} != set()
+    for name in shown:
+        assert actions[name].type is user_path, name

@@ -1,0 +1,67 @@
+"""A function's parameters as the options of a command.
+
+``Annotated`` says what the Python type leaves open: what turns a word into the value, what the help calls the
+value, and for a list, ``"*"`` or ``"+"``: the number of words.
+"""
+
+import inspect
+from argparse import Action
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from data_prep.common.paths import user_path
+from data_prep.common.plain_help import PlainHelp
+from data_prep.common.suggestions import SuggestingParser
+
+RawFolder = Annotated[Path, user_path, "RAW"]
+ArraysFolder = Annotated[Path, user_path, "ARRAYS"]
+FilePath = Annotated[Path, user_path, "FILE"]
+
+
+class CommandParser(SuggestingParser):
+    """The parser of a command: the function's parameters are the options, its docstring is the help.
+
+    Keyword-only parameters become options, the others positional arguments.
+
+    Args:
+        program: How the command is called, ``python -m data_prep check`` say.
+        function: The function, with type hints and a Google docstring.
+    """
+
+    def __init__(self, program: str, function: Callable[..., None]) -> None:
+        self._hints = get_type_hints(function, include_extras=True)
+        self._required: list[str] = []
+        super().__init__(
+            prog=program,
+            description=description_of(function),
+            formatter_class=PlainHelp,
+            allow_abbrev=False,
+            print_config=None,
+        )
+        self.add_function_arguments(function, as_group=False, as_positional=True)
+        self.usage = " ".join([program, *self._required, "[options]"])
+
+    def add_argument(self, *names: str, **settings: Any) -> Action:
+        """Adds an argument: with dashes in its name, a flag without a value, or as ``Annotated`` says."""
+        hint = self._hints.get(names[0].lstrip("-"))
+        if hint and names[0].startswith("--"):
+            names = (names[0].replace("_", "-"),)
+        if hint is bool:
+            del settings["type"]
+            settings["action"] = "store_true"
+        elif annotations := getattr(hint, "__metadata__", ()):
+            settings.pop("action", None)  # What jsonargparse makes of the Python type.
+            settings |= zip(("type", "metavar", "nargs"), annotations, strict=False)
+        if isinstance(settings.get("default"), tuple):
+            settings["default"] = list(settings["default"])  # It replaces the elements.
+        action: Action = super().add_argument(*names, **settings)
+        if action.required:
+            self._required += [*action.option_strings, str(action.metavar or action.dest.upper())]
+        return action
+
+
+def description_of(function: Callable[..., None]) -> str:
+    """Returns a docstring up to its ``Args``, each paragraph on one line."""
+    text = (inspect.getdoc(function) or "").partition("Args:\n")[0]
+    return "\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
