@@ -142,7 +142,7 @@ def test_sexagesimal(value: float, options: dict[str, Any], text: str) -> None:
     assert sexagesimal(value, **options) == text
 
 
-def test_colour_does_not_reveal_the_class() -> None:
+def test_colour_does_not_give_the_class_away() -> None:
     centre, frame, labels = [], [], []
     for index in range(200):
         galaxy, generators = draw_numbered_galaxy(0, index)
