@@ -1,4 +1,4 @@
-# Each target does all of its own set-up: a fresh machine needs only Python 3.11 or later and make.
+# Each target does its own set-up: a new machine needs only Python 3.11 or later and make.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := data/quickstart
@@ -8,9 +8,9 @@ N ?= 1000
 
 setup: .venv/.installed
 
-# Made again only when the lock changes.
+# Runs again only when requirements.lock changes.
 .venv/.installed: requirements.lock
-	@echo "Installing about 8 GB of libraries into .venv; this takes minutes."
+	@echo "Installing about 8 GB of libraries into .venv; this takes a few minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -26,38 +26,38 @@ demo: setup
 	$(BIN)/python -m galaxy_lightning test --ckpt_path "$$run" && \
 	$(BIN)/python -m baselines compare --data $(DEMO) --out "$$run/comparison" \
 	    --models keras scratch majority --runs "$$run" && \
-	printf '%s\n' '' "Everything about this run: $$run" "Watch its losses, metrics and confusion matrices:" \
+	printf '%s\n' '' "The run folder: $$run" "To view its losses, metrics and confusion matrices, run:" \
 	    "  $(BIN)/tensorboard --logdir runs/quickstart" \
-	    "A short training on simulated galaxies shows the way, not what the models can do." \
-	    "All models compared, for a browser: $$run/comparison/report.html"
+	    "After a short training on simulated galaxies, the figures do not show what the models can reach." \
+	    "The comparison of all models (open it in a browser): $$run/comparison/report.html"
 
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-# The long form of the tests that kill and that break things: new moments and new broken files every time.
+# The long form of the tests that kill commands or read broken files: new moments and new files every time.
 soak: setup
 	GALAXY_SOAK=1 $(BIN)/python -m pytest -n 2 -m soak
 
-# Which lines and branches of the three packages the tests reach.
+# Reports which lines and branches of the three packages the tests reach.
 coverage: setup
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered
 
-# Ratios, from a machine that does nothing else; about half an hour.
+# Ratios of times; needs an otherwise idle machine, for about half an hour.
 bench: setup
 	$(BIN)/python -m benchmarks --out runs/benchmarks.json
 
 lint: setup
 	$(BIN)/pre-commit run --all-files
 
-# Needs uv; the lock names versions and hashes, and no place to get them from. Without the extra "kaggle":
+# Needs uv. The lock names versions and hashes, but no package index. The extra "kaggle" is left out because
 # no test needs it.
 lock:
 	uv pip compile --quiet pyproject.toml --extra keras --extra timm --extra dev --universal --generate-hashes --output-file requirements.lock
 
-# Known holes in what the lock names; what the service does not know counts as a failure. Needs uv.
+# Checks the locked versions for known vulnerabilities; a package unknown to the service is a failure. Needs uv.
 audit:
 	uv tool run pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
-# Keeps data/ and runs/: they are yours.
+# Keeps data/ and runs/, which hold your own work.
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

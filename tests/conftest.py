@@ -1,4 +1,4 @@
-"""Small data, made once per test process by the real commands."""
+"""Small test data, made once per test process by the real commands."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from galaxy_lightning.runtime.noise import quieten
 from tests import fuzzing, killing
 
 os.environ.setdefault("MPLBACKEND", "agg")
-# Threads that wait for each other cost small networks more than they gain, and processes share the cores.
+# For small networks, threads cost more than they gain, and the test processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 quieten()
 
@@ -26,7 +26,7 @@ SMALL = 64
 
 @pytest.fixture(autouse=True)
 def count_attacks(record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """Notes how many broken files a test has had read, and how often it has killed a command."""
+    """Records how many broken files a test has read, and how often it has killed a command."""
     before = fuzzing.tried, killing.kills
     yield
     for name, count in (
@@ -38,7 +38,7 @@ def count_attacks(record_property: Callable[[str, object], None]) -> Iterator[No
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Says how much was survived: broken files, and kills."""
+    """Reports the number of broken files and of kills."""
     survived: Counter[str] = Counter()
     for report in terminalreporter.getreports(""):
         if report.when == "teardown":
@@ -58,7 +58,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sample(raw: Path) -> Path:
-    """All of its galaxies, labelled."""
+    """A sample of all galaxies of the simulated survey."""
     path = raw.parent / "sample.csv"
     data_prep(["extract", "--raw", str(raw), "--out", str(path), "--n", "all"])
     return path
@@ -66,7 +66,7 @@ def sample(raw: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def arrays(raw: Path, sample: Path) -> Path:
-    """Their arrays, 224 pixels a side."""
+    """The galaxy arrays of the sample, 224 pixels a side."""
     folder = raw.parent / "arrays"
     data_prep(["preprocess", "--sample", str(sample), "--raw", str(raw), "--out", str(folder)])
     return folder
@@ -74,7 +74,7 @@ def arrays(raw: Path, sample: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def small_arrays(raw: Path, sample: Path) -> Path:
-    """Their arrays, ``SMALL`` pixels a side, with what the galaxies truly are."""
+    """The galaxy arrays of the sample, ``SMALL`` pixels a side, with the true parameters of the galaxies."""
     folder, known = raw.parent / "small_arrays", raw.parent / "known.csv"
     for suffix in (".csv", ".json"):
         shutil.copy(sample.with_suffix(suffix), known.with_suffix(suffix))
@@ -86,7 +86,7 @@ def small_arrays(raw: Path, sample: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def real_sample() -> Path:
-    """The real galaxies, where they are at hand."""
+    """The real galaxies, if they are available."""
     folder = os.environ.get("GALAXY_REAL_SAMPLE")
     if not folder:
         pytest.skip("GALAXY_REAL_SAMPLE does not name the real galaxies' folder")

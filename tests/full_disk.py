@@ -1,4 +1,4 @@
-"""Targets that the system refuses to write to: files limited in size, a full disk, a read-only one."""
+"""Targets that cannot be written: files of limited size, a full disk, a read-only disk."""
 
 import contextlib
 import logging
@@ -20,7 +20,7 @@ NO_NEWS = re.compile(
 
 @contextlib.contextmanager
 def largest_file(size):
-    """Has the system refuse what makes a file larger than so many bytes."""
+    """Makes the system refuse writes beyond this size of a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -30,7 +30,7 @@ def largest_file(size):
 
 
 def refuse_within(patch, owner, name, size=100):
-    """Does so while a function runs."""
+    """Limits the size of files while a function runs."""
     function = getattr(owner, name)
 
     def refused(*args, **kwargs):
@@ -42,7 +42,7 @@ def refuse_within(patch, owner, name, size=100):
 
 @contextlib.contextmanager
 def mounted(folder, size):
-    """Makes a disk of so many bytes, where the test may."""
+    """Mounts a disk of this many bytes, if the test has the permission."""
     folder.mkdir()
     if not shutil.which("mount") or run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder):
         pytest.skip("no disk can be mounted here")
@@ -54,7 +54,7 @@ def mounted(folder, size):
 
 @contextlib.contextmanager
 def filled(disk, free):
-    """Leaves so many bytes of a disk free, in whole pages."""
+    """Leaves this many bytes of a disk free, in whole pages."""
     ballast = disk / "ballast"
     about = os.statvfs(disk)
     with ballast.open("wb") as file:
@@ -67,7 +67,7 @@ def filled(disk, free):
 
 @contextlib.contextmanager
 def read_only(folder):
-    """Lets nobody write to a folder: a disk of its own, or, for who is not root, one without permission."""
+    """Makes a folder read-only: a mounted disk by remounting it, any other by its permissions."""
     if os.path.ismount(folder):
         assert run("mount", "-o", "remount,ro", folder) == 0
         undo = ["mount", "-o", "remount,rw", folder]
@@ -87,12 +87,12 @@ def run(*words):
 
 
 def refused(main, words, capsys, advice=""):
-    """Runs a command that the system refuses something; returns the one line that it says of it.
+    """Runs a command to which the system refuses a write; returns its one-line error.
 
-    Advice on how to go on is no error, and on stdout.
+    Advice on how to resume is not an error and is printed on stdout.
     """
     capsys.readouterr()
-    logging.disable(logging.INFO)  # What pytest keeps of them is a file too.
+    logging.disable(logging.INFO)  # pytest captures output in files, too.
     try:
         with pytest.raises(SystemExit) as ended:
             main(words)
@@ -107,5 +107,5 @@ def refused(main, words, capsys, advice=""):
 
 
 def contents(folder):
-    """Returns all files below a folder, by their path in it."""
+    """Returns all files in a folder and its subfolders, by their relative path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,4 +1,4 @@
-"""Broken input by the thousand: how much of it a test tries, and how a valid file is damaged."""
+"""Fuzz tests: the number of inputs that a test tries, and how a valid file is damaged."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ tried = 0
 
 
 def tries(soak: int, usual: int = 60) -> settings:
-    """Returns how many inputs a test of a reader tries, none of which may take longer than seconds."""
+    """Returns the settings of a fuzz test: the number of inputs, each limited to 10 seconds."""
     return settings(
         max_examples=soak if SOAKING else usual,
         deadline=10_000,
@@ -29,7 +29,7 @@ def tries(soak: int, usual: int = 60) -> settings:
 
 
 def succeeds_or_explains(read: Callable[[], Any]) -> None:
-    """Asserts that a reader ends well or in the project's own error, which says something."""
+    """Asserts that a reader succeeds or raises the project's own error with a message."""
     global tried
     tried += 1
     message = "it succeeded"
@@ -42,7 +42,7 @@ def succeeds_or_explains(read: Callable[[], Any]) -> None:
 
 @st.composite
 def damaged(draw: st.DrawFn, valid: bytes) -> bytes:
-    """Flips bits, cuts, inserts and doubles bytes of a valid file, up to four times."""
+    """Flips bits, and removes, inserts and repeats bytes of a valid file, up to four times."""
     content = bytearray(valid)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(content)))

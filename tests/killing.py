@@ -1,4 +1,4 @@
-"""Killing a command again and again, at random moments of its work."""
+"""Kills a command repeatedly, at random moments."""
 
 import contextlib
 import json
@@ -56,12 +56,12 @@ for line in sys.stdin:
 
 
 class Command:
-    """A command that runs in forks of one process, which has imported what takes long.
+    """A command that runs in forks of one process, which has done the slow imports.
 
     Attributes:
-        seconds: How long it takes, about.
-        tried: How often it was to be killed.
-        landed: How often it was still at work then.
+        seconds: Its approximate duration.
+        tried: The number of attempts to kill it.
+        landed: The number of attempts in which it was still running.
     """
 
     def __init__(self, server):
@@ -71,22 +71,22 @@ class Command:
         self.tried = self.landed = 0
 
     def run(self, *words):
-        """Runs it undisturbed."""
+        """Runs it without a signal."""
         began = time.perf_counter()
         status, said = self._ask(words)
         assert status == 0, said
         self.seconds = time.perf_counter() - began
 
     def kill(self, *words):
-        """Runs it and kills it, by SIGTERM or by SIGKILL, at any moment of that time."""
+        """Runs it and kills it by SIGTERM or SIGKILL, at a random moment of its duration."""
         global kills
         number = self._moments.choice((signal.SIGTERM, signal.SIGKILL))
         status, said = self._ask(words, self._moments.uniform(0, self.seconds), number)
-        # Well, where it was faster; by the signal; having cleared away.
+        # 0 if it was faster; -signal if killed; 143 after cleaning up.
         assert status in (0, -number, 128 + signal.SIGTERM), f"status {status}: {said}"
         self.tried += 1
         self.landed += status != 0
-        # The machine may be busier or less busy than when the command was left alone.
+        # The machine may be more or less busy than in the run without a signal.
         self.seconds *= 1.05 if status else 0.8
         kills += status != 0
 
@@ -98,13 +98,13 @@ class Command:
 
 @contextlib.contextmanager
 def command(module, setup=""):
-    """Gives a command.
+    """Returns a command.
 
     Args:
         module: Where its ``main`` is.
-        setup: What is done once, before any fork: imports, and what makes it fast. It must start no thread.
+        setup: Runs once, before any fork: imports, and other slow preparations. It must start no thread.
     """
-    # No thread that a fork would lack.
+    # No thread, which a fork would lack.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
     with subprocess.Popen(
         [sys.executable, "-c", _SERVER.format(setup=setup, module=module)], env=environment, text=True,

@@ -1,4 +1,4 @@
-"""What the documents name is there."""
+"""The links, paths and tests in the documents exist."""
 
 import re
 from pathlib import Path
@@ -10,13 +10,13 @@ DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 
 
 def anchors(text):
-    """Returns what headings can be linked to as, as GitHub makes it."""
+    """Returns the anchors of the headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_somewhere(document):
+def test_links_resolve(document):
     text = document.read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)]+)\)|src=\"([^\"]+)\"", text):
         target, _, anchor = "".join(link).partition("#")
@@ -27,7 +27,7 @@ def test_links_lead_somewhere(document):
         assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), link
 
 
-def test_the_tests_that_hold_a_promise_are_there():
+def test_the_tests_named_in_the_documents_exist():
     text = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
     files = set(re.findall(r"tests/[\w/]+\.py", text))
     tests = "".join((ROOT / name).read_text(encoding="utf-8") for name in files)

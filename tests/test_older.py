@@ -1,4 +1,4 @@
-"""Galaxy arrays, runs and checkpoints of an older version; see older/make.sh."""
+"""Galaxy arrays, run folders and checkpoints of an older version; see older/make.sh."""
 
 import shutil
 import tarfile

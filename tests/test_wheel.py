@@ -1,4 +1,4 @@
-"""The wheel works by itself, from any folder, with its configs found by name."""
+"""The wheel works without the clone, from any folder, and finds its configs by name."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Runs a module of the installed wheel in an empty folder; the clone is out of reach."""
+    """Runs a module of the installed wheel in an empty folder; the clone cannot be imported."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = ["wheel", str(ROOT), "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     python = folder / "env" / scripts
     subprocess.run([*pip, "--python", str(python), "install", "--no-deps", str(wheel)], check=True)
     (site,) = (folder / "env").glob("**/site-packages")
-    # The libraries of this environment, and not what it has installed in editable mode.
+    # The libraries of this environment, without packages that are installed in editable mode.
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     here = folder / "here"
     here.mkdir()

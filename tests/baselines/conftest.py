@@ -1,3 +1,3 @@
-"""PyTorch's compiler is loaded before TensorFlow: in the other order their LLVMs abort the process."""
+"""Loads PyTorch's compiler before TensorFlow: in the other order, their LLVMs abort the process."""
 
 import torch._dynamo  # noqa: F401

@@ -1,6 +1,6 @@
-"""Broken files of Keras's weights: they are read, or it is said what is wrong.
+"""Broken files of Keras weights: they are read, or refused with the reason.
 
-``GALAXY_SOAK=1`` tries many other ones.
+``GALAXY_SOAK=1`` tries many others.
 """
 
 import pytest
@@ -29,7 +29,7 @@ def files(small_arrays, tmp_path_factory):
 def test_damaged_weights(files, small_arrays, data):
     whole = data.draw(st.sampled_from(sorted(files.glob("whole.*")))).read_bytes()
     suffix = ".keras" if whole.startswith(b"PK") else ".weights.h5"
-    # What says where the weights are is at the ends; damage within them makes but other weights.
+    # The index of the weights is at the ends of the file; damage in between only changes weights.
     head, rest = (whole[:8192], whole[8192:]) if suffix == ".weights.h5" else (whole[-4096:], whole[:-4096])
     changed = data.draw(damaged(head))
     path = files / f"damaged{suffix}"

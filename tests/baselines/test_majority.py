@@ -13,7 +13,7 @@ from data_prep.arrays.format import open_arrays
 from data_prep.schema import CLASSES
 
 
-def test_it_leaves_a_run_with_what_scikit_learns_dummy_finds(small_arrays, tmp_path, capsys):
+def test_the_run_equals_the_dummy_classifier_of_scikit_learn(small_arrays, tmp_path, capsys):
     main(["fit", "majority", "--data", str(small_arrays), "--out", str(tmp_path / "run")])
     arrays = open_arrays(small_arrays)
     rows = {split: arrays.rows(split) for split in ("train", "val", "test")}
@@ -32,7 +32,7 @@ def test_it_leaves_a_run_with_what_scikit_learns_dummy_finds(small_arrays, tmp_p
     assert run["arrays"]["sha256"] == arrays.dataset["sha256"]
 
 
-def test_an_older_run_is_kept_unless_asked(small_arrays, tmp_path, capsys):
+def test_an_existing_run_is_kept_without_overwrite(small_arrays, tmp_path, capsys):
     words = ["fit", "majority", "--data", str(small_arrays), "--out", str(tmp_path / "run")]
     main(words)
     with pytest.raises(SystemExit):
@@ -41,7 +41,7 @@ def test_an_older_run_is_kept_unless_asked(small_arrays, tmp_path, capsys):
     main([*words, "--overwrite"])
 
 
-def test_help_reads_without_python_types_and_imports_no_torch():
+def test_help_shows_no_python_types_and_imports_no_torch():
     code = "import sys; from baselines.cli import main; main([]); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: python -m baselines COMMAND")

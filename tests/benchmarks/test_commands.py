@@ -9,7 +9,7 @@ from galaxy_lightning.runtime.memory import own_memory_mb
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process's own memory")
-def test_a_command_is_timed_and_its_own_memory_measured(tmp_path, monkeypatch):
+def test_the_time_and_memory_of_a_command_are_measured(tmp_path, monkeypatch):
     def look(process):
         found = own_memory_mb(process)
         if found is not None and found > 100:
@@ -23,12 +23,12 @@ def test_a_command_is_timed_and_its_own_memory_measured(tmp_path, monkeypatch):
     assert 100 < cost.memory_mb < 200
 
 
-def test_a_command_that_fails_says_why():
+def test_a_failed_command_reports_the_reason():
     with pytest.raises(SystemExit, match="out of luck"):
         run(["-c", "raise ValueError('out of luck')"])
 
 
-def test_a_survey_is_as_large_as_asked_for(tmp_path):
+def test_a_survey_has_the_requested_size(tmp_path):
     survey = Survey(tmp_path, 20)
     sample = pd.read_csv(survey.sample(50))
     assert len(sample) == sample["objid"].nunique() == 50

@@ -3,7 +3,7 @@ import pytest
 from benchmarks.rows import Row, ratio, table
 
 
-def test_the_table_shows_medians_spread_and_what_was_reached():
+def test_the_table_shows_medians_spread_and_target():
     row = Row(
         "feeding", "taking", ratio([10, 30, 22], [10, 10, 10]), "copying", [0.1, 0.3, 0.2], "at least 2"
     )

@@ -1,4 +1,4 @@
-"""A server on loopback that publishes files as Zenodo and Galaxy Zoo do, and misbehaves when told to."""
+"""A local server that publishes files as Zenodo and Galaxy Zoo do, and misbehaves on request."""
 
 import hashlib
 import json
@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Publisher:
-    """Serves ``files`` by name, and each name's ``moods`` one request at a time, the last one for good.
+    """Serves ``files`` by name. Each request uses the next of the name's ``moods``, and then the last one.
 
-    Moods: ``ok``; ``cut``, half of what is asked for; ``whole``, without ranges; a number, that status;
+    Moods: ``ok``; ``cut``, half of the requested bytes; ``whole``, without ranges; a number, that status;
     ``redirect``; ``wrong``, other bytes.
     """
 
@@ -30,7 +30,7 @@ class Publisher:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.server.handle_error = lambda request, address: None  # Clients may hang up.
+        self.server.handle_error = lambda request, address: None  # Clients may close the connection.
         threading.Thread(target=self.server.serve_forever, args=[0.02], daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -39,7 +39,7 @@ class Publisher:
         self.server.server_close()
 
     def asked(self, name):
-        """Returns the ranges that were asked for of a file."""
+        """Returns the requested ranges of a file."""
         return [asked for file, asked in self.requests if file == name]
 
     def answer(self, handler):

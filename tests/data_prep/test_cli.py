@@ -7,7 +7,7 @@ from data_prep.cli import main
 
 
 @pytest.mark.parametrize("command", [[], ["simulate"], ["extract"], ["preprocess"], ["check"]])
-def test_help_reads_without_python_types(command, capsys):
+def test_help_shows_no_python_types(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])
     assert caught.value.code == 0
@@ -17,12 +17,12 @@ def test_help_reads_without_python_types(command, capsys):
     assert "<class" not in text
 
 
-def test_no_words_show_the_commands(capsys):
+def test_without_arguments_the_commands_are_shown(capsys):
     main([])
     assert "preprocess" in capsys.readouterr().out
 
 
-def test_the_whole_preparation_from_the_command_line(raw, tmp_path, capsys):
+def test_the_complete_preparation_from_the_command_line(raw, tmp_path, capsys):
     sample, arrays = str(tmp_path / "sample.csv"), str(tmp_path / "arrays")
     main(["extract", "--raw", str(raw), "--out", sample, "--n", "40", "--label_rule", "flags", "--seed", "2"])
     main(
@@ -54,7 +54,7 @@ def test_the_whole_preparation_from_the_command_line(raw, tmp_path, capsys):
         (["check", "nowhere"], "nowhere holds no galaxy arrays"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_status_1(words, message, tmp_path, monkeypatch, capsys):
+def test_a_user_error_is_one_line_and_status_1(words, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as caught:
         main(words)
@@ -65,7 +65,7 @@ def test_a_users_mistake_is_one_line_and_status_1(words, message, tmp_path, monk
 
 
 @pytest.mark.parametrize("words", [["extract"], ["extract", "--raw", "r", "--out", "o", "--n", "0"], ["fly"]])
-def test_a_command_line_that_cannot_be_read_is_status_2(words, capsys):
+def test_an_invalid_command_line_is_status_2(words, capsys):
     with pytest.raises(SystemExit) as caught:
         main(words)
     assert caught.value.code == 2

@@ -1,6 +1,6 @@
-"""Every reader of the data preparation, on broken files: it succeeds, or says what is wrong.
+"""Every reader of the data preparation, on broken files: it succeeds, or reports what is wrong.
 
-``GALAXY_SOAK=1`` tries many thousand other ones.
+``GALAXY_SOAK=1`` tries many thousand others.
 """
 
 import gzip
@@ -54,7 +54,7 @@ JSON = st.recursive(
 
 @st.composite
 def tables(draw, columns):
-    """A text that may be a table with such columns, or nearly."""
+    """A text that is, or nearly is, a table with these columns."""
     names = draw(st.just(list(columns)) | st.lists(st.sampled_from(columns) | CELLS, max_size=20))
     width = st.just(len(names)) | st.integers(0, 20)
     rows = [[draw(CELLS) for _ in range(draw(width))] for _ in range(draw(st.integers(0, 4)))]
@@ -116,7 +116,7 @@ def encoded(kind, **options):
 
 
 def with_right_checksums(png):
-    """Makes the checksums of a PNG's chunks right, so that what lies behind them is read."""
+    """Corrects the checksums of a PNG's chunks, so that their content is read."""
     content, at = bytearray(png), 8
     while at + 12 <= len(content):
         end = at + 8 + int.from_bytes(content[at : at + 4], "big")
@@ -157,7 +157,7 @@ def test_image(tmp_path_factory, content):
 
 @pytest.fixture(scope="module")
 def arrays(tmp_path_factory):
-    """Six galaxies' arrays, whole."""
+    """Valid galaxy arrays of six galaxies."""
     folder = tmp_path_factory.mktemp("fuzzed") / "arrays"
     folder.mkdir()
     rows = [(OBJID + k, CLASSES[k % 3], SPLITS[k % 3]) for k in range(6)]
@@ -188,12 +188,12 @@ def arrays(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(arrays):
-    """What the files of the arrays hold before they are damaged."""
+    """The content of the undamaged files of the arrays."""
     return {name: (arrays / name).read_bytes() for name in (IMAGES, CATALOG, DATASET)}
 
 
 def use(folder):
-    """Opens arrays, and uses all that a file may have said of them."""
+    """Opens arrays, and uses everything that their files describe."""
     arrays = open_arrays(folder)
     assert (arrays.labels >= 0).all()
     assert sum(int(arrays.images[row].sum()) for row in arrays.rows(*SPLITS)) >= 0
@@ -203,13 +203,13 @@ def use(folder):
 
 
 def put(arrays, whole, name, content):
-    """Makes the arrays whole but for one file."""
+    """Restores the arrays, except for one file."""
     for other in whole:
         (arrays / other).unlink()
         (arrays / other).write_bytes(content if other == name else whole[other])
 
 
-def test_the_arrays_are_whole_before_they_are_damaged(arrays, whole):
+def test_the_undamaged_arrays_are_valid(arrays, whole):
     put(arrays, whole, IMAGES, whole[IMAGES])
     use(arrays)
 

@@ -1,6 +1,6 @@
-"""Broken archives: they are unpacked, or it is said what is wrong, and nothing lies outside their folder.
+"""Broken archives: they are unpacked or refused with the reason, and write nothing outside their folder.
 
-``GALAXY_SOAK=1`` tries many other ones.
+``GALAXY_SOAK=1`` tries many others.
 """
 
 import gzip
@@ -35,7 +35,7 @@ GZIP = gzip.compress(b"OBJID,P_EL\n" + b"587722981742084097,0.5\n" * 40, mtime=0
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder that nothing but what is asked for may appear in."""
+    """A folder in which only the requested files may appear."""
     (tmp_path / "work").mkdir()
     return tmp_path / "work"
 

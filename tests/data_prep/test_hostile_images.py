@@ -1,4 +1,4 @@
-"""Images that are broken, hostile or of another kind: pixels, or an ImageError, soon and in little memory."""
+"""Broken, hostile or unusual images: they are read or raise ImageError, quickly and with little memory."""
 
 import io
 import os
@@ -18,7 +18,7 @@ CROP = 32
 
 @pytest.fixture(autouse=True)
 def in_time():
-    """Nothing here may take longer than a user waits."""
+    """No test here may take longer than a few seconds."""
     start = time.process_time()
     yield
     assert time.process_time() - start < 20
@@ -35,7 +35,7 @@ def encoded(image, kind, **options):
 
 
 def png(width, height, bits=8, kind=2, rows=b""):
-    """A PNG that says it is so large, whatever it holds."""
+    """A PNG with this declared size, whatever its content."""
 
     def chunk(name, content):
         return (
@@ -48,14 +48,14 @@ def png(width, height, bits=8, kind=2, rows=b""):
 
 
 def jpeg(width, height):
-    """A JPEG that says it is so large."""
+    """A JPEG with this declared size."""
     content = encoded(Image.fromarray(pixels()), "JPEG")
     frame = content.index(b"\xff\xc0") + 5
     return content[:frame] + struct.pack(">HH", height, width) + content[frame + 4 :]
 
 
 def refusal(tmp_path, content):
-    """Returns why an image is refused."""
+    """Returns the reason why an image is refused."""
     path = tmp_path / "galaxy.jpg"
     path.write_bytes(content)
     with pytest.raises(ImageError) as caught:
@@ -72,7 +72,7 @@ def test_decompression_bombs_are_refused_before_they_are_decoded(tmp_path, monke
     assert "decompression bomb" in reason or f"{side} x {side} pixels, more than {MOST_PIXELS:,}" in reason
 
 
-def test_a_jpeg_of_a_thousand_passes_is_refused_before_it_is_decoded(tmp_path):
+def test_a_jpeg_with_a_thousand_scans_is_refused_before_it_is_decoded(tmp_path):
     content = encoded(Image.new("RGB", (2_048, 2_048)), "JPEG", progressive=True)
     last = content[content.rindex(b"\xff\xda") : -2]
     assert refusal(tmp_path, content[:-2] + 1_000 * last + content[-2:]).startswith("a JPEG of more than")
@@ -130,7 +130,7 @@ CONVERTED = {
 
 
 @pytest.mark.parametrize("name", CONVERTED)
-def test_other_kinds_of_pixels_become_rgb(tmp_path, name):
+def test_other_kinds_of_pixels_are_converted_to_rgb(tmp_path, name):
     (tmp_path / name).write_bytes(CONVERTED[name])
     found = read_cutout(tmp_path / name, CROP)
     assert found.dtype == np.uint8
@@ -169,7 +169,7 @@ def test_pixels_of_unknown_meaning_are_refused_with_a_remedy(tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_grey_of_sixteen_bits_becomes_its_upper_eight(tmp_path, kind):
+def test_16_bit_grey_is_reduced_to_the_upper_8_bits(tmp_path, kind):
     values = np.random.default_rng(0).integers(0, 65_536, (CROP, CROP)).astype(np.uint16)
     (tmp_path / "galaxy").write_bytes(encoded(Image.fromarray(values), kind))
     found = read_cutout(tmp_path / "galaxy", CROP)
@@ -177,12 +177,12 @@ def test_grey_of_sixteen_bits_becomes_its_upper_eight(tmp_path, kind):
     assert found.dtype == np.uint8
 
 
-def test_an_animation_gives_its_first_picture(tmp_path):
+def test_the_first_frame_of_an_animation_is_read(tmp_path):
     (tmp_path / "galaxy.png").write_bytes(encoded(RGB, "PNG", **FRAMES))
     assert np.array_equal(read_cutout(tmp_path / "galaxy.png", CROP), pixels()[4:36, 8:40])
 
 
-def test_a_noted_orientation_is_not_followed(tmp_path):
+def test_the_exif_orientation_is_ignored(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     for name, options in (("plain.jpg", {}), ("turned.jpg", {"exif": exif})):
@@ -192,7 +192,7 @@ def test_a_noted_orientation_is_not_followed(tmp_path):
     assert np.array_equal(plain, turned)
 
 
-def test_sixteen_bits_a_channel_become_eight(tmp_path):
+def test_16_bit_colour_is_reduced_to_8_bits(tmp_path):
     values = np.random.default_rng(0).integers(0, 65_536, (CROP, CROP, 3)).astype(">u2")
     rows = b"".join(b"\0" + row.tobytes() for row in values)
     (tmp_path / "galaxy.png").write_bytes(png(CROP, CROP, 16, 2, rows))
@@ -200,7 +200,7 @@ def test_sixteen_bits_a_channel_become_eight(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True})])
-def test_images_cut_off_at_every_tenth_are_refused(tmp_path, kind, options):
+def test_images_truncated_at_every_tenth_are_refused(tmp_path, kind, options):
     content = encoded(RGB, kind, **options)
     for tenth in range(1, 10):
         reason = refusal(tmp_path, content[: len(content) * tenth // 10])
@@ -208,7 +208,7 @@ def test_images_cut_off_at_every_tenth_are_refused(tmp_path, kind, options):
         assert str(tmp_path) not in reason
 
 
-def test_what_is_no_image_is_refused(tmp_path):
+def test_files_that_are_not_images_are_refused(tmp_path):
     assert refusal(tmp_path, b"") == "an empty file"
     for content in (b"no image", b"<svg/>", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", bytes(10_000), b"PK\3\4"):
         assert refusal(tmp_path, content).startswith("cannot be decoded")
@@ -230,7 +230,7 @@ def test_a_postscript_file_never_reaches_ghostscript(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(ImageError, match="no file"):
         read_cutout(tmp_path / "pipe.jpg", 8)

@@ -1,4 +1,4 @@
-"""Tables that are broken, foreign or hostile: read, or refused in words that say what to do."""
+"""Broken, unusual or hostile tables: they are read, or refused with a message that says what to do."""
 
 import gzip
 import time
@@ -15,12 +15,12 @@ from data_prep.sources.tables import read_table
 OBJID = 587722981742084097
 HEADER = "objid,sample,asset_id\n"
 ROW = f"{OBJID},original,3\n"
-gzipped = partial(gzip.compress, mtime=0)  # The time would be part of the names of tests.
+gzipped = partial(gzip.compress, mtime=0)  # Otherwise the time would be part of the names of tests.
 
 
 @pytest.fixture(autouse=True)
 def in_time():
-    """Nothing here may take longer than a user waits."""
+    """No test here may take longer than a few seconds."""
     start = time.process_time()
     yield
     assert time.process_time() - start < 20
@@ -64,7 +64,7 @@ def write(tmp_path, content):
         *("skyserver", "comments", "hash", "exact_name_first", "gzip", "gzip_of_excel", "thousands"),
     ],
 )
-def test_what_other_programs_write_is_read(tmp_path, content):
+def test_tables_of_other_programs_are_read(tmp_path, content):
     mapping = read_mapping(write(tmp_path, content))
     assert mapping.to_numpy().tolist() == [[OBJID, 3]]
 
@@ -108,30 +108,30 @@ def test_what_other_programs_write_is_read(tmp_path, content):
         ("specobjid,asset_id\n1,2\n", "lacks the column objid "),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_words(tmp_path, content, message):
+def test_unreadable_tables_are_refused_with_the_reason(tmp_path, content, message):
     path = write(tmp_path, content)
     with pytest.raises(GalaxyError, match=f"(?s)mapping.csv.*{message}"):
         read_mapping(path)
 
 
-def test_a_table_of_another_survey_is_told_what_it_lacks(tmp_path):
+def test_a_table_of_another_survey_is_refused_with_its_missing_columns(tmp_path):
     path = write(tmp_path, "OBJID,RA,DEC,t01_smooth_or_features_a01_smooth_debiased\n1,2,3,0.5\n")
     lacks = ", ".join(TABLE2_COLUMNS[3:])
     with pytest.raises(GalaxyError, match=f"lacks the columns {lacks} .*names: OBJID, RA, DEC, t01"):
         read_table2(path)
 
 
-def test_only_a_header_is_a_table_without_rows(tmp_path):
+def test_a_header_alone_is_a_table_without_rows(tmp_path):
     assert read_mapping(write(tmp_path, HEADER)).empty
     assert read_table2(write(tmp_path, ",".join(TABLE2_COLUMNS))).empty
 
 
-def test_a_folder_is_no_table(tmp_path):
+def test_a_folder_instead_of_a_table_is_refused(tmp_path):
     with pytest.raises(GalaxyError, match="is not a file"):
         read_mapping(tmp_path)
 
 
-def test_twenty_thousand_columns(tmp_path):
+def test_twenty_thousand_columns_are_read(tmp_path):
     names = ["objid", "asset_id", *(f"c{k}" for k in range(20_000))]
     header = ",".join(names)
     path = write(tmp_path, f"{header}\n{OBJID},3{',1' * 20_000}\n")
@@ -152,7 +152,7 @@ def test_a_million_columns_are_refused_at_once(tmp_path):
         read_mapping(path)
 
 
-def test_numbers_that_are_none_are_refused_and_missing_ones_kept(tmp_path):
+def test_invalid_numbers_are_refused_and_missing_ones_kept(tmp_path):
     path = write(tmp_path, "share,name\n,\n0.5,a\n")
     assert read_table(path, {"share": "float64", "name": "str"})["share"].isna().tolist() == [True, False]
     for cell in ("0x10", "1j", "half", "0,5", "1_0"):
@@ -161,13 +161,13 @@ def test_numbers_that_are_none_are_refused_and_missing_ones_kept(tmp_path):
             read_table(path, {"share": "float64", "name": "str"})
 
 
-def test_a_missing_number_is_not_blamed_for_a_bad_one(tmp_path):
+def test_the_error_names_the_bad_number_and_not_a_missing_one(tmp_path):
     path = write(tmp_path, "first,second\nNA,1\n1,many\n")
     with pytest.raises(GalaxyError, match="line 3, column second: 'many'"):
         read_table(path, {"first": "float64", "second": "float64"})
 
 
-def test_spaces_that_a_table_means_are_kept(tmp_path):
+def test_leading_spaces_in_text_are_kept(tmp_path):
     path = write(tmp_path, "name,path\n a, b.jpg\n")
     table = read_table(path, {"name": "str", "path": "str"})
     assert table.to_numpy().tolist() == [[" a", " b.jpg"]]
@@ -180,7 +180,7 @@ def test_other_columns_keep_their_names(tmp_path):
     assert table.iloc[0].tolist() == [OBJID, 1, "a", "00:00:01", "b", "c", "d"]
 
 
-def test_a_gzipped_table_has_a_limit(tmp_path, monkeypatch):
+def test_the_size_of_a_gzipped_table_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(table_layout, "LARGEST_TABLE", 1 << 20)
     with pytest.raises(GalaxyError, match="unpacks to more than 1 MiB"):
         read_mapping(write(tmp_path, gzipped((HEADER + ROW * 40_000).encode())))

@@ -1,4 +1,4 @@
-"""preprocess cut off, by signals and by failures: it goes on, and ends with the same bytes."""
+"""preprocess interrupted by signals and failures: it resumes, and ends with the same bytes."""
 
 import errno
 import json
@@ -22,7 +22,7 @@ CROP = 64
 
 @pytest.fixture
 def cut_off(raw, sample, tmp_path, monkeypatch):
-    """Runs preprocess in blocks of 4 until it has read so many images; returns what was left."""
+    """Runs preprocess in blocks of 4 until it has read this many images; returns the partial folder."""
 
     def cut_off(images, error=KeyboardInterrupt):
         read, left = module.read_cutout, [images]
@@ -45,7 +45,7 @@ def cut_off(raw, sample, tmp_path, monkeypatch):
 
 @pytest.fixture
 def go_on(raw, sample, tmp_path, monkeypatch):
-    """Runs preprocess again; returns how many images it has read."""
+    """Runs preprocess again; returns the number of images that it has read."""
 
     def go_on(**settings):
         count, read = [], module.read_cutout
@@ -70,7 +70,7 @@ def whole(raw, sample, tmp_path_factory):
     return folder
 
 
-def test_it_goes_on_where_it_was(cut_off, go_on, whole, tmp_path):
+def test_it_resumes_where_it_was_interrupted(cut_off, go_on, whole, tmp_path):
     left = cut_off(30)
     assert not (tmp_path / "out").exists()
     done = json.loads((left / PROGRESS).read_text())["done"]
@@ -80,7 +80,7 @@ def test_it_goes_on_where_it_was(cut_off, go_on, whole, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_images_that_cannot_be_used_are_remembered(raw, sample, cut_off, go_on, tmp_path, monkeypatch):
+def test_unusable_images_are_remembered(raw, sample, cut_off, go_on, tmp_path, monkeypatch):
     read = module.read_cutout
 
     def spoilt(path, crop):
@@ -98,7 +98,7 @@ def test_images_that_cannot_be_used_are_remembered(raw, sample, cut_off, go_on, 
 
 
 @pytest.mark.parametrize("damage", ["pixels", "short", "note", "no json", "no pixels"])
-def test_what_was_damaged_meanwhile_is_made_anew(cut_off, go_on, whole, tmp_path, damage):
+def test_damaged_partial_work_is_made_again(cut_off, go_on, whole, tmp_path, damage):
     left = cut_off(40)
     images, note = left / IMAGES, left / PROGRESS
     content = bytearray(images.read_bytes())
@@ -117,27 +117,27 @@ def test_what_was_damaged_meanwhile_is_made_anew(cut_off, go_on, whole, tmp_path
     same(tmp_path / "out", whole)
 
 
-def test_a_note_that_was_itself_cut_off_does_not_stay(cut_off, go_on, whole, tmp_path):
+def test_a_partial_progress_file_is_removed(cut_off, go_on, whole, tmp_path):
     left = cut_off(40)
     (left / f".{PROGRESS.replace('.', '.partial-0123456789ab.')}").write_text("{")
     go_on()
     same(tmp_path / "out", whole)
 
 
-def test_what_was_made_of_something_else_is_made_anew(cut_off, go_on, tmp_path):
+def test_partial_work_with_other_inputs_is_made_again(cut_off, go_on, tmp_path):
     cut_off(40)
     assert go_on(rotate_once=True) == 80
 
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError, SystemExit])
-def test_whatever_stops_it_keeps_the_work(cut_off, go_on, whole, tmp_path, capsys, error):
+def test_any_interruption_keeps_the_finished_work(cut_off, go_on, whole, tmp_path, capsys, error):
     left = cut_off(30, error)
     assert f"The work so far is in {left}: run the same command again to resume" in capsys.readouterr().err
     assert 52 <= go_on() <= 72
     same(tmp_path / "out", whole)
 
 
-def test_where_nothing_was_noted_nothing_is_left(cut_off, tmp_path, capsys):
+def test_an_interruption_before_the_first_block_leaves_nothing(cut_off, tmp_path, capsys):
     cut_off(3)
     assert list(tmp_path.iterdir()) == []
     assert "to resume" not in capsys.readouterr().err
@@ -175,13 +175,13 @@ def broken(patch, out):
         (broken, "broken"),
     ],
 )
-def test_a_failure_after_the_last_image_costs_nothing(
+def test_a_failure_after_the_last_image_loses_no_work(
     raw, sample, go_on, tmp_path, monkeypatch, fail, message
 ):
     out, read, split = tmp_path / "out", module.read_cutout, module.draw_split
 
     def spoilt(path, crop):
-        if int(path.stem) % 7 == 0:  # So that the header is written anew at the end.
+        if int(path.stem) % 7 == 0:  # The header must be written again at the end.
             raise image_writer.ImageError("spoilt")
         return read(path, crop)
 
@@ -200,7 +200,7 @@ def test_a_failure_after_the_last_image_costs_nothing(
     same(out, tmp_path / "whole")
 
 
-def test_two_at_once_do_not_mix(raw, sample, tmp_path, monkeypatch):
+def test_two_concurrent_commands_do_not_mix(raw, sample, tmp_path, monkeypatch):
     said = []
 
     def second(*args):
@@ -217,8 +217,8 @@ def test_two_at_once_do_not_mix(raw, sample, tmp_path, monkeypatch):
 
 
 @pytest.mark.soak
-def test_killed_at_any_moment_it_ends_with_the_same_bytes(raw, sample, whole, tmp_path):
-    """A process that is killed again and again, and in the end left alone."""
+def test_a_killed_command_resumes_to_the_same_bytes(raw, sample, whole, tmp_path):
+    """Kills the process repeatedly, and finally lets it finish."""
     words = ["preprocess", "--sample", sample, "--raw", raw, "--out", tmp_path / "out", "--overwrite"]
     words += ["--crop", CROP, "--workers", "1"]
     setup = (

@@ -1,4 +1,4 @@
-"""extract killed at any moment: the sample and its summary are the older ones, or the new ones."""
+"""extract killed at any moment: the sample and its summary are either the old or the new ones."""
 
 import json
 
@@ -10,13 +10,13 @@ from tests.killing import KILLS, command
 pytestmark = pytest.mark.soak
 
 
-def test_the_sample_and_its_summary_belong_together(raw, tmp_path):
+def test_the_sample_and_its_summary_match(raw, tmp_path):
     sample, summary = tmp_path / "sample.csv", tmp_path / "sample.json"
     older = ["extract", "--raw", raw, "--out", sample, "--n", "20", "--overwrite"]
     newer = ["extract", "--raw", raw, "--out", sample, "--n", "30", "--overwrite", "--seed", "1"]
 
     def found():
-        # Between two renamings a sample may be without its summary, but never with another's.
+        # Between two renames, a sample may lack its summary, but never has that of another.
         return sample.read_bytes(), summary.read_bytes() if summary.exists() else None
 
     with command("data_prep.cli", "import data_prep.samples.extract") as killed:

@@ -1,4 +1,4 @@
-"""The preparation on real galaxies, where they are at hand."""
+"""The data preparation on real galaxies, if they are available."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from data_prep.samples.extract import extract
 pytestmark = pytest.mark.real
 
 
-def test_flags_label_all_and_votes_only_the_few_that_have_them(real_sample, tmp_path):
+def test_flags_label_all_galaxies_and_votes_only_those_that_have_them(real_sample, tmp_path):
     flags = extract(real_sample, tmp_path / "flags.csv", n="all", label_rule="flags")
     assert flags["classes"] == {"elliptical": 242, "irregular": 298, "spiral": 460}
     votes = extract(real_sample, tmp_path / "votes.csv", n="all")
@@ -17,7 +17,7 @@ def test_flags_label_all_and_votes_only_the_few_that_have_them(real_sample, tmp_
     assert votes["galaxies"] == 32
 
 
-def test_the_arrays_are_sound_and_split_700_150_150(real_sample, tmp_path):
+def test_the_arrays_are_valid_and_split_700_150_150(real_sample, tmp_path):
     extract(real_sample, tmp_path / "sample.csv", n="all", label_rule="flags")
     preprocess(tmp_path / "sample.csv", real_sample, tmp_path / "arrays", progress=False)
     arrays = check(tmp_path / "arrays")

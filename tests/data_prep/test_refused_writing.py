@@ -1,4 +1,4 @@
-"""preprocess where it may not write: one clear line, nothing broken, and it works once there is room."""
+"""preprocess without space or permission: one clear line, no broken file, and it works later."""
 
 import re
 
@@ -32,7 +32,7 @@ def words(raw, sample):
 
 @pytest.fixture(scope="module")
 def whole(raw, sample, tmp_path_factory):
-    """What it makes where nothing is refused."""
+    """The result if nothing is refused."""
     out = tmp_path_factory.mktemp("whole") / "out"
     main(make(raw, sample, out))
     return contents(out)
@@ -54,7 +54,9 @@ def succeeds(words, out, whole):
     ],
 )
 @both
-def test_a_file_that_finds_no_room(words, whole, tmp_path, capsys, monkeypatch, file, refusal, older):
+def test_a_file_that_does_not_fit_on_the_disk(
+    words, whole, tmp_path, capsys, monkeypatch, file, refusal, older
+):
     out = tmp_path / "out"
     if older:
         main(words(out, "--seed=1"))
@@ -65,13 +67,13 @@ def test_a_file_that_finds_no_room(words, whole, tmp_path, capsys, monkeypatch, 
     assert re.search(rf"{tmp_path}/(out|\.out\.unfinished/{file}) cannot be written: File too large$", line)
     left = contents(tmp_path)
     assert before.items() <= left.items()
-    kept = {IMAGES, PROGRESS} if file != IMAGES else set()  # The pixels, once all are there.
+    kept = {IMAGES, PROGRESS} if file != IMAGES else set()  # The pixels, once all are written.
     assert {f".out.unfinished/{name}" for name in kept} <= left.keys()
     assert bool(kept) == (tmp_path / ".out.unfinished").exists()
     succeeds(words(out), out, whole)
 
 
-def test_a_note_of_how_far_it_is_that_finds_no_room(words, whole, tmp_path, capsys, monkeypatch):
+def test_a_progress_file_that_does_not_fit_on_the_disk(words, whole, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(resumable_file, "NOTE_SECONDS", 0)

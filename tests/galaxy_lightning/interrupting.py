@@ -1,4 +1,4 @@
-"""Callbacks for tests that end commands at a moment of their choice; a command line can name them."""
+"""Callbacks that end commands at chosen moments; a command line can name them."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from lightning.pytorch import Callback
 
 
 class Slow(Callback):
-    """Notes each rank's process id once it is at work, and takes long for every batch.
+    """Writes each rank's process id once it is running, and slows down every batch.
 
     Args:
         folder: Where ``rank-<n>`` is written.

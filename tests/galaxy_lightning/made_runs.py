@@ -1,4 +1,4 @@
-"""What two runs have in common that end the same."""
+"""Compares run folders."""
 
 import pandas as pd
 import torch
@@ -7,7 +7,7 @@ from galaxy_lightning.runs.names import HISTORY_COLUMNS
 
 
 def same(run, whole):
-    """Asserts that two run folders hold the same, but for the times that it took."""
+    """Asserts that two run folders have the same content, except for times."""
 
     def history(folder):
         table = pd.read_csv(folder / "history.csv")

@@ -1,4 +1,4 @@
-"""The same seed gives the same bytes: twice, and whatever the number of workers."""
+"""The same seed gives the same bytes in a second run and with any number of workers."""
 
 import pandas as pd
 import pytest
@@ -13,7 +13,7 @@ NETWORKS = {
 
 
 def results(network, workers, arrays, images, folder):
-    """Fits, tests and predicts; returns all that came of it."""
+    """Fits, tests and predicts; returns all results."""
     run = folder / "fit/version_0"
     main(
         [
@@ -40,7 +40,7 @@ def results(network, workers, arrays, images, folder):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(network, small_arrays, raw, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers(network, small_arrays, raw, tmp_path):
     images = raw / "images_gz2/images"
     alone, with_two = (
         results(network, workers, small_arrays, images, tmp_path / str(workers)) for workers in (0, 2)

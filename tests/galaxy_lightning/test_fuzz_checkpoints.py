@@ -1,6 +1,6 @@
-"""The readers of checkpoints and weights, on broken files: they succeed, or say what is wrong.
+"""The readers of checkpoints and weights, on broken files: they succeed, or report what is wrong.
 
-``GALAXY_SOAK=1`` tries many other ones.
+``GALAXY_SOAK=1`` tries many others.
 """
 
 import io
@@ -36,7 +36,7 @@ def saved(**options):
 
 
 def with_pickle(checkpoint, pickled):
-    """Puts another pickle into a checkpoint, whose checksums are right again."""
+    """Puts another pickle into a checkpoint and corrects the checksums."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(checkpoint)) as old, zipfile.ZipFile(file, "w") as new:
         for name in old.namelist():
@@ -64,7 +64,7 @@ WRONG = st.dictionaries(st.sampled_from(list(content())), VALUES, min_size=1, ma
 
 
 def read_all(path):
-    """Reads a file in each of the ways in which one is read."""
+    """Reads a file in every way in which the package reads one."""
     model = torch.nn.Linear(3, 2)
     for read in (
         lambda: read_checkpoint(path),
@@ -72,11 +72,11 @@ def read_all(path):
         lambda: load_file(model, ("head.",), str(path), "linear"),
     ):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # The file may hold what torch warns of.
+            warnings.simplefilter("ignore")  # torch may warn of the content of the file.
             succeeds_or_explains(read)
 
 
-def test_the_files_are_whole_before_they_are_damaged(tmp_path):
+def test_the_undamaged_files_are_valid(tmp_path):
     for file in (ZIPPED, LEGACY, with_pickle(ZIPPED, PICKLED)):
         (tmp_path / "whole.ckpt").write_bytes(file)
         assert read_checkpoint(tmp_path / "whole.ckpt").resumable
@@ -94,7 +94,7 @@ def test_damaged_checkpoints(tmp_path_factory, file):
 
 @tries(500)
 @given(WRONG)
-def test_checkpoints_that_hold_something_else(tmp_path_factory, wrong):
+def test_checkpoints_with_other_content(tmp_path_factory, wrong):
     path = tmp_path_factory.getbasetemp() / "wrong.ckpt"
     torch.save(content() | wrong, path)
     read_all(path)

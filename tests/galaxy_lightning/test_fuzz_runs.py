@@ -1,6 +1,6 @@
-"""The readers of run folders and configs, on broken files: they succeed, or say what is wrong.
+"""The readers of run folders and configs, on broken files: they succeed, or report what is wrong.
 
-``GALAXY_SOAK=1`` tries many other ones.
+``GALAXY_SOAK=1`` tries many others.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def arrays(small_arrays):
 
 @pytest.fixture(scope="module")
 def whole(arrays, tmp_path_factory):
-    """A run, and the content of its files."""
+    """A run folder and the content of its files."""
     folder = tmp_path_factory.mktemp("run")
     held_out = arrays.catalog[IDENTITY_COLUMNS].iloc[arrays.rows("val", "test")]
     probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], len(held_out)).round(6)
@@ -41,7 +41,7 @@ def whole(arrays, tmp_path_factory):
     return folder, {name: (folder / name).read_bytes() for name in (RUN, HISTORY, PREDICTIONS)}
 
 
-def test_the_run_is_whole_before_it_is_damaged(arrays, whole):
+def test_the_undamaged_run_is_valid(arrays, whole):
     folder, files = whole
     for name, content in files.items():
         (folder / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""The same commands on a GPU, where there is one."""
+"""The same commands on a GPU, if there is one."""
 
 import json
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("on_device", ["true", "false"])
-def test_a_fit_a_test_and_a_prediction_on_a_gpu(precision, on_device, small_arrays, tmp_path):
+def test_fit_test_and_predict_work_on_a_gpu(precision, on_device, small_arrays, tmp_path):
     words = [f"--data.arrays={small_arrays}", "--model.image_size=64", f"--runs={tmp_path}", "--name=gpu"]
     trainer = ["--trainer.accelerator=gpu", "--trainer.devices=1", f"--trainer.precision={precision}"]
     main(["fit", *words, *trainer, "--trainer.max_epochs=2", f"--data.on_device={on_device}"])

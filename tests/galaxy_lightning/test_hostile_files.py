@@ -1,4 +1,4 @@
-"""Files that would run what they hold, and damaged ones: refused, and nothing in them is run."""
+"""Malicious and damaged files: they are refused, and their content is never executed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
 
 
 class Evil:
-    """What makes a marker file when it is unpickled."""
+    """Writes a marker file when it is unpickled."""
 
     def __init__(self, marker):
         self.marker = marker
@@ -55,7 +55,7 @@ def as_zip(path, evil):
 
 
 @pytest.mark.parametrize("write", [as_checkpoint, as_legacy_checkpoint, as_pickle, as_zip])
-def test_a_pickle_is_never_run(tmp_path, marker, write, capsys):
+def test_a_pickle_is_never_executed(tmp_path, marker, write, capsys):
     for suffix in (".ckpt", ".pt", ".safetensors"):
         path = tmp_path / f"evil{suffix}"
         write(path, Evil(marker))
@@ -63,7 +63,7 @@ def test_a_pickle_is_never_run(tmp_path, marker, write, capsys):
             lambda path=path: read_checkpoint(path),
             lambda path=path: load_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear"),
         ]
-        if suffix != ".safetensors":  # There galaxies_seen reads nothing.
+        if suffix != ".safetensors":  # galaxies_seen reads nothing from these files.
             readers.append(lambda path=path: galaxies_seen(str(path)))
         for read in readers:
             with pytest.raises(GalaxyError):
@@ -73,20 +73,20 @@ def test_a_pickle_is_never_run(tmp_path, marker, write, capsys):
     assert "nothing in it was run" in capsys.readouterr().err
 
 
-def test_the_pickle_would_run(tmp_path):
+def test_the_pickle_is_executable(tmp_path):
     pickle.loads(pickle.dumps(Evil(tmp_path / "made")))
     assert (tmp_path / "made").is_dir()
 
 
 @pytest.mark.parametrize("objids", [[1], torch.zeros(2), torch.zeros(2, 2, dtype=torch.int64), "all", None])
-def test_galaxies_that_are_none_are_refused(tmp_path, objids):
+def test_invalid_lists_of_galaxies_are_refused(tmp_path, objids):
     path = tmp_path / "weights.pt"
     torch.save({"GalaxyDataModule": {"train_objids": objids}}, path)
     with pytest.raises(GalaxyError, match=r"weights.pt does not say which galaxies"):
         galaxies_seen(str(path))
 
 
-def test_weights_of_another_program_have_seen_no_galaxies_of_ours(tmp_path):
+def test_weights_of_another_program_list_no_galaxies(tmp_path):
     for content in ({"weight": torch.zeros(2)}, [torch.zeros(2)], torch.zeros(2)):
         torch.save(content, tmp_path / "weights.pt")
         assert not len(galaxies_seen(str(tmp_path / "weights.pt")))
@@ -107,7 +107,7 @@ def test_damaged_checkpoints_are_refused(tmp_path, content):
         read_checkpoint(tmp_path)
 
 
-def test_pixels_that_are_pickled_objects_are_never_run(small_arrays, tmp_path, marker):
+def test_pickled_objects_as_pixels_are_never_executed(small_arrays, tmp_path, marker):
     copy = shutil.copytree(small_arrays, tmp_path / "arrays")
     for shape in ((1,), (1, 1, 1, 1)):
         pixels = np.empty(shape, dtype=object)
@@ -122,7 +122,7 @@ def test_pixels_that_are_pickled_objects_are_never_run(small_arrays, tmp_path, m
 
 
 @pytest.mark.parametrize("place", ["{}", "model: {}", "data:\n  arrays: {}", "trainer:\n  max_epochs: {}"])
-def test_a_config_runs_nothing(small_arrays, tmp_path, marker, place, capsys):
+def test_a_config_executes_no_python_tags(small_arrays, tmp_path, marker, place, capsys):
     for call in (
         f"!!python/object/apply:os.mkdir [{marker}]",
         f"!!python/object/new:os.system ['mkdir {marker}']",
@@ -144,7 +144,7 @@ def test_a_config_runs_nothing(small_arrays, tmp_path, marker, place, capsys):
     "content",
     ["", "{", "[]", "null", "[" * 100_000, '{"a":' * 100_000, "1" * 100_000, '{"crop": NaN}', "\0", "{}\n{}"],
 )
-def test_a_damaged_description_of_the_arrays_is_refused(small_arrays, tmp_path, content):
+def test_a_damaged_dataset_json_is_refused(small_arrays, tmp_path, content):
     copy = shutil.copytree(small_arrays, tmp_path / "arrays")
     (copy / "dataset.json").write_text(content)
     with pytest.raises(GalaxyError, match=r"dataset.json"):
@@ -165,7 +165,7 @@ def test_a_damaged_description_of_the_arrays_is_refused(small_arrays, tmp_path, 
         ("classes", [["spiral"], ["elliptical"]]),
     ],
 )
-def test_a_description_that_says_something_else_is_refused(small_arrays, tmp_path, key, value):
+def test_a_dataset_json_with_wrong_values_is_refused(small_arrays, tmp_path, key, value):
     copy = shutil.copytree(small_arrays, tmp_path / "arrays")
     dataset = json.loads((copy / "dataset.json").read_text())
     (copy / "dataset.json").write_text(json.dumps(dataset | {key: value}))
@@ -189,7 +189,7 @@ def test_a_description_that_says_something_else_is_refused(small_arrays, tmp_pat
         (b"a: [{b: 1, c: {d: 1, d: 2}}]", "has d twice in one section"),
     ],
 )
-def test_a_config_that_cannot_be_read_is_named(tmp_path, content, reason, capsys):
+def test_an_unreadable_config_is_named(tmp_path, content, reason, capsys):
     (tmp_path / "mine.yaml").write_bytes(content)
     for words in (
         ["--config", f"{tmp_path}/mine.yaml"],

@@ -1,4 +1,4 @@
-"""Predictions that are cut off: they go on where they were, and end with the same bytes."""
+"""Interrupted predictions: they resume, and end with the same bytes."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def predict(run, *more):
 
 @pytest.fixture
 def cut_off(monkeypatch):
-    """Runs a prediction until it has made so many batches."""
+    """Runs a prediction until it has finished this many batches."""
 
     def cut_off(words, batches):
         step, left = GalaxyClassifier.predict_step, [batches]
@@ -73,7 +73,7 @@ def cut_off(monkeypatch):
 
 @pytest.fixture
 def go_on(monkeypatch):
-    """Runs a prediction; returns how many batches it has made."""
+    """Runs a prediction; returns the number of batches that it has computed."""
 
     def go_on(words):
         made, step = [], GalaxyClassifier.predict_step
@@ -90,7 +90,7 @@ def tables(folder):
 
 
 @pytest.mark.parametrize("batches", [1, 6, 9])
-def test_it_goes_on_where_it_was(words, cut_off, go_on, tmp_path, batches, capsys):
+def test_it_resumes_where_it_was_interrupted(words, cut_off, go_on, tmp_path, batches, capsys):
     main([*words, f"--out={tmp_path}/whole/whole.csv"])
     there = [*words, f"--out={tmp_path}/cut/p.csv"]
     cut_off(there, batches)
@@ -101,7 +101,7 @@ def test_it_goes_on_where_it_was(words, cut_off, go_on, tmp_path, batches, capsy
     assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
 
 
-def test_it_may_be_cut_off_again_and_again(words, cut_off, go_on, tmp_path):
+def test_it_can_be_interrupted_repeatedly(words, cut_off, go_on, tmp_path):
     main([*words, f"--out={tmp_path}/whole/whole.csv"])
     there = [*words, f"--out={tmp_path}/cut/p.csv"]
     for _ in range(4):
@@ -111,7 +111,7 @@ def test_it_may_be_cut_off_again_and_again(words, cut_off, go_on, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["a number", "short", "no part", "no json", "note", "longer"])
-def test_what_was_damaged_meanwhile_is_made_anew(run, images, cut_off, go_on, tmp_path, damage):
+def test_damaged_partial_work_is_made_again(run, images, cut_off, go_on, tmp_path, damage):
     words = predict(run, f"--data.images={images}")
     main([*words, f"--out={tmp_path}/whole/whole.csv"])
     there = [*words, f"--out={tmp_path}/cut/p.csv"]
@@ -128,13 +128,13 @@ def test_what_was_damaged_meanwhile_is_made_anew(run, images, cut_off, go_on, tm
         note.write_text("{")
     elif damage == "note":
         note.write_text(json.dumps(json.loads(note.read_text()) | {"batches": "many"}))
-    else:  # A batch that was not noted any more.
+    else:  # A batch that was not recorded any more.
         part.write_bytes(content + b"35,half a li")
     assert go_on(there) == (5 if damage == "longer" else 10)
     assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
 
 
-def test_what_was_made_of_something_else_is_made_anew(run, images, cut_off, go_on, tmp_path):
+def test_partial_work_with_other_inputs_is_made_again(run, images, cut_off, go_on, tmp_path):
     words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
     cut_off(words, 5)
     assert go_on([*words, "--data.batch_size=16"]) == 5
@@ -146,13 +146,13 @@ def test_what_was_made_of_something_else_is_made_anew(run, images, cut_off, go_o
         (images / "later.jpg").unlink()
 
 
-def test_one_that_nothing_came_of_leaves_nothing(run, images, cut_off, tmp_path, capsys):
+def test_an_interruption_before_the_first_batch_leaves_nothing(run, images, cut_off, tmp_path, capsys):
     cut_off(predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv"), 0)
     assert list(tmp_path.iterdir()) == []
     assert "to resume" not in capsys.readouterr().err
 
 
-def test_two_at_once_do_not_mix(run, images, tmp_path, capsys):
+def test_two_concurrent_commands_do_not_mix(run, images, tmp_path, capsys):
     words, table = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv"), tmp_path / "p.csv"
     part = PredictionPart(tmp_path / "p.partial-0.csv", table, {})
     with pytest.raises(SystemExit):
@@ -160,20 +160,20 @@ def test_two_at_once_do_not_mix(run, images, tmp_path, capsys):
     assert f"another process is making {table}" in capsys.readouterr().err
     part.end()
     with pytest.raises(GalaxyError, match="another process"):
-        PredictionPart(tmp_path / "p.partial-0.csv", table, {})  # Which is about to be the table.
+        PredictionPart(tmp_path / "p.partial-0.csv", table, {})  # The part that is about to become the table.
     part.release()
     main(words)
     assert len(pd.read_csv(table)) == 71
 
 
-def test_a_trial_takes_nothing_of_what_was_cut_off(run, images, cut_off, go_on, tmp_path):
+def test_a_limited_prediction_does_not_resume_partial_work(run, images, cut_off, go_on, tmp_path):
     words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
     cut_off(words, 5)
     assert go_on([*words, "--trainer.limit_predict_batches=2"]) == 2
     assert len(pd.read_csv(tmp_path / "p.csv")) < 2 * BATCH
 
 
-def test_where_no_image_can_be_used_no_older_table_stays(run, images, tmp_path, capsys):
+def test_without_usable_images_no_older_table_remains(run, images, tmp_path, capsys):
     (tmp_path / "images").mkdir()
     (tmp_path / "images/x.jpg").write_text("no image")
     (tmp_path / "p.csv").write_text("older")
@@ -184,7 +184,7 @@ def test_where_no_image_can_be_used_no_older_table_stays(run, images, tmp_path, 
     assert sorted(os.listdir(tmp_path)) == ["images", "p_skipped.csv"]
 
 
-def test_what_the_user_has_put_beside_it_stays(run, images, tmp_path):
+def test_other_files_in_the_folder_are_kept(run, images, tmp_path):
     for name in ("p.partial-mine.csv", "p.partial-2b.json", "q.partial-0.csv"):
         (tmp_path / name).write_text("precious")
     (tmp_path / "p.partial-3.csv").write_text("left by more processes")
@@ -196,7 +196,7 @@ def test_what_the_user_has_put_beside_it_stays(run, images, tmp_path):
 
 @pytest.fixture
 def mixed(images, tmp_path):
-    """A folder of images and of what is none, in which the table is written, too."""
+    """A folder of images and other files, in which the table is written, too."""
     folder = shutil.copytree(images, tmp_path / "mixed")
     first, second = sorted(folder.iterdir())[:2]
     first.rename(folder / "nosuffix")
@@ -208,7 +208,7 @@ def mixed(images, tmp_path):
     return folder
 
 
-def test_what_else_is_in_the_folder_is_listed_and_said(run, mixed, cut_off, go_on, capsys):
+def test_other_files_in_the_folder_are_listed_and_reported(run, mixed, cut_off, go_on, capsys):
     words = predict(run, f"--data.images={mixed}", f"--out={mixed}/p.csv")
     cut_off(words, 5)
     (mixed / "later.txt").write_text("what is no image costs nothing")
@@ -228,7 +228,7 @@ def test_what_else_is_in_the_folder_is_listed_and_said(run, mixed, cut_off, go_o
     assert first == ((mixed / "p.csv").read_bytes(), (mixed / "p_skipped.csv").read_bytes())
 
 
-def test_a_full_disk_at_the_end_costs_nothing(run, images, go_on, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_at_the_end_loses_no_work(run, images, go_on, tmp_path, monkeypatch, capsys):
     words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="1"):
         patch.setattr(resumable_file, "NOTE_SECONDS", 0)

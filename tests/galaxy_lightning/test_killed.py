@@ -1,4 +1,4 @@
-"""fit, test, validate, predict killed at any moment: what they leave is whole, what goes on ends the same."""
+"""fit, test, validate, predict killed at any moment: results are complete, and a resumed command agrees."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def killed():
 
 @pytest.fixture(scope="module")
 def fit(small_arrays, tmp_path_factory):
-    """The words of a new fit of that name, and its run folder."""
+    """Returns the command line of a new fit of this name, and its run folder."""
     runs = tmp_path_factory.mktemp("runs")
 
     def fit(name):
@@ -46,14 +46,14 @@ def fit(small_arrays, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(killed, fit):
-    """The run of a fit that nobody has interrupted."""
+    """The run of an uninterrupted fit."""
     words, run = fit("whole")
     killed.run(*words)
     return run
 
 
-def test_a_fit_goes_on_to_the_same_end(killed, fit, whole):
-    killed.run(*fit("once_more")[0])  # How long it takes.
+def test_a_killed_fit_resumes_to_the_same_result(killed, fit, whole):
+    killed.run(*fit("once_more")[0])  # Measures the duration.
     words, run = fit("begun")
     for kill in range(KILLS):
         killed.kill(*words)
@@ -77,7 +77,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_results_are_the_older_ones_or_the_new(killed, whole, tmp_path):
+def test_results_are_either_the_old_or_the_new_ones(killed, whole, tmp_path):
     out = tmp_path / "results"
     commands = [(name, f"--ckpt_path={whole}", f"--out={out}") for name in ("validate", "test")]
     results = []
@@ -92,7 +92,7 @@ def test_results_are_the_older_ones_or_the_new(killed, whole, tmp_path):
     assert contents(out) == results[0]
 
 
-def test_a_table_is_the_older_one_or_the_new(killed, whole, tmp_path):
+def test_a_table_is_either_the_old_or_the_new_one(killed, whole, tmp_path):
     table = tmp_path / "table.csv"
     predict = ["predict", f"--ckpt_path={whole}", f"--out={table}", "--overwrite"]
     commands = [[*predict, f"--zooms={zooms}"] for zooms in (1, 2)]
@@ -103,7 +103,7 @@ def test_a_table_is_the_older_one_or_the_new(killed, whole, tmp_path):
     assert tables[0] != tables[1]
     table.unlink()
     for kill in range(KILLS):
-        killed.kill(*commands[kill // 4 % 2])  # Several times the same, which may go on.
+        killed.kill(*commands[kill // 4 % 2])  # Repeats the same command, which may resume.
         assert not table.exists() or table.read_bytes() in tables
     for words, expected in zip(commands, tables, strict=True):
         killed.run(*words)

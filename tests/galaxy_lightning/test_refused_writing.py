@@ -1,4 +1,4 @@
-"""fit and predict where they may not write: one clear line, nothing broken, and they go on once they may."""
+"""fit and predict without space or permission: one clear line, no broken file, and they resume later."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def go_on(run):
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Leaves out pictures, which are most of so short a fit."""
+    """Disables figures, which take most of the time of such a short fit."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConfusionMatrixLogger, "_show", lambda *_: None)
         yield
@@ -48,7 +48,7 @@ def quick():
 
 @pytest.fixture(scope="module")
 def begun(small_arrays, tmp_path_factory):
-    """The run of one epoch."""
+    """A run with one epoch."""
     runs = tmp_path_factory.mktemp("begun")
     main(fit(small_arrays, runs))
     return runs / "run/version_0"
@@ -56,7 +56,7 @@ def begun(small_arrays, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ended(begun, tmp_path_factory):
-    """What it becomes by a second epoch where nothing is refused."""
+    """The same run after a second epoch, if nothing is refused."""
     run = tmp_path_factory.mktemp("ended") / "run"
     shutil.copytree(begun, run)
     main(go_on(run))
@@ -69,7 +69,7 @@ def run(begun, tmp_path):
 
 
 def check_whole(run, begun):
-    """Checks that no file of a run is broken, nor left half-made; without a checkpoint there is no run."""
+    """Checks that no file of a run is broken or partial; without a checkpoint there is no run."""
     if not run.exists():
         return
     assert any(run.glob("*.ckpt"))
@@ -88,7 +88,7 @@ def check_whole(run, begun):
             assert not pd.read_csv(path).isna().any(axis=None)
         else:
             assert path.name.startswith("events.")
-            while content:  # Each event tells its size first, and ends with a checksum of 4 bytes.
+            while content:  # Each event starts with its size and ends with a checksum of 4 bytes.
                 size = 12 + struct.unpack("<Q", content[:8])[0] + 4
                 assert size <= len(content)
                 content = content[size:]
@@ -116,7 +116,7 @@ def check_goes_on(run, ended):
         ("best.ckpt", 100_000),
     ],
 )
-def test_a_fit_with_a_file_that_finds_no_room(small_arrays, begun, tmp_path, capsys, file, size):
+def test_a_fit_with_a_file_that_does_not_fit_on_the_disk(small_arrays, begun, tmp_path, capsys, file, size):
     words = fit(small_arrays, tmp_path)
     with largest_file(size):
         line = refused(main, words, capsys)
@@ -129,7 +129,9 @@ def test_a_fit_with_a_file_that_finds_no_room(small_arrays, begun, tmp_path, cap
     ("file", "refusal"),
     [("hparams.yaml", (RunLogger, "save")), ("events", (ConfusionMatrixLogger, "_show", 20_000))],
 )
-def test_a_fit_whose_log_finds_no_room(small_arrays, begun, tmp_path, capsys, monkeypatch, file, refusal):
+def test_a_fit_with_a_log_that_does_not_fit_on_the_disk(
+    small_arrays, begun, tmp_path, capsys, monkeypatch, file, refusal
+):
     monkeypatch.setattr(ConfusionMatrixLogger, "_show", SHOW)
     refuse_within(monkeypatch, *refusal)
     line = refused(main, fit(small_arrays, tmp_path), capsys)
@@ -151,7 +153,9 @@ LAST = [
 
 
 @pytest.mark.parametrize(("file", "refusal"), [*EARLY, *LATE, *LAST])
-def test_a_later_epoch_with_a_file_that_finds_no_room(run, begun, ended, capsys, monkeypatch, file, refusal):
+def test_a_later_epoch_with_a_file_that_does_not_fit_on_the_disk(
+    run, begun, ended, capsys, monkeypatch, file, refusal
+):
     before = contents(run)
     with monkeypatch.context() as patch:
         refuse_within(patch, *refusal)
@@ -186,7 +190,7 @@ def test_a_fit_on_a_full_disk(small_arrays, begun, ended, tmp_path, capsys, free
         if (run / "last.ckpt").exists():
             check_goes_on(run, ended)
         else:
-            main(words)  # In the same place, or beside what there is of the first epoch.
+            main(words)  # In the same folder, or in a new one beside that of the first epoch.
             assert len(list(disk.glob("run/*/run.json"))) == 1
 
 
@@ -217,7 +221,7 @@ def predict(begun, arrays, table):
 
 @pytest.fixture(scope="module")
 def predicted(begun, small_arrays, tmp_path_factory):
-    """What predict makes where nothing is refused."""
+    """The result of predict if nothing is refused."""
     table = tmp_path_factory.mktemp("predicted") / "table.csv"
     main(predict(begun, small_arrays, table))
     return table.read_bytes()
@@ -232,7 +236,7 @@ def predicted(begun, small_arrays, tmp_path_factory):
         ("table.csv", (prediction, "_merge", 4000)),
     ],
 )
-def test_a_prediction_with_a_file_that_finds_no_room(
+def test_a_prediction_with_a_file_that_does_not_fit_on_the_disk(
     begun, small_arrays, predicted, tmp_path, capsys, monkeypatch, file, refusal
 ):
     table = tmp_path / "table.csv"
@@ -248,7 +252,7 @@ def test_a_prediction_with_a_file_that_finds_no_room(
     assert contents(tmp_path) == {"table.csv": predicted}
 
 
-def test_a_prediction_that_found_no_room_is_gone_on_with(
+def test_a_prediction_resumes_after_a_full_disk(
     begun, small_arrays, predicted, tmp_path, capsys, monkeypatch
 ):
     table = tmp_path / "table.csv"

@@ -1,4 +1,4 @@
-"""A run that is resumed: complete until something new is saved, and what is said where it ends early."""
+"""A resumed run: it stays complete until something new is saved, and an early end is reported."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from tests.full_disk import contents
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Leaves out pictures, which are most of so short a fit."""
+    """Disables figures, which take most of the time of such a short fit."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConfusionMatrixLogger, "_show", lambda *_: None)
         yield
@@ -47,7 +47,7 @@ def run(finished, tmp_path):
 
 
 def interrupted_at(patch, owner, method, count=0):
-    """Has a method interrupted by the user at its call of that number."""
+    """Raises KeyboardInterrupt in the call of this number of a method."""
     original, left = getattr(owner, method), [count]
 
     def interrupted(*args, **kwargs):
@@ -64,14 +64,14 @@ def without_log(folder):
 
 
 @pytest.mark.parametrize("more", [[], ["--trainer.max_epochs=1"]], ids=["the same", "fewer epochs"])
-def test_nothing_left_to_train_leaves_a_complete_run_as_it_is(run, capsys, more):
+def test_a_complete_run_with_nothing_left_to_train_is_unchanged(run, capsys, more):
     before = without_log(run)
     main(["fit", f"--ckpt_path={run}", *more])
     assert f"Nothing left to train: the run in {run} is complete" in capsys.readouterr().out
     assert without_log(run) == before
 
 
-def test_a_resume_that_is_refused_leaves_a_complete_run_as_it_is(run, capsys):
+def test_a_refused_resume_leaves_a_complete_run_unchanged(run, capsys):
     before = without_log(run)
     with pytest.raises(SystemExit):
         main(["fit", f"--ckpt_path={run}", "--data.batch_size=8", "--trainer.max_epochs=3"])
@@ -79,7 +79,7 @@ def test_a_resume_that_is_refused_leaves_a_complete_run_as_it_is(run, capsys):
     assert without_log(run) == before
 
 
-def test_interrupted_before_a_new_epoch_the_old_run_stays_complete(run, capsys, monkeypatch):
+def test_an_interruption_before_a_new_epoch_keeps_the_run_complete(run, capsys, monkeypatch):
     before = without_log(run)
     with pytest.raises(SystemExit, match="130"):
         interrupted_at(monkeypatch, GalaxyClassifier, "training_step", 1)
@@ -89,7 +89,7 @@ def test_interrupted_before_a_new_epoch_the_old_run_stays_complete(run, capsys, 
     assert without_log(run).items() >= before.items()
 
 
-def test_with_a_new_epoch_the_run_is_incomplete_and_told_how_to_resume(run, finished, capsys):
+def test_after_a_new_epoch_the_run_is_incomplete_and_can_be_resumed(run, finished, capsys):
     old = json.loads((run / "run.json").read_text())
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="130"):
         interrupted_at(patch, GalaxyClassifier, "training_step", 3)
@@ -105,7 +105,7 @@ def test_with_a_new_epoch_the_run_is_incomplete_and_told_how_to_resume(run, fini
 
 
 @pytest.mark.parametrize("saver", ["on_validation_end", "on_train_epoch_end"])
-def test_run_json_goes_before_anything_newer_is_saved(run, saver, monkeypatch):
+def test_run_json_is_removed_before_anything_newer_is_saved(run, saver, monkeypatch):
     def save(callback, trainer, module):
         original(callback, trainer, module)
         epochs = (
@@ -120,7 +120,7 @@ def test_run_json_goes_before_anything_newer_is_saved(run, saver, monkeypatch):
     assert json.loads((run / "run.json").read_text())["epochs"] == 3
 
 
-def test_where_only_the_best_weights_were_saved_they_are_named(small_arrays, tmp_path, capsys):
+def test_the_best_weights_are_named_if_only_they_were_saved(small_arrays, tmp_path, capsys):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="130"):
         interrupted_at(patch, RunCheckpoint, "save_newest")
         main(words(small_arrays, tmp_path))
@@ -146,7 +146,7 @@ def test_a_resumed_fit_records_the_settings_of_each_part(run, small_arrays):
     assert earlier["settings"]["accumulate_grad_batches"] == 1
 
 
-def test_a_checkpoint_that_a_config_names_is_checked_like_any_other(run, small_arrays, tmp_path, capsys):
+def test_a_checkpoint_named_in_a_config_is_checked(run, small_arrays, tmp_path, capsys):
     config = tmp_path / "again.yaml"
     content = yaml.safe_load((run / "config.yaml").read_text())
     config.write_text(yaml.safe_dump(content | {"ckpt_path": str(run)}))
@@ -172,8 +172,8 @@ def test_a_checkpoint_that_a_config_names_is_checked_like_any_other(run, small_a
     assert json.loads((run / "run.json").read_text())["epochs"] == 3
 
 
-def test_a_checkpoint_without_its_run_begins_another(run, small_arrays, tmp_path):
-    """Its best weights are elsewhere: the new run has its own."""
+def test_a_checkpoint_without_its_run_starts_a_new_run(run, small_arrays, tmp_path):
+    """The best weights are elsewhere, so the new run has its own."""
     content = torch.load(run / "last.ckpt", weights_only=True)
     for state in content["callbacks"].values():
         if "best_model_score" in state:

@@ -1,4 +1,4 @@
-"""The configs that come with the package."""
+"""The configs that are shipped with the package."""
 
 from pathlib import Path
 
@@ -15,17 +15,17 @@ def test_every_config_has_a_name():
     assert {CONFIGS / f"{name}.yaml" for name in config_names()} == set(CONFIGS.rglob("*.yaml"))
 
 
-def test_a_name_leads_to_its_file():
+def test_a_name_is_resolved_to_its_file():
     for name in config_names():
         assert isinstance(yaml.safe_load(Path(find_config(name)).read_text()), dict)
 
 
 @pytest.mark.parametrize("name", ["absent", "configs/galaxy_cnn.yaml", "galaxy_cnn.yaml", "", "../x", "a\0b"])
-def test_what_is_no_name_is_a_path(name):
+def test_an_unknown_name_is_treated_as_a_path(name):
     assert find_config(name) == name
 
 
-def test_without_the_folder_there_are_no_names(monkeypatch):
+def test_without_the_folder_no_names_are_known(monkeypatch):
     monkeypatch.setattr(shipped_configs, "_PLACES", ())
     assert config_folder() is None
     assert config_names() == []

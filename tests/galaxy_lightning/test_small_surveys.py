@@ -1,4 +1,4 @@
-"""Surveys of a few galaxies: one to validate on, one to test on, classes without any."""
+"""Surveys of a few galaxies: one validation galaxy, one test galaxy, classes without galaxies."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ PICTURES = ("confusion_matrix.png", "reliability.png", "coverage.png")
 
 @pytest.fixture(scope="module")
 def survey(raw, sample, tmp_path_factory):
-    """Makes arrays of chosen galaxies."""
+    """Returns a function that makes arrays of chosen galaxies."""
 
     def survey(name, choose, crop=64):
         folder = tmp_path_factory.mktemp(name)
@@ -47,7 +47,7 @@ def no_nan(name):
 @pytest.mark.parametrize(
     ("config", "batch"), [("galaxy_cnn", 1), ("galaxy_cnn", 2), ("reference_cnn", 1), ("reference_cnn", 64)]
 )
-def test_one_galaxy_to_validate_and_one_to_test_on(survey, raw, tmp_path, capsys, config, batch):
+def test_one_validation_galaxy_and_one_test_galaxy_are_enough(survey, raw, tmp_path, capsys, config, batch):
     arrays = survey("two_of_each", lambda table: table.groupby("label").head(2))
     counts = json.loads((arrays / "dataset.json").read_text())["counts"]
     assert sum(counts["val"].values()) == sum(counts["test"].values()) == 1
@@ -66,7 +66,7 @@ def test_one_galaxy_to_validate_and_one_to_test_on(survey, raw, tmp_path, capsys
         json.loads(path.read_text(), parse_constant=no_nan)
 
 
-def test_a_class_that_no_training_galaxy_has_is_named(survey, tmp_path, capsys):
+def test_a_class_without_training_galaxies_is_named(survey, tmp_path, capsys):
     arrays = survey("spirals", lambda table: table[table["label"] == "spiral"])
     run = fit(arrays, tmp_path, "reference_cnn")
     assert "No training galaxy is labelled elliptical or irregular" in capsys.readouterr().out
@@ -74,12 +74,12 @@ def test_a_class_that_no_training_galaxy_has_is_named(survey, tmp_path, capsys):
     json.loads((run / "test/metrics.json").read_text(), parse_constant=no_nan)
 
 
-def test_a_trial_with_batches_of_one(small_arrays, capsys):
+def test_a_fast_dev_run_works_with_batches_of_one(small_arrays, capsys):
     main(["fit", *words(small_arrays, "--data.batch_size=1", "--trainer.fast_dev_run=true")])
     assert "validating on" in capsys.readouterr().out
 
 
-def test_a_network_that_needs_two_galaxies_in_a_batch_says_so(survey, tmp_path, capsys):
+def test_a_network_that_needs_batches_of_two_reports_it(survey, tmp_path, capsys):
     arrays = survey("tiny", lambda table: table.groupby("label").head(2), crop=32)
     network = ["--model.backbone=resnet18", "--model.weights=none", "--data.batch_size=1"]
     with pytest.raises(SystemExit):

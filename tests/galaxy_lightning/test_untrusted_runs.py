@@ -1,4 +1,4 @@
-"""A run folder from a stranger: what it holds is used as data, and nothing of it is run or fetched."""
+"""A run folder from a stranger: it is used as data, and nothing in it is executed or downloaded."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ def images(tmp_path):
 
 
 def payload(marker):
-    """A function made of text: SymPy evaluates the text when it is made."""
+    """A function defined by text: SymPy evaluates the text when it is instantiated."""
     code = f"__import__('pathlib').Path({str(marker)!r}).touch()"
     return {"class_path": "sympy.Lambda", "dict_kwargs": {"signature": "x", "expr": code}}
 
@@ -86,7 +86,7 @@ PAYLOADS = {
 
 
 @pytest.mark.parametrize("kind", PAYLOADS)
-def test_a_class_in_a_config_that_nobody_named_is_never_made(
+def test_a_class_in_an_unnamed_config_is_never_instantiated(
     kind, run, images, marker, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.syspath_prepend(tmp_path.parent)
@@ -107,7 +107,7 @@ def test_a_class_in_a_config_that_nobody_named_is_never_made(
 
 @pytest.mark.parametrize("place", ["", "best.ckpt", "last.ckpt"])
 @pytest.mark.parametrize("command", ["test", "validate", "predict", "fit"])
-def test_no_command_runs_what_a_run_folder_names(command, place, run, images, marker, tmp_path):
+def test_no_command_executes_classes_named_in_a_run_folder(command, place, run, images, marker, tmp_path):
     change_config(run, "trainer", callbacks=PAYLOADS["callbacks"](marker))
     words = [command, f"--ckpt_path={run / place}"]
     if command == "fit":
@@ -138,7 +138,7 @@ def test_other_commands_never_read_the_config(run, small_arrays, marker, tmp_pat
     main(["fit", *words, "--model.network=reference_cnn", f"--model.weights={run / 'best.ckpt'}"])
 
 
-def test_the_payload_would_run(tmp_path, run, images):
+def test_the_payload_is_executable(tmp_path, run, images):
     change_config(run, "trainer", callbacks=PAYLOADS["callbacks"](tmp_path / "made"))
     words = ["predict", f"--ckpt_path={run}", f"--config={run / CONFIG}", f"--data.images={images}"]
     with pytest.raises((SystemExit, TypeError)):
@@ -225,7 +225,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("kind", DAMAGE)
 @pytest.mark.parametrize("command", ["predict", "fit"])
-def test_what_a_checkpoint_holds_of_another_form_is_named(kind, command, run, images, capsys):
+def test_invalid_content_of_a_checkpoint_is_named(kind, command, run, images, capsys):
     name = "last.ckpt" if command == "fit" else "best.ckpt"
     content = torch.load(run / name, weights_only=True)
     for key, value in DAMAGE[kind].items():
@@ -240,7 +240,7 @@ def test_what_a_checkpoint_holds_of_another_form_is_named(kind, command, run, im
 
 @pytest.mark.parametrize("kind", HYPERPARAMETERS)
 @pytest.mark.parametrize("command", ["predict", "test", "fit", "to-keras"])
-def test_a_checkpoint_asks_for_nothing(kind, command, run, images, no_network, tmp_path, capsys):
+def test_a_checkpoint_makes_no_network_requests(kind, command, run, images, no_network, tmp_path, capsys):
     change_checkpoint(run, **HYPERPARAMETERS[kind])
     with pytest.raises(SystemExit) as end:
         if command == "to-keras":
@@ -258,7 +258,7 @@ def test_a_checkpoint_asks_for_nothing(kind, command, run, images, no_network, t
 
 
 def test_a_checkpoint_needs_no_published_weights(run, images, no_network, tmp_path):
-    """Of a network that was fine-tuned, too: the checkpoint holds all weights."""
+    """This includes fine-tuned networks: the checkpoint holds all weights."""
     change_checkpoint(run, weights="hub")
     main(["predict", f"--ckpt_path={run}", f"--data.images={images}", f"--out={tmp_path / 'table.csv'}"])
     assert load_model(run / "best.ckpt").hparams["weights"] == "none"

@@ -1,4 +1,4 @@
-"""test, validate, TensorBoard, crossval and compare measure the same, also of a class without galaxies."""
+"""All commands and TensorBoard report the same figures, also for a class without galaxies."""
 
 import json
 
@@ -18,7 +18,7 @@ TOLERANCE = 2e-6
 
 @pytest.fixture(scope="module")
 def folds(raw, sample, tmp_path_factory):
-    """A cross-validation of galaxies without any irregular ones."""
+    """A cross-validation of galaxies without any irregular one."""
     folder = tmp_path_factory.mktemp("agreement")
     table = pd.read_csv(sample)
     table[table["label"] != "irregular"].to_csv(folder / "two.csv", index=False)
@@ -60,7 +60,7 @@ def test_the_macro_recall_is_the_same_in_test_crossval_and_compare(folds, tmp_pa
     np.testing.assert_allclose(
         [folded["calibration_error"], compared["calibration_error"]],
         tested["calibration_error"],
-        atol=1e-4,  # compare reads probabilities of five digits.
+        atol=1e-4,  # compare reads probabilities with five digits.
     )
 
 

@@ -29,7 +29,7 @@ def report(small_arrays, tmp_path_factory):
 
 @pytest.fixture
 def fourth_model(small_arrays, tmp_path):
-    """A run folder that nothing of this project has written."""
+    """A run folder that was not written by this project."""
     arrays, folder = open_arrays(small_arrays), tmp_path / "oracle"
     folder.mkdir()
     lines = ["objid,asset_id,split,label,p_elliptical,p_irregular,p_spiral,predicted"]
@@ -53,7 +53,7 @@ def fourth_model(small_arrays, tmp_path):
     return folder
 
 
-def test_the_report_stands_alone(report):
+def test_the_report_is_self_contained(report):
     page = (report / "report.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert len(sources) == 4
@@ -72,12 +72,12 @@ def test_the_report_stands_alone(report):
 
 
 def mistakes(report):
-    """The gallery of scratch's mistakes; which model is the better one is chance on so few galaxies."""
+    """Returns the name of the gallery of scratch's mistakes, whose number depends on its rank."""
     names = [model["name"] for model in json.loads((report / "metrics.json").read_text())["models"]]
     return f"mistakes_{names.index('scratch')}.png"
 
 
-def test_the_markdown_table_is_one_and_its_figures_are_there(report):
+def test_the_markdown_table_and_its_figures_exist(report):
     text = (report / "report.md").read_text()
     table = [line for line in text.split("## Do they")[0].splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in table}) == 1
@@ -91,7 +91,7 @@ def test_the_markdown_table_is_one_and_its_figures_are_there(report):
             assert min(image.size) > 300
 
 
-def test_the_figures_are_of_the_test_galaxies(report, small_arrays):
+def test_metrics_are_measured_on_the_test_galaxies(report, small_arrays):
     arrays = open_arrays(small_arrays)
     summary = json.loads((report / "metrics.json").read_text())
     accuracies = [model["mean"]["accuracy"] for model in summary["models"]]
@@ -111,7 +111,7 @@ def test_the_figures_are_of_the_test_galaxies(report, small_arrays):
     assert scratch["mean"]["peak_memory_mb"] > 50
 
 
-def test_a_comparison_goes_on_with_what_is_complete(report, small_arrays, tmp_path, capfd):
+def test_a_comparison_resumes_with_the_complete_runs(report, small_arrays, tmp_path, capfd):
     folder = tmp_path / "report"
     shutil.copytree(report, folder)
     shutil.rmtree(folder / "runs/scratch/seed_1")
@@ -126,7 +126,7 @@ def test_a_comparison_goes_on_with_what_is_complete(report, small_arrays, tmp_pa
     assert (folder / "report.html").is_file()
 
 
-def test_a_fourth_model_written_by_hand_joins(report, fourth_model, small_arrays, tmp_path, capfd):
+def test_a_run_folder_written_by_hand_is_compared(report, fourth_model, small_arrays, tmp_path, capfd):
     runs = [fourth_model, report / "runs/scratch/seed_0"]
     compare(small_arrays, tmp_path / "report", "--models", "--runs", *runs)
     assert "<b>oracle</b> | v2  test accuracy 1.000" in capfd.readouterr().out
@@ -139,7 +139,7 @@ def test_a_fourth_model_written_by_hand_joins(report, fourth_model, small_arrays
     assert summary["mcnemar"][0]["p"] < 0.05
 
 
-def test_a_run_that_cannot_be_compared_stops_before_training(fourth_model, arrays, tmp_path, capfd):
+def test_a_run_that_cannot_be_compared_is_refused_before_training(fourth_model, arrays, tmp_path, capfd):
     with pytest.raises(SystemExit):
         compare(arrays, tmp_path / "report", "--models", "scratch", "--runs", fourth_model)
     said = capfd.readouterr()
@@ -148,7 +148,7 @@ def test_a_run_that_cannot_be_compared_stops_before_training(fourth_model, array
     assert not (tmp_path / "report").exists()
 
 
-def test_a_model_that_fails_does_not_lose_the_others(small_arrays, tmp_path, capfd):
+def test_a_failed_model_does_not_affect_the_others(small_arrays, tmp_path, capfd):
     config = tmp_path / "broken.yaml"
     config.write_text("model:\n  image_size: 50\ntrainer:\n  max_epochs: 1\n")
     with pytest.raises(SystemExit, match="1"):
@@ -162,7 +162,7 @@ def test_a_model_that_fails_does_not_lose_the_others(small_arrays, tmp_path, cap
     assert "Not in this report" in (tmp_path / "report/report.html").read_text()
 
 
-def test_where_all_fail_there_is_no_report(small_arrays, tmp_path, capfd):
+def test_no_report_is_written_if_all_models_fail(small_arrays, tmp_path, capfd):
     config = tmp_path / "broken.yaml"
     config.write_text("model:\n  image_size: 50\n")
     with pytest.raises(SystemExit):
@@ -171,7 +171,7 @@ def test_where_all_fail_there_is_no_report(small_arrays, tmp_path, capfd):
     assert not (tmp_path / "report/report.html").exists()
 
 
-def test_a_lightning_config_is_trained_and_joins(small_arrays, tmp_path, capfd):
+def test_a_lightning_config_is_trained_and_compared(small_arrays, tmp_path, capfd):
     config = tmp_path / "tiny.yaml"
     config.write_text("model:\n  image_size: 64\ntrainer:\n  max_epochs: 1\ndata:\n  batch_size: 16\n")
     compare(small_arrays, tmp_path / "report", "--models", config, "majority")
@@ -182,7 +182,7 @@ def test_a_lightning_config_is_trained_and_joins(small_arrays, tmp_path, capfd):
     assert (settings["epochs"], settings["batch_size"], settings["augment"]) == (1, 16, "quarter_turns")
 
 
-def test_a_config_that_was_changed_since_is_trained_again(small_arrays, tmp_path):
+def test_a_changed_config_is_trained_again(small_arrays, tmp_path):
     arrays, config = open_arrays(small_arrays), tmp_path / "tiny.yaml"
     config.write_text("trainer:\n  max_epochs: 1\n")
     (before,) = plan(arrays, [str(config)], [0], tmp_path)
@@ -203,7 +203,7 @@ def test_a_run_that_repeats_another_is_left_out(report, small_arrays, tmp_path, 
     assert [run["seed"] for run in model["runs"]] == [0, 1]
 
 
-def test_a_run_that_was_trained_otherwise_stays_in(report, small_arrays, tmp_path, capfd):
+def test_a_run_with_other_trainer_settings_is_kept(report, small_arrays, tmp_path, capfd):
     runs = []
     for devices in (1, 2):
         runs.append(shutil.copytree(report / "runs/scratch/seed_0", tmp_path / f"devices_{devices}"))
@@ -218,7 +218,7 @@ def test_a_run_that_was_trained_otherwise_stays_in(report, small_arrays, tmp_pat
 @pytest.mark.parametrize(
     "name", ["_x", r"net $\foo$", "$x^$", "m" * 5000, "word " * 500, "two\nlines", "émoji 🌌"]
 )
-def test_any_name_can_be_drawn(name, fourth_model, small_arrays, tmp_path):
+def test_any_model_name_can_be_drawn(name, fourth_model, small_arrays, tmp_path):
     about = json.loads((fourth_model / "run.json").read_text())
     (fourth_model / "run.json").write_text(json.dumps(about | {"model": name}))
     compare(small_arrays, tmp_path / "report", "--models", "--runs", fourth_model)
@@ -236,13 +236,13 @@ def test_any_name_can_be_drawn(name, fourth_model, small_arrays, tmp_path):
         (["--models", "majority", "--runs", "nowhere"], "nowhere is no complete run"),
     ],
 )
-def test_what_makes_no_sense_is_refused(words, message, small_arrays, tmp_path, capfd):
+def test_invalid_requests_are_refused(words, message, small_arrays, tmp_path, capfd):
     with pytest.raises(SystemExit):
         compare(small_arrays, tmp_path / "report", *words)
     assert message in capfd.readouterr().err
 
 
-def test_a_folder_of_the_users_is_left_alone(small_arrays, tmp_path, capfd):
+def test_a_folder_with_other_content_is_left_alone(small_arrays, tmp_path, capfd):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(SystemExit):
         compare(small_arrays, tmp_path, "--models", "majority")
@@ -251,7 +251,7 @@ def test_a_folder_of_the_users_is_left_alone(small_arrays, tmp_path, capfd):
 
 
 @pytest.mark.parametrize("name", ["report.html", "metrics.json", "figures", "runs"])
-def test_a_file_of_the_users_that_has_our_name_is_left_alone(name, small_arrays, tmp_path, capfd):
+def test_a_user_file_with_the_name_of_a_report_file_is_left_alone(name, small_arrays, tmp_path, capfd):
     out = tmp_path / "mine"
     out.mkdir()
     (out / name).write_text("{}")
@@ -261,13 +261,13 @@ def test_a_file_of_the_users_that_has_our_name_is_left_alone(name, small_arrays,
     assert (out / name).read_text() == "{}"
 
 
-def test_a_report_does_not_go_into_the_arrays(small_arrays, capfd):
+def test_a_report_inside_the_arrays_is_refused(small_arrays, capfd):
     with pytest.raises(SystemExit):
         compare(small_arrays, small_arrays / "report", "--models", "majority")
     assert "lies in the galaxy arrays" in capfd.readouterr().err
 
 
-def test_an_older_reports_figures_do_not_stay_behind(report, small_arrays, fourth_model, tmp_path):
+def test_figures_of_an_older_report_are_removed(report, small_arrays, fourth_model, tmp_path):
     folder = tmp_path / "report"
     shutil.copytree(report, folder)
     (folder / ".DS_Store").write_bytes(b"Finder")
@@ -276,7 +276,7 @@ def test_an_older_reports_figures_do_not_stay_behind(report, small_arrays, fourt
     assert not [*(folder / "figures").glob("mistakes_*.png")]
 
 
-def test_a_run_that_stands_in_anothers_place_is_named(report, small_arrays, tmp_path, capfd):
+def test_a_run_of_another_model_in_the_folder_is_named(report, small_arrays, tmp_path, capfd):
     folder = tmp_path / "report"
     shutil.copytree(report, folder)
     shutil.rmtree(folder / "runs/majority/seed_0")
@@ -286,7 +286,7 @@ def test_a_run_that_stands_in_anothers_place_is_named(report, small_arrays, tmp_
     assert "is a run of scratch, not of majority" in capfd.readouterr().err
 
 
-def test_what_is_left_of_a_run_is_named(report, small_arrays, tmp_path, capfd):
+def test_an_incomplete_run_is_named(report, small_arrays, tmp_path, capfd):
     folder = tmp_path / "report"
     shutil.copytree(report, folder)
     (folder / "runs/scratch/seed_0/run.json").unlink()
@@ -295,7 +295,7 @@ def test_what_is_left_of_a_run_is_named(report, small_arrays, tmp_path, capfd):
     assert "runs/scratch/seed_0 is no complete run: remove it" in capfd.readouterr().err
 
 
-def test_a_file_is_no_place_for_a_report(small_arrays, tmp_path, capsys):
+def test_a_file_as_report_folder_is_refused(small_arrays, tmp_path, capsys):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(SystemExit):
         compare(small_arrays, tmp_path / "thesis.tex", "--models", "majority")
@@ -303,7 +303,7 @@ def test_a_file_is_no_place_for_a_report(small_arrays, tmp_path, capsys):
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
 
-def test_a_training_that_leaves_no_run_is_said(small_arrays, tmp_path, monkeypatch, capsys):
+def test_a_training_without_a_run_is_reported(small_arrays, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "run_module", lambda words: None)
     with pytest.raises(SystemExit):
         compare(small_arrays, tmp_path / "report", "--models", "majority")

@@ -1,4 +1,4 @@
-"""compare killed at any moment: no report is a mixture of two, and it goes on to the same figures."""
+"""compare killed at any moment: no report mixes two comparisons, and a resumed one has the same figures."""
 
 import json
 
@@ -47,7 +47,7 @@ def compare(small_arrays):
 
 
 def without_times(summary):
-    """Leaves out what differs from one training to the next."""
+    """Removes values that differ between repeated trainings."""
     if isinstance(summary, list):
         return [without_times(each) for each in summary]
     if not isinstance(summary, dict):
@@ -57,20 +57,20 @@ def without_times(summary):
 
 
 def files(report):
-    """Returns the files of a report by their path in it."""
+    """Returns the files of a report by their relative path."""
     paths = [*report.glob("[!.]*"), *report.glob("figures/[!.]*")]
     return {str(path.relative_to(report)): path.read_bytes() for path in paths if path.is_file()}
 
 
 @pytest.mark.soak
-def test_it_goes_on_to_the_same_figures(killed, compare, tmp_path):
+def test_a_killed_comparison_resumes_to_the_same_figures(killed, compare, tmp_path):
     words = compare(tmp_path / "whole", "majority", "scratch")
     killed.run(*words)
     whole = files(tmp_path / "whole")
     figures = without_times(json.loads(whole["metrics.json"]))
 
     def check(report):
-        """Checks a report's files; returns whether all are there."""
+        """Checks the files of a report; returns whether all exist."""
         found = files(report)
         if "metrics.json" in found:
             assert without_times(json.loads(found["metrics.json"])) == figures
@@ -88,7 +88,7 @@ def test_it_goes_on_to_the_same_figures(killed, compare, tmp_path):
 
 
 @pytest.mark.soak
-def test_no_report_is_a_mixture_of_two(killed, compare, tmp_path):
+def test_no_report_mixes_two_comparisons(killed, compare, tmp_path):
     out, reports = tmp_path / "report", []
     commands = [compare(out, "majority", "scratch"), compare(out, "majority")]
     killed.run(*commands[0])
@@ -106,7 +106,7 @@ def test_no_report_is_a_mixture_of_two(killed, compare, tmp_path):
         assert files(out) == report
 
 
-def test_a_training_that_outlived_a_killed_comparison_is_taken(compare, tmp_path, monkeypatch, capsys):
+def test_a_training_that_outlived_a_killed_comparison_is_used(compare, tmp_path, monkeypatch, capsys):
     def both(words):
         main(words[1:])
         raise GalaxyError("the second to finish finds that there is one")

@@ -18,12 +18,12 @@ def names(*runs):
     return [model.name for model in group(runs)]
 
 
-def test_runs_of_one_model_and_its_settings_stand_together():
+def test_runs_of_one_model_and_settings_are_grouped():
     models = group([run("a", [0], seed=0), run("b", [0]), run("a", [0], seed=1)])
     assert [(model.name, len(model.runs)) for model in models] == [("a", 2), ("b", 1)]
 
 
-def test_models_that_share_a_name_are_told_apart_by_as_few_settings_as_do():
+def test_models_with_one_name_are_distinguished_by_the_fewest_settings():
     slow, fast = {"lr": 0.1, "epochs": 40, "batch": 64}, {"lr": 0.01, "epochs": 5, "batch": 64}
     assert names(run("a", [0], hyperparameters=slow), run("a", [0], hyperparameters=fast), run("b", [0])) == [
         *("a (lr 0.1)", "a (lr 0.01)", "b"),
@@ -38,14 +38,14 @@ def trained(seed=0, lr=0.1, **training):
     return run("a", [0], seed=seed, hyperparameters={"lr": lr}, training=training)
 
 
-def test_models_that_were_trained_otherwise_are_two():
+def test_models_with_different_trainer_settings_are_separate():
     one = trained(devices=1, accumulate_grad_batches=1)
     assert names(one, trained(devices=2, accumulate_grad_batches=1)) == ["a (devices 1)", "a (devices 2)"]
     assert names(one, trained(1, devices=1, accumulate_grad_batches=1, epochs_trained=3)) == ["a"]
     assert names(one, trained(lr=0.2, devices=2, accumulate_grad_batches=1)) == ["a (lr 0.1)", "a (lr 0.2)"]
 
 
-def test_what_an_older_run_does_not_say_of_its_training_may_be_anything():
+def test_settings_missing_from_an_older_run_match_any_value():
     old = run("a", [0], seed=1, hyperparameters={"lr": 0.1})
     assert names(old, trained(devices=1)) == ["a"]
     found = group([old, trained(devices=1), trained(devices=2)])
@@ -66,12 +66,12 @@ def test_what_an_older_run_does_not_say_of_its_training_may_be_anything():
         (trained(), True),
     ],
 )
-def test_a_run_repeats_another_where_all_that_made_it_is_the_same(other, repeats):
+def test_a_run_repeats_another_if_model_settings_and_seed_are_equal(other, repeats):
     one = trained(devices=1, limit_train_batches="1 batch", epochs_trained=2)
     assert one.repeats(other) is other.repeats(one) is repeats
 
 
-def test_means_spreads_and_tests_are_over_runs(small_arrays):
+def test_means_deviations_and_tests_are_over_runs(small_arrays):
     arrays = open_arrays(small_arrays)
     labels = arrays.labels[arrays.rows("test")]
     off_by_one, wrong = labels.copy(), (labels + 1) % 3

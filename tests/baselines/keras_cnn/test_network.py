@@ -37,7 +37,7 @@ def keras_run(small_arrays, tmp_path_factory):
     return folder
 
 
-def test_the_network_is_the_specified_one():
+def test_the_network_has_the_specified_layers():
     network = make_keras_cnn()
     kinds = [(type(layer).__name__, layer.output.shape[1:]) for layer in network.layers]
     assert kinds == [
@@ -70,7 +70,7 @@ def test_the_network_is_the_specified_one():
     assert network.loss == "sparse_categorical_crossentropy"
 
 
-def test_the_softmax_stays_in_float32_where_the_rest_is_in_float16():
+def test_the_softmax_stays_in_float32_under_mixed_float16():
     keras = import_keras()
     with computing_in(keras, "mixed_float16"):
         network = make_keras_cnn(3, 64)
@@ -83,7 +83,7 @@ def test_the_softmax_stays_in_float32_where_the_rest_is_in_float16():
     assert np.isfinite(history.history["loss"]).all()
 
 
-def test_a_fit_leaves_a_run(keras_run, small_arrays):
+def test_a_fit_writes_a_run_folder(keras_run, small_arrays):
     arrays = open_arrays(small_arrays)
     run = read_run(keras_run, arrays)
     assert {path.name for path in keras_run.iterdir()} == {
@@ -102,7 +102,7 @@ def test_a_fit_leaves_a_run(keras_run, small_arrays):
     np.testing.assert_allclose(model.predict(images, verbose=0), run.probabilities, atol=1e-5)
 
 
-def test_what_is_kept_is_the_epoch_of_the_lowest_validation_loss(keras_run, small_arrays):
+def test_the_weights_of_the_lowest_validation_loss_are_kept(keras_run, small_arrays):
     history = pd.read_csv(keras_run / "history.csv")
     best = history["val_loss"].idxmin()
     assert json.loads((keras_run / "run.json").read_text())["best_epoch"] == best
@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_run(keras_run, small_arrays, tmp_path):
     assert np.abs(first - other).max() > 1e-3
 
 
-def test_batches_are_read_as_they_are_needed_and_shuffled_anew_every_epoch(small_arrays):
+def test_batches_are_read_on_demand_and_reshuffled_every_epoch(small_arrays):
     arrays = open_arrays(small_arrays)
     rows = arrays.rows("train")
     shuffled = _batches(arrays, rows, 16, shuffle_seed=0)
@@ -142,7 +142,7 @@ def test_batches_are_read_as_they_are_needed_and_shuffled_anew_every_epoch(small
         )
 
 
-def test_without_tensorflow_the_pip_line_is_shown(small_arrays, tmp_path, monkeypatch, capsys):
+def test_without_tensorflow_the_pip_command_is_shown(small_arrays, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(SystemExit, match="1"):
         fit(small_arrays, tmp_path / "run")

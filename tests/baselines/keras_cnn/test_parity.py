@@ -6,7 +6,7 @@ from baselines.keras_cnn.parity import measure_parity
 from data_prep.arrays.format import open_arrays
 
 
-def test_fifty_training_steps_stay_together(small_arrays):
+def test_fifty_training_steps_agree(small_arrays):
     keras = import_keras()
     before = keras.config.floatx(), keras.config.dtype_policy().name
     parity = measure_parity(open_arrays(small_arrays), galaxies=64, steps=50, batch_size=32)
@@ -19,7 +19,7 @@ def test_fifty_training_steps_stay_together(small_arrays):
     assert (keras.config.floatx(), keras.config.dtype_policy().name) == before
 
 
-def test_float32_begins_alike(small_arrays):
+def test_the_first_float32_steps_agree(small_arrays):
     parity = measure_parity(open_arrays(small_arrays), galaxies=64, steps=3, precision="float32")
     assert parity.outputs < 1e-5
     assert parity.losses < 1e-3
@@ -34,7 +34,7 @@ def test_the_command_shows_layers_outputs_and_training(small_arrays, capsys):
     assert shown.rstrip().endswith("100.0%")
 
 
-def test_no_steps_are_refused(small_arrays, capsys):
+def test_zero_steps_are_refused(small_arrays, capsys):
     with pytest.raises(SystemExit):
         main(["parity", "--data", str(small_arrays), "--steps", "0"])
     assert "steps" in capsys.readouterr().err

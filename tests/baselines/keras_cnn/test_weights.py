@@ -48,19 +48,19 @@ def test_pytorch_to_keras_gives_the_same_outputs(images):
     np.testing.assert_allclose(keras.predict(images / np.float32(255), verbose=0), ours, atol=1e-5, rtol=0)
 
 
-def test_there_and_back_changes_no_bit():
+def test_weights_survive_a_round_trip_bit_for_bit():
     state = ReferenceCNN(4, 64).state_dict()
     back = torch_from_keras(keras_from_torch(state))
     assert list(back) == list(state)
     assert all(torch.equal(back[name], state[name]) for name in state)
 
 
-def test_a_keras_run_becomes_a_checkpoint_that_tests_alike(keras_run, small_arrays, tmp_path, capsys):
+def test_a_converted_keras_run_has_the_same_test_results(keras_run, small_arrays, tmp_path, capsys):
     checkpoint = tmp_path / "from_keras.ckpt"
     words = ["to-torch", "--weights", str(keras_run / "model.keras"), "--data", str(small_arrays)]
     main([*words, "--out", str(checkpoint)])
     assert f"test --ckpt_path {checkpoint}" in capsys.readouterr().out
-    galaxy_lightning(["test", "--ckpt_path", str(checkpoint)])  # It knows its arrays.
+    galaxy_lightning(["test", "--ckpt_path", str(checkpoint)])  # The checkpoint records its galaxy arrays.
     found = json.loads((tmp_path / "test/metrics.json").read_text())["metrics"]["accuracy"]
     table = pd.read_csv(keras_run / "predictions.csv")
     table = table[table["split"] == "test"]
@@ -74,7 +74,7 @@ def test_a_keras_run_becomes_a_checkpoint_that_tests_alike(keras_run, small_arra
     assert "add --overwrite" in capsys.readouterr().err
 
 
-def test_a_checkpoint_becomes_a_keras_file_and_a_checkpoint_again(keras_run, small_arrays, tmp_path):
+def test_a_checkpoint_is_converted_to_keras_and_back(keras_run, small_arrays, tmp_path):
     words = ["--data", str(small_arrays), "--out", str(tmp_path / "a.ckpt")]
     main(["to-torch", "--weights", str(keras_run / "model.keras"), *words])
     main(["to-keras", "--ckpt-path", str(tmp_path / "a.ckpt"), "--out", str(tmp_path / "b.keras")])
@@ -86,7 +86,7 @@ def test_a_checkpoint_becomes_a_keras_file_and_a_checkpoint_again(keras_run, sma
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_cannot_be_carried_over_is_refused(keras_run, arrays, small_arrays, tmp_path, capsys):
+def test_weights_that_cannot_be_converted_are_refused(keras_run, arrays, small_arrays, tmp_path, capsys):
     damaged = tmp_path / "damaged.keras"
     damaged.write_bytes(b"no zip")
     alone = tmp_path / "alone.keras"
@@ -120,7 +120,7 @@ def test_what_cannot_be_carried_over_is_refused(keras_run, arrays, small_arrays,
         keras_from_torch({name: w for name, w in ReferenceCNN().state_dict().items() if "hidden" not in name})
 
 
-def test_layers_stand_side_by_side():
+def test_the_layer_table_shows_both_networks():
     table = layer_table(make_keras_cnn(), GalaxyClassifier())
     assert [line.split()[-2:] for line in table[1:]] == [
         [count, count] for count in ("448", "4,640", "18,496", "73,856", "589,856", "99", "687,395")
@@ -129,7 +129,7 @@ def test_layers_stand_side_by_side():
     assert "128 x 64 x 3 x 3" in table[4]
 
 
-def test_only_the_reference_cnn_has_a_twin(tmp_path):
+def test_only_the_reference_cnn_can_be_converted(tmp_path):
     with pytest.raises(GalaxyError, match="written as .keras"):
         keras_from_checkpoint(tmp_path / "best.ckpt", tmp_path / "model.h5")
     model = GalaxyClassifier("galaxy_cnn", weights="none", image_size=64)

@@ -1,4 +1,4 @@
-"""What every layer is held against: PyTorch's autograd, and finite differences."""
+"""References for every layer: PyTorch's autograd, and finite differences."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def close(found: Array, expected: torch.Tensor | Array) -> None:
 
 
 def equals_torch(layer: Layer, function, inputs: Array, generator: np.random.Generator) -> None:
-    """Outputs and all gradients equal those of ``function(inputs, **parameters)`` in PyTorch."""
+    """Asserts that outputs and gradients equal those of ``function(inputs, **parameters)`` in PyTorch."""
     images = torch.tensor(inputs, requires_grad=True)
     parameters = {name: torch.tensor(array, requires_grad=True) for name, array in layer.parameters.items()}
     expected = function(images, **parameters)
@@ -33,7 +33,7 @@ def equals_torch(layer: Layer, function, inputs: Array, generator: np.random.Gen
 
 
 def equals_finite_differences(layer: Layer, inputs: Array, generator: np.random.Generator) -> None:
-    """Gradients of ``sum(outputs * upstream) + penalty`` equal its central differences."""
+    """Asserts that gradients of ``sum(outputs * upstream) + penalty`` equal its central differences."""
     upstream = generator.standard_normal(layer.forward(inputs, training=True).shape)
     found = {"inputs": layer.backward(upstream).copy()}
     found |= {name: array.copy() for name, array in layer.gradients.items()}

@@ -4,7 +4,7 @@ import torch
 from baselines.scratch.activation import ReLU
 
 
-def test_it_equals_pytorch_at_zero_too(generator, assert_equals_torch):
+def test_it_equals_pytorch_also_at_zero(generator, assert_equals_torch):
     assert_equals_torch(ReLU(), torch.relu, generator.standard_normal((3, 2, 5, 4)), generator)
     assert_equals_torch(ReLU(), torch.relu, generator.integers(-1, 2, (4, 9)).astype(float), generator)
 
@@ -15,7 +15,7 @@ def test_its_gradient_equals_finite_differences(generator, assert_equals_finite_
     assert_equals_finite_differences(ReLU(), inputs, generator)
 
 
-def test_it_leaves_its_inputs_and_float32_as_they_are(generator):
+def test_it_changes_neither_its_inputs_nor_float32(generator):
     inputs = generator.standard_normal((3, 8)).astype(np.float32)
     before, layer = inputs.copy(), ReLU()
     outputs = layer.forward(inputs)
@@ -23,7 +23,7 @@ def test_it_leaves_its_inputs_and_float32_as_they_are(generator):
     np.testing.assert_array_equal(inputs, before)
 
 
-def test_what_is_kept_between_batches_has_the_inputs_type():
+def test_buffers_kept_between_batches_have_the_type_of_the_inputs():
     layer = ReLU()
     for dtype in (np.float64, np.float32, np.float64):
         outputs = layer.forward(np.full((2, 3), 1 / 3, dtype))

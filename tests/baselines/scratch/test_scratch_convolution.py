@@ -29,7 +29,7 @@ def test_it_equals_pytorch(engine, bias, size, shape, generator, assert_equals_t
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_image_as_small_as_the_kernel(engine, generator, assert_equals_torch):
+def test_it_accepts_an_image_as_small_as_the_kernel(engine, generator, assert_equals_torch):
     layer = make(generator, 2, 3, 3, engine)
     assert_equals_torch(layer, as_in_torch, generator.standard_normal((2, 2, 3, 3)), generator)
 
@@ -41,14 +41,14 @@ def test_its_gradients_equal_finite_differences(engine, generator, assert_equals
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_images_may_lie_in_memory_in_any_order(engine, generator, assert_equals_torch):
+def test_images_may_have_any_memory_layout(engine, generator, assert_equals_torch):
     layer = make(generator, 3, 2, 3, engine)
     rgb = generator.standard_normal((2, 6, 7, 3))
     assert_equals_torch(layer, as_in_torch, rgb.transpose(0, 3, 1, 2), generator)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_without_an_input_gradient_the_others_are_the_same(engine, generator):
+def test_skipping_the_input_gradient_leaves_the_others_unchanged(engine, generator):
     images = generator.standard_normal((2, 3, 6, 5))
     full = make(generator, 3, 4, 3, engine)
     spared = Conv2D(3, 4, needs_input_gradient=False, generator=generator, dtype=np.float64, engine=engine)
@@ -70,7 +70,7 @@ def test_float32_stays_float32(engine, generator):
     assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
 
 
-def test_what_is_kept_between_batches_does_not_leak(generator):
+def test_buffers_kept_between_batches_do_not_leak(generator):
     layer = make(generator, 2, 3, 3, "vectorized")
     shapes = ((3, 2, 9, 8), (5, 2, 12, 11), (1, 2, 5, 7))
     batches = [generator.standard_normal(shape) for shape in shapes]
@@ -86,7 +86,7 @@ def test_what_is_kept_between_batches_does_not_leak(generator):
             np.testing.assert_array_equal(array, same)
 
 
-def test_weights_begin_glorot_uniform_and_biases_zero(generator):
+def test_initial_weights_are_glorot_uniform_and_biases_zero(generator):
     layer = Conv2D(16, 32, 3, generator=generator)
     weights, limit = layer.parameters["weights"], (6 / (9 * (16 + 32))) ** 0.5
     assert 0.99 * limit < abs(weights).max() <= limit

@@ -28,7 +28,7 @@ def test_its_gradients_equal_finite_differences(engine, l2, generator, assert_eq
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_penalty_is_that_of_the_weights_alone(engine, generator):
+def test_the_penalty_covers_only_the_weights(engine, generator):
     layer = make(generator, 5, 3, engine, l2=0.3)
     assert layer.penalty() == pytest.approx(0.3 * (layer.parameters["weights"] ** 2).sum())
     assert make(generator, 5, 3, engine).penalty() == 0
@@ -42,7 +42,7 @@ def test_float32_stays_float32(engine, generator):
     assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
 
 
-def test_weights_begin_glorot_uniform_and_biases_zero(generator):
+def test_initial_weights_are_glorot_uniform_and_biases_zero(generator):
     layer = Dense(300, 50, generator=generator)
     weights, limit = layer.parameters["weights"], (6 / 350) ** 0.5
     assert 0.99 * limit < abs(weights).max() <= limit
@@ -50,7 +50,7 @@ def test_weights_begin_glorot_uniform_and_biases_zero(generator):
     assert not layer.parameters["bias"].any()
 
 
-def test_flatten_lays_out_and_folds_back(generator, assert_equals_torch):
+def test_flatten_equals_pytorch(generator, assert_equals_torch):
     images = generator.standard_normal((2, 3, 4, 5))
     assert_equals_torch(Flatten(), lambda inputs: inputs.flatten(1), images, generator)
     assert Flatten().forward(images[:0]).shape == (0, 60)

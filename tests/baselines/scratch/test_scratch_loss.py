@@ -30,12 +30,12 @@ def test_its_gradient_equals_finite_differences(generator):
         assert gradient[place] == pytest.approx((above - below) / 2e-5, rel=1e-6, abs=1e-9)
 
 
-def test_equal_logits_cost_the_logarithm_of_the_number_of_classes():
+def test_equal_logits_have_the_loss_log_of_the_number_of_classes():
     assert cross_entropy(np.zeros((2, 3)), np.array([0, 2]))[0] == pytest.approx(math.log(3))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_huge_logits_are_no_trouble(dtype):
+def test_huge_logits_do_not_overflow(dtype):
     logits = np.array([[1e4, 0, -1e4], [-1e4, -1e4, -1e4]], dtype)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         probabilities = softmax(logits)

@@ -18,7 +18,7 @@ from data_prep.common.errors import GalaxyError
 
 
 def as_in_torch(image_size):
-    """The Keras architecture as it is stated: ReLU before the pooling."""
+    """The Keras architecture as specified, with ReLU before the pooling."""
     layers, channels, side = [], 3, image_size
     for filters in (16, 32, 64, 128):
         layers += [nn.Conv2d(channels, filters, 3), nn.ReLU(), nn.MaxPool2d(2)]
@@ -33,7 +33,7 @@ def in_torchs_order(layer, name, array):
 
 
 @pytest.mark.parametrize("image_size", [46, 64])
-def test_the_full_cnn_equals_pytorchs(image_size, generator, assert_close):
+def test_the_full_cnn_equals_pytorch(image_size, generator, assert_close):
     network = full_cnn(3, image_size, generator, np.float64)
     network.layers = [layer for layer in network.layers if not isinstance(layer, Dropout)]
     learning = [layer for layer in network.layers if layer.parameters]
@@ -71,7 +71,7 @@ def test_the_engines_agree(make_optimizer, generator):
         for engine in ("loops", "vectorized")
     }
     for network in networks.values():
-        network.layers[-1].parameters["weights"] *= 1000  # Gradients that are not tiny.
+        network.layers[-1].parameters["weights"] *= 1000  # The gradients are not tiny.
     results = {
         engine: network.train_step(images, labels, make_optimizer()) for engine, network in networks.items()
     }
@@ -84,7 +84,7 @@ def test_the_engines_agree(make_optimizer, generator):
             np.testing.assert_allclose(slow.parameters[name], fast.parameters[name], rtol=0, atol=1e-10)
 
 
-def test_the_specified_cnn_has_its_weights_spread_as_specified(generator):
+def test_the_specified_cnn_has_the_specified_initial_weights(generator):
     network = specified_cnn(3, generator)
     kernel, dense = network.layers[0].parameters["weights"], network.layers[-1].parameters["weights"]
     assert (kernel.shape, dense.shape) == ((16, 3, 3, 3), (3600, 3))
@@ -112,7 +112,7 @@ def test_the_full_cnn_has_the_keras_networks_parameters(generator):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_precision_stays(dtype, generator):
+def test_the_precision_is_kept(dtype, generator):
     network = full_cnn(3, 46, generator, dtype)
     images, labels = generator.random((3, 3, 46, 46)).astype(dtype), generator.integers(0, 3, 3)
     _, probabilities = network.train_step(images, labels, Adam())
@@ -122,13 +122,13 @@ def test_the_precision_stays(dtype, generator):
 
 
 @pytest.mark.parametrize("make", [specified_cnn, lambda classes, generator: full_cnn(classes, 46, generator)])
-def test_the_seed_decides(make):
+def test_the_seed_determines_the_weights(make):
     first, second, other = (make(3, np.random.default_rng(seed)).weights() for seed in (1, 1, 2))
     assert all((first[name] == second[name]).all() for name in first)
     assert any((first[name] != other[name]).any() for name in first)
 
 
-def test_the_specified_cnn_learns_thirty_random_images_by_heart(generator):
+def test_the_specified_cnn_overfits_thirty_random_images(generator):
     images = generator.random((30, 3, 32, 32), dtype=np.float32)
     labels, network, optimizer = generator.integers(0, 3, 30), specified_cnn(3, generator), Adam()
     losses = [network.train_step(images, labels, optimizer)[0] for _ in range(150)]
@@ -143,7 +143,7 @@ def test_images_that_are_too_small_are_refused(generator):
         full_cnn(3, 45, generator)
 
 
-def test_it_is_numpy_and_nothing_else():
+def test_it_imports_only_numpy():
     code = (
         "import sys, baselines.scratch.models;"
         "print([name for name in ('torch', 'scipy', 'numba', 'tensorflow') if name in sys.modules])"

@@ -34,7 +34,7 @@ def test_a_step_lowers_the_loss_which_includes_the_penalty(network, generator):
     assert loss == pytest.approx(expected + 0.005 * 32 * 128 * hidden.parameters["weights"].var(), rel=0.02)
 
 
-def test_predict_is_the_same_in_any_batches_and_its_own(network, generator):
+def test_predict_is_independent_of_the_batches(network, generator):
     images, _ = make_batch(generator, 7)
     whole = network.predict(images, batch_size=7)
     kept = whole.copy()
@@ -47,7 +47,7 @@ def test_predict_is_the_same_in_any_batches_and_its_own(network, generator):
     assert network.predict(images[:0]).shape == (0, 3)
 
 
-def test_logits_are_the_callers_own_whatever_the_last_layer(generator):
+def test_returned_logits_are_a_copy(generator):
     network = Network([Dense(4, 3, generator=generator), ReLU()])
     inputs = generator.random((2, 4), dtype=np.float32)
     logits = network.forward(inputs)
@@ -91,7 +91,7 @@ def test_memory_kept_between_batches_does_not_leak(generator):
             np.testing.assert_array_equal(found, same)
 
 
-def test_weights_are_copies_that_can_be_put_back(network, generator):
+def test_weights_are_copies_that_can_be_restored(network, generator):
     images, labels = make_batch(generator, 4)
     best = network.weights()
     before = network.predict(images)
@@ -101,7 +101,7 @@ def test_weights_are_copies_that_can_be_put_back(network, generator):
     network.load_weights(best)
     np.testing.assert_array_equal(network.predict(images), before)
     network.train_step(images, labels, Adam(0.01))
-    network.load_weights(best)  # The step has not reached into what was put back.
+    network.load_weights(best)  # The step has not changed the restored weights.
     np.testing.assert_array_equal(network.predict(images), before)
     now = [array for layer in network.layers for array in layer.parameters.values()]
     assert all(one is other for one, other in zip(arrays, now, strict=True))

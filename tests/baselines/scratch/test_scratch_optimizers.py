@@ -12,7 +12,7 @@ STEPS = 25
 
 @pytest.fixture
 def gradients(generator):
-    """Of two layers' weights and biases, for each step."""
+    """Gradients of the weights and biases of two layers, for each step."""
     shapes = [(4, 3), (3,), (3, 2), (2,)]
     return [[generator.standard_normal(shape) for shape in shapes] for _ in range(STEPS)]
 
@@ -29,7 +29,7 @@ def all_parameters(layers):
 
 
 def follow(optimizer, layers, gradients):
-    """Takes a step with each of the gradients; the arrays must stay the same objects."""
+    """Takes a step with each of the gradients; the arrays must remain the same objects."""
     arrays = all_parameters(layers)
     for step in gradients:
         remaining = iter(step)
@@ -53,7 +53,7 @@ def follow_torch(make, parameters, gradients):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_sgd_equals_pytorchs(momentum, generator, gradients, assert_close):
+def test_sgd_equals_pytorch(momentum, generator, gradients, assert_close):
     layers = make_layers(generator)
     expected = follow_torch(
         lambda tensors: torch.optim.SGD(tensors, lr=0.1, momentum=momentum), all_parameters(layers), gradients
@@ -63,7 +63,7 @@ def test_sgd_equals_pytorchs(momentum, generator, gradients, assert_close):
         assert_close(array, tensor)
 
 
-def test_adam_equals_pytorchs_where_epsilon_is_nothing(generator, gradients, assert_close):
+def test_adam_equals_pytorch_for_a_negligible_epsilon(generator, gradients, assert_close):
     layers = make_layers(generator)
     expected = follow_torch(
         lambda tensors: torch.optim.Adam(tensors, lr=0.01, betas=(0.8, 0.99), eps=1e-30),
@@ -86,8 +86,8 @@ def scalar_adam(weight, gradients, lr=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-6])
-def test_adam_is_the_published_formula_with_keras_epsilon(scale, generator, gradients):
-    """Tiny gradients too, where it matters what epsilon is added to."""
+def test_adam_follows_the_published_formula_with_keras_epsilon(scale, generator, gradients):
+    """Includes tiny gradients, for which it matters where epsilon is added."""
     gradients = [[scale * array for array in step] for step in gradients]
     layers = make_layers(generator)
     before = [array.copy() for array in all_parameters(layers)]

@@ -20,7 +20,7 @@ def fit(model, arrays, out, *more):
 
 
 @pytest.mark.parametrize(("model", "parameters"), [("scratch", 11_235), ("scratch-full", None)])
-def test_a_fit_leaves_a_run_and_the_same_seed_the_same_one(model, parameters, small_arrays, tmp_path):
+def test_a_fit_writes_a_run_and_the_same_seed_repeats_it(model, parameters, small_arrays, tmp_path):
     words = ["--epochs", "2", "--batch-size", "16"]
     run = fit(model, small_arrays, tmp_path / "run", *words)
     again = fit(model, small_arrays, tmp_path / "again", *words)
@@ -32,14 +32,14 @@ def test_a_fit_leaves_a_run_and_the_same_seed_the_same_one(model, parameters, sm
     assert np.abs(run.probabilities - other.probabilities).max() > 0
 
 
-def test_the_loops_train_to_the_same_network(raw, small_arrays, tmp_path):
+def test_both_engines_train_to_the_same_network(raw, small_arrays, tmp_path):
     words = ["--epochs", "1", "--learning-rate", "0.1"]
     fast = fit("scratch", small_arrays, tmp_path / "fast", *words)
     slow = fit("scratch", small_arrays, tmp_path / "slow", *words, "--engine", "loops")
     np.testing.assert_allclose(slow.probabilities, fast.probabilities, atol=1e-5)
 
 
-def test_the_kept_weights_are_of_the_lowest_validation_loss(small_arrays, tmp_path):
+def test_the_weights_of_the_lowest_validation_loss_are_kept(small_arrays, tmp_path):
     fit("scratch", small_arrays, tmp_path / "run", "--epochs", "6", "--learning-rate", "0.3")
     history = pd.read_csv(tmp_path / "run/history.csv")
     table = pd.read_csv(tmp_path / "run/predictions.csv")
@@ -48,7 +48,7 @@ def test_the_kept_weights_are_of_the_lowest_validation_loss(small_arrays, tmp_pa
     assert found == pytest.approx(history["val_accuracy"][history["val_loss"].idxmin()])
 
 
-def test_the_config_of_good_settings_is_what_the_command_does_by_itself(small_arrays, tmp_path):
+def test_the_shipped_config_equals_the_defaults_of_the_command(small_arrays, tmp_path):
     for name, more in (("plain", []), ("config", ["--config", str(CONFIGS / "scratch.yaml")])):
         fit("scratch", small_arrays, tmp_path / name, *more)
     plain, config = (json.loads((tmp_path / name / "run.json").read_text()) for name in ("plain", "config"))
@@ -56,7 +56,7 @@ def test_the_config_of_good_settings_is_what_the_command_does_by_itself(small_ar
     assert yaml.safe_load((CONFIGS / "scratch.yaml").read_text()).items() <= plain["hyperparameters"].items()
 
 
-def test_the_references_own_settings_are_a_config(small_arrays, tmp_path):
+def test_the_settings_of_the_reference_are_a_config(small_arrays, tmp_path):
     run = fit("scratch", small_arrays, tmp_path / "run", "--config", str(CONFIGS / "scratch_reference.yaml"))
     settings = {"epochs": 5, "batch_size": 64, "learning_rate": 0.001, "momentum": 0.0}
     assert run.about["hyperparameters"] == settings | {"engine": "vectorized"}
@@ -68,7 +68,7 @@ def test_images_are_averaged_down_to_32_pixels(small_arrays):
     assert np.abs(_resized(arrays) - means).max() <= 1  # Pillow rounds rows and columns in turn.
 
 
-def test_a_fit_that_diverges_leaves_nothing_and_says_what_to_do(small_arrays, tmp_path, capsys):
+def test_a_diverging_fit_leaves_nothing_and_says_what_to_do(small_arrays, tmp_path, capsys):
     with pytest.raises(SystemExit):
         fit("scratch", small_arrays, tmp_path / "run", "--learning-rate", "1e30")
     assert "begin again with a lower --learning-rate" in capsys.readouterr().err
@@ -87,7 +87,7 @@ def test_images_that_are_too_small_are_refused(raw, sample, tmp_path, capsys):
 
 
 @pytest.mark.real
-def test_with_good_settings_it_learns_real_galaxies(real_sample, tmp_path):
+def test_it_learns_real_galaxies_with_the_default_settings(real_sample, tmp_path):
     from data_prep.cli import main as data_prep
 
     sample, arrays = tmp_path / "sample.csv", tmp_path / "arrays"

@@ -19,7 +19,7 @@ def copy(small_arrays, tmp_path):
 
 
 def edit(copy, change):
-    """Changes the catalogue and makes its hash right again, so that the next check is reached."""
+    """Changes the catalogue and corrects its hash, so that the next check is reached."""
     catalog = pd.read_csv(copy / "catalog.csv", dtype={"objid": "int64"})
     change(catalog).to_csv(copy / "catalog.csv", index=False)
     edit_dataset(
@@ -33,7 +33,7 @@ def edit_dataset(copy, change):
     (copy / "dataset.json").write_text(json.dumps(dataset))
 
 
-def test_sound_arrays_pass(small_arrays):
+def test_valid_arrays_pass(small_arrays):
     assert len(check(small_arrays).catalog) == 80
 
 
@@ -74,7 +74,7 @@ def put_copy(copy, change):
     return [(row, catalog["objid"][row], catalog["split"][row]) for row in sorted([train, test])]
 
 
-def test_the_same_pixels_in_two_splits_are_found(copy):
+def test_identical_pixels_in_two_splits_are_found(copy):
     (_, one, its), (_, other, others) = put_copy(copy, lambda image: image)
     with pytest.raises(GalaxyError) as caught:
         check(copy)
@@ -82,7 +82,7 @@ def test_the_same_pixels_in_two_splits_are_found(copy):
     assert "1 images have exactly the pixels of one in another split" in str(caught.value)
 
 
-def test_the_same_pixels_in_one_split_are_no_leak(copy):
+def test_identical_pixels_in_one_split_are_accepted(copy):
     pixels = np.load(copy / "images.npy", mmap_mode="r+")
     one, other = open_arrays(copy).rows("train")[:2]
     pixels[other] = pixels[one]
@@ -101,12 +101,12 @@ def test_a_near_copy_in_another_split_is_reported(copy, capsys):
     assert f"the first: objid {one} ({its}) and {other} ({others})" in out
 
 
-def test_sound_arrays_have_no_near_copies(small_arrays, capsys):
+def test_valid_arrays_have_no_near_copies(small_arrays, capsys):
     main(["check", str(small_arrays)])
     assert "near-copies" not in capsys.readouterr().out
 
 
-def test_counts_that_do_not_fit_are_found(copy):
+def test_wrong_counts_are_found(copy):
     edit_dataset(copy, lambda dataset: dataset["counts"]["train"].update(spiral=1))
     with pytest.raises(GalaxyError, match="1 spiral in train"):
         check(copy)
@@ -122,7 +122,7 @@ def test_a_missing_file_is_named(copy, name):
 @pytest.mark.parametrize(
     ("column", "value"), [("label", "blob"), ("split", "holdout"), ("split", ""), ("objid", "x")]
 )
-def test_a_catalogue_that_makes_no_sense_is_refused(copy, column, value):
+def test_an_invalid_catalogue_is_refused(copy, column, value):
     edit(copy, lambda catalog: catalog.astype({column: "object"}).assign(**{column: value}))
     with pytest.raises(GalaxyError, match=r"catalog.csv"):
         open_arrays(copy)
@@ -138,13 +138,13 @@ def test_a_catalogue_that_makes_no_sense_is_refused(copy, column, value):
         np.zeros((79, 64, 64, 3), np.uint8),
     ],
 )
-def test_pixels_of_another_shape_type_or_number_are_refused(copy, images):
+def test_pixels_of_wrong_shape_type_or_number_are_refused(copy, images):
     np.save(copy / "images.npy", images)
     with pytest.raises(GalaxyError, match=r"images.npy"):
         open_arrays(copy)
 
 
-def test_a_pickle_in_place_of_the_pixels_is_refused_unopened(copy):
+def test_a_pickle_instead_of_pixels_is_refused_and_not_loaded(copy):
     np.save(copy / "images.npy", np.array([{"run": "me"}], dtype=object), allow_pickle=True)
     with pytest.raises(GalaxyError, match="no array that can be read"):
         open_arrays(copy)
@@ -163,7 +163,7 @@ def test_a_pickle_in_place_of_the_pixels_is_refused_unopened(copy):
         {"skipped": "none"},
     ],
 )
-def test_a_dataset_file_of_another_kind_is_refused(copy, change):
+def test_an_invalid_dataset_json_is_refused(copy, change):
     edit_dataset(copy, lambda dataset: dataset.update(change))
     with pytest.raises(GalaxyError, match=r"dataset.json"):
         open_arrays(copy)
@@ -172,13 +172,13 @@ def test_a_dataset_file_of_another_kind_is_refused(copy, change):
 @pytest.mark.parametrize(
     "junk", [b"", b"PK\x03\x04 no archive", b"\x93NUMPY\x01\x00\x10\x00{'descr': junk((", b"\x00" * 300]
 )
-def test_a_damaged_header_is_one_error(copy, junk):
+def test_a_damaged_header_is_a_one_line_error(copy, junk):
     (copy / "images.npy").write_bytes(junk)
     with pytest.raises(GalaxyError, match=r"images\.npy"):
         open_arrays(copy)
 
 
-def test_arrays_made_by_hand_need_what_the_documents_say(tmp_path):
+def test_arrays_made_by_hand_need_the_documented_content(tmp_path):
     splits, labels = ["train"] * 4 + ["val"] * 2 + ["test"] * 2, ["disc", "ring"] * 4
     pixels = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", pixels)

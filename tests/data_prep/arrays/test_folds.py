@@ -24,12 +24,12 @@ def test_folds_are_galaxy_arrays_of_the_same_pixels(small_arrays, tmp_path):
     assert sorted(tested) == list(range(len(arrays.catalog)))
 
 
-def test_the_pixels_take_no_room(small_arrays, tmp_path):
+def test_the_pixels_of_a_fold_take_no_disk_space(small_arrays, tmp_path):
     (folder, _) = make_folds(open_arrays(small_arrays), tmp_path, 2)
     assert (folder / "images.npy").samefile(small_arrays / "images.npy")
 
 
-def test_folds_that_are_there_stay(small_arrays, tmp_path):
+def test_existing_folds_are_kept(small_arrays, tmp_path):
     arrays = open_arrays(small_arrays)
     first = [(folder / "catalog.csv").stat().st_mtime_ns for folder in make_folds(arrays, tmp_path, 3)]
     again = [(folder / "catalog.csv").stat().st_mtime_ns for folder in make_folds(arrays, tmp_path, 3)]
@@ -37,7 +37,7 @@ def test_folds_that_are_there_stay(small_arrays, tmp_path):
 
 
 @pytest.mark.parametrize("also", [[], ["symlink_to"]])
-def test_a_file_system_without_links_gets_copies(small_arrays, tmp_path, monkeypatch, also):
+def test_pixels_are_copied_on_a_file_system_without_links(small_arrays, tmp_path, monkeypatch, also):
     def refused(*args):
         raise OSError(errno.EPERM, "Operation not permitted")
 

@@ -20,7 +20,7 @@ from data_prep.common.files import sha256
 from data_prep.schema import CLASSES
 
 
-def test_the_arrays_hold_what_the_contract_says(raw, sample, arrays):
+def test_the_arrays_have_the_documented_content(raw, sample, arrays):
     opened = open_arrays(arrays)
     rows = pd.read_csv(sample, dtype={"objid": "int64"})
     assert opened.images.shape == (len(rows), 224, 224, 3)
@@ -45,7 +45,7 @@ def test_the_pixels_cannot_be_written_to(arrays):
         open_arrays(arrays).images[0] = 0
 
 
-def test_bad_images_are_listed_and_stepped_over(raw, sample, tmp_path):
+def test_unusable_images_are_listed_and_skipped(raw, sample, tmp_path):
     copy = tmp_path / "raw"
     shutil.copytree(raw, copy)
     rows = pd.read_csv(sample, dtype={"objid": "int64"})
@@ -66,20 +66,20 @@ def test_bad_images_are_listed_and_stepped_over(raw, sample, tmp_path):
         assert np.array_equal(opened.images[2], np.asarray(image)[180:244, 180:244])
 
 
-def test_if_no_image_can_be_used_nothing_is_left(sample, tmp_path):
+def test_without_usable_images_nothing_is_written(sample, tmp_path):
     with pytest.raises(GalaxyError, match="not one of the 80 images.*missing"):
         preprocess(sample, tmp_path / "nowhere", tmp_path / "arrays", progress=False)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(raw, sample, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers(raw, sample, tmp_path):
     for name, workers in (("a", 1), ("b", 4)):
         preprocess(sample, raw, tmp_path / name, crop=64, seed=5, workers=workers, progress=False)
     for name in ("images.npy", "catalog.csv", "dataset.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_rotate_once_turns_as_the_catalogue_says(raw, sample, small_arrays, tmp_path):
+def test_rotate_once_turns_images_as_recorded_in_the_catalogue(raw, sample, small_arrays, tmp_path):
     preprocess(sample, raw, tmp_path / "turned", crop=64, rotate_once=True, progress=False)
     upright, turned = open_arrays(small_arrays), open_arrays(tmp_path / "turned")
     assert set(turned.catalog["quarter_turns"]) == {0, 1, 2, 3}
@@ -110,7 +110,7 @@ def test_memory_does_not_grow_with_the_sample(raw, sample, tmp_path):
         ("split", "train", "the column split is made by preprocess"),
     ],
 )
-def test_a_sample_that_does_not_fit_is_refused(sample, raw, tmp_path, column, value, message):
+def test_an_invalid_sample_is_refused(sample, raw, tmp_path, column, value, message):
     rows = pd.read_csv(sample, dtype={"objid": "int64"})
     rows[column] = value
     rows.to_csv(tmp_path / "sample.csv", index=False)
@@ -118,7 +118,7 @@ def test_a_sample_that_does_not_fit_is_refused(sample, raw, tmp_path, column, va
         preprocess(tmp_path / "sample.csv", raw, tmp_path / "arrays", progress=False)
 
 
-def test_a_sample_of_the_users_own_needs_four_columns_only(raw, sample, tmp_path):
+def test_a_sample_needs_only_four_columns(raw, sample, tmp_path):
     rows = pd.read_csv(sample, dtype={"objid": "int64"})
     rows[["path", "label", "asset_id", "objid"]].to_csv(tmp_path / "own.csv", index=False)
     dataset = preprocess(tmp_path / "own.csv", raw, tmp_path / "arrays", crop=64, progress=False)
@@ -136,7 +136,7 @@ def test_a_galaxy_with_two_labels_is_refused(sample, raw, tmp_path):
 
 @pytest.fixture
 def twice(sample, raw, tmp_path):
-    """40 galaxies whose images are there again, under other ids; returns the sample and its folder."""
+    """A sample of 40 galaxies whose images appear again under other ids; with the folder of the images."""
     rows = pd.read_csv(sample, dtype={"objid": "int64"}).head(40)
     paths = [f"again/{Path(path).name}" for path in rows["path"]]
     again = rows.assign(objid=rows["objid"] + 1, path=paths)
@@ -151,7 +151,7 @@ def twice(sample, raw, tmp_path):
 
 @pytest.mark.parametrize("cut_off", [False, True])
 @pytest.mark.parametrize("rotate_once", [False, True])
-def test_an_image_under_two_ids_lies_in_one_split(twice, tmp_path, monkeypatch, rotate_once, cut_off):
+def test_an_image_under_two_ids_is_in_one_split(twice, tmp_path, monkeypatch, rotate_once, cut_off):
     settings = {"crop": 64, "rotate_once": rotate_once, "progress": False}
     if cut_off:
         monkeypatch.setattr(image_writer, "BLOCK", 4)
@@ -175,7 +175,7 @@ def test_an_image_under_two_ids_lies_in_one_split(twice, tmp_path, monkeypatch, 
         assert split[:40].tolist() == split[40:].tolist()
 
 
-def test_check_finds_images_of_one_origin_turned_apart(twice, tmp_path):
+def test_check_finds_copies_that_rotate_once_turned_differently(twice, tmp_path):
     preprocess(*twice, tmp_path / "arrays", crop=64, rotate_once=True, progress=False)
     catalog = pd.read_csv(tmp_path / "arrays/catalog.csv", dtype={"objid": "int64"})
     turns, split = (catalog[name].to_numpy() for name in ("quarter_turns", "split"))
@@ -193,7 +193,7 @@ def test_check_finds_images_of_one_origin_turned_apart(twice, tmp_path):
 
 
 def rewrite(arrays, catalog):
-    """Changes the catalogue, and makes all that tells of it right again."""
+    """Changes the catalogue, and corrects its hash and counts."""
     catalog.to_csv(arrays / "catalog.csv", index=False)
     dataset = json.loads((arrays / "dataset.json").read_text())
     dataset["sha256"]["catalog.csv"] = sha256(arrays / "catalog.csv")
@@ -206,7 +206,7 @@ def rewrite(arrays, catalog):
     (arrays / "dataset.json").write_text(json.dumps(dataset))
 
 
-def test_overwriting_costs_nothing_that_the_user_has_put_there(sample, raw, tmp_path):
+def test_overwriting_refuses_a_folder_with_files_of_the_user(sample, raw, tmp_path):
     preprocess(sample, raw, tmp_path / "arrays", crop=64, progress=False)
     (tmp_path / "arrays/notes.txt").write_text("precious")
     with pytest.raises(GalaxyError, match=r"also holds notes\.txt"):
@@ -214,7 +214,7 @@ def test_overwriting_costs_nothing_that_the_user_has_put_there(sample, raw, tmp_
     assert (tmp_path / "arrays/notes.txt").read_text() == "precious"
 
 
-def test_what_there_is_nothing_of_is_refused(sample, raw, tmp_path):
+def test_an_empty_crop_or_sample_is_refused(sample, raw, tmp_path):
     with pytest.raises(GalaxyError, match="at least 1 pixel, not 0"):
         preprocess(sample, raw, tmp_path / "arrays", crop=0)
     (tmp_path / "empty.csv").write_text(sample.read_text().splitlines()[0] + "\n")
@@ -223,7 +223,7 @@ def test_what_there_is_nothing_of_is_refused(sample, raw, tmp_path):
     assert not (tmp_path / "arrays").exists()
 
 
-def test_counts_of_classes_with_long_names_stay_apart():
+def test_counts_of_classes_with_long_names_are_separated():
     counts = {"a disc, seen from its edge": 3, "smooth": 4}
     dataset = {
         "classes": ["smooth", "a disc, seen from its edge"],

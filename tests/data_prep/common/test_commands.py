@@ -60,13 +60,13 @@ def test_a_command_of_a_group_takes_its_options_from_a_file(commands, done, tmp_
     assert done == [3]
 
 
-def test_a_command_of_a_group_fails_in_one_line_under_its_whole_name(commands, capsys):
+def test_a_subcommand_fails_in_one_line_with_its_full_name(commands, capsys):
     with pytest.raises(SystemExit, match="1"):
         commands.main(["calibrate", "camera"])
     assert capsys.readouterr().err == "python -m telescope calibrate camera: error: the shutter is stuck\n"
 
 
-def test_without_words_the_help_lists_first_sentences(commands, capsys):
+def test_without_arguments_the_help_lists_first_sentences(commands, capsys):
     commands.main([])
     shown = capsys.readouterr().out
     assert "Look at an object.\n" in shown
@@ -176,7 +176,7 @@ def test_it_is_followed_where_a_library_makes_another_error_of_it(capsys):
     assert capsys.readouterr().err == "python -m telescope look: terminated\n"
 
 
-def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sample, tmp_path):
+def test_a_terminated_command_leaves_no_partial_result(raw, sample, tmp_path):
     words = ["--sample", str(sample), "--raw", str(raw), "--out", str(tmp_path / "arrays")]
     process = subprocess.Popen(
         [sys.executable, "-c", "import data_prep.sources.images, data_prep.cli, time\n"
@@ -204,26 +204,26 @@ def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sampl
 @pytest.mark.parametrize(
     ("mistyped", "meant"), [("--exposre-time", "--exposure-time"), ("--exposre_time=3", "--exposure-time")]
 )
-def test_a_mistyped_option_is_answered_with_the_nearest_one(commands, capsys, mistyped, meant):
+def test_for_a_mistyped_option_the_nearest_one_is_suggested(commands, capsys, mistyped, meant):
     with pytest.raises(SystemExit, match="2"):
         commands.main(["look", "--at", "M31", mistyped])
     assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
 
 
-def test_an_option_that_resembles_none_gets_no_suggestion(commands, capsys):
+def test_an_option_unlike_any_other_gets_no_suggestion(commands, capsys):
     with pytest.raises(SystemExit, match="2"):
         commands.main(["look", "--at", "M31", "--colour"])
     assert "did you mean" not in capsys.readouterr().err
 
 
-def test_a_positional_argument_given_as_an_option_is_told_apart(capsys):
+def test_a_positional_argument_given_as_an_option_is_explained(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["check", "--arrays", "here"])
     assert capsys.readouterr().err.endswith("; write its value without --arrays\n")
 
 
 @pytest.mark.parametrize("package", ["data_prep", "galaxy_lightning", "baselines"])
-def test_a_file_in_the_current_folder_is_not_imported_instead_of_a_library(tmp_path, package):
+def test_a_file_in_the_current_folder_does_not_shadow_a_library(tmp_path, package):
     for name in ("random", "numpy", "yaml", "typing_extensions"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
     done = subprocess.run(

@@ -12,7 +12,7 @@ from data_prep.common.files import new_file, new_files, new_folder, reading, ref
 from data_prep.common.json_files import read_json, write_json
 
 
-def test_a_file_that_fails_leaves_the_older_one(tmp_path):
+def test_a_failed_write_keeps_the_older_file(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
     with pytest.raises(RuntimeError), new_file(path) as partial:
@@ -34,7 +34,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert os.listdir(tmp_path) == ["arrays"]
 
 
-def test_overwriting_needs_the_word_and_the_marker(tmp_path):
+def test_overwriting_needs_the_option_and_a_folder_of_this_command(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     (home / "thesis.tex").touch()
@@ -61,7 +61,7 @@ def test_overwriting_needs_the_word_and_the_marker(tmp_path):
     assert os.listdir(tmp_path) == ["home"]
 
 
-def test_a_place_that_cannot_be_written_is_an_error_in_one_line(tmp_path):
+def test_a_folder_without_write_permission_is_a_one_line_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(GalaxyError, match="cannot be written"), new_file(tmp_path / "file" / "below.csv"):
         pass
@@ -84,12 +84,12 @@ def test_json_round_trip_and_damage(tmp_path):
         read_json(tmp_path / "absent.json")
 
 
-def test_sha256_is_the_standard_one(tmp_path):
+def test_sha256_equals_that_of_hashlib(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_folder_that_somebody_else_makes_meanwhile_is_kept(tmp_path):
+def test_a_folder_made_meanwhile_by_another_process_is_kept(tmp_path):
     path = tmp_path / "arrays"
     with pytest.raises(GalaxyError, match="already exists"), new_folder(path, holds=["m"]) as partial:
         (partial / "m").write_text("mine")
@@ -99,7 +99,7 @@ def test_a_folder_that_somebody_else_makes_meanwhile_is_kept(tmp_path):
     assert os.listdir(tmp_path) == ["arrays"]
 
 
-def test_a_link_stays_a_link(tmp_path):
+def test_a_symbolic_link_is_kept(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there/m").touch()
     (tmp_path / "link").symlink_to("there")
@@ -109,7 +109,7 @@ def test_a_link_stays_a_link(tmp_path):
     assert (tmp_path / "there/m").read_text() == "new"
 
 
-def test_a_file_and_what_tells_of_it(tmp_path):
+def test_a_file_is_written_with_its_companion(tmp_path):
     table, note = tmp_path / "table.csv", tmp_path / "table.json"
     for content in ("old", "new"):
         with new_files(table, note) as partials:
@@ -121,7 +121,7 @@ def test_a_file_and_what_tells_of_it(tmp_path):
     assert (table.read_text(), os.listdir(tmp_path)) == ("newer", ["table.csv"])
 
 
-def test_no_moment_leaves_a_file_beside_what_tells_of_another(tmp_path, monkeypatch):
+def test_a_file_never_has_the_companion_of_another(tmp_path, monkeypatch):
     table, note = tmp_path / "table.csv", tmp_path / "table.json"
     replace = Path.replace
 
@@ -139,7 +139,7 @@ def test_no_moment_leaves_a_file_beside_what_tells_of_another(tmp_path, monkeypa
 
 @pytest.fixture(params=["in one step", "in two"])
 def exchange(request, monkeypatch):
-    """Replaces folders as one system does, or as another."""
+    """Replaces folders by an atomic exchange, or by two renames."""
     if request.param == "in two":
         monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
     return request.param
@@ -153,7 +153,7 @@ def replace_folder(path, content="new"):
 def test_a_folder_is_replaced(exchange, tmp_path):
     for content in ("old", "new"):
         replace_folder(tmp_path / "out", content)
-        (tmp_path / "out/.DS_Store").touch()  # The user has looked at it.
+        (tmp_path / "out/.DS_Store").touch()  # A file that the user's file manager has made.
         assert os.listdir(tmp_path) == ["out"]
         assert (tmp_path / "out/m").read_text() == content
 
@@ -162,7 +162,7 @@ def test_a_folder_is_replaced(exchange, tmp_path):
 def test_folders_are_exchanged_in_one_step(tmp_path, monkeypatch):
     replace_folder(tmp_path / "out", "old")
     monkeypatch.setattr(files, "restore", lambda path: None)
-    monkeypatch.setattr(Path, "rename", lambda *paths: sys.exit(9))  # As if killed before the first rename.
+    monkeypatch.setattr(Path, "rename", lambda *paths: sys.exit(9))  # A kill before the first rename.
     with pytest.raises(SystemExit):
         replace_folder(tmp_path / "out")
     assert (tmp_path / "out/m").read_text() == "new"
@@ -170,7 +170,7 @@ def test_folders_are_exchanged_in_one_step(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no forks")
 @pytest.mark.parametrize("renames", [1, 2])
-def test_killed_between_two_renames_the_next_call_puts_it_right(tmp_path, monkeypatch, renames):
+def test_the_next_call_repairs_a_kill_between_two_renames(tmp_path, monkeypatch, renames):
     replace_folder(tmp_path / "out", "old")
     rename, left = Path.rename, [renames]
 
@@ -196,7 +196,7 @@ def test_killed_between_two_renames_the_next_call_puts_it_right(tmp_path, monkey
     assert not list(tmp_path.glob(".out.replaced-*"))
 
 
-def test_what_cannot_be_put_in_place_leaves_the_older_folder(tmp_path, monkeypatch):
+def test_a_failed_replacement_keeps_the_older_folder(tmp_path, monkeypatch):
     replace_folder(tmp_path / "out", "old")
     monkeypatch.setattr(replacing, "_exchange", lambda one, other: False)
     rename = Path.rename
@@ -213,7 +213,7 @@ def test_what_cannot_be_put_in_place_leaves_the_older_folder(tmp_path, monkeypat
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_what_cannot_be_read_is_not_said_to_be_unwritable(tmp_path):
+def test_a_file_that_cannot_be_read_is_not_called_unwritable(tmp_path):
     out, absent = tmp_path / "out", tmp_path / "absent.jpg"
     with pytest.raises(GalaxyError) as caught, new_folder(out, holds=["m"]):
         absent.read_bytes()
@@ -222,20 +222,20 @@ def test_what_cannot_be_read_is_not_said_to_be_unwritable(tmp_path):
         shutil.copyfile(absent, tmp_path / "table.csv")
     assert str(caught.value) == f"{absent} cannot be read: No such file or directory"
     with pytest.raises(GalaxyError) as caught, new_folder(out, holds=["m"]), reading(absent):
-        raise OSError(errno.EIO, "Input/output error")  # As of a file that is open: it has no name.
+        raise OSError(errno.EIO, "Input/output error")  # On an open file, which has no name.
     assert str(caught.value) == f"{absent} cannot be read: Input/output error"
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["m", "deep/m"])
-def test_what_cannot_be_written_is_said_to_be_so(tmp_path, name):
+def test_a_file_that_cannot_be_written_is_called_unwritable(tmp_path, name):
     out = tmp_path / "out"
     with (
         pytest.raises(GalaxyError, match=f"^{out} cannot be written: No such file"),
         new_folder(out, holds=["m"]) as partial,
     ):
         (partial / name / "file").write_text("x")
-    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "source"))  # As of a copy.
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "source"))  # In a copy.
     with pytest.raises(GalaxyError, match=f"^{out} cannot be written: No space"), new_file(out):
         raise full
 
@@ -260,7 +260,7 @@ def test_the_current_folder_is_never_replaced(tmp_path, monkeypatch, place, over
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_an_empty_folder_and_slashes_are_fine(tmp_path, monkeypatch):
+def test_an_empty_folder_and_trailing_slashes_are_accepted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for place in ("out/", "./out//", "new/../out", f"{tmp_path}/out/."):
         with new_folder(Path(place), overwrite=True, holds=["m"]) as partial:
@@ -272,7 +272,7 @@ def test_an_empty_folder_and_slashes_are_fine(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["empty", "out"]
 
 
-def test_links_that_lead_nowhere_are_an_error_in_one_line(tmp_path):
+def test_circular_links_are_refused_and_dangling_ones_followed(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(GalaxyError, match="Too many levels"), new_folder(tmp_path / "a", holds=["m"]):
@@ -284,7 +284,7 @@ def test_links_that_lead_nowhere_are_an_error_in_one_line(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+def test_only_regular_files_are_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(GalaxyError, match="is no regular file, and is not replaced"):
         refuse_existing(tmp_path / "pipe.csv", overwrite=True)

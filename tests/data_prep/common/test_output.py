@@ -1,4 +1,4 @@
-"""Output that cannot be written: the work is finished, and ends well."""
+"""Output that cannot be written: the command still completes its work."""
 
 import io
 import os
@@ -19,7 +19,7 @@ def start(words, **more):
 
 @pytest.mark.parametrize("module", ["data_prep", "galaxy_lightning", "baselines"])
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_reader_that_has_gone_is_left_in_peace(module, stream):
+def test_a_closed_pipe_is_ignored(module, stream):
     reader, writer = os.pipe()
     os.close(reader)
     other = "stderr" if stream == "stdout" else "stdout"
@@ -33,7 +33,7 @@ def test_a_reader_that_has_gone_is_left_in_peace(module, stream):
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="the system has no device that is always full")
-def test_a_full_standard_output_is_named_and_the_result_is_whole(raw, tmp_path):
+def test_a_full_standard_output_is_reported_and_the_result_is_complete(raw, tmp_path):
     out = tmp_path / "sample.csv"
     with (
         FULL.open("w") as full,
@@ -52,7 +52,7 @@ def test_a_full_standard_output_is_named_and_the_result_is_whole(raw, tmp_path):
     assert out.with_suffix(".json").is_file()
 
 
-def test_a_narrow_console_gets_escapes(monkeypatch):
+def test_characters_that_a_console_lacks_are_escaped(monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252", newline=""))
     with guarded_output("test"):
@@ -60,7 +60,7 @@ def test_a_narrow_console_gets_escapes(monkeypatch):
     assert raw.getvalue().decode("cp1252") == "0.83 ± 0.02, Ångström, \\u661f\\u7cfb\n"
 
 
-def test_a_console_of_ascii_shows_every_help():
+def test_an_ascii_console_shows_every_help():
     for module in ("data_prep", "galaxy_lightning", "baselines"):
         environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
         subprocess.run(
@@ -68,7 +68,7 @@ def test_a_console_of_ascii_shows_every_help():
         )
 
 
-def test_without_any_output_the_work_goes_on(monkeypatch):
+def test_the_work_continues_without_any_output(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     with guarded_output("test"):
         print("nobody reads this")

@@ -1,4 +1,4 @@
-"""Paths as users write them: expanded once, or refused, by every option that takes one."""
+"""Paths as users write them: every option that takes a path expands it once, or refuses it."""
 
 import os
 import re
@@ -47,14 +47,14 @@ def test_home_and_variables_are_expanded(home):
         ("a\0b", "NUL"),
     ],
 )
-def test_what_cannot_be_expanded_is_refused(home, path, reason):
+def test_paths_that_cannot_be_expanded_are_refused(home, path, reason):
     with pytest.raises(GalaxyError, match=reason):
         expand_path(path)
     with pytest.raises(ValueError, match=reason):
         user_path(path)
 
 
-def test_dots_make_no_folder_and_follow_links(home, tmp_path):
+def test_parent_folders_in_paths_are_resolved_through_links(home, tmp_path):
     assert expand_path("new/../x") == str(tmp_path / "work/x")
     (tmp_path / "elsewhere/deep").mkdir(parents=True)
     Path("link").symlink_to(tmp_path / "elsewhere/deep")
@@ -62,7 +62,7 @@ def test_dots_make_no_folder_and_follow_links(home, tmp_path):
 
 
 @pytest.mark.parametrize("out", ["~/raw", "$HOME/raw", "nowhere/../../home/raw", "../home/raw/"])
-def test_results_land_where_a_shell_would_have_them(home, out):
+def test_results_are_written_where_a_shell_would_write_them(home, out):
     main(["simulate", f"--out={out}", "--n", "1", "--workers", "1"])
     assert (home / "raw/truth.csv").is_file()
     assert not os.listdir(".")

@@ -12,7 +12,7 @@ from data_prep.common.processes import run_module
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Makes a module of some lines that can be run."""
+    """Makes a module that can be run."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def module(*lines):
@@ -22,7 +22,7 @@ def module(tmp_path, monkeypatch):
     return module
 
 
-def test_it_is_run_with_its_words_and_says_what_it_says(module, capfd):
+def test_a_module_is_run_with_its_arguments_and_its_output_is_shown(module, capfd):
     run_module(module("print(sys.argv[1])", "print('42%', end='', file=sys.stderr)"))
     out, err = capfd.readouterr()
     assert out == "a word\n"
@@ -38,13 +38,13 @@ def test_it_is_run_with_its_words_and_says_what_it_says(module, capfd):
         ("os.kill(os.getpid(), 6)", "was killed by signal 6"),
     ],
 )
-def test_why_it_has_failed(module, line, reason):
+def test_the_reason_for_a_failure_is_reported(module, line, reason):
     with pytest.raises(GalaxyError) as caught:
         run_module(module(line))
     assert str(caught.value) == reason
 
 
-def test_it_is_asked_to_end_when_we_are(module, monkeypatch, tmp_path):
+def test_sigterm_is_passed_on_to_the_child(module, monkeypatch, tmp_path):
     def asked(text):
         raise Terminated
 
@@ -57,12 +57,12 @@ def test_it_is_asked_to_end_when_we_are(module, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("status", "error"), [(143, Terminated), (130, KeyboardInterrupt)])
-def test_one_that_was_asked_to_end_ends_us_too(module, status, error):
+def test_a_terminated_child_terminates_its_parent(module, status, error):
     with pytest.raises(error):
         run_module(module(f"sys.exit({status})"))
 
 
-def test_it_ends_when_we_are_interrupted(module, monkeypatch, tmp_path):
+def test_the_child_ends_when_the_parent_is_interrupted(module, monkeypatch, tmp_path):
     def interrupted(text):
         raise KeyboardInterrupt
 
@@ -76,7 +76,7 @@ def test_it_ends_when_we_are_interrupted(module, monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no process of its parent's end")
-def test_it_ends_when_we_are_killed(module, tmp_path):
+def test_the_child_ends_when_the_parent_is_killed(module, tmp_path):
     words = module(
         "from data_prep.common.errors import errors_in_one_line",
         "with errors_in_one_line('told'):",

@@ -6,7 +6,7 @@ import pytest
 from data_prep.common.threads import cores, prefetch
 
 
-def test_results_come_in_order_and_all_of_them():
+def test_all_results_come_in_order():
     def work(piece):
         time.sleep(0.002 * (piece % 3))
         return piece * piece
@@ -17,7 +17,7 @@ def test_results_come_in_order_and_all_of_them():
         assert list(results) == []
 
 
-def test_it_is_never_further_ahead_than_it_may_be():
+def test_it_never_exceeds_its_lead():
     begun = []
     with prefetch(begun.append, range(100), threads=2, depth=5) as results:
         for place in range(20):
@@ -26,7 +26,7 @@ def test_it_is_never_further_ahead_than_it_may_be():
     assert len(begun) <= 25
 
 
-def test_an_error_comes_with_its_result_and_ends_the_threads():
+def test_an_error_is_raised_with_its_result_and_ends_the_threads():
     def work(piece):
         threads.add(threading.current_thread())
         if piece == 7:
@@ -40,7 +40,7 @@ def test_an_error_comes_with_its_result_and_ends_the_threads():
     assert found == list(range(7))
 
 
-def test_the_threads_have_ended_when_what_uses_their_results_fails():
+def test_the_threads_end_when_the_consumer_fails():
     def work(piece):
         threads.add(threading.current_thread())
         time.sleep(0.01)
@@ -49,9 +49,9 @@ def test_the_threads_have_ended_when_what_uses_their_results_fails():
     threads = set()
     with pytest.raises(KeyError) as kept, prefetch(work, range(1000), threads=2, depth=8) as results:
         raise KeyError(next(results))
-    assert kept.value.args == (0,)  # Its traceback, which holds on to the results, is still here.
+    assert kept.value.args == (0,)  # Its traceback, which still refers to the results, exists.
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_there_is_a_core():
+def test_the_number_of_cores_is_positive():
     assert cores() >= 1

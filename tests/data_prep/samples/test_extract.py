@@ -14,7 +14,7 @@ FIRST = 587722981742084097
 
 
 def make_raw(folder, objids, table_objids, images, **columns):
-    """A raw folder whose images are empty files: extract looks at names only."""
+    """A raw folder whose images are empty files: extract reads only their names."""
     (folder / "images_gz2/images").mkdir(parents=True)
     for asset_id in images:
         (folder / f"images_gz2/images/{asset_id}.jpg").touch()
@@ -27,7 +27,7 @@ def make_raw(folder, objids, table_objids, images, **columns):
     return folder
 
 
-def test_counts_every_reason_a_row_is_left_out_for(tmp_path):
+def test_excluded_galaxies_are_counted_by_reason(tmp_path):
     objids = [FIRST + k for k in (0, 1, 2, 3, 4, 4)]
     raw = make_raw(
         tmp_path / "raw",
@@ -52,26 +52,26 @@ def test_counts_every_reason_a_row_is_left_out_for(tmp_path):
     assert json.loads((tmp_path / "sample.json").read_text()) == summary
 
 
-def test_a_galaxy_whose_first_image_is_missing_is_taken_with_its_second(tmp_path):
+def test_a_galaxy_without_its_first_image_uses_the_second(tmp_path):
     raw = make_raw(tmp_path / "raw", [FIRST, FIRST], [FIRST], images=(2,))
     extract(raw, tmp_path / "sample.csv", n=1)
     assert pd.read_csv(tmp_path / "sample.csv")["asset_id"].tolist() == [2]
 
 
-def test_the_same_seed_gives_the_same_file_and_another_seed_another(raw, tmp_path):
+def test_the_seed_determines_the_sample(raw, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         extract(raw, tmp_path / f"{name}.csv", n=20, seed=seed)
     a, b, c = ((tmp_path / f"{name}.csv").read_bytes() for name in "abc")
     assert a == b != c
 
 
-def test_asking_for_more_than_there_are_says_how_many_fit(raw, tmp_path):
+def test_a_sample_larger_than_the_survey_reports_the_number_of_eligible_galaxies(raw, tmp_path):
     with pytest.raises(GalaxyError, match="5,000 galaxies were asked for.*--n all"):
         extract(raw, tmp_path / "sample.csv", n=5000)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_older_sample_is_replaced_only_when_asked(raw, tmp_path):
+def test_an_existing_sample_is_replaced_only_with_overwrite(raw, tmp_path):
     path = tmp_path / "sample.csv"
     path.write_text("precious")
     with pytest.raises(GalaxyError, match="already exists"):
@@ -81,15 +81,15 @@ def test_an_older_sample_is_replaced_only_when_asked(raw, tmp_path):
     assert len(pd.read_csv(path)) == 5
 
 
-def test_a_folder_that_is_no_survey_is_refused_with_all_it_lacks(tmp_path):
+def test_a_folder_without_a_survey_is_refused_with_a_list_of_missing_files(tmp_path):
     with pytest.raises(
         GalaxyError, match=r"images_gz2/images, gz2_filename_mapping.csv, GalaxyZoo1_DR_table2.csv"
     ):
         extract(tmp_path, tmp_path / "sample.csv")
 
 
-def test_the_full_mapping_and_table_are_joined_right(tmp_path):
-    """355,990 and 667,944 rows, the real tables' sizes."""
+def test_the_full_size_tables_are_joined_correctly(tmp_path):
+    """The tables have 355,990 and 667,944 rows, as the real ones."""
     rng = np.random.default_rng(0)
     table_objids = rng.permutation(FIRST + np.arange(667_944) * 7)
     objids = rng.choice(table_objids, 355_990, replace=False)
@@ -111,7 +111,7 @@ def test_the_full_mapping_and_table_are_joined_right(tmp_path):
     assert (sample["label"].to_numpy() == expected).all()
 
 
-def test_the_summary_costs_no_other_file(raw, tmp_path):
+def test_the_summary_replaces_no_other_file(raw, tmp_path):
     (tmp_path / "sample.json").write_text("precious")
     with pytest.raises(GalaxyError, match=r"sample\.json already exists"):
         extract(raw, tmp_path / "sample.csv", n=5)
@@ -120,7 +120,7 @@ def test_the_summary_costs_no_other_file(raw, tmp_path):
     assert (tmp_path / "sample.json").read_text() == "precious"
 
 
-def test_gzipped_tables_beside_the_expected_names_are_read(raw, tmp_path):
+def test_gzipped_tables_are_read(raw, tmp_path):
     copy = tmp_path / "raw"
     copy.mkdir()
     (copy / "images_gz2").symlink_to(raw / "images_gz2")
@@ -139,7 +139,7 @@ def test_tables_that_cannot_replace_table_2_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("n", ["all", 1])
-def test_the_rule_that_would_label_most_is_suggested(tmp_path, n):
+def test_the_label_rule_that_labels_most_galaxies_is_suggested(tmp_path, n):
     objids = [FIRST + k for k in range(5)]
     votes = [np.nan, np.nan, np.nan, np.nan, np.nan if n == "all" else 0.9]
     raw = make_raw(tmp_path / "raw", objids, objids, range(1, 6), P_CS_DEBIASED=votes, P_EL_DEBIASED=votes)

@@ -13,7 +13,7 @@ def votes(spiral, elliptical):
     return pd.DataFrame({"P_CS_DEBIASED": spiral, "P_EL_DEBIASED": elliptical}, dtype="float64")
 
 
-def test_threshold_is_reached_from_above_and_spiral_goes_first():
+def test_the_threshold_is_inclusive_and_spiral_comes_first():
     table = votes([0.65, 0.649, 0.0, 0.7, 0.3], [0.1, 0.2, 0.65, 0.7, 0.3])
     expected = ["spiral", "irregular", "elliptical", "spiral", "irregular"]
     assert label_galaxies(table, "threshold", 0.65).tolist() == expected
@@ -24,7 +24,7 @@ def test_a_missing_vote_is_never_read_as_zero():
     assert label_galaxies(table, "threshold").tolist() == ["", "", ""]
 
 
-def test_flags_need_exactly_one_set():
+def test_exactly_one_flag_must_be_set():
     flags = {
         "SPIRAL": [1, 0, 0, 1, 0, np.nan],
         "ELLIPTICAL": [0, 1, 0, 1, 0, 1],
@@ -35,12 +35,12 @@ def test_flags_need_exactly_one_set():
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.1, -1.0, float("nan")])
-def test_a_threshold_that_is_no_vote_fraction_is_refused(threshold):
+def test_a_threshold_that_is_not_a_vote_fraction_is_refused(threshold):
     with pytest.raises(GalaxyError, match="vote fraction"):
         label_galaxies(votes([0.5], [0.5]), "threshold", threshold)
 
 
-def test_another_rule_is_refused():
+def test_an_unknown_label_rule_is_refused():
     with pytest.raises(GalaxyError, match="no label rule 'majority': the rules are threshold, flags"):
         label_galaxies(pd.DataFrame(columns=list(TABLE2_COLUMNS), dtype=float), "majority")
 
@@ -60,7 +60,7 @@ def test_another_rule_is_refused():
         ([], 1, "threshold", None),
     ],
 )
-def test_the_other_rule_is_suggested_where_it_labels_what_this_one_cannot(p, flags, rule, suggested):
+def test_the_other_label_rule_is_suggested_if_it_labels_more_galaxies(p, flags, rule, suggested):
     table = votes(p, p).assign(SPIRAL=flags, ELLIPTICAL=0 * flags, UNCERTAIN=0 * flags)
     suggestion = suggest_other_rule(table.assign(label=label_galaxies(table, rule)), rule)
     assert suggestion is None if suggested is None else re.search(suggested, suggestion)

@@ -1,4 +1,4 @@
-"""Object ids and random numbers: of each seed and index its own, and none of pre-training's in a survey."""
+"""Object ids and random numbers: unique for each seed and index, and none of pre-training in a survey."""
 
 import io
 
@@ -11,17 +11,17 @@ from data_prep.simulate.identity import PRETRAINING_SEED, draw_numbered_galaxy, 
 from data_prep.simulate.sky import cutout
 
 
-def test_object_ids_are_those_of_sdss_dr7() -> None:
+def test_object_ids_have_the_form_of_sdss_dr7() -> None:
     ids = object_ids(0, 5000)
 
     assert len(np.unique(ids)) == 5000
     assert ids.min() > 587_700_000_000_000_000
     assert ids.max() < 588_800_000_000_000_000
-    # Most would change if they passed through a float.
+    # Most would change in a conversion to float.
     assert (ids.astype(float).astype(np.int64) != ids).mean() > 0.9
 
 
-def test_object_ids_depend_on_seed_and_index_alone() -> None:
+def test_object_ids_depend_only_on_seed_and_index() -> None:
     assert (object_ids(7, 10) == object_ids(7, 1000)[:10]).all()
     seeds = [*range(-3, 20), 2**32 - 1]
     ids = np.concatenate([object_ids(seed, 500) for seed in seeds])
@@ -37,7 +37,7 @@ def test_galaxies_of_different_seeds_differ() -> None:
         assert len({getattr(generators, source).random() for _, generators in drawn.values()}) == len(places)
 
 
-def test_pretraining_has_pictures_that_no_survey_has() -> None:
+def test_images_for_pretraining_are_in_no_survey() -> None:
     def picture(seed: int, index: int) -> np.ndarray:
         galaxy, generators = draw_numbered_galaxy(seed, index)
         return np.asarray(Image.open(io.BytesIO(cutout(galaxy, generators.picture))))
@@ -45,7 +45,7 @@ def test_pretraining_has_pictures_that_no_survey_has() -> None:
     assert not (picture(PRETRAINING_SEED, 0) == picture(0, 0)).all()
 
 
-def test_the_command_line_takes_no_seed_of_pretraining(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_refuses_seeds_of_pretraining(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["simulate", "--out", str(tmp_path / "raw"), "--n", "1", f"--seed={PRETRAINING_SEED}"])
 

@@ -1,4 +1,4 @@
-"""The light profiles, against astropy and against their own totals."""
+"""The light profiles, compared with astropy and with their analytic totals."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ CENTRE = (150.0, 150.0)
 
 
 @pytest.mark.parametrize("n", [0.5, 1.0, 2.5, 4.0])
-def test_sersic_is_astropys(n: float) -> None:
+def test_sersic_profiles_equal_those_of_astropy(n: float) -> None:
     radius, axis_ratio, angle = 12.0, 0.6, 0.7
     ours = light.sersic(light.plane(SHAPE, CENTRE, axis_ratio, angle), radius, n)
 
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    # Our angles grow anticlockwise on the picture, whose rows grow downwards.
+    # Our angles increase anticlockwise on the image, whose rows increase downwards.
     theirs = Sersic2D(1.0, radius, n, *CENTRE, ellip=1 - axis_ratio, theta=-angle)(x, y)
-    # The centre is softened, and light that a float32 cannot hold is no light.
+    # The centre is softened, and values below the range of float32 are zero.
     compared = (np.hypot(x - CENTRE[0], y - CENTRE[1]) > 5) & (theirs > 1e-9)
     ratio = ours[compared] / theirs[compared]
 
@@ -34,7 +34,7 @@ def test_sersic_holds_half_its_light_within_the_effective_radius(n: float) -> No
     assert profile[disc.radius < 15.0].sum() == pytest.approx(0.5, abs=0.01)
 
 
-def test_edge_on_disc_and_clumps_have_unit_light() -> None:
+def test_edge_on_disc_and_clumps_integrate_to_one() -> None:
     disc = light.plane(SHAPE, CENTRE)
     knots = light.clumps(disc, np.random.default_rng(0), count=5, spread=10.0, size=(2.0, 4.0))
 
@@ -43,13 +43,13 @@ def test_edge_on_disc_and_clumps_have_unit_light() -> None:
 
 
 @pytest.mark.parametrize("winding", [-1, 1])
-def test_arms_wind_the_way_they_are_told(winding: int) -> None:
+def test_arms_wind_in_the_given_direction(winding: int) -> None:
     disc = light.plane(SHAPE, CENTRE)
     arms = light.spiral_arms(
         disc, scale_length=20.0, arms=1, pitch=np.pi / 4, winding=winding, sharpness=5.0, phase=0.0
     )
 
-    # With a pitch of 45 degrees and one arm, the crest lies at azimuth = winding * ln(r / scale length).
+    # With a pitch angle of 45 degrees and one arm, the crest is at azimuth = winding * ln(r / scale length).
     for radius in (20.0, 30.0, 60.0):
         azimuth = winding * np.log(radius / 20.0)
         column = round(CENTRE[0] + radius * np.cos(azimuth))
@@ -59,7 +59,7 @@ def test_arms_wind_the_way_they_are_told(winding: int) -> None:
     assert arms[ring].mean() == pytest.approx(1.0, abs=0.03)
 
 
-def test_dust_is_thickest_in_the_lane() -> None:
+def test_dust_is_densest_in_the_lane() -> None:
     depth = light.dust_lane(light.plane(SHAPE, CENTRE), depth=1.5, height=3.0, length=40.0, offset=10.0)
 
     assert depth[140, 150] == depth.max() == pytest.approx(1.5)

@@ -1,4 +1,4 @@
-"""The simulated survey as files: layout, determinism, refusals, and that colour is no shortcut."""
+"""The files of a simulated survey: layout, determinism, refusals, and colours unrelated to the class."""
 
 import io
 from pathlib import Path
@@ -39,7 +39,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_same_bytes_whatever_the_workers(survey: Path, tmp_path: Path) -> None:
+def test_the_files_do_not_depend_on_the_number_of_workers(survey: Path, tmp_path: Path) -> None:
     simulate_survey(tmp_path / "again", 20, seed=3, workers=2, progress=False)
 
     assert files(tmp_path / "again") == files(survey)
@@ -52,7 +52,7 @@ def test_another_seed_gives_other_galaxies(survey: Path, tmp_path: Path) -> None
     assert (tmp_path / "other" / picture).read_bytes() != (survey / picture).read_bytes()
 
 
-def test_a_galaxy_depends_on_seed_and_number_alone(survey: Path, tmp_path: Path) -> None:
+def test_a_galaxy_depends_only_on_seed_and_index(survey: Path, tmp_path: Path) -> None:
     simulate_survey(tmp_path / "fewer", 2, seed=3, progress=False)
 
     picture = f"{IMAGES_FOLDER}/2.jpg"
@@ -63,7 +63,7 @@ def test_a_galaxy_depends_on_seed_and_number_alone(survey: Path, tmp_path: Path)
     pd.testing.assert_frame_equal(few, many[many.OBJID.isin(few.OBJID)].reset_index(drop=True))
 
 
-def test_pictures_are_colour_jpegs_of_the_cutouts_size(survey: Path) -> None:
+def test_images_are_colour_jpegs_of_the_cutout_size(survey: Path) -> None:
     pictures = sorted((survey / IMAGES_FOLDER).iterdir(), key=lambda path: int(path.stem))
 
     assert [path.name for path in pictures] == [f"{asset}.jpg" for asset in range(1, 21)]
@@ -89,7 +89,7 @@ def test_tables_have_the_real_columns_and_types(survey: Path) -> None:
     assert table.RA.is_monotonic_increasing
 
 
-def test_truth_and_settings_are_told(survey: Path) -> None:
+def test_truth_and_settings_are_saved(survey: Path) -> None:
     truth = pd.read_csv(survey / "truth.csv")
     settings = read_json(survey / "simulation.json")
 
@@ -103,7 +103,7 @@ def test_truth_and_settings_are_told(survey: Path) -> None:
     ("n", "seed", "workers", "message"),
     [(0, 0, None, "n is 0"), (1, 2**32, None, "seed is 4294967296"), (1, 0, 0, "workers is 0")],
 )
-def test_numbers_out_of_range_are_refused(
+def test_arguments_out_of_range_are_refused(
     tmp_path: Path, n: int, seed: int, workers: int | None, message: str
 ) -> None:
     with pytest.raises(GalaxyError, match=message):
@@ -111,7 +111,7 @@ def test_numbers_out_of_range_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_older_survey_is_replaced_only_on_request(tmp_path: Path) -> None:
+def test_an_existing_survey_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     simulate_survey(tmp_path / "survey", 1, progress=False)
     with pytest.raises(GalaxyError, match="--overwrite"):
         simulate_survey(tmp_path / "survey", 2, progress=False)
@@ -120,7 +120,7 @@ def test_an_older_survey_is_replaced_only_on_request(tmp_path: Path) -> None:
     assert len(pd.read_csv(tmp_path / "survey" / MAPPING_FILE)) == 2
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(GalaxyError, match="cannot be written"):
         simulate_survey(tmp_path / "file" / "survey", 1, progress=False)
@@ -143,5 +143,5 @@ def test_colour_does_not_give_the_class_away() -> None:
     majority = pd.Series(labels).value_counts(normalize=True).iloc[0]
     model = make_pipeline(StandardScaler(), LogisticRegression())
     for colours in (centre, frame):
-        # 8 points, and two standard errors of 200 galaxies.
+        # 8 percentage points, and two standard errors of 200 galaxies.
         assert cross_val_score(model, colours, labels, cv=5).mean() < majority + 0.08 + 0.07

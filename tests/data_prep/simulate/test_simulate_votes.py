@@ -1,4 +1,4 @@
-"""The volunteers' votes: sums, flags, and the shares of the classes."""
+"""The volunteers' votes: sums, flags, and class fractions."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ def test_columns_are_those_of_table_2(votes: pd.DataFrame) -> None:
     assert list(votes.columns[2:-1]) == [*VOTE_COLUMNS, *FLAG_COLUMNS]
 
 
-def test_votes_add_up(votes: pd.DataFrame) -> None:
+def test_votes_add_up_to_one(votes: pd.DataFrame) -> None:
     assert np.allclose(votes[list(ANSWERS)].sum(axis=1), 1, atol=0.0031)
     assert np.allclose(votes.P_CS, votes.P_CW + votes.P_ACW + votes.P_EDGE, atol=0.0021)
     assert (votes.P_EL_DEBIASED + votes.P_CS_DEBIASED).max() <= 1.0011
@@ -36,19 +36,19 @@ def test_votes_add_up(votes: pd.DataFrame) -> None:
     assert votes[list(VOTE_COLUMNS[1:])].min().min() >= 0
 
 
-def test_one_flag_follows_from_the_debiased_votes(votes: pd.DataFrame) -> None:
+def test_the_debiased_votes_determine_one_flag(votes: pd.DataFrame) -> None:
     assert (votes[list(FLAG_COLUMNS)].sum(axis=1) == 1).all()
     assert ((votes.P_CS_DEBIASED > 0.8) == (votes.SPIRAL == 1)).all()
     assert ((votes.P_EL_DEBIASED > 0.8) == (votes.ELLIPTICAL == 1)).all()
 
 
-def test_as_many_voters_as_in_galaxy_zoo(votes: pd.DataFrame) -> None:
+def test_there_are_as_many_volunteers_as_in_galaxy_zoo(votes: pd.DataFrame) -> None:
     assert votes.NVOTE.median() == pytest.approx(33, abs=2)
     assert votes.NVOTE.min() >= 13
     assert votes.NVOTE.max() <= 82
 
 
-def test_class_shares_are_galaxy_zoos(votes: pd.DataFrame) -> None:
+def test_class_shares_match_galaxy_zoo(votes: pd.DataFrame) -> None:
     shares = votes.label.value_counts(normalize=True)
 
     # Galaxy Zoo 1: 0.29, 0.36, 0.35 at 0.65, and 0.14, 0.63, 0.23 at 0.8.
@@ -67,7 +67,7 @@ def test_labels_follow_the_true_shapes(votes: pd.DataFrame) -> None:
     assert by_shape.loc["irregular"].idxmax() == by_shape.loc["merger"].idxmax() == "irregular"
 
 
-def test_volunteers_see_which_way_arms_wind(votes: pd.DataFrame) -> None:
+def test_volunteers_recognise_the_winding_direction(votes: pd.DataFrame) -> None:
     clockwise, anticlockwise = votes[votes.winding == 1], votes[votes.winding == -1]
 
     assert clockwise.P_CW.mean() > 4 * clockwise.P_ACW.mean()
@@ -83,7 +83,7 @@ def test_every_shape_has_probabilities() -> None:
 
 
 @pytest.mark.parametrize(("elliptical", "spiral"), [(0.6, 0.3), (0.0, 0.9), (0.9, 0.0), (0.0, 0.0)])
-def test_debiasing_moves_votes_and_loses_none(elliptical: float, spiral: float) -> None:
+def test_debiasing_conserves_the_number_of_votes(elliptical: float, spiral: float) -> None:
     corrected = debias(elliptical, spiral, 0.5)
 
     assert sum(corrected) == pytest.approx(elliptical + spiral)

@@ -21,7 +21,7 @@ from tests.data_prep.published import Publisher
 
 @pytest.fixture
 def publisher(raw, monkeypatch):
-    """The simulated survey, published as the real one is, and every request led to loopback."""
+    """The simulated survey, published like the real one by a local server that gets every request."""
     publisher = Publisher()
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as content:
@@ -81,7 +81,7 @@ def test_a_download_is_a_raw_survey(publisher, raw, tmp_path, capsys):
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "raw.csv"), pd.read_csv(tmp_path / "got.csv"))
 
 
-def test_what_is_there_is_not_downloaded_again(publisher, raw, tmp_path, capsys):
+def test_existing_files_are_not_downloaded_again(publisher, raw, tmp_path, capsys):
     main(["download", "--out", str(tmp_path / "got")])
     publisher.requests.clear()
     main(["download", "--out", str(tmp_path / "got")])
@@ -101,7 +101,7 @@ def test_files_placed_by_hand_are_verified_and_unpacked(publisher, raw, tmp_path
     same_survey(raw, tmp_path)
 
 
-def test_cut_off_it_goes_on_with_what_is_missing(publisher, raw, tmp_path, capsys):
+def test_an_interrupted_download_resumes(publisher, raw, tmp_path, capsys):
     publisher.moods["images_gz2.zip"] = [404, "cut", "ok"]
     with pytest.raises(SystemExit) as stopped:
         main(["download", "--out", str(tmp_path)])
@@ -112,7 +112,7 @@ def test_cut_off_it_goes_on_with_what_is_missing(publisher, raw, tmp_path, capsy
     assert len(publisher.asked(f"{TABLE2_FILE}.gz")) == 1
 
 
-def test_a_dry_run_says_what_and_how_much_and_does_nothing(publisher, tmp_path, capsys):
+def test_a_dry_run_lists_files_and_sizes_and_downloads_nothing(publisher, tmp_path, capsys):
     main(["download", "--out", str(tmp_path / "got"), "--dry-run"])
     said = capsys.readouterr().out
     for words in (
@@ -127,11 +127,11 @@ def test_a_dry_run_says_what_and_how_much_and_does_nothing(publisher, tmp_path, 
     assert not (tmp_path / "got").exists()
 
 
-def test_the_real_sizes_are_said(tmp_path):
+def test_the_real_sizes_are_printed(tmp_path):
     assert any("3.40 GB" in line for line in module.plan(tmp_path))
 
 
-def test_a_disk_that_is_too_small_is_noticed_first(publisher, tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_refused_first(publisher, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
     with pytest.raises(GalaxyError, match="make room"):
         module.download(tmp_path)
@@ -151,7 +151,7 @@ def test_a_record_without_the_file_is_an_error(publisher, tmp_path):
         module.download(tmp_path)
 
 
-def test_the_copy_on_kaggle_serves_as_well(publisher, raw, tmp_path, monkeypatch):
+def test_the_copy_on_kaggle_is_used(publisher, raw, tmp_path, monkeypatch):
     hub = types.ModuleType("kagglehub")
     hub.dataset_download = lambda name: str(raw)
     monkeypatch.setitem(sys.modules, "kagglehub", hub)
@@ -160,7 +160,7 @@ def test_the_copy_on_kaggle_serves_as_well(publisher, raw, tmp_path, monkeypatch
     assert {name for name, _ in publisher.requests} == {f"{TABLE2_FILE}.gz"}
 
 
-def test_a_copy_that_lacks_something_is_an_error(publisher, tmp_path, monkeypatch):
+def test_an_incomplete_copy_on_kaggle_is_an_error(publisher, tmp_path, monkeypatch):
     hub = types.ModuleType("kagglehub")
     hub.dataset_download = lambda name: str(tmp_path)
     monkeypatch.setitem(sys.modules, "kagglehub", hub)
@@ -175,9 +175,7 @@ def test_without_kagglehub_the_extra_is_named(publisher, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_what_is_placed_by_hand_is_kept_beside_the_copy_on_kaggle(
-    publisher, raw, tmp_path, monkeypatch, links
-):
+def test_files_placed_by_hand_are_kept_with_the_copy_on_kaggle(publisher, raw, tmp_path, monkeypatch, links):
     def refused(*args):
         raise OSError("no links here")
 
@@ -205,7 +203,7 @@ def test_kaggle_out_of_reach_is_an_error(publisher, tmp_path, monkeypatch):
         module.download(tmp_path / "got", from_kaggle=True)
 
 
-def test_where_all_is_there_nothing_is_planned(publisher, raw, tmp_path, capsys):
+def test_a_complete_folder_needs_no_download(publisher, raw, tmp_path, capsys):
     module.download(tmp_path / "got")
     assert list(module.plan(tmp_path / "got")) == [
         f"{tmp_path / 'got'} has all parts: there is nothing to download"

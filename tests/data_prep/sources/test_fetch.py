@@ -37,12 +37,12 @@ def test_a_file_is_downloaded_once(publisher, get):
     assert publisher.asked("data.bin") == [None]
 
 
-def test_a_file_that_is_not_the_published_one_is_downloaded_anew(publisher, get, tmp_path):
+def test_a_file_with_a_wrong_checksum_is_downloaded_again(publisher, get, tmp_path):
     (tmp_path / "data.bin").write_bytes(b"something else")
     get()
 
 
-def test_what_was_cut_off_goes_on_where_it_was(publisher, get):
+def test_an_interrupted_transfer_resumes(publisher, get):
     publisher.moods["data.bin"] = ["cut", "cut", "ok"]
     get()
     first, *rest = publisher.asked("data.bin")
@@ -51,7 +51,7 @@ def test_what_was_cut_off_goes_on_where_it_was(publisher, get):
     assert len(CONTENT) / 3 < starts[0] < starts[1] < len(CONTENT)
 
 
-def test_it_also_goes_on_in_the_next_call(publisher, get, monkeypatch, tmp_path):
+def test_an_interrupted_transfer_resumes_in_the_next_call(publisher, get, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "TRIES", 1)
     publisher.moods["data.bin"] = ["cut", "ok"]
     with pytest.raises(GalaxyError, match="run the command again later"):
@@ -62,12 +62,12 @@ def test_it_also_goes_on_in_the_next_call(publisher, get, monkeypatch, tmp_path)
     assert publisher.asked("data.bin")[1] == f"bytes={had}-"
 
 
-def test_a_server_without_ranges_sends_all_of_it_again(publisher, get):
+def test_a_server_without_range_requests_sends_the_whole_file_again(publisher, get):
     publisher.moods["data.bin"] = ["cut", "whole"]
     get()
 
 
-def test_of_a_file_that_has_changed_meanwhile_nothing_old_is_kept(publisher, get, monkeypatch, tmp_path):
+def test_a_file_that_changed_meanwhile_is_downloaded_from_the_start(publisher, get, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "TRIES", 1)
     publisher.files["data.bin"] = bytes(len(CONTENT))
     publisher.moods["data.bin"] = ["cut", "ok"]
@@ -77,12 +77,12 @@ def test_of_a_file_that_has_changed_meanwhile_nothing_old_is_kept(publisher, get
     get()
 
 
-def test_a_part_that_is_longer_than_the_file_is_thrown_away(publisher, get, tmp_path):
+def test_a_part_longer_than_the_file_is_discarded(publisher, get, tmp_path):
     (tmp_path / "data.bin.part").write_bytes(CONTENT * 2)
     get()
 
 
-def test_a_part_of_another_file_is_found_out(publisher, get, tmp_path):
+def test_a_part_of_another_file_is_detected(publisher, get, tmp_path):
     (tmp_path / "data.bin.part").write_bytes(b"?" * 1000)
     get()
     assert publisher.asked("data.bin") == ["bytes=1000-", None]
@@ -99,7 +99,7 @@ def test_a_busy_server_is_asked_again(publisher, get, status):
     get()
 
 
-def test_a_server_that_stays_busy_is_left_alone_after_some_tries(publisher, get, tmp_path):
+def test_a_server_that_stays_busy_is_given_up_after_some_tries(publisher, get, tmp_path):
     publisher.moods["data.bin"] = [503]
     with pytest.raises(GalaxyError, match="503.*run the command again later"):
         get()
@@ -108,7 +108,7 @@ def test_a_server_that_stays_busy_is_left_alone_after_some_tries(publisher, get,
 
 
 @pytest.mark.parametrize("status", [404, 403, 410])
-def test_a_file_that_is_not_there_is_asked_for_once(publisher, get, status, tmp_path):
+def test_a_missing_file_is_requested_once(publisher, get, status, tmp_path):
     publisher.moods["data.bin"] = [status]
     with pytest.raises(GalaxyError, match=f"the server says {status}"):
         get()
@@ -116,7 +116,7 @@ def test_a_file_that_is_not_there_is_asked_for_once(publisher, get, status, tmp_
     assert not list(tmp_path.iterdir())
 
 
-def test_other_bytes_never_get_the_files_name_and_are_received_once(publisher, get, tmp_path):
+def test_wrong_bytes_never_get_the_final_name_and_are_downloaded_once(publisher, get, tmp_path):
     publisher.moods["data.bin"] = ["wrong"]
     with pytest.raises(GalaxyError, match="is not the file that was published: its checksum is not sha256:"):
         get()
@@ -124,7 +124,7 @@ def test_other_bytes_never_get_the_files_name_and_are_received_once(publisher, g
     assert not list(tmp_path.iterdir())
 
 
-def test_other_bytes_after_a_part_are_received_once_more(publisher, get, tmp_path):
+def test_wrong_bytes_after_a_part_are_downloaded_once_more(publisher, get, tmp_path):
     publisher.moods["data.bin"] = ["cut", "cut", "wrong"]
     (tmp_path / "data.bin.part").write_bytes(b"?" * 1000)
     with pytest.raises(GalaxyError, match="is not the file that was published"):
@@ -133,7 +133,7 @@ def test_other_bytes_after_a_part_are_received_once_more(publisher, get, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_a_part_of_another_file_is_thrown_away_only_once(publisher, get, tmp_path):
+def test_a_part_of_another_file_is_discarded_only_once(publisher, get, tmp_path):
     (tmp_path / "data.bin.part").write_bytes(b"?" * 1000)
     publisher.moods["data.bin"] = ["ok", "wrong"]
     with pytest.raises(GalaxyError, match="is not the file that was published"):
@@ -141,9 +141,7 @@ def test_a_part_of_another_file_is_thrown_away_only_once(publisher, get, tmp_pat
     assert publisher.asked("data.bin") == ["bytes=1000-", None]
 
 
-def test_a_whole_part_that_was_not_verified_yet_is_not_downloaded_again(
-    publisher, get, tmp_path, monkeypatch
-):
+def test_a_complete_but_unverified_part_is_not_downloaded_again(publisher, get, tmp_path, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Images where people unpack them, under the names that they give them."""
+"""Images in the folders and under the names that users choose."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ TAKEN = 12
 
 @pytest.fixture
 def few(raw, tmp_path):
-    """A survey of a few galaxies whose images are not in place yet, and those images by asset id."""
+    """A survey of a few galaxies without its images, and these images by asset id."""
     folder = tmp_path / "few"
     folder.mkdir()
     mapping = pd.read_csv(raw / MAPPING_FILE).iloc[:TAKEN]
@@ -48,7 +48,7 @@ def put(images, folder, name="{}.jpg"):
         "",
     ],
 )
-def test_images_unpacked_a_level_off_are_found(few, place, tmp_path):
+def test_images_one_folder_level_off_are_found(few, place, tmp_path):
     folder, _, images = few
     put(images, folder / place)
     extract(folder, tmp_path / "s.csv", n="all")
@@ -67,7 +67,7 @@ def test_other_suffixes_are_found(few, suffix, tmp_path):
     assert pd.read_csv(tmp_path / "s.csv")["path"].str.endswith(suffix).all()
 
 
-def test_images_named_by_objid_are_found_and_told(few, tmp_path, capsys):
+def test_images_named_by_objid_are_found_and_reported(few, tmp_path, capsys):
     folder, mapping, images = few
     objids = dict(zip(mapping["objid"], images.values(), strict=True))
     put(objids, folder / IMAGES_FOLDER)
@@ -78,7 +78,7 @@ def test_images_named_by_objid_are_found_and_told(few, tmp_path, capsys):
     assert (sample["path"] == IMAGES_FOLDER + "/" + sample["objid"] + ".jpg").all()
 
 
-def test_images_of_other_names_are_told(few, tmp_path):
+def test_images_with_other_names_are_reported(few, tmp_path):
     folder, mapping, images = few
     put(images, folder / IMAGES_FOLDER, "galaxy_{}.jpg")
     first = mapping["asset_id"].iloc[0]
@@ -88,7 +88,7 @@ def test_images_of_other_names_are_told(few, tmp_path):
         extract(folder, tmp_path / "s.csv", n="all")
 
 
-def test_all_that_is_not_used_is_counted_and_litter_is_not(tmp_path):
+def test_unused_files_are_counted_except_system_files(tmp_path):
     raw = make_raw(
         tmp_path / "raw", [FIRST + k for k in range(4)], [FIRST + k for k in range(7)], (1, 2, 3, 9)
     )
@@ -112,7 +112,7 @@ def test_all_that_is_not_used_is_counted_and_litter_is_not(tmp_path):
     assert set(pd.read_csv(tmp_path / "s.csv")["path"]) == {f"{IMAGES_FOLDER}/{k}.jpg" for k in (1, 2, 3)}
 
 
-def test_ids_that_are_none_and_images_of_two_galaxies_are_left_out_and_counted(tmp_path):
+def test_invalid_ids_and_images_of_two_galaxies_are_excluded_and_counted(tmp_path):
     objids = [FIRST, FIRST + 1, FIRST + 2, -9999, 0]
     raw = make_raw(tmp_path / "raw", objids, [*objids[:3], -9999], range(1, 6))
     mapping = pd.read_csv(raw / MAPPING_FILE).assign(asset_id=[1, 2, 2, 4, 5])
@@ -128,7 +128,7 @@ def test_ids_that_are_none_and_images_of_two_galaxies_are_left_out_and_counted(t
     assert summary["galaxies"] == 1
 
 
-def test_a_survey_without_images_or_with_a_file_in_their_place(few, tmp_path):
+def test_a_missing_image_folder_or_a_file_in_its_place_is_refused(few, tmp_path):
     folder, _, _ = few
     with pytest.raises(GalaxyError, match=f"not a raw Galaxy Zoo folder; missing: {IMAGES_FOLDER}"):
         extract(folder, tmp_path / "s.csv")

@@ -10,7 +10,7 @@ def pixels(height, width):
 
 
 @pytest.mark.parametrize(("size", "first"), [(424, 100), (423, 99), (224, 0), (225, 0)])
-def test_the_crop_is_the_centre_unresampled(tmp_path, size, first):
+def test_the_crop_is_the_centre_without_resampling(tmp_path, size, first):
     stored = pixels(size, size)
     Image.fromarray(stored).save(tmp_path / "galaxy.png")
     cutout = read_cutout(tmp_path / "galaxy.png", 224)
@@ -18,13 +18,13 @@ def test_the_crop_is_the_centre_unresampled(tmp_path, size, first):
     assert np.array_equal(cutout, stored[first : first + 224, first : first + 224])
 
 
-def test_rows_stay_rows(tmp_path):
+def test_the_crop_keeps_rows_and_columns(tmp_path):
     stored = pixels(300, 400)
     Image.fromarray(stored).save(tmp_path / "galaxy.png")
     assert np.array_equal(read_cutout(tmp_path / "galaxy.png", 224), stored[38:262, 88:312])
 
 
-def test_every_kind_of_bad_image_is_told_apart(tmp_path):
+def test_each_kind_of_unusable_image_has_its_own_reason(tmp_path):
     good = tmp_path / "good.jpg"
     Image.fromarray(pixels(424, 424)).save(good)
     (tmp_path / "empty.jpg").touch()
@@ -50,7 +50,7 @@ def test_every_kind_of_bad_image_is_told_apart(tmp_path):
         assert str(caught.value).startswith(reason), name
 
 
-def test_a_jpeg_of_several_pictures_or_with_bytes_after_its_end_is_read_as_its_first_picture(tmp_path):
+def test_only_the_first_picture_of_a_file_is_read(tmp_path):
     first, second = (Image.fromarray(pixels(64, 64)), Image.new("RGB", (64, 64)))
     first.save(tmp_path / "plain.jpg")
     first.save(tmp_path / "camera.jpg", format="MPO", save_all=True, append_images=[second])
@@ -62,7 +62,7 @@ def test_a_jpeg_of_several_pictures_or_with_bytes_after_its_end_is_read_as_its_f
     assert np.array_equal(read_cutout(tmp_path / "animated.png", 64), np.asarray(first))
 
 
-def test_an_orientation_noted_by_a_camera_turns_no_pixels(tmp_path):
+def test_the_exif_orientation_is_ignored(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(pixels(64, 64)).save(tmp_path / "turned.png", exif=exif)

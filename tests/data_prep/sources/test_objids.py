@@ -1,4 +1,4 @@
-"""Object ids: read exactly, and refused where a program has rounded them."""
+"""Object ids: read exactly, and refused if a program has rounded them."""
 
 from decimal import Decimal
 
@@ -24,7 +24,7 @@ ROUNDINGS = {
 
 
 def ids(n, seed=0):
-    """Different ids as SDSS gives them: run, camera column and field, then the number within the field."""
+    """Different ids in the form of SDSS: run, camera column and field, then the number within the field."""
     rng = np.random.default_rng(seed)
     fields = np.sort(rng.integers(0, 2**34, n)) + np.arange(n)
     return (587722952230174720 + 65_536 * fields + rng.integers(1, 600, n)).tolist()
@@ -46,7 +46,7 @@ def ids(n, seed=0):
         ("-9999", -9999),
     ],
 )
-def test_what_spreadsheets_write_around_a_number_is_taken_off(cell, number):
+def test_spreadsheet_decoration_around_a_number_is_removed(cell, number):
     assert whole_number(cell) == number
 
 
@@ -67,12 +67,12 @@ def test_what_spreadsheets_write_around_a_number_is_taken_off(cell, number):
         ("", "must be a whole number"),
     ],
 )
-def test_what_is_ambiguous_or_lost_digits_is_refused(cell, message):
+def test_ambiguous_numbers_and_lost_digits_are_refused(cell, message):
     with pytest.raises(ValueError, match=message):
         whole_number(cell)
 
 
-def test_a_bad_cell_is_blamed_and_not_a_good_id_of_19_digits(tmp_path):
+def test_the_error_names_the_bad_cell_and_not_a_valid_id_of_19_digits(tmp_path):
     path = tmp_path / "mapping.csv"
     path.write_text(f"objid,sample,asset_id\n{DR8},a,1\n{DR8 + 1},a,2\n5.87E+17,a,3\n")
     with pytest.raises(GalaxyError, match=r"line 4, column objid: '5.87E\+17'"):
@@ -94,12 +94,12 @@ def test_rounded_ids_are_recognised(program, start, partly):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 6, 10, 100, 5_000])
-def test_true_ids_are_never_refused(n):
+def test_exact_ids_are_never_refused(n):
     for seed in range(200):
         assert find_rounding(np.array(ids(n, seed)), partly=True) is None
 
 
-def test_few_ids_need_more_zeros():
+def test_few_ids_are_called_rounded_only_with_more_zeros():
     few = [587722981742084000, 587722981742085000, 587722981742087000]
     assert find_rounding(np.array(few)).factor == 1000
     assert find_rounding(np.array(few[:1])) is None
@@ -123,7 +123,7 @@ def survey(folder, mapping, table, **columns):
 @pytest.mark.parametrize("program", ["excel", "javascript", "float"])
 @pytest.mark.parametrize("which", [MAPPING_FILE, TABLE2_FILE])
 @pytest.mark.parametrize("share", [1, 2], ids=["all", "half"])
-def test_the_table_that_was_rounded_is_named(tmp_path, program, which, share):
+def test_the_rounded_table_is_named(tmp_path, program, which, share):
     true = ids(40)
     rounded = [ROUNDINGS[program](objid) if k % share == 0 else objid for k, objid in enumerate(true)]
     raw = survey(
@@ -135,7 +135,7 @@ def test_the_table_that_was_rounded_is_named(tmp_path, program, which, share):
 
 @pytest.mark.parametrize("program", ["excel", "javascript", "float"])
 @pytest.mark.parametrize("which", [MAPPING_FILE, TABLE2_FILE])
-def test_too_few_ids_to_tell_by_their_zeros_are_told_by_the_other_table(tmp_path, program, which):
+def test_few_rounded_ids_are_recognised_by_the_other_table(tmp_path, program, which):
     true = ids(1)
     rounded = [ROUNDINGS[program](objid) for objid in true]
     raw = survey(tmp_path / "raw", *((rounded, true) if which == MAPPING_FILE else (true, rounded)))
@@ -143,7 +143,7 @@ def test_too_few_ids_to_tell_by_their_zeros_are_told_by_the_other_table(tmp_path
         extract(raw, tmp_path / "sample.csv", n="all")
 
 
-def test_rounded_ids_among_many_are_found_where_they_match_nothing(tmp_path):
+def test_rounded_ids_among_many_are_recognised_if_they_match_nothing(tmp_path):
     true = ids(2_000)
     mapping = [ROUNDINGS["excel"](objid) for objid in true[:12]] + true[12:]
     raw = survey(tmp_path / "raw", mapping, true)
@@ -153,13 +153,13 @@ def test_rounded_ids_among_many_are_found_where_they_match_nothing(tmp_path):
         extract(raw, tmp_path / "sample.csv", n="all")
 
 
-def test_tables_of_different_releases_are_told_so(tmp_path):
+def test_tables_of_different_releases_are_reported(tmp_path):
     raw = survey(tmp_path / "raw", [DR8 + 7 * k for k in range(5)], [FIRST + 11 * k for k in range(5)])
     with pytest.raises(GalaxyError, match=f"only 0 of the 5 objids .*{DR8} and {FIRST}.*one data release"):
         extract(raw, tmp_path / "sample.csv", n="all")
 
 
-def test_two_galaxies_that_became_one_id_are_not_merged(tmp_path):
+def test_two_galaxies_rounded_to_one_id_are_not_merged(tmp_path):
     places = {"RA": ["00:00:00.41", "12:00:00.41", "00:00:01.00"], "DEC": "-10:22:25.7"}
     raw = survey(tmp_path / "raw", [FIRST], [FIRST, FIRST, FIRST + 1], **places)
     with pytest.raises(

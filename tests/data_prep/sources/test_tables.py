@@ -23,7 +23,7 @@ def test_mapping_keeps_object_ids_exact(tmp_path):
     assert mapping["asset_id"].tolist() == [3, 5]
 
 
-def test_mapping_takes_a_byte_order_mark_and_windows_line_ends(tmp_path):
+def test_mapping_accepts_a_byte_order_mark_and_windows_line_ends(tmp_path):
     path = tmp_path / "mapping.csv"
     path.write_bytes(b"\xef\xbb\xbfobjid,sample,asset_id\r\n" + str(OBJID).encode() + b",original,3\r\n")
     assert read_mapping(path)["objid"].tolist() == [OBJID]
@@ -47,7 +47,7 @@ def test_ids_rounded_by_a_float_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("written", ["", "galaxy", "99999999999999999999999"])
-def test_an_id_that_is_no_id_is_refused_with_its_line(tmp_path, written):
+def test_an_invalid_id_is_refused_with_its_line(tmp_path, written):
     path = write(tmp_path / "mapping.csv", f"objid,sample,asset_id\n{written},original,4\n")
     with pytest.raises(GalaxyError, match="line 2, column objid"):
         read_mapping(path)
@@ -74,7 +74,7 @@ def test_empty_votes_stay_missing(tmp_path):
     assert table["SPIRAL"].iloc[0] == 1
 
 
-def test_a_vote_that_is_no_number_is_refused_with_its_line(tmp_path):
+def test_a_vote_that_is_not_a_number_is_refused_with_its_line(tmp_path):
     row = dict.fromkeys(TABLE2_COLUMNS, "0.5") | {"OBJID": OBJID}
     path = tmp_path / "table2.csv"
     pd.DataFrame([row, row | {"P_EL": "many"}]).to_csv(path, index=False)
@@ -92,7 +92,7 @@ def test_a_vote_that_is_no_number_is_refused_with_its_line(tmp_path):
         ("NVOTE", "inf", "inf is not a number of votes"),
     ],
 )
-def test_a_flag_or_count_that_is_none_is_refused_with_its_line(tmp_path, column, cell, message):
+def test_an_invalid_flag_or_count_is_refused_with_its_line(tmp_path, column, cell, message):
     row = dict.fromkeys(TABLE2_COLUMNS, "1") | {"OBJID": OBJID}
     path = tmp_path / "table2.csv"
     pd.DataFrame([row, row | {column: ""}, row | {column: cell}]).to_csv(path, index=False)
@@ -101,7 +101,7 @@ def test_a_flag_or_count_that_is_none_is_refused_with_its_line(tmp_path, column,
 
 
 @pytest.mark.parametrize(("vote", "shown"), [("65", "65"), ("-1", "-1"), ("-999", "-999")])
-def test_a_vote_that_is_no_share_is_refused_with_its_line(tmp_path, vote, shown):
+def test_a_vote_that_is_not_a_fraction_is_refused_with_its_line(tmp_path, vote, shown):
     row = dict.fromkeys(TABLE2_COLUMNS, "0.5") | {"OBJID": OBJID, "NVOTE": 30}
     path = tmp_path / "table2.csv"
     pd.DataFrame([row, row | {"P_CS_DEBIASED": vote}]).to_csv(path, index=False)
@@ -116,14 +116,14 @@ def test_rows_with_more_cells_than_the_header_are_refused(tmp_path, rows):
         read_mapping(path)
 
 
-def test_column_names_in_the_middle_of_joined_tables_are_named_as_such(tmp_path):
+def test_a_repeated_header_in_joined_tables_is_explained(tmp_path):
     head = "objid,sample,asset_id\n"
     path = write(tmp_path / "mapping.csv", f"{head}{OBJID},original,3\n{head}{OBJID + 1},original,4\n")
     with pytest.raises(GalaxyError, match="line 3, column objid: 'objid': the column names again.*delete"):
         read_mapping(path)
 
 
-def test_an_index_column_that_pandas_has_written_is_stepped_over(tmp_path):
+def test_an_index_column_of_pandas_is_skipped(tmp_path):
     path = write(tmp_path / "mapping.csv", f",objid,sample,asset_id,\n0,{OBJID},original,3,\n")
     assert read_mapping(path)["objid"].tolist() == [OBJID]
     path.write_text(f"objid,sample,asset_id\n{OBJID},original,3,\n")

@@ -30,7 +30,7 @@ def refused(path, folder, match):
     assert not (folder / "deep" / "images").exists()
 
 
-def test_images_lie_side_by_side_and_nothing_else_does(archive, tmp_path):
+def test_only_images_are_unpacked_and_in_one_folder(archive, tmp_path):
     path = archive(
         **{"images/1.jpg": b"1", "other/2.JPG": b"2", "images/._1.jpg": b"x", "read.me": b"x", "a/": b""}
     )
@@ -44,7 +44,7 @@ def test_images_lie_side_by_side_and_nothing_else_does(archive, tmp_path):
 @pytest.mark.parametrize(
     "name", ["../1.jpg", "images/../../1.jpg", "/etc/1.jpg", "..\\..\\1.jpg", "C:\\1.jpg", "\\\\host\\1.jpg"]
 )
-def test_paths_that_lead_elsewhere_are_refused(archive, tmp_path, name):
+def test_paths_outside_the_folder_are_refused(archive, tmp_path, name):
     refused(archive(**{"images/0.jpg": b"0", name: b"1"}), tmp_path, "leads out of its folder")
 
 
@@ -57,11 +57,11 @@ def test_links_are_refused(tmp_path):
     refused(path, tmp_path, "a link")
 
 
-def test_two_images_of_one_name_are_refused(archive, tmp_path):
+def test_two_images_with_one_name_are_refused(archive, tmp_path):
     refused(archive(**{"a/1.jpg": b"1", "b/1.jpg": b"2"}), tmp_path, "two images named 1.jpg")
 
 
-def test_bombs_are_refused_by_what_they_declare(archive, tmp_path, monkeypatch):
+def test_decompression_bombs_are_refused_by_their_declared_size(archive, tmp_path, monkeypatch):
     refused(archive(**{"1.jpg": bytes(module.LARGEST_IMAGE + 1)}), tmp_path, "says that it holds")
     monkeypatch.setattr(module, "MOST_BYTES", 1000)
     refused(archive(**{f"{n}.jpg": bytes(600) for n in range(2)}), tmp_path, "says that it holds")

@@ -44,27 +44,27 @@ COPIES = VIEWS | {
 }
 
 
-def test_each_image_is_named_by_the_first_with_its_pixels(images):
+def test_each_image_gets_the_number_of_the_first_identical_one(images):
     a, b, c = images[:3]
     almost = b.copy()
     almost[-1, -1, -1] ^= 1
     assert same_pixels(np.stack([a, b, a, almost, c, b, a])).tolist() == [0, 1, 0, 3, 4, 1, 0]
 
 
-def test_an_image_in_common_joins_galaxies(images):
+def test_a_common_image_joins_galaxies(images):
     a, b, c, d = images[:4]
     shown = np.stack([a, b, b, c, d, c, a, d])
     galaxies = np.array([9, 9, 8, 7, 6, 5, 4, 3])
-    # 9 shares a with 4 and b with 8; 7 shares c with 5; 6 shares d with 3.
+    # Galaxy 9 shares a with 4 and b with 8; 7 shares c with 5; 6 shares d with 3.
     assert group_copies(galaxies, shown).tolist() == [4, 4, 4, 5, 3, 5, 4, 3]
 
 
-def test_galaxies_without_an_image_in_common_stay_what_they_are(images):
+def test_galaxies_without_a_common_image_stay_separate(images):
     galaxies = np.arange(len(images))[::-1] // 2 * 10
     assert group_copies(galaxies, images).tolist() == galaxies.tolist()
 
 
-def test_images_turned_when_they_were_stored_are_compared_as_they_were(images):
+def test_images_turned_by_rotate_once_are_turned_back_for_comparison(images):
     a, b, c = images[:3]
     upright, turns = [a, b, a, c, b, b], np.array([0, 3, 2, 1, 1, 0])
     stored = np.stack([np.rot90(image, turn) for image, turn in zip(upright, turns, strict=True)])
@@ -73,33 +73,33 @@ def test_images_turned_when_they_were_stored_are_compared_as_they_were(images):
     assert group_copies(np.arange(6) + 10, stored, turns).tolist() == [10, 11, 10, 13, 11, 11]
 
 
-def test_only_the_middle_row_in_common_is_not_enough(images):
+def test_a_common_middle_row_is_not_enough(images):
     other = images[:1].copy()
     other[0, 0] ^= 1
     assert same_pixels(np.concatenate([images[:1], other])).tolist() == [0, 1]
 
 
-def test_different_galaxies_are_no_copies(images):
+def test_different_galaxies_are_not_copies(images):
     assert same_pixels(images).tolist() == list(range(len(images)))
     assert near_copies(images).shape == (0, 2)
 
 
-def test_different_small_galaxies_are_no_copies(small_arrays):
+def test_different_small_galaxies_are_not_copies(small_arrays):
     assert near_copies(open_arrays(small_arrays).images).shape == (0, 2)
 
 
 @pytest.mark.parametrize("kind", COPIES)
-def test_every_copy_is_found_and_nothing_else(images, kind):
+def test_every_copy_and_nothing_else_is_found(images, kind):
     n = len(images)
     changed = np.stack([COPIES[kind](image) for image in images])
     assert near_copies(np.concatenate([images, changed])).tolist() == [[i, i + n] for i in range(n)]
 
 
 @pytest.mark.parametrize("side", [1, 2, 31, 33, 101])
-def test_images_of_any_side_can_be_compared(side):
+def test_images_of_any_size_can_be_compared(side):
     noise = np.random.default_rng(side).integers(0, 256, size=(6, side, side, 3), dtype=np.uint8)
     pairs = near_copies(np.concatenate([noise, noise[:, ::-1]])).tolist()
-    if side > 30:  # One of a pixel or four has nothing to know it by.
+    if side > 30:  # Images of one or four pixels have no features.
         assert pairs == [[i, i + 6] for i in range(6)]
 
 
@@ -111,11 +111,11 @@ def test_pairs_across_blocks_are_found_once(images, monkeypatch):
 
 
 @pytest.mark.parametrize("side", [33, 64])
-def test_blank_images_are_copies_of_nothing(side):
+def test_blank_images_are_not_copies(side):
     blank = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None, None], (256, side, side, 3)).copy()
     assert not _make_maps(blank, 32).any()
     assert near_copies(np.concatenate([blank, blank[:3]])).shape == (0, 2)
-    blank[::2, 5, 7, 1] ^= 1  # One grey level in one pixel.
+    blank[::2, 5, 7, 1] ^= 1  # A difference of one grey level in one pixel.
     assert not _make_maps(blank, 32).any()
 
 
@@ -136,7 +136,7 @@ print(hashlib.sha256(_make_maps(images, 32).tobytes()).hexdigest())
 """
 
 
-def test_maps_depend_on_no_processor_and_no_threads():
+def test_maps_do_not_depend_on_processor_or_threads():
     kinds = [{"OPENBLAS_CORETYPE": core} for core in ("Haswell", "Nehalem")] + [{"OMP_NUM_THREADS": "3"}]
     printed = {
         subprocess.run(
@@ -147,7 +147,7 @@ def test_maps_depend_on_no_processor_and_no_threads():
     assert len(printed) == 1
 
 
-def test_many_images_of_the_same_pixels_are_compared_once(images, monkeypatch):
+def test_many_identical_images_are_compared_once(images, monkeypatch):
     described = []
     describe = copies._describe
     monkeypatch.setattr(
@@ -161,13 +161,13 @@ def test_many_images_of_the_same_pixels_are_compared_once(images, monkeypatch):
     assert pairs.tolist() == [[0, number] for number in range(2, 63)]
 
 
-def test_only_pairs_of_two_groups_are_sought(images):
+def test_only_pairs_of_different_groups_are_compared(images):
     few = np.concatenate([images[:3], images[:3], images[:3, ::-1]])
     groups = np.array([0, 0, 0, 0, 1, 1, 0, 0, 1])
     assert near_copies(few, groups).tolist() == [[1, 4], [2, 5], [2, 8]]
 
 
-def test_very_many_pairs_take_no_more_memory(images, monkeypatch):
+def test_the_memory_does_not_grow_with_the_number_of_pairs(images, monkeypatch):
     monkeypatch.setattr(copies, "MOST_PAIRS", 100)
     alike = np.repeat(images[:1], 60, axis=0)
     alike[np.arange(60), 0, np.arange(60)] ^= 1
@@ -183,7 +183,7 @@ def test_no_images_have_no_copies(images):
 
 
 @pytest.mark.real
-def test_real_galaxies_are_told_apart_and_their_copies_found(real_sample):
+def test_real_galaxies_are_distinguished_and_their_copies_found(real_sample):
     files = sorted((real_sample / "images_gz2" / "images").glob("*.jpg"))
     images = np.stack([np.asarray(Image.open(file).crop((99, 99, 323, 323))) for file in files])
     assert near_copies(images).shape == (0, 2)

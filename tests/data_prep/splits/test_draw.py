@@ -12,7 +12,7 @@ def galaxies(n, seed=0):
 
 
 @pytest.mark.parametrize("n", [20, 100, 147, 1000, 5001])
-def test_shares_are_right_in_total_and_in_every_class(n):
+def test_shares_are_correct_in_total_and_in_every_class(n):
     objids, labels = galaxies(n)
     split = draw_split(objids, labels)
     for name, share in zip(SPLITS, SPLIT_SHARES, strict=True):
@@ -41,7 +41,7 @@ def test_the_split_depends_on_the_seed_and_not_on_the_order_of_rows():
 
 
 @pytest.mark.parametrize("shares", [(0.7, 0.15, 0.15), (0.5, 0.5), (0.8, 0.1, 0.1), (1.0,)])
-def test_every_stretch_holds_each_split_in_its_share(shares):
+def test_every_prefix_has_the_shares_of_the_splits(shares):
     dealt = deal(400, shares)
     for end in range(1, 401):
         for number, share in enumerate(shares):
@@ -60,7 +60,7 @@ def test_each_galaxy_is_tested_in_exactly_one_fold(folds):
                 assert abs(((split == name) & (labels == label)).sum() - share * (labels == label).sum()) <= 2
 
 
-def test_folds_keep_the_images_of_a_galaxy_together_and_depend_on_the_seed():
+def test_folds_are_grouped_by_galaxy_and_depend_on_the_seed():
     objids, labels = galaxies(300)
     splits = draw_folds(np.tile(objids, 3), np.tile(labels, 3), 5, seed=1)
     for split in splits:
@@ -69,7 +69,7 @@ def test_folds_keep_the_images_of_a_galaxy_together_and_depend_on_the_seed():
 
 
 @pytest.mark.parametrize("folds", [0, 1, 6, 1000])
-def test_folds_that_cannot_be(folds):
+def test_invalid_numbers_of_folds_are_refused(folds):
     objids, labels = galaxies(10)
     with pytest.raises(GalaxyError, match=f"10 galaxies cannot make {folds} folds"):
         draw_folds(objids, labels, folds)

@@ -1,4 +1,4 @@
-"""Fits that the system ends, at any batch: they go on, and end with the same bytes."""
+"""Fits that the system terminates at any batch: they resume, and end with the same bytes."""
 
 import os
 import random
@@ -17,7 +17,7 @@ from tests.galaxy_lightning.made_runs import same
 pytestmark = pytest.mark.soak
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-BATCHES = 7  # 56 galaxies to train on, 8 at a time.
+BATCHES = 7  # 56 training galaxies, in batches of 8.
 EPOCHS = 3
 NETWORKS = {
     "reference_cnn": ["--data.augment=quarter_turns"],
@@ -35,7 +35,7 @@ def words(network, arrays, runs, name):
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
 def whole(request, small_arrays, tmp_path_factory):
-    """A fit that nobody has interrupted: its network, and its run folder."""
+    """An uninterrupted fit: its network and its run folder."""
     runs = tmp_path_factory.mktemp("whole")
     main(words(request.param, small_arrays, runs, "whole"))
     assert torch.load(runs / "whole/version_0/last.ckpt")["global_step"] == EPOCHS * BATCHES
@@ -43,7 +43,7 @@ def whole(request, small_arrays, tmp_path_factory):
 
 
 def ask_to_end_at(monkeypatch, place):
-    """Has the system ask for the end within the training batch of that number, counted from here."""
+    """Sends SIGTERM in the training batch of this number, counted from now."""
     step, seen = GalaxyClassifier.training_step, []
 
     def asked(module, batch, batch_idx):
@@ -67,7 +67,7 @@ def ask_to_end_in_validation(monkeypatch, epoch):
 
 
 @pytest.mark.parametrize("place", [0, BATCHES + 3, 2 * BATCHES - 1])
-def test_a_fit_that_is_asked_to_end_goes_on_to_the_same_end(whole, small_arrays, tmp_path, place, capsys):
+def test_a_terminated_fit_resumes_to_the_same_result(whole, small_arrays, tmp_path, place, capsys):
     network, folder = whole
     if not SOAKING and (network == "galaxy_cnn") != (place == BATCHES + 3):
         pytest.skip("the long tests do this one")
@@ -85,7 +85,7 @@ def test_a_fit_that_is_asked_to_end_goes_on_to_the_same_end(whole, small_arrays,
     same(run, folder)
 
 
-def test_asked_in_a_validation_it_finishes_that_first(whole, small_arrays, tmp_path):
+def test_a_fit_terminated_in_a_validation_finishes_it_first(whole, small_arrays, tmp_path):
     network, folder = whole
     if not SOAKING and network == "galaxy_cnn":
         pytest.skip("the long tests do this one")
@@ -100,7 +100,7 @@ def test_asked_in_a_validation_it_finishes_that_first(whole, small_arrays, tmp_p
 
 @pytest.mark.skipif(not SOAKING, reason="one of the long tests")
 @pytest.mark.parametrize("seed", range(5))
-def test_it_may_be_asked_again_and_again(whole, small_arrays, tmp_path, seed):
+def test_a_fit_can_be_terminated_repeatedly(whole, small_arrays, tmp_path, seed):
     network, folder = whole
     moments, run = random.Random(seed), tmp_path / "ended/version_0"
     command = words(network, small_arrays, tmp_path, "ended")
@@ -113,14 +113,16 @@ def test_it_may_be_asked_again_and_again(whole, small_arrays, tmp_path, seed):
     same(run, folder)
 
 
-def test_who_listened_before_listens_again(small_arrays, tmp_path):
+def test_previous_signal_handlers_are_restored(small_arrays, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     main(words("reference_cnn", small_arrays, tmp_path, "fit"))
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("validated", ["check_val_every_n_epoch=2", "val_check_interval=0.5"])
-def test_whenever_it_is_validated_it_goes_on_from_its_last_epoch(small_arrays, tmp_path, validated, capsys):
+def test_a_fit_resumes_from_its_last_epoch_for_any_validation_interval(
+    small_arrays, tmp_path, validated, capsys
+):
     more = [f"--trainer.{validated}", "--trainer.num_sanity_val_steps=0"]
     main([*words("reference_cnn", small_arrays, tmp_path, "whole"), *more])
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="130"):
@@ -143,7 +145,7 @@ def test_whenever_it_is_validated_it_goes_on_from_its_last_epoch(small_arrays, t
     same(run, tmp_path / "whole/version_0")
 
 
-def test_interrupted_in_the_first_epoch_there_is_nothing_to_go_on_with(small_arrays, tmp_path, capsys):
+def test_a_fit_interrupted_in_the_first_epoch_cannot_be_resumed(small_arrays, tmp_path, capsys):
     def interrupted(module, batch, batch_idx):
         raise KeyboardInterrupt
 
@@ -153,7 +155,7 @@ def test_interrupted_in_the_first_epoch_there_is_nothing_to_go_on_with(small_arr
     assert "No epoch was finished" in capsys.readouterr().out
 
 
-def test_asked_in_the_last_epoch_it_ends_and_can_be_completed(small_arrays, tmp_path):
+def test_a_fit_terminated_in_the_last_epoch_can_be_completed(small_arrays, tmp_path):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="143"):
         ask_to_end_in_validation(patch, EPOCHS - 1)
         main(words("reference_cnn", small_arrays, tmp_path, "ended"))

@@ -29,18 +29,18 @@ def callback(name, **arguments):
         ({"given": {"overfit_batches": 3}}, "overfit_batches", "3 batches"),
     ],
 )
-def test_what_changes_a_fit_is_kept(words, name, value):
+def test_settings_that_change_a_fit_are_recorded(words, name, value):
     found, usual = settings(**words), settings()
     assert found[name] == value != usual[name]
     assert {key for key in found if found[key] != usual[key]} == {name}
     assert json.loads(json.dumps(found)) == found
 
 
-def test_settings_that_are_left_at_their_defaults_are_the_same_as_named_ones():
+def test_default_settings_equal_explicit_ones():
     assert settings(limit_train_batches=1.0, accumulate_grad_batches=1) == settings()
 
 
-def test_callbacks_are_kept_but_for_those_that_only_show_something():
+def test_callbacks_are_recorded_except_those_that_only_display():
     stopping = callback("EarlyStopping", monitor="val_loss", patience=5, min_delta=0.0)
     given = [callback("RichProgressBar", leave=True), stopping, "mine.Ours"]
     assert (

@@ -1,4 +1,4 @@
-"""Arrays that are overwritten while a command is at work on them, and runs that two fits want at once."""
+"""Arrays that are overwritten while a command uses them, and runs that two fits resume at the same time."""
 
 import shutil
 
@@ -30,7 +30,7 @@ def run(small_arrays, tmp_path_factory):
 
 
 def overwrite_in(monkeypatch, step, arrays):
-    """Has a few pixels overwritten within the first batch."""
+    """Overwrites a few pixels in the first batch."""
     original = getattr(GalaxyClassifier, step)
 
     def overwriting(module, batch, batch_idx):
@@ -44,9 +44,7 @@ def overwrite_in(monkeypatch, step, arrays):
 
 
 @pytest.mark.parametrize("command", ["fit", "test", "predict"])
-def test_nothing_is_written_of_arrays_that_were_overwritten(
-    run, arrays, tmp_path, monkeypatch, capsys, command
-):
+def test_no_results_are_written_for_overwritten_arrays(run, arrays, tmp_path, monkeypatch, capsys, command):
     step = {"fit": "training_step", "test": "test_step", "predict": "predict_step"}[command]
     out = tmp_path / "out.csv"
     words = [command, f"--ckpt_path={run}", f"--data.arrays={arrays}", f"--out={out}"]
@@ -59,7 +57,7 @@ def test_nothing_is_written_of_arrays_that_were_overwritten(
     assert not list(tmp_path.rglob("last.ckpt"))
 
 
-def test_a_run_is_resumed_by_one_fit_at_a_time(run, capsys):
+def test_only_one_fit_at_a_time_resumes_a_run(run, capsys):
     before = sorted(path.name for path in run.iterdir())
     words = ["fit", f"--ckpt_path={run}/last.ckpt", "--trainer.max_epochs=2"]
     with file_lock(run / "config.yaml", run), pytest.raises(SystemExit, match="1"):
@@ -68,7 +66,7 @@ def test_a_run_is_resumed_by_one_fit_at_a_time(run, capsys):
     assert sorted(path.name for path in run.iterdir()) == before
 
 
-def test_a_fit_keeps_others_out_until_its_run_is_complete(small_arrays, tmp_path, monkeypatch, capsys):
+def test_a_fit_locks_its_run_until_it_is_complete(small_arrays, tmp_path, monkeypatch, capsys):
     step, tried = GalaxyClassifier.predict_step, []
 
     def resumed_meanwhile(module, batch, batch_idx):
@@ -83,5 +81,5 @@ def test_a_fit_keeps_others_out_until_its_run_is_complete(small_arrays, tmp_path
     monkeypatch.setattr(GalaxyClassifier, "predict_step", resumed_meanwhile)
     main(words_of_fit(small_arrays, tmp_path))
     assert tried
-    with file_lock(folder / "config.yaml", folder):  # It is free again.
+    with file_lock(folder / "config.yaml", folder):  # The lock is free again.
         pass

@@ -1,4 +1,4 @@
-"""Config files that a command line names, and configs that are no files."""
+"""Config files that a command line names, and names of shipped configs."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from galaxy_lightning.shipped_configs import find_config
 
 
 @pytest.mark.parametrize("config", ['{"data": {"simulate": 3}}', "{" + " " * 5_000 + "}", "absent.yaml"])
-def test_a_config_that_is_no_file_is_left_to_the_parser(config):
+def test_a_config_that_is_not_a_file_is_left_to_the_parser(config):
     words = ["fit", "--config", config]
     check_configs(words)
     assert configured_checkpoint(words) is None
@@ -46,15 +46,15 @@ def test_the_last_config_that_names_a_checkpoint_or_arrays_counts(tmp_path):
         (["-c", "mine.yaml"], None),
     ],
 )
-def test_a_fit_without_a_config_takes_the_recipe_of_its_network(words, recipe):
+def test_a_fit_without_a_config_uses_the_shipped_config_of_its_network(words, recipe):
     added = ["--config", find_config(recipe)] if recipe else []
     assert add_recipe(words) == [*added, *words]
 
 
 @pytest.mark.parametrize("option", ["--config galaxy_cnn", "--config=galaxy_cnn", "-c galaxy_cnn"])
-def test_a_shipped_config_is_named_from_any_folder(option, tmp_path, monkeypatch):
+def test_a_shipped_config_is_found_from_any_folder(option, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = option.split()
     assert expand_paths(words)[-1].endswith("configs/galaxy_cnn.yaml")
-    (tmp_path / "galaxy_cnn").touch()  # A file of that name comes first.
+    (tmp_path / "galaxy_cnn").touch()  # A file of that name takes precedence.
     assert expand_paths(words) == words

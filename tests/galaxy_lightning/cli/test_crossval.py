@@ -1,4 +1,4 @@
-"""The real command, on small arrays."""
+"""The crossval command on small arrays."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def crossval(arrays, runs, *words):
 
 @pytest.fixture(scope="module")
 def done(small_arrays, tmp_path_factory):
-    """A cross-validation of two folds, and the folder of its runs."""
+    """A cross-validation with two folds, and the folder of its runs."""
     runs = tmp_path_factory.mktemp("crossval")
     crossval(small_arrays, runs)
     return runs / "galaxy_cnn_crossval/seed_0"
@@ -49,7 +49,7 @@ def test_each_galaxy_is_tested_once_by_a_model_that_has_not_seen_it(done, small_
         assert not tested & set(arrays.catalog["objid"].iloc[arrays.rows("train", "val")])
 
 
-def test_the_summary_is_what_the_folds_say(done):
+def test_the_summary_agrees_with_the_folds(done):
     summary = json.loads((done / "summary.json").read_text())
     table = pd.read_csv(done / "predictions.csv")
     right = table["label"] == table["predicted"]
@@ -62,7 +62,7 @@ def test_the_summary_is_what_the_folds_say(done):
         assert (done / picture).stat().st_size > 1000
 
 
-def test_called_again_it_trains_nothing_anew(done, small_arrays, capsys):
+def test_a_second_call_trains_nothing(done, small_arrays, capsys):
     before = {path: path.stat().st_mtime_ns for path in done.rglob("run.json")}
     crossval(small_arrays, done.parents[1])
     assert {path: path.stat().st_mtime_ns for path in done.rglob("run.json")} == before
@@ -79,13 +79,13 @@ def test_called_again_it_trains_nothing_anew(done, small_arrays, capsys):
         (["--ckpt_path=x"], "leave out --ckpt_path"),
     ],
 )
-def test_what_cannot_be(done, small_arrays, words, message, capsys):
+def test_invalid_settings_are_refused(done, small_arrays, words, message, capsys):
     with pytest.raises(SystemExit):
         crossval(small_arrays, done.parents[1], *words)
     assert message in capsys.readouterr().err
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(small_arrays, tmp_path, capsys):
+def test_a_folder_with_other_content_is_left_alone(small_arrays, tmp_path, capsys):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(SystemExit):
         main(["crossval", f"--data.arrays={small_arrays}", f"--out={tmp_path}"])

@@ -1,4 +1,4 @@
-"""What Lightning and its plugins refuse: one line, a remedy, and no run folder."""
+"""Errors of Lightning and its plugins: one line with a remedy, and no run folder."""
 
 import re
 
@@ -68,11 +68,11 @@ def fit(small_arrays, tmp_path, capsys):
         ),
     ],
 )
-def test_a_fit_is_refused_in_one_line_and_leaves_nothing(words, message, fit):
+def test_a_refused_fit_prints_one_line_and_leaves_nothing(words, message, fit):
     assert re.search(message, fit(*words), re.IGNORECASE)
 
 
-def test_slurm_tasks_that_srun_did_not_start(fit, small_arrays, tmp_path, monkeypatch):
+def test_slurm_tasks_not_started_by_srun_are_refused(fit, small_arrays, tmp_path, monkeypatch):
     for name, value in SLURM.items():
         monkeypatch.setenv(name, value)
     assert "unset SLURM_NTASKS" in fit()
@@ -86,8 +86,8 @@ def test_an_error_within_the_first_epoch_leaves_no_run_folder(fit, monkeypatch):
     assert "not enough memory: lower --data.batch_size" in fit()
 
 
-def test_a_fault_of_ours_is_not_explained_away(fit, tmp_path, monkeypatch):
-    """Its traceback is what mends it."""
+def test_an_internal_error_keeps_its_traceback(fit, tmp_path, monkeypatch):
+    """The traceback is needed to fix it."""
 
     def step(*places):
         raise ValueError("a fault")
@@ -98,7 +98,7 @@ def test_a_fault_of_ours_is_not_explained_away(fit, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_averaged_weights_are_those_that_are_saved(small_arrays, tmp_path):
+def test_averaged_weights_are_saved(small_arrays, tmp_path):
     words = ["--data.batch_size=16", "--model.image_size=64", "--trainer.max_epochs=1", f"--runs={tmp_path}"]
     average = ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay=0.5"]
     for name, more in (("averaged", average), ("plain", [])):

@@ -1,4 +1,4 @@
-"""The real commands, on small arrays: every config through fit, test, predict and reload."""
+"""The real commands on small arrays: every config through fit, test, predict and reload."""
 
 import contextlib
 import json
@@ -57,7 +57,7 @@ def fit(arrays, runs, *words, epochs=2, config=REFERENCE):
 
 
 def gained_by_calibration(run):
-    """Returns by how much a run's temperature lowers the loss on its validation galaxies."""
+    """Returns how much a run's temperature lowers the loss on its validation galaxies."""
     table = pd.read_csv(run / "predictions.csv")
     table = table[table["split"] == "val"]
     temperature = json.loads((run / "run.json").read_text())["calibration"]["temperature"]
@@ -111,10 +111,10 @@ def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw,
 
 
 @pytest.mark.parametrize("config", sorted(FOLDER.glob("finetune/*.yaml")), ids=lambda path: path.stem)
-def test_every_recipe_for_fine_tuning_works_from_local_files(config, small_arrays, tmp_path):
+def test_every_fine_tuning_config_works_with_local_files(config, small_arrays, tmp_path):
     settings = yaml.safe_load(config.read_text())["model"]
     kind, _, name = settings["backbone"].rpartition(":")
-    if kind == "hf_hub":  # A copy of such a repository.
+    if kind == "hf_hub":  # A local copy of such a repository.
         save_for_hf(timm.create_model("test_resnet", num_classes=0), tmp_path / "copy")
         local = f"--model.backbone=local-dir:{tmp_path / 'copy'}"
     else:
@@ -131,7 +131,7 @@ def test_every_recipe_for_fine_tuning_works_from_local_files(config, small_array
     assert (about["parameters"] < 0.9 * everything) == (settings["unfrozen"] is not None)
     assert about["pretrained"]["weights"] == ("hub" if kind == "hf_hub" else str(file))
     main(["test", f"--ckpt_path={folder}"])
-    # The checkpoint holds everything: a fit goes on without the file, and another one starts from it.
+    # The checkpoint holds everything: a fit resumes without the file, and another one starts from it.
     (tmp_path / "copy").rename(tmp_path / "gone") if kind == "hf_hub" else file.unlink()
     main(["fit", f"--ckpt_path={folder}"])
     again = json.loads((folder / "run.json").read_text())
@@ -141,7 +141,7 @@ def test_every_recipe_for_fine_tuning_works_from_local_files(config, small_array
         fit(small_arrays, tmp_path, start, "--name=again", config=config, epochs=1)
 
 
-def test_what_a_fit_starts_from_has_not_seen_the_galaxies_it_is_measured_on(
+def test_initial_weights_must_not_have_seen_the_held_out_galaxies(
     run, raw, sample, small_arrays, tmp_path, capsys
 ):
     start = f"--model.weights={run / 'best.ckpt'}"
@@ -164,33 +164,33 @@ def test_what_a_fit_starts_from_has_not_seen_the_galaxies_it_is_measured_on(
         (["--model.weights=absent.pt"], "there is no file absent.pt"),
     ],
 )
-def test_a_fit_that_cannot_begin_leaves_no_run_folder(words, message, small_arrays, tmp_path, capsys):
+def test_a_fit_that_cannot_start_leaves_no_run_folder(words, message, small_arrays, tmp_path, capsys):
     with pytest.raises(SystemExit):
         fit(small_arrays, tmp_path, *words)
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_a_schedule_needs_an_end(small_arrays, tmp_path, capsys):
+def test_a_schedule_needs_a_number_of_epochs(small_arrays, tmp_path, capsys):
     with pytest.raises(SystemExit):
         fit(small_arrays, tmp_path, "--model.schedule=one_cycle", epochs=-1)
     assert "needs an end: set --trainer.max_epochs" in capsys.readouterr().err
 
 
-def test_the_newest_weights_are_the_best_also_where_the_last_epoch_is_not_validated(small_arrays, tmp_path):
+def test_with_a_schedule_the_last_weights_are_the_best_even_without_validation(small_arrays, tmp_path):
     words = ["--model.schedule=one_cycle", "--trainer.check_val_every_n_epoch=2"]
     folder = fit(small_arrays, tmp_path, *words, epochs=3)
     assert json.loads((folder / "run.json").read_text())["best_epoch"] == 2
     assert torch.load(folder / "best.ckpt", weights_only=True)["epoch"] == 2
 
 
-def test_a_fit_trains_on_votes_by_one_option(small_arrays, run, tmp_path):
+def test_one_option_trains_on_votes(small_arrays, run, tmp_path):
     folder = fit(small_arrays, tmp_path, "--data.targets=votes")
     assert json.loads((folder / "run.json").read_text())["hyperparameters"]["targets"] == "votes"
     assert (folder / "predictions.csv").read_bytes() != (run / "predictions.csv").read_bytes()
 
 
-def test_a_run_folder_holds_what_the_contract_says(run, small_arrays):
+def test_a_run_folder_has_the_documented_content(run, small_arrays):
     arrays = open_arrays(small_arrays)
     history = pd.read_csv(run / "history.csv")
     assert history["epoch"].tolist() == [0, 1]
@@ -223,7 +223,7 @@ def test_tensorboard_shows_losses_metrics_learning_rate_and_confusion_matrix(run
     assert len(events.Images("val/confusion_matrix")) == 2
 
 
-def test_a_second_fit_makes_a_second_folder_with_the_same_results(small_arrays, run, tmp_path):
+def test_a_second_fit_writes_a_second_folder_with_the_same_results(small_arrays, run, tmp_path):
     shutil.copytree(run, tmp_path / run.parent.name / "version_0")
     second = fit(small_arrays, tmp_path)
     assert second == tmp_path / run.parent.name / "version_1"
@@ -233,7 +233,7 @@ def test_a_second_fit_makes_a_second_folder_with_the_same_results(small_arrays, 
     pd.testing.assert_frame_equal(first, again)
 
 
-def test_a_saved_config_does_its_run_again_under_its_name(run, tmp_path):
+def test_a_saved_config_repeats_its_run_under_the_same_name(run, tmp_path):
     main(["fit", f"--config={run}/config.yaml", f"--runs={tmp_path}"])
     again = tmp_path / run.parent.name / "version_0"
     assert (again / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
@@ -247,13 +247,13 @@ def test_resuming_a_finished_fit_changes_nothing(small_arrays, tmp_path):
     assert json.loads((folder / "run.json").read_text())["epochs"] == 2
 
 
-def test_another_seed_gives_another_result(small_arrays, run, tmp_path):
+def test_a_different_seed_gives_a_different_result(small_arrays, run, tmp_path):
     other = fit(small_arrays, tmp_path, "--seed_everything=1", "--name=other")
     assert other.parent.name == "other"
     assert (other / "predictions.csv").read_bytes() != (run / "predictions.csv").read_bytes()
 
 
-def test_a_resumed_fit_goes_on_in_its_folder_and_ends_like_the_uninterrupted_one(small_arrays, tmp_path):
+def test_a_resumed_fit_uses_its_folder_and_ends_like_an_uninterrupted_one(small_arrays, tmp_path):
     whole = fit(small_arrays, tmp_path, "--name=whole", epochs=4)
     halved = fit(small_arrays, tmp_path, "--name=halved", epochs=2)
     (halved / "run.json").unlink()
@@ -273,7 +273,7 @@ def test_a_resumed_fit_goes_on_in_its_folder_and_ends_like_the_uninterrupted_one
     assert json.loads((halved / "run.json").read_text())["epochs"] == 4
 
 
-def test_a_fit_with_a_schedule_that_was_cut_off_ends_like_the_uninterrupted_one(
+def test_an_interrupted_fit_with_a_schedule_ends_like_an_uninterrupted_one(
     small_arrays, tmp_path, monkeypatch
 ):
     config = FOLDER / "galaxy_cnn.yaml"
@@ -294,7 +294,7 @@ def test_a_fit_with_a_schedule_that_was_cut_off_ends_like_the_uninterrupted_one(
     assert calibrations[0] == calibrations[1]
 
 
-def test_a_schedule_is_not_gone_on_with_beyond_its_end(small_arrays, tmp_path, capsys):
+def test_a_schedule_cannot_be_resumed_beyond_its_end(small_arrays, tmp_path, capsys):
     folder = fit(small_arrays, tmp_path, "--model.schedule=one_cycle", "--name=short")
     with pytest.raises(SystemExit):
         main(["fit", f"--ckpt_path={folder}", "--trainer.max_epochs=3"])
@@ -316,7 +316,7 @@ def test_test_writes_the_confusion_matrix_as_csv_and_png(run, tmp_path):
     assert {f"{name}_{label}" for name in ("recall", "precision", "f1") for label in CLASSES} <= set(metrics)
 
 
-def test_a_folder_that_holds_anything_else_is_refused_beforehand(run, tmp_path, capsys, monkeypatch):
+def test_a_results_folder_with_other_content_is_refused_beforehand(run, tmp_path, capsys, monkeypatch):
     (tmp_path / "thesis.tex").write_text("precious")
     monkeypatch.setattr(GalaxyClassifier, "test_step", lambda *batch: pytest.fail("it was tested"))
     with pytest.raises(SystemExit):
@@ -325,7 +325,7 @@ def test_a_folder_that_holds_anything_else_is_refused_beforehand(run, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_validate_finds_what_the_fit_found(run):
+def test_validate_agrees_with_the_fit(run):
     main(["validate", "--ckpt_path", str(run / "best.ckpt")])
     found = json.loads((run / "validate/metrics.json").read_text())["metrics"]
     history = pd.read_csv(run / "history.csv")
@@ -334,7 +334,7 @@ def test_validate_finds_what_the_fit_found(run):
     assert found["accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-5)
 
 
-def test_predict_takes_arrays_and_never_overwrites_unasked(run, small_arrays, capsys):
+def test_predict_accepts_arrays_and_never_overwrites_without_the_option(run, small_arrays, capsys):
     main(["predict", "--ckpt_path", str(run)])
     table = pd.read_csv(run / "predictions_small_arrays.csv", dtype={"objid": "int64"})
     assert table["objid"].tolist() == open_arrays(small_arrays).catalog["objid"].tolist()
@@ -345,7 +345,7 @@ def test_predict_takes_arrays_and_never_overwrites_unasked(run, small_arrays, ca
     main(["predict", "--ckpt_path", str(run), "--overwrite"])
 
 
-def test_a_prediction_looks_at_as_many_sizes_as_the_user_says(run, raw, tmp_path, monkeypatch):
+def test_predict_uses_the_requested_number_of_zooms(run, raw, tmp_path, monkeypatch):
     looked = []
     sample = ReferenceCNN.sample
     monkeypatch.setattr(ReferenceCNN, "sample", lambda *words: looked.append(words[2]) or sample(*words))
@@ -358,7 +358,7 @@ def test_a_prediction_looks_at_as_many_sizes_as_the_user_says(run, raw, tmp_path
     assert (one - three).abs().max() > 0
 
 
-def test_what_torch_cannot_compile_is_said_in_one_line(small_arrays, tmp_path, monkeypatch, capsys):
+def test_a_failed_compilation_is_a_one_line_error(small_arrays, tmp_path, monkeypatch, capsys):
     def broken(graph, inputs):
         raise RuntimeError("no compiler")
 
@@ -369,7 +369,7 @@ def test_what_torch_cannot_compile_is_said_in_one_line(small_arrays, tmp_path, m
     assert "torch.compile does not work here: leave out --model.compile" in capsys.readouterr().err
 
 
-def test_what_a_fit_is_calibrated_on_is_what_it_answers_with(small_arrays, tmp_path):
+def test_a_fit_is_calibrated_on_the_outputs_that_it_predicts_with(small_arrays, tmp_path):
     words = ["--model.network=galaxy_cnn", "--model.zooms=3", "--model.schedule=one_cycle"]
     for more in ([], ["--trainer.max_steps=5"], ["--trainer.max_time=00:01:00:00"]):
         folder = fit(small_arrays, tmp_path, *words, *more)
@@ -398,7 +398,7 @@ ZOOMS = ["--model.network=galaxy_cnn", "--model.zooms=3", "--model.schedule=one_
 
 @pytest.fixture
 def cut_off(small_arrays, tmp_path, monkeypatch):
-    """The run of a fit at three sizes that was interrupted in its last epoch."""
+    """The run of a fit with three zooms that was interrupted in its last epoch."""
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
         start = HistoryRecorder.on_train_epoch_start
 
@@ -412,7 +412,7 @@ def cut_off(small_arrays, tmp_path, monkeypatch):
     return tmp_path / "zooms/version_0"
 
 
-def test_an_interrupted_fit_answers_as_it_was_calibrated(cut_off, small_arrays, raw, tmp_path, capsys):
+def test_an_interrupted_fit_predicts_as_it_was_calibrated(cut_off, small_arrays, raw, tmp_path, capsys):
     model, arrays = loaded(cut_off / "best.ckpt"), open_arrays(small_arrays)
     assert (model.hparams["zooms"], model.inference.zooms) == (3, 1)
     logits, labels = validation_logits(model, arrays)
@@ -435,7 +435,7 @@ def test_an_interrupted_fit_answers_as_it_was_calibrated(cut_off, small_arrays, 
     assert loaded(cut_off / "best.ckpt").inference.zooms == 3
 
 
-def test_a_model_of_several_zooms_is_calibrated_for_one_too(small_arrays, raw, tmp_path, capsys):
+def test_a_model_with_several_zooms_is_also_calibrated_for_one(small_arrays, raw, tmp_path, capsys):
     folder = fit(small_arrays, tmp_path, *ZOOMS)
     model, arrays = loaded(folder / "best.ckpt"), open_arrays(small_arrays)
     assert model.inference.zooms == 3
@@ -452,7 +452,7 @@ def test_a_model_of_several_zooms_is_calibrated_for_one_too(small_arrays, raw, t
     assert pd.read_csv(tmp_path / "2.csv")["uncertain"].isna().all()
 
 
-def test_weights_that_were_not_validated_are_calibrated_at_the_end(small_arrays, tmp_path):
+def test_weights_without_validation_are_calibrated_at_the_end(small_arrays, tmp_path):
     words = ["--trainer.check_val_every_n_epoch=2", "--model.schedule=one_cycle"]
     folder = fit(small_arrays, tmp_path, *words, epochs=3)
     calibration = loaded(folder / "best.ckpt").inference.calibration
@@ -461,9 +461,9 @@ def test_weights_that_were_not_validated_are_calibrated_at_the_end(small_arrays,
     assert json.loads((folder / "run.json").read_text())["calibration"] == calibration.state()
 
 
-def test_weights_that_were_never_validated_are_not_called_calibrated(small_arrays, raw, tmp_path, capsys):
+def test_weights_without_validation_are_not_called_calibrated(small_arrays, raw, tmp_path, capsys):
     folder = fit(small_arrays, tmp_path)
-    # As one is that was saved within an epoch, where a fit was asked to end.
+    # As in a checkpoint that was saved within an epoch, on SIGTERM.
     content = torch.load(folder / "best.ckpt", weights_only=True)
     content["calibration"] = Calibration().state()
     torch.save(content, folder / "best.ckpt")
@@ -475,7 +475,7 @@ def test_weights_that_were_never_validated_are_not_called_calibrated(small_array
     assert "coverage" not in json.loads((folder / "test/metrics.json").read_text())["metrics"]
 
 
-def test_a_checkpoint_of_a_version_that_kept_no_zooms_answers_as_before(run, raw, tmp_path):
+def test_an_older_checkpoint_without_zooms_predicts_as_before(run, raw, tmp_path):
     content = torch.load(run / "best.ckpt", weights_only=True)
     del content["calibration"]["zooms"]
     torch.save(content, tmp_path / "old.ckpt")
@@ -489,7 +489,7 @@ def test_a_checkpoint_of_a_version_that_kept_no_zooms_answers_as_before(run, raw
     assert model.inference.calibration == loaded(tmp_path / "old.ckpt").inference.calibration
 
 
-def test_a_compiled_network_is_trained_to_the_same_weights(small_arrays, run, tmp_path, monkeypatch):
+def test_a_compiled_network_trains_to_the_same_weights(small_arrays, run, tmp_path, monkeypatch):
     modes = []
     compiler = torch.compile
 
@@ -501,11 +501,11 @@ def test_a_compiled_network_is_trained_to_the_same_weights(small_arrays, run, tm
     folder = fit(small_arrays, tmp_path, "--model.compile=default")
     assert modes == ["default"]
     ours, theirs = (pd.read_csv(each / "predictions.csv", dtype={"objid": "int64"}) for each in (folder, run))
-    # Compiled, it rounds otherwise, which two epochs of training multiply.
+    # The compiled network rounds differently, and two epochs of training multiply the differences.
     pd.testing.assert_frame_equal(ours[PROBABILITIES], theirs[PROBABILITIES], atol=1e-3)
 
 
-def test_what_is_learnt_beside_the_class_is_learnt_and_left_behind(small_arrays, tmp_path, capsys):
+def test_auxiliary_targets_are_learned_and_discarded(small_arrays, tmp_path, capsys):
     columns = ["P_EL_DEBIASED", "P_CS_DEBIASED"]
     words = ["--model.network=galaxy_cnn", "--model.optimizer=adamw", f"--model.auxiliary={columns}"]
     folder = fit(small_arrays, tmp_path, *words, epochs=1)
@@ -565,7 +565,7 @@ def test_fast_dev_run_leaves_nothing(small_arrays, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["test", "validate", "predict"])
-def test_nothing_untrained_is_ever_measured(command, small_arrays, capsys):
+def test_an_untrained_model_is_never_measured(command, small_arrays, capsys):
     with pytest.raises(SystemExit) as caught:
         main([command, f"--config={REFERENCE}", *small(small_arrays)])
     assert caught.value.code == 1
@@ -574,7 +574,7 @@ def test_nothing_untrained_is_ever_measured(command, small_arrays, capsys):
     assert f"{command} --ckpt_path" in error
 
 
-def test_users_mistakes_are_one_line_and_leave_no_run_folder(
+def test_user_errors_are_one_line_and_leave_no_run_folder(
     small_arrays, run, raw, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
@@ -603,7 +603,7 @@ def test_users_mistakes_are_one_line_and_leave_no_run_folder(
 
 
 class Trap:
-    """Leaves a file behind where it is unpickled."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -613,7 +613,7 @@ class Trap:
 
 
 @pytest.mark.parametrize("command", ["fit", "test", "predict"])
-def test_a_checkpoint_that_is_none_is_refused_and_never_run(command, run, small_arrays, tmp_path, capsys):
+def test_an_invalid_checkpoint_is_refused_and_never_executed(command, run, small_arrays, tmp_path, capsys):
     whole = (run / "best.ckpt").read_bytes()
     (tmp_path / "truncated.ckpt").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.ckpt").touch()
@@ -635,7 +635,7 @@ def test_a_resume_with_other_settings_is_refused(run, capsys):
     assert "was made with learning_rate 0.001, not 0.1" in capsys.readouterr().err
 
 
-def test_nothing_is_measured_on_galaxies_that_were_trained_on(run, raw, sample, tmp_path, capsys):
+def test_a_model_is_never_measured_on_its_training_galaxies(run, raw, sample, tmp_path, capsys):
     words = [
         "--sample",
         str(sample),
@@ -668,7 +668,7 @@ def test_a_moved_run_resumes_with_its_best_score(small_arrays, tmp_path):
     assert not (tmp_path / "here/reference_cnn/version_0").exists()
 
 
-def test_a_checkpoint_outside_a_run_is_gone_on_from_in_a_new_run(run, small_arrays, tmp_path):
+def test_a_checkpoint_outside_a_run_is_resumed_in_a_new_run(run, small_arrays, tmp_path):
     shutil.copy(run / "last.ckpt", tmp_path / "last.ckpt")
     (tmp_path / "predictions.csv").write_text("precious")
     words = [f"--config={REFERENCE}", *small(small_arrays), "--trainer.max_epochs=3", f"--runs={tmp_path}"]
@@ -703,7 +703,7 @@ def test_other_commands_find_the_arrays_from_any_folder_and_never_simulate(
 @pytest.mark.skipif(
     torch.cuda.is_available(), reason="one of the mistakes is to ask for a GPU where there is none"
 )
-def test_trainer_settings_that_do_not_work_are_one_line_and_leave_nothing(
+def test_invalid_trainer_settings_are_one_line_and_leave_nothing(
     words, message, small_arrays, tmp_path, capsys
 ):
     with pytest.raises(SystemExit) as caught:
@@ -713,7 +713,7 @@ def test_trainer_settings_that_do_not_work_are_one_line_and_leave_nothing(
     assert not list(tmp_path.rglob("version_*"))
 
 
-def test_a_fit_that_diverges_stops_and_says_so(small_arrays, tmp_path, capsys):
+def test_a_diverging_fit_stops_with_a_message(small_arrays, tmp_path, capsys):
     with pytest.raises(SystemExit) as caught:
         fit(small_arrays, tmp_path, "--model.learning_rate=1e30")
     assert caught.value.code == 1
@@ -721,7 +721,7 @@ def test_a_fit_that_diverges_stops_and_says_so(small_arrays, tmp_path, capsys):
     assert not list(tmp_path.rglob("run.json"))
 
 
-def test_epochs_without_validation_stay_empty_in_the_history(small_arrays, tmp_path):
+def test_epochs_without_validation_are_empty_in_the_history(small_arrays, tmp_path):
     folder = fit(small_arrays, tmp_path, "--trainer.check_val_every_n_epoch=2", epochs=4)
     history = pd.read_csv(folder / "history.csv")
     assert history["val_loss"].isna().tolist() == [True, False, True, False]
@@ -736,7 +736,7 @@ def test_abbreviated_options_are_refused(small_arrays, tmp_path, capsys):
     assert "learning_rat" in capsys.readouterr().err
 
 
-def test_an_older_list_of_skipped_images_is_kept_unless_asked(run, raw, tmp_path):
+def test_an_existing_list_of_skipped_images_is_kept_without_overwrite(run, raw, tmp_path):
     (tmp_path / "p_skipped.csv").write_text("precious")
     with pytest.raises(SystemExit):
         main(["predict", f"--ckpt_path={run}", f"--data.images={raw}", f"--out={tmp_path}/p.csv"])
@@ -746,7 +746,7 @@ def test_an_older_list_of_skipped_images_is_kept_unless_asked(run, raw, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["p_skipped.csv"]
 
 
-def test_an_unknown_setting_is_refused_by_its_name(small_arrays, tmp_path, capsys):
+def test_an_unknown_setting_is_refused_by_name(small_arrays, tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("data:\n  batchsize: 3\n")
     with pytest.raises(SystemExit) as caught:
         main(["fit", f"--config={tmp_path}/config.yaml", *small(small_arrays)])
@@ -754,7 +754,7 @@ def test_an_unknown_setting_is_refused_by_its_name(small_arrays, tmp_path, capsy
     assert "batchsize" in capsys.readouterr().err
 
 
-def test_paths_are_expanded_wherever_they_are_named(small_arrays, tmp_path, monkeypatch):
+def test_paths_are_expanded_in_options_and_configs(small_arrays, tmp_path, monkeypatch):
     home = tmp_path / "home"
     (tmp_path / "work").mkdir()
     shutil.copytree(small_arrays, home / "arrays")
@@ -778,7 +778,7 @@ def test_paths_are_expanded_wherever_they_are_named(small_arrays, tmp_path, monk
 
 
 @pytest.mark.parametrize("name", ["..", ".", "~user", "a/b", "a$HOME", "a\\b"])
-def test_the_name_of_a_run_leads_nowhere_else(name, small_arrays, tmp_path, capsys):
+def test_the_name_of_a_run_cannot_be_a_path(name, small_arrays, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         fit(small_arrays, tmp_path / "runs", f"--name={name}")
     assert end.value.code == 1
@@ -802,7 +802,7 @@ def test_a_piped_fit_prints_a_line_for_each_epoch(small_arrays, tmp_path):
     assert not re.search("weights_only|Restoring states", "".join(lines))
 
 
-def test_images_named_by_objid_are_predicted_under_that_name(run, raw, tmp_path):
+def test_images_named_by_objid_get_the_column_objid(run, raw, tmp_path):
     mapping = pd.read_csv(raw / "gz2_filename_mapping.csv")[:3]
     folder = tmp_path / "images"
     folder.mkdir()
@@ -825,7 +825,7 @@ def test_astropy_and_pandas_read_the_same_flags(run, raw, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["option", "config"])
-def test_arrays_that_a_user_names_are_not_simulated(place, tmp_path, monkeypatch, capsys):
+def test_missing_arrays_named_by_the_user_are_not_simulated(place, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = [f"--config={FOLDER / 'quickstart.yaml'}"]
     if place == "option":
@@ -847,7 +847,7 @@ def test_both_spellings_of_an_option_work(run):
 
 
 @pytest.mark.parametrize("command", [[], ["fit"], ["validate"], ["test"], ["crossval"], ["predict"]])
-def test_help_reads_without_python_types(command, capsys):
+def test_help_shows_no_python_types(command, capsys):
     with contextlib.suppress(SystemExit):
         main([*command, "--help"])
     text = capsys.readouterr().out
@@ -873,11 +873,11 @@ def test_tensorflow_is_never_imported(small_arrays, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["reference_cnn", "galaxy_cnn"])
-def test_two_devices_share_a_fit_and_leave_one_run(name, small_arrays, tmp_path):
-    """Its validation and test splits have an odd number of galaxies, none of which may count twice.
+def test_two_devices_share_a_fit_and_write_one_run(name, small_arrays, tmp_path):
+    """The validation and test splits have an odd number of galaxies, none of which may count twice.
 
-    The devices get shares of 7 and 6 galaxies, and one has a batch more: a network with statistics of its own
-    must not wait for the other's.
+    The devices get 7 and 6 galaxies, so that one has an additional batch: a network with batch statistics
+    must not wait for those of the other device.
     """
     words = [
         "fit",
@@ -908,7 +908,7 @@ def test_two_devices_share_a_fit_and_leave_one_run(name, small_arrays, tmp_path)
     assert alone["loss"] == pytest.approx(val_loss - gained_by_calibration(folder), abs=1e-5)
 
 
-def test_weights_of_another_shape_are_said_to_be_so(run, tmp_path, capsys):
+def test_weights_of_another_shape_are_refused(run, tmp_path, capsys):
     content = torch.load(run / "best.ckpt", weights_only=True)
     content["state_dict"]["network.head.2.bias"] = torch.zeros(5)
     torch.save(content, tmp_path / "best.ckpt")
@@ -919,14 +919,14 @@ def test_weights_of_another_shape_are_said_to_be_so(run, tmp_path, capsys):
 
 
 def printed(config, capsys, *words):
-    """Returns the settings that a fit with a config would have."""
+    """Returns the resolved settings of a fit with a config."""
     with pytest.raises(SystemExit, match="0"):
         main(["fit", "--config", str(config), *words, "--print_config"])
     return yaml.safe_load(capsys.readouterr().out)
 
 
-def test_numbers_and_truths_of_a_config_are_read_as_they_are_meant(tmp_path, capsys):
-    """YAML 1.1 reads 1e-3 as text; editors on Windows add a byte-order mark and other line ends."""
+def test_numbers_and_booleans_in_a_config_are_read_as_intended(tmp_path, capsys):
+    """YAML 1.1 reads 1e-3 as text; editors on Windows add a byte-order mark and other line endings."""
     lines = ["model:", "  learning_rate: 1e-3", "trainer:", "  max_epochs: 1_0", "  deterministic: yes"]
     (tmp_path / "mine.yaml").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     settings = printed(tmp_path / "mine.yaml", capsys)
@@ -939,8 +939,8 @@ def test_numbers_and_truths_of_a_config_are_read_as_they_are_meant(tmp_path, cap
     )
 
 
-def test_a_setting_that_is_merged_into_a_section_may_be_set_again(tmp_path, capsys):
-    """As configs do that share settings."""
+def test_a_merged_setting_may_be_overridden(tmp_path, capsys):
+    """Configs that share settings use this."""
     (tmp_path / "mine.yaml").write_text("data:\n  <<: {batch_size: 8}\n  batch_size: 4\n")
     assert printed(tmp_path / "mine.yaml", capsys)["data"]["batch_size"] == 4
 
@@ -953,7 +953,7 @@ def test_a_setting_that_is_merged_into_a_section_may_be_set_again(tmp_path, caps
         (["--config", "typo.yaml"], "model.learning_rate"),
     ],
 )
-def test_a_mistyped_setting_is_answered_with_the_nearest_one(words, meant, tmp_path, monkeypatch, capsys):
+def test_for_a_mistyped_setting_the_nearest_one_is_suggested(words, meant, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("typo.yaml").write_text("model:\n  learning_rte: 0.1\n")
     with pytest.raises(SystemExit, match="2"):
@@ -961,13 +961,13 @@ def test_a_mistyped_setting_is_answered_with_the_nearest_one(words, meant, tmp_p
     assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")
 
 
-def test_words_that_are_no_list_are_answered_with_how_to_write_one(capsys):
+def test_an_invalid_list_is_answered_with_the_correct_form(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["fit", f"--config={REFERENCE}", "--model.classes", "smooth", "featured"])
     assert """Write a list as one word: --model.classes '["first", "second"]'""" in capsys.readouterr().err
 
 
-def test_a_current_folder_that_has_been_removed_is_said_to_be(tmp_path, monkeypatch, capsys):
+def test_a_removed_current_folder_is_reported(tmp_path, monkeypatch, capsys):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
@@ -976,7 +976,7 @@ def test_a_current_folder_that_has_been_removed_is_said_to_be(tmp_path, monkeypa
     assert "the current folder has been removed" in capsys.readouterr().err
 
 
-def test_too_little_memory_for_torch_is_said_to_be():
+def test_too_little_memory_for_torch_is_reported():
     limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30));"
     words = ["-c", f"{limit} from galaxy_lightning.cli.main import main; main(['fit'])"]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
@@ -985,8 +985,8 @@ def test_too_little_memory_for_torch_is_said_to_be():
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_python_that_makes_errors_of_warnings_predicts(run, raw, tmp_path):
-    """With ``PYTHONWARNINGS=error``; what Lightning uses of jsonargparse is deprecated."""
+def test_predict_works_if_warnings_are_errors(run, raw, tmp_path):
+    """Sets ``PYTHONWARNINGS=error``; Lightning uses deprecated functions of jsonargparse."""
     images = tmp_path / "images"
     images.mkdir()
     shutil.copy(next((raw / "images_gz2/images").iterdir()), images)
@@ -1004,8 +1004,8 @@ def test_a_python_that_makes_errors_of_warnings_predicts(run, raw, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_a_run_is_used_after_it_and_its_arrays_were_moved(run, small_arrays, raw, tmp_path, capsys):
-    """Under names that a shell or a library could take for patterns."""
+def test_a_moved_run_and_moved_arrays_can_be_used(run, small_arrays, raw, tmp_path, capsys):
+    """The new names contain characters that a shell or a library could read as patterns."""
     arrays, moved = tmp_path / "A [x] *", tmp_path / "run {1} 50% #2"
     shutil.copytree(small_arrays, arrays)
     shutil.copytree(run, moved)

@@ -1,4 +1,4 @@
-"""Settings of the trainer that cannot work: one line, and nothing was made."""
+"""Trainer settings that cannot work: one line, and nothing is written."""
 
 import pytest
 from PIL import Image
@@ -32,7 +32,7 @@ from galaxy_lightning.cli.main import main
         (["devices=13", "strategy=ddp"], "12 val galaxies for 13 processes"),
     ],
 )
-def test_a_fit_that_cannot_work_is_refused_before_it_begins(small_arrays, tmp_path, capsys, settings, said):
+def test_an_impossible_fit_is_refused_before_it_starts(small_arrays, tmp_path, capsys, settings, said):
     words = [
         "fit", f"--data.arrays={small_arrays}", f"--runs={tmp_path}/runs", "--model.image_size=64",
         "--model.network=reference_cnn", "--trainer.accelerator=cpu",

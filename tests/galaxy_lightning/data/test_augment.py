@@ -9,7 +9,7 @@ def images(n=400):
     return torch.randint(0, 256, (n, 8, 8, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def test_each_image_is_one_of_its_four_turns_each_as_likely():
+def test_each_image_is_turned_to_one_of_four_equally_likely_orientations():
     before = images()
     after = quarter_turns(before, torch.Generator().manual_seed(1))
     turned = torch.stack([torch.rot90(before, k, dims=(1, 2)) for k in range(4)])
@@ -18,14 +18,14 @@ def test_each_image_is_one_of_its_four_turns_each_as_likely():
     assert ((same.sum(dim=1) - 100).abs() < 40).all()
 
 
-def test_the_stored_pixels_are_not_touched():
+def test_the_stored_pixels_are_not_changed():
     before = images()
     copy = before.clone()
     quarter_turns(before, torch.Generator().manual_seed(1))
     assert torch.equal(before, copy)
 
 
-def test_the_generator_alone_decides():
+def test_the_generator_determines_the_augmentation():
     numbers = torch.arange(400)
     for augment in AUGMENTATIONS.values():
         batch = GalaxyBatch(images(), numbers % 3, numbers, {})
@@ -37,7 +37,7 @@ def test_the_generator_alone_decides():
             assert torch.equal(first.frames, second.frames)
 
 
-def test_any_view_turns_mirrors_zooms_and_moves_within_bounds():
+def test_any_view_rotates_mirrors_zooms_and_shifts_within_bounds():
     frames = any_view(2000, torch.Generator().manual_seed(0))
     determinants = torch.linalg.det(frames[:, :, :2])
     zoom = determinants.abs().sqrt().log()
@@ -57,7 +57,7 @@ def test_a_frame_of_a_quarter_turn_turns_the_image():
     assert any(torch.allclose(seen, torch.rot90(upright, k, dims=(2, 3)), atol=1e-6) for k in (1, 3))
 
 
-def test_the_eight_views_are_eight():
+def test_the_eight_views_are_different():
     image = torch.rand(1, 3, 6, 6)
     views = list(eight_views(image))
     assert len(views) == 8

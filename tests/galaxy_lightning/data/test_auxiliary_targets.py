@@ -14,7 +14,7 @@ from galaxy_lightning.training.losses import squared_error
 
 @pytest.fixture
 def measured(small_arrays, tmp_path):
-    """Arrays whose catalogue holds a magnitude, with gaps, and columns that nothing can be learnt from."""
+    """Arrays whose catalogue has a magnitude with missing values, and columns that cannot be targets."""
     folder = shutil.copytree(small_arrays, tmp_path / "measured")
     catalog = pd.read_csv(folder / "catalog.csv", dtype={"objid": "int64", "asset_id": "str"})
     magnitude = np.random.default_rng(0).normal(17, 1, len(catalog))
@@ -25,7 +25,7 @@ def measured(small_arrays, tmp_path):
     return open_arrays(folder)
 
 
-def test_columns_are_standardised_and_gaps_stay_gaps(measured):
+def test_columns_are_standardised_and_missing_values_stay_missing(measured):
     rows = np.arange(30)
     found = standardised(measured, rows, ["mag_r", "P_EL_DEBIASED"])
     expected = StandardScaler().fit_transform(measured.catalog[["mag_r", "P_EL_DEBIASED"]].iloc[rows])
@@ -42,12 +42,12 @@ def test_columns_are_standardised_and_gaps_stay_gaps(measured):
         ("none", "none that model.auxiliary names has no two values"),
     ],
 )
-def test_a_column_that_cannot_be_learnt(measured, column, message):
+def test_a_column_that_cannot_be_a_target_is_refused(measured, column, message):
     with pytest.raises(GalaxyError, match=message):
         standardised(measured, np.arange(30), [column])
 
 
-def test_the_error_is_over_what_is_known():
+def test_the_error_ignores_missing_values():
     truth = torch.tensor([[1.0, torch.nan], [3.0, 0.0]])
     estimates = torch.tensor([[0.0, 5.0], [3.0, 2.0]], requires_grad=True)
     error = squared_error(estimates, truth)

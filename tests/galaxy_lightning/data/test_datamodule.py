@@ -20,7 +20,7 @@ def rows(loader):
     return torch.cat([batch.rows for batch in loader]).tolist()
 
 
-def test_the_stored_split_is_read_and_none_overlaps(small_arrays):
+def test_the_stored_split_is_read_without_overlap(small_arrays):
     data = GalaxyDataModule(str(small_arrays), batch_size=16)
     splits = {
         "train": set(rows(data.train_dataloader())),
@@ -34,7 +34,7 @@ def test_the_stored_split_is_read_and_none_overlaps(small_arrays):
     assert rows(data.predict_dataloader()) == list(range(len(catalog)))
 
 
-def test_training_is_shuffled_anew_each_epoch_from_the_seed(small_arrays):
+def test_training_is_reshuffled_every_epoch_from_the_seed(small_arrays):
     def epochs(seed):
         loader = GalaxyDataModule(str(small_arrays), seed=seed).train_dataloader()
         orders = []
@@ -50,7 +50,7 @@ def test_training_is_shuffled_anew_each_epoch_from_the_seed(small_arrays):
     assert epochs(1)[0] != first
 
 
-def test_damaged_arrays_are_refused_unless_the_user_insists(small_arrays, tmp_path):
+def test_damaged_arrays_are_refused_unless_verification_is_off(small_arrays, tmp_path):
     copy = shutil.copytree(small_arrays, tmp_path / "arrays")
     with (copy / "images.npy").open("r+b") as file:
         file.seek(5000)
@@ -60,7 +60,7 @@ def test_damaged_arrays_are_refused_unless_the_user_insists(small_arrays, tmp_pa
     GalaxyDataModule(str(copy), verify=False).prepare_data()
 
 
-def test_missing_arrays_are_simulated_only_where_that_was_asked_for(tmp_path):
+def test_missing_arrays_are_simulated_only_on_request(tmp_path):
     with pytest.raises(GalaxyError, match="holds no galaxy arrays"):
         GalaxyDataModule(str(tmp_path / "arrays")).prepare_data()
     with pytest.raises(GalaxyError, match=r"add --data.arrays"):
@@ -71,14 +71,14 @@ def test_missing_arrays_are_simulated_only_where_that_was_asked_for(tmp_path):
     truth = pd.read_csv(tmp_path / "arrays_raw/truth.csv").set_index("objid")
     known = data.arrays.catalog.set_index("objid")
     assert known["sersic_n"].tolist() == truth.loc[known.index, "sersic_n"].tolist()
-    # The survey is left as "data_prep simulate" would leave it, so that it can be replaced.
+    # The survey is left as by "data_prep simulate", so that it can be replaced.
     shutil.rmtree(tmp_path / "arrays")
     GalaxyDataModule(str(tmp_path / "arrays"), simulate=10).prepare_data()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arrays", "arrays_raw"]
 
 
 @pytest.mark.parametrize("maker", ["makes them", "fails"])
-def test_of_several_processes_one_simulates_and_the_others_wait(small_arrays, tmp_path, capsys, maker):
+def test_one_of_several_processes_simulates_and_the_others_wait(small_arrays, tmp_path, capsys, maker):
     place = tmp_path / "arrays"
     with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as made:
         made.enter_context(wait_for_lock(tmp_path / ".arrays.simulating", ""))
@@ -99,18 +99,18 @@ def test_of_several_processes_one_simulates_and_the_others_wait(small_arrays, tm
     assert list(tmp_path.iterdir()) == ([place] if maker == "makes them" else [])
 
 
-def test_pixels_that_are_kept_on_the_device_are_those_that_would_be_read(small_arrays):
+def test_pixels_kept_on_the_device_equal_the_stored_ones(small_arrays):
     data = GalaxyDataModule(str(small_arrays), on_device=True)
     rows = np.array([7, 3, 50])
     batch = ArrayDataset(data.arrays, rows, pixels=False).__getitems__([0, 1, 2])
     assert not batch.images.numel()
     filled = data.on_after_batch_transfer(batch, 0)
     assert np.array_equal(filled.images.numpy(), data.arrays.images[rows])
-    # A processor reads them from the map.
+    # On a CPU, pixels are read from the memory map.
     assert next(iter(data.val_dataloader())).images.numel()
 
 
-def test_a_model_of_another_size_or_other_classes_is_refused(small_arrays):
+def test_a_model_with_another_image_size_or_other_classes_is_refused(small_arrays):
     data = GalaxyDataModule(str(small_arrays))
     data.check_fits(list(CLASSES), 64)
     with pytest.raises(GalaxyError, match="--model.image_size 64"):
@@ -120,7 +120,7 @@ def test_a_model_of_another_size_or_other_classes_is_refused(small_arrays):
 
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"num_workers": -1}])
-def test_settings_that_make_no_sense_are_refused(settings):
+def test_invalid_settings_are_refused(settings):
     with pytest.raises(GalaxyError, match="must be at least"):
         GalaxyDataModule("arrays", **settings)
 
@@ -132,7 +132,7 @@ def test_a_split_without_galaxies_is_named(small_arrays):
         data.test_dataloader()
 
 
-def test_votes_as_targets_go_with_their_galaxies_and_with_training_alone(small_arrays):
+def test_vote_targets_match_their_galaxies_and_are_used_only_in_training(small_arrays):
     data = GalaxyDataModule(str(small_arrays), targets="votes", batch_size=16)
     batches = list(data.train_dataloader())
     for batch in batches:

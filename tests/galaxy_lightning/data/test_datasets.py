@@ -19,7 +19,7 @@ from galaxy_lightning.data.datasets import ArrayDataset, ImageFolderDataset, req
 from galaxy_lightning.data.loading import ReadAhead, as_is
 
 
-def test_a_batch_is_the_stored_pixels_labels_and_rows(small_arrays):
+def test_a_batch_holds_the_stored_pixels_labels_and_rows(small_arrays):
     arrays = open_arrays(small_arrays)
     dataset = ArrayDataset(arrays, np.array([5, 9, 70]))
     batch = dataset.__getitems__([2, 0])
@@ -30,7 +30,7 @@ def test_a_batch_is_the_stored_pixels_labels_and_rows(small_arrays):
     assert dataset[1].rows.tolist() == [9]
 
 
-def test_a_spawned_worker_is_sent_no_pixels(arrays):
+def test_no_pixels_are_sent_to_a_spawned_worker(arrays):
     dataset = ArrayDataset(open_arrays(arrays), np.arange(40))
     sent = pickle.dumps(dataset)
     assert len(sent) < 20_000
@@ -39,7 +39,7 @@ def test_a_spawned_worker_is_sent_no_pixels(arrays):
 
 
 @pytest.mark.parametrize("context", ["spawn", "forkserver"])
-def test_workers_start_under_every_method(small_arrays, context):
+def test_workers_start_with_every_start_method(small_arrays, context):
     arrays = open_arrays(small_arrays)
     loader = DataLoader(
         ArrayDataset(arrays, np.arange(20)),
@@ -53,7 +53,7 @@ def test_workers_start_under_every_method(small_arrays, context):
     assert np.array_equal(torch.cat([batch.images for batch in batches]).numpy(), arrays.images[:20])
 
 
-def test_bad_images_are_told_apart_from_good_ones(raw, tmp_path):
+def test_unusable_images_are_distinguished_from_usable_ones(raw, tmp_path):
     source = next(iter((raw / "images_gz2/images").iterdir()))
     (tmp_path / "1.jpg").write_bytes(source.read_bytes())
     (tmp_path / "2.jpg").touch()
@@ -66,7 +66,7 @@ def test_bad_images_are_told_apart_from_good_ones(raw, tmp_path):
 
 
 @pytest.mark.parametrize("context", ["spawn", "forkserver"])
-def test_workers_read_a_folder_of_images_under_every_method(tmp_path, context):
+def test_workers_read_a_folder_of_images_with_every_start_method(tmp_path, context):
     for number in range(6):
         Image.new("RGB", (70, 70), (number, 0, 0)).save(tmp_path / f"{number}.webp", lossless=True)
     (tmp_path / "notes.txt").write_text("no image")
@@ -82,7 +82,7 @@ def test_workers_read_a_folder_of_images_under_every_method(tmp_path, context):
 
 
 class Noted(ArrayDataset):
-    """Notes which batches are read, and by which threads."""
+    """Records which batches are read, and by which threads."""
 
     def __init__(self, *words):
         super().__init__(*words)
@@ -111,7 +111,7 @@ def test_a_loader_reads_ahead_by_two_batches_and_changes_nothing(small_arrays):
     ]
 
 
-def test_what_fails_while_reading_ahead_fails_where_it_is_needed(small_arrays):
+def test_an_error_in_read_ahead_is_raised_at_its_batch(small_arrays):
     dataset = ArrayDataset(open_arrays(small_arrays), np.array([0, 1, 10**6]))
     batches = iter(ReadAhead(dataset, batch_size=1, collate_fn=as_is))
     assert next(batches).rows.tolist() == [0]
@@ -120,7 +120,7 @@ def test_what_fails_while_reading_ahead_fails_where_it_is_needed(small_arrays):
         next(batches)
 
 
-def test_a_pass_that_is_given_up_leaves_no_thread(small_arrays):
+def test_an_abandoned_iteration_leaves_no_thread(small_arrays):
     dataset = Noted(open_arrays(small_arrays), np.arange(60))
     for _ in ReadAhead(dataset, batch_size=8, collate_fn=as_is):
         break
@@ -131,13 +131,13 @@ def test_a_pass_that_is_given_up_leaves_no_thread(small_arrays):
 
 @pytest.fixture
 def others(raw, sample, tmp_path):
-    """Arrays of the same galaxies in other splits, with other hashes."""
+    """Arrays of the same galaxies with another split and other hashes."""
     words = ["--sample", str(sample), "--raw", str(raw), "--crop", "64", "--seed", "5"]
     data_prep(["preprocess", *words, "--out", str(tmp_path / "others")])
     return tmp_path / "others"
 
 
-def test_a_worker_does_not_open_arrays_that_were_put_in_their_place(small_arrays, others, tmp_path):
+def test_a_worker_does_not_open_replaced_arrays(small_arrays, others, tmp_path):
     folder = shutil.copytree(small_arrays, tmp_path / "arrays")
     loader = ReadAhead(
         ArrayDataset(open_arrays(folder), np.arange(20)),
@@ -155,7 +155,7 @@ def test_a_worker_does_not_open_arrays_that_were_put_in_their_place(small_arrays
 
 
 @pytest.mark.parametrize("change", ["overwritten", "replaced", "removed"])
-def test_arrays_that_have_changed_are_noticed(small_arrays, others, tmp_path, change):
+def test_changed_arrays_are_detected(small_arrays, others, tmp_path, change):
     folder = shutil.copytree(small_arrays, tmp_path / "arrays")
     arrays = open_arrays(folder)
     arrays.require_unchanged()

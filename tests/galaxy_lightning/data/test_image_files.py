@@ -32,12 +32,12 @@ def found(folder):
     return [str(path) for path in images.paths], left_out, images.ignored
 
 
-def test_a_folder_is_searched_deep_and_in_order(folder):
+def test_a_folder_is_searched_recursively_and_in_order(folder):
     put(folder, "z.jpg", "a.PNG", "b/c.jpeg")
     assert found(folder) == (["a.PNG", "b/c.jpeg", "z.jpg"], {}, 0)
 
 
-def test_every_suffix_of_a_format_that_is_read_counts_in_any_case(folder):
+def test_every_suffix_of_a_supported_format_is_accepted_in_any_case(folder):
     names = [
         f"x.{suffix}" for suffix in ("tif", "TIFF", "webp", "bmp", "gif", "jfif", "jpe", "Jpg", "ppm", "pgm")
     ]
@@ -47,12 +47,12 @@ def test_every_suffix_of_a_format_that_is_read_counts_in_any_case(folder):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM"])
-def test_an_image_under_another_suffix_is_known_by_how_it_begins(folder, kind):
+def test_an_image_with_another_suffix_is_recognised_by_its_first_bytes(folder, kind):
     put(folder, "nosuffix", "galaxy.dat", "galaxy.v1.2", kind=kind)
     assert found(folder) == (["galaxy.dat", "galaxy.v1.2", "nosuffix"], {}, 0)
 
 
-def test_what_is_no_image_is_listed_with_its_reason(folder):
+def test_other_files_are_listed_with_the_reason(folder):
     put(folder, "a.jpg")
     for name in ("notes.txt", "b/data.csv", "none", "a.fits", "b/A.FIT", "c.fits.fz", "c.fits.gz"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -66,14 +66,14 @@ def test_what_is_no_image_is_listed_with_its_reason(folder):
     assert list(left_out) == sorted(left_out, key=Path)
 
 
-def test_litter_is_counted_and_not_searched(folder):
+def test_system_files_are_counted_and_not_searched(folder):
     put(folder, "a.jpg", "._a.jpg", ".hidden/b.jpg", "@eaDir/a.jpg", ".AppleDouble/a.jpg", "__MACOSX/._a.jpg")
     for name in ("Thumbs.db", ".DS_Store", "Desktop.ini"):
         (folder / name).write_text("litter")
     assert found(folder) == (["a.jpg"], {}, 8)
 
 
-def test_links_to_folders_are_followed_and_none_is_searched_twice(folder, tmp_path):
+def test_links_to_folders_are_followed_but_no_folder_is_searched_twice(folder, tmp_path):
     put(tmp_path, "big/spiral/1.jpg", "big/spiral/deep/2.jpg")
     put(folder, "elliptical/3.jpg")
     (folder / "spiral").symlink_to(tmp_path / "big/spiral")
@@ -122,7 +122,7 @@ def test_a_pipe_is_not_opened(folder):
     assert found(folder) == (["a.jpg"], {"pipe": "no regular file"}, 0)
 
 
-def test_a_folder_without_images_is_refused_and_what_it_holds_is_said(folder):
+def test_a_folder_without_images_is_refused_and_its_content_is_reported(folder):
     said = rf"^{folder} holds no image file \(JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM\)"
     with pytest.raises(GalaxyError, match=f"{said}: it is empty$"):
         find_images(folder)

@@ -11,7 +11,7 @@ from galaxy_lightning.data.vote_targets import vote_targets
 
 @pytest.fixture
 def arrays(small_arrays):
-    """Returns arrays with other votes."""
+    """Returns a function that makes arrays with other votes."""
     made = open_arrays(small_arrays)
 
     def change(n, elliptical, spiral, **dataset):
@@ -22,14 +22,14 @@ def arrays(small_arrays):
 
 
 def likelihood(n, fraction, threshold):
-    """The chance that a fraction of which n have said so reaches the threshold, integrated by hand."""
+    """The probability that a fraction, given the votes, reaches the threshold, by numerical integration."""
     k = n * fraction
     weight = [quad(lambda f: f**k * (1 - f) ** (n - k), low, 1)[0] for low in (threshold, 0)]
     return weight[0] / weight[1]
 
 
 @pytest.mark.parametrize(("n", "elliptical", "spiral"), [(30, 0.7, 0.2), (8, 0.5, 0.45), (60, 0.02, 0.97)])
-def test_targets_are_the_chance_of_each_side_of_the_threshold(arrays, n, elliptical, spiral):
+def test_targets_are_the_probabilities_of_each_side_of_the_threshold(arrays, n, elliptical, spiral):
     rows = np.arange(4)
     targets, _ = vote_targets(arrays(n, elliptical, spiral, threshold=0.65), rows)
     reach = likelihood(n, elliptical, 0.65), likelihood(n, spiral, 0.65)
@@ -37,7 +37,7 @@ def test_targets_are_the_chance_of_each_side_of_the_threshold(arrays, n, ellipti
     np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-6)
 
 
-def test_more_votes_are_surer_and_count_more(arrays):
+def test_more_votes_give_surer_targets_and_larger_weights(arrays):
     made = arrays(30.0, 0.8, 0.1, threshold=0.65)
     made.catalog.loc[0, "NVOTE"] = 300
     targets, weights = vote_targets(made, np.arange(2))
@@ -45,7 +45,7 @@ def test_more_votes_are_surer_and_count_more(arrays):
     np.testing.assert_allclose(weights, [300 / 165, 30 / 165], rtol=1e-6)
 
 
-def test_a_galaxy_without_votes_keeps_its_label_and_counts_one(arrays):
+def test_a_galaxy_without_votes_keeps_its_label_with_weight_one(arrays):
     made = arrays(30.0, 0.8, 0.1)
     made.catalog.loc[1, "P_EL_DEBIASED"] = np.nan
     targets, weights = vote_targets(made, np.arange(3))
@@ -62,24 +62,24 @@ def test_a_galaxy_without_votes_keeps_its_label_and_counts_one(arrays):
         (("many", 0.5, 0.2), "the votes are no numbers"),
     ],
 )
-def test_votes_that_are_none(arrays, change, message):
+def test_invalid_votes_are_refused(arrays, change, message):
     with pytest.raises(GalaxyError, match=message):
         vote_targets(arrays(*change), np.arange(3))
 
 
-def test_a_catalogue_without_votes(arrays):
+def test_a_catalogue_without_votes_is_refused(arrays):
     made = arrays(30, 0.5, 0.2)
     without = dataclasses.replace(made, catalog=made.catalog.drop(columns=["NVOTE"]))
     with pytest.raises(GalaxyError, match="lacks the column NVOTE: train on --data.targets labels"):
         vote_targets(without, np.arange(3))
 
 
-def test_arrays_of_other_classes(arrays):
+def test_arrays_with_other_classes_are_refused(arrays):
     with pytest.raises(GalaxyError, match="has the classes lens, no lens"):
         vote_targets(arrays(30, 0.5, 0.2, classes=["lens", "no lens"]), np.arange(3))
 
 
-def test_only_the_flags_rule_means_the_threshold_of_the_flags(arrays):
+def test_only_the_flags_rule_uses_the_threshold_of_the_flags(arrays):
     for rule, threshold in (
         ("unknown: no summary lay beside the sample", None),
         ("my own", None),

@@ -15,7 +15,7 @@ from galaxy_lightning.evaluation.measures import calibration_error
 
 
 def galaxies(n, seed=0):
-    """Returns honest logits, and labels drawn from them."""
+    """Returns calibrated logits, and labels drawn from them."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 1.5, (n, 3))
     labels = (softmax(logits, axis=1).cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
@@ -23,7 +23,7 @@ def galaxies(n, seed=0):
 
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
-def test_the_temperature_is_found_and_repairs_a_model_that_is_too_sure_or_too_shy(factor):
+def test_the_temperature_corrects_an_overconfident_or_underconfident_model(factor):
     logits, labels = galaxies(4000)
     temperature = fit_temperature(logits * factor, labels)
     assert temperature == pytest.approx(factor, rel=0.08)
@@ -35,7 +35,7 @@ def test_the_temperature_is_found_and_repairs_a_model_that_is_too_sure_or_too_sh
         assert errors[0] > 3 * errors[1]
 
 
-def test_the_temperature_is_the_one_that_gradient_descent_finds():
+def test_the_temperature_equals_that_of_gradient_descent():
     logits, labels = galaxies(500)
     scale = torch.zeros((), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([scale], max_iter=50)
@@ -56,7 +56,7 @@ def test_a_model_that_is_always_right_keeps_a_finite_temperature():
     assert 0.04 < fit_temperature(np.eye(3) * 5, labels) < 0.2
 
 
-def test_the_threshold_covers_as_many_as_it_can():
+def test_the_threshold_covers_as_many_galaxies_as_possible():
     confidences = np.array([0.95, 0.9, 0.8, 0.7, 0.6])
     probabilities = np.stack([confidences, 1 - confidences, np.zeros(5)], axis=1)
     labels = np.array([0, 1, 0, 0, 1])  # Right, wrong, right, right, wrong.
@@ -66,13 +66,13 @@ def test_the_threshold_covers_as_many_as_it_can():
     assert find_threshold(probabilities, 1 - labels, 0.9) == (2.0, 0.0)
 
 
-def test_equally_sure_galaxies_are_taken_in_together():
+def test_equally_confident_galaxies_are_covered_together():
     probabilities = np.tile([0.6, 0.4, 0.0], (4, 1))
     assert find_threshold(probabilities, np.array([0, 0, 0, 1]), 0.9) == (2.0, 0.0)
     assert find_threshold(probabilities, np.array([0, 0, 0, 1]), 0.75) == (0.6, 1.0)
 
 
-def test_the_precision_that_was_asked_for_holds_on_other_galaxies():
+def test_the_target_accuracy_holds_on_other_galaxies():
     calibration = calibrate(*galaxies(5000), target_accuracy=0.8)
     logits, labels = galaxies(5000, seed=2)
     probabilities = softmax(logits / calibration.temperature, axis=1)
@@ -81,12 +81,12 @@ def test_the_precision_that_was_asked_for_holds_on_other_galaxies():
     assert sure.mean() == pytest.approx(calibration.coverage, abs=0.03)
 
 
-def test_a_calibration_survives_as_plain_numbers():
+def test_a_calibration_round_trips_through_plain_numbers():
     calibration = Calibration(1.7, 0.9, 0.62, 0.55)
     assert Calibration.from_state(calibration.state()) == calibration
 
 
-def test_the_entropy_is_scipys():
+def test_the_entropy_equals_that_of_scipy():
     probabilities = np.random.default_rng(0).dirichlet([0.2, 0.5, 1.0], 50)
     probabilities[0] = [1, 0, 0]
     np.testing.assert_allclose(

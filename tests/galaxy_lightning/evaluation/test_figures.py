@@ -12,7 +12,7 @@ from galaxy_lightning.evaluation.figures import (
 )
 
 
-def test_each_cell_holds_the_share_of_its_row_and_the_number():
+def test_each_cell_shows_the_share_of_its_row_and_the_count():
     counts = np.array([[30, 5, 1], [0, 0, 0], [2, 3, 64]])
     figure = confusion_matrix(counts, ["elliptical", "irregular", "spiral"], "test")
     axes = figure.axes[0]
@@ -43,14 +43,14 @@ def test_the_evolution_shows_every_run_and_their_mean():
     assert training.get_title() == "training galaxies"
 
 
-def test_epochs_without_validation_leave_a_gap_and_no_epochs_nothing():
+def test_epochs_without_validation_leave_a_gap():
     run = history(3, 1.0)
     run.loc[1, "val_loss"] = np.nan
     figure = evolution({"a": [run], "b": [history(0, 1.0)]}, "loss")
     assert [len(line.get_xdata()) for line in figure.axes[1].lines] == [2, 0]
 
 
-def test_confusion_matrices_stand_side_by_side():
+def test_confusion_matrices_are_drawn_side_by_side():
     counts = np.array([[3, 1], [0, 4]])
     figure = confusion_matrices(dict.fromkeys("abcd", counts), ["disc", "ball"])
     titles = [axes.get_title() for axes in figure.axes]
@@ -58,7 +58,7 @@ def test_confusion_matrices_stand_side_by_side():
     assert [axes.get_ylabel() for axes in figure.axes[:4]] == ["true class", "", "true class", ""]
 
 
-def test_a_gallery_holds_what_it_is_given():
+def test_a_gallery_shows_its_images_and_captions():
     images = np.zeros((4, 8, 8, 3), np.uint8)
     figure = gallery(images, list("wxyz"), "mistakes")
     assert [axes.get_title() for axes in figure.axes][:4] == list("wxyz")
@@ -66,7 +66,7 @@ def test_a_gallery_holds_what_it_is_given():
     assert not gallery(images[:0], [], "none").axes[0].images
 
 
-def test_a_reliability_diagram_draws_the_bins_that_hold_galaxies_and_how_little_one_says():
+def test_a_reliability_diagram_shows_bins_with_galaxies_and_their_uncertainty():
     nan = float("nan")
     galaxies = np.array([0, 1, 0, 100])
     figure = reliability_diagram(np.array([nan, 0.4, nan, 0.9]), np.array([nan, 0.0, nan, 0.9]), galaxies)
@@ -77,7 +77,7 @@ def test_a_reliability_diagram_draws_the_bins_that_hold_galaxies_and_how_little_
     assert lengths[1] == pytest.approx(2 * np.sqrt(0.9 * 0.1 / 100), rel=0.05)
 
 
-def test_a_coverage_curve_marks_what_was_chosen():
+def test_a_coverage_curve_marks_the_chosen_threshold():
     coverages, accuracies = np.array([0.5, 1.0]), np.array([0.95, 0.8])
     axes = coverage_curve(coverages, accuracies, (0.6, 0.91), 0.9).axes[0]
     drawn = [line.get_xydata().tolist() for line in axes.lines]

@@ -30,7 +30,7 @@ def predictions():
     return labels, probabilities.argmax(axis=1), probabilities
 
 
-def test_confusion_recall_and_precision_are_scikit_learns(predictions):
+def test_confusion_recall_and_precision_equal_those_of_scikit_learn(predictions):
     labels, predicted, _ = predictions
     counts = confusion_counts(labels, predicted, 3)
     np.testing.assert_array_equal(counts, metrics.confusion_matrix(labels, predicted))
@@ -39,7 +39,7 @@ def test_confusion_recall_and_precision_are_scikit_learns(predictions):
     np.testing.assert_allclose(f1_scores(counts), metrics.f1_score(labels, predicted, average=None))
 
 
-def test_a_class_without_galaxies_has_no_recall_and_one_that_is_never_predicted_no_purity():
+def test_figures_of_classes_without_galaxies_or_predictions():
     counts = confusion_counts(np.array([0, 0, 1]), np.array([0, 0, 0]), 3)
     np.testing.assert_array_equal(recalls(counts), [1, 0, np.nan])
     np.testing.assert_allclose(precisions(counts), [2 / 3, 0, np.nan])
@@ -47,9 +47,9 @@ def test_a_class_without_galaxies_has_no_recall_and_one_that_is_never_predicted_
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
-def test_the_macro_figures_are_scikit_learns_over_the_classes_for_which_they_are_defined(predictions):
+def test_the_macro_figures_equal_those_of_scikit_learn_over_the_defined_classes(predictions):
     labels, predicted, _ = predictions
-    labels = np.where(labels == 1, 0, labels)  # A class without galaxies, which is predicted.
+    labels = np.where(labels == 1, 0, labels)  # A class without galaxies that is predicted.
     found = figures(confusion_counts(labels, predicted, 4), ["a", "b", "c", "d"])
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(labels, predicted))
     assert found["macro_recall"] == pytest.approx(metrics.balanced_accuracy_score(labels, predicted))
@@ -60,7 +60,7 @@ def test_the_macro_figures_are_scikit_learns_over_the_classes_for_which_they_are
     assert np.isnan([found["recall_b"], found["recall_d"], found["precision_d"]]).all()
 
 
-def test_the_calibration_error_is_torchmetrics(predictions):
+def test_the_calibration_error_equals_that_of_torchmetrics(predictions):
     labels, predicted, probabilities = predictions
     expected = multiclass_calibration_error(
         torch.tensor(probabilities), torch.tensor(labels), num_classes=3, n_bins=15, norm="l1"
@@ -68,14 +68,14 @@ def test_the_calibration_error_is_torchmetrics(predictions):
     assert calibration_error(labels, predicted, probabilities) == pytest.approx(float(expected), abs=1e-6)
 
 
-def test_a_sure_and_right_model_is_calibrated_and_a_sure_and_wrong_one_is_not():
+def test_the_calibration_error_of_fully_confident_models():
     sure = np.tile([1.0, 0, 0], (5, 1))
     predicted = np.zeros(5, np.int64)
     assert calibration_error(np.zeros(5, np.int64), predicted, sure) == 0
     assert calibration_error(np.ones(5, np.int64), predicted, sure) == 1
 
 
-def test_the_interval_is_that_of_a_binomial_share():
+def test_the_interval_equals_that_of_a_binomial_proportion():
     scores = np.repeat([1.0, 0.0], [300, 100])
     galaxies = np.arange(400)
     low, high = bootstrap_interval(scores, galaxies)
@@ -86,22 +86,22 @@ def test_the_interval_is_that_of_a_binomial_share():
     assert np.isnan(bootstrap_interval(scores[:5], galaxies[:5])).all()
 
 
-def test_the_interval_resamples_galaxies_not_images():
+def test_the_interval_resamples_galaxies_and_not_images():
     scores, galaxies = np.repeat([1.0, 0.0], [300, 100]), np.arange(400)
-    # Four images of each galaxy tell no more than one.
+    # Four images of each galaxy hold no more information than one.
     low, high = bootstrap_interval(np.repeat(scores, 4), np.repeat(galaxies, 4))
     assert (low, high) == pytest.approx(bootstrap_interval(scores, galaxies))
     assert np.isnan(bootstrap_interval(np.array([0.0, 1.0]), np.array([7, 7]))).all()
 
 
-def test_holm_is_that_of_the_textbook():
+def test_holm_equals_the_published_correction():
     # Holm (1979); R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([]) == []
 
 
-def test_mcnemar_is_the_exact_binomial_test_of_the_galaxies_that_only_one_has_right():
+def test_mcnemar_is_the_exact_binomial_test():
     one = np.array([True] * 50 + [True] * 12 + [False] * 3 + [False] * 20)
     other = np.array([True] * 50 + [False] * 12 + [True] * 3 + [False] * 20)
     only_one, only_other, p = mcnemar(one, other)
@@ -111,13 +111,13 @@ def test_mcnemar_is_the_exact_binomial_test_of_the_galaxies_that_only_one_has_ri
     assert mcnemar(one, one) == (0, 0, 1.0)
 
 
-def test_p_of_several_runs_is_twice_the_median_and_at_most_one():
+def test_the_combined_p_is_twice_the_median_and_at_most_one():
     assert combined_p([0.03]) == 0.03
     assert combined_p([0.5, 0.01, 0.02]) == pytest.approx(0.04)
     assert combined_p([0.9, 0.8, 0.7]) == 1.0
 
 
-def test_the_combined_p_is_rarely_small_where_nothing_differs():
+def test_the_combined_p_is_rarely_small_if_nothing_differs():
     generator = np.random.default_rng(0)
     found = []
     for _ in range(300):

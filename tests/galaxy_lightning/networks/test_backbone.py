@@ -23,7 +23,7 @@ IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 class Evil:
-    """Runs code wherever its pickle is trusted."""
+    """Runs code when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -33,7 +33,7 @@ class Evil:
 
 
 def seen_by(layer, run):
-    """What a layer is given while something runs."""
+    """Returns the inputs of a layer while a function runs."""
     inputs = []
     with layer.register_forward_pre_hook(lambda _, given: inputs.append(given[0])), torch.no_grad():
         run()
@@ -41,17 +41,17 @@ def seen_by(layer, run):
 
 
 def features(model, head, images):
-    """What a classification head is given."""
+    """Returns the inputs of a classification head."""
     return seen_by(model.get_submodule(head), lambda: model.eval()(images))
 
 
 def normalised(backbone, images=IMAGES):
-    """What the network inside is given."""
+    """Returns the inputs of the wrapped network."""
     return seen_by(backbone.model, lambda: backbone.eval()(images))
 
 
 def settled(model):
-    """The model, with statistics that differ from those of a fresh one."""
+    """Returns the model with batch statistics unlike those of a new one."""
     model.train()
     with torch.no_grad():
         model(torch.rand(4, 3, 64, 64))
@@ -59,7 +59,7 @@ def settled(model):
 
 
 def save(model, folder, **options):
-    """Saves a repository as Zoobot's are: its config says nothing of how the model was made."""
+    """Saves a repository like those of Zoobot, whose config has no model arguments."""
     save_for_hf(model, folder, **options)
     config = json.loads((folder / "config.json").read_text())
     config.pop("model_args", None)
@@ -68,13 +68,13 @@ def save(model, folder, **options):
 
 @pytest.fixture
 def resnet():
-    """A network of timm's with other statistics and classes than a fresh one."""
+    """A network of timm with other statistics and classes than a new one."""
     return settled(timm.create_model("test_resnet", num_classes=7))
 
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """A Hugging Face hub, and torch's, of files by their address; notes what it is asked."""
+    """A local Hugging Face and torch hub that serves files by address and records requests."""
     files, asked = {}, []
 
     class Handler(BaseHTTPRequestHandler):
@@ -102,7 +102,7 @@ def hub(monkeypatch, tmp_path):
     server.files, server.asked = files, asked
     server.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    # What HF_ENDPOINT and HF_HOME do before huggingface_hub is imported.
+    # The effect of HF_ENDPOINT and HF_HOME before huggingface_hub is imported.
     template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
@@ -115,7 +115,7 @@ def hub(monkeypatch, tmp_path):
 
 
 def close(server):
-    """From now on its connections are refused."""
+    """Closes the hub: from now on, connections are refused."""
     server.shutdown()
     server.server_close()
 
@@ -134,7 +134,7 @@ def close(server):
         ("timm:pit_ti_224", 4, 2),
     ],
 )
-def test_it_classifies_in_blocks_and_is_rebuilt_from_its_architecture(name, blocks, head):
+def test_a_backbone_has_blocks_and_is_rebuilt_from_its_architecture(name, blocks, head):
     backbone = Backbone(name, 3, 64, "none", layer_decay=0.5)
     assert backbone(IMAGES).shape == (2, 3)
     assert len(backbone.blocks) == blocks
@@ -148,7 +148,7 @@ def test_it_classifies_in_blocks_and_is_rebuilt_from_its_architecture(name, bloc
     torch.testing.assert_close(again.eval()(IMAGES), backbone.eval()(IMAGES))
 
 
-def test_blocks_go_from_the_input_to_the_output():
+def test_blocks_are_ordered_from_input_to_output():
     first = [names[0] for names in Backbone("resnet18", 3, 64, "none").blocks]
     layers = [f"layer{layer}.0.conv1.weight" for layer in (1, 2, 3, 4)]
     assert first == ["conv1.weight", *layers]
@@ -157,7 +157,7 @@ def test_blocks_go_from_the_input_to_the_output():
     assert vision[-1][-1] == "norm.bias"
 
 
-def test_images_are_normalised_as_torchvision_does():
+def test_images_are_normalised_as_by_torchvision():
     backbone = Backbone("squeezenet1_1", 3, 64, "none")
     pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     transforms = torchvision.models.SqueezeNet1_1_Weights.DEFAULT.transforms(crop_size=64, resize_size=64)
@@ -165,7 +165,7 @@ def test_images_are_normalised_as_torchvision_does():
 
 
 @pytest.mark.parametrize(("name", "side"), [("timm:test_resnet", 64), (VIT, 96)])
-def test_images_are_resized_and_normalised_as_timm_does(name, side):
+def test_images_are_resized_and_normalised_as_by_timm(name, side):
     backbone = Backbone(name, 3, 64, "none")
     config = backbone.model.pretrained_cfg
     assert (backbone.input_size or (64, 64)) == (side, side)
@@ -174,18 +174,18 @@ def test_images_are_resized_and_normalised_as_timm_does(name, side):
         (3, side, side), mean=config["mean"], std=config["std"], crop_pct=1.0, interpolation="bilinear"
     )
     found = normalised(backbone, pixels.permute(2, 0, 1)[None] / 255)[0]
-    # Pillow rounds to whole grey levels.
+    # Pillow rounds to integer grey levels.
     torch.testing.assert_close(found, transforms(Image.fromarray(pixels.numpy())), atol=0.01, rtol=0)
 
 
-def test_large_images_are_smoothed_before_they_are_made_smaller():
+def test_large_images_are_smoothed_before_they_are_reduced():
     backbone = Backbone(VIT, 3, 384, "none")
     stripes = (torch.arange(384) % 2).float().expand(1, 3, 384, 384)
     assert float(normalised(backbone, stripes).std()) < 0.05
 
 
 @pytest.mark.parametrize("form", ["plain.pth", "nested.pt", "wrapped.bin", "headless.safetensors", "old.pth"])
-def test_a_file_of_weights_gives_the_features_that_it_was_made_with(resnet, tmp_path, form):
+def test_a_weights_file_restores_the_features(resnet, tmp_path, form):
     state, path = resnet.state_dict(), tmp_path / form
     if form == "nested.pt":
         state = {"epoch": 3, "state_dict": {f"module.encoder.{key}": value for key, value in state.items()}}
@@ -205,7 +205,7 @@ def test_a_file_of_weights_gives_the_features_that_it_was_made_with(resnet, tmp_
     assert backbone.model.fc.out_features == 3
 
 
-def test_torchvisions_own_files_fit_with_their_old_names_and_their_auxiliary_heads(tmp_path):
+def test_torchvision_files_load_with_old_names_and_auxiliary_heads(tmp_path):
     google = settled(torchvision.models.googlenet(init_weights=False, transform_input=True))
     torch.save(google.state_dict(), tmp_path / "google.pth")
     backbone = Backbone("googlenet", 3, 64, str(tmp_path / "google.pth"))
@@ -248,7 +248,7 @@ def test_weights_of_another_network_are_refused(resnet, tmp_path, change, messag
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_damaged_and_malicious_files_are_refused_and_never_run(tmp_path, suffix):
+def test_damaged_and_malicious_files_are_refused_and_never_executed(tmp_path, suffix):
     path, trace = tmp_path / f"weights{suffix}", tmp_path / "trace"
     for content in ({"fc.weight": Evil(trace)}, {"epoch": 3}, {1: torch.zeros(1)}, [1]):
         torch.save(content, path)
@@ -260,7 +260,7 @@ def test_damaged_and_malicious_files_are_refused_and_never_run(tmp_path, suffix)
     assert not trace.exists()
 
 
-def test_a_folder_of_a_copied_repository_is_used_as_it_is(tmp_path):
+def test_a_local_copy_of_a_repository_is_used(tmp_path):
     source = settled(timm.create_model("test_resnet", num_classes=0))
     save(source, tmp_path / "copy", safe_serialization="both")
     backbone = Backbone(f"local-dir:{tmp_path / 'copy'}", 3, 64)
@@ -279,9 +279,7 @@ def test_a_folder_of_a_copied_repository_is_used_as_it_is(tmp_path):
         ("test_vit", {"img_size": 96, "depth": 2}, None),
     ],
 )
-def test_what_a_repository_changes_of_a_network_is_part_of_its_architecture(
-    tmp_path, kind, changes, one_size
-):
+def test_network_arguments_of_a_repository_are_part_of_the_architecture(tmp_path, kind, changes, one_size):
     save_for_hf(timm.create_model(kind, num_classes=5, **changes), tmp_path, None, changes)
     config = json.loads((tmp_path / "config.json").read_text())
     config["pretrained_cfg"]["mean"] = [0.1, 0.2, 0.3]
@@ -294,7 +292,7 @@ def test_what_a_repository_changes_of_a_network_is_part_of_its_architecture(
     torch.testing.assert_close(again.eval()(IMAGES), backbone.eval()(IMAGES))
 
 
-def test_a_folder_that_is_no_repository_is_refused_and_never_run(tmp_path):
+def test_a_folder_without_a_repository_is_refused_and_never_executed(tmp_path):
     with pytest.raises(GalaxyError, match="could not be downloaded from .*Config file not found"):
         Backbone(f"local-dir:{tmp_path}", 3, 64)
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_resnet", "num_classes": 0}))
@@ -306,7 +304,7 @@ def test_a_folder_that_is_no_repository_is_refused_and_never_run(tmp_path):
     assert not (tmp_path / "trace").exists()
 
 
-def test_frozen_blocks_neither_learn_nor_count():
+def test_frozen_blocks_neither_change_nor_count_as_parameters():
     backbone = Backbone("timm:test_resnet", 3, 64, "none", unfrozen=0).train()
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
     ((head, factor),) = backbone.parameter_groups()
@@ -320,7 +318,7 @@ def test_frozen_blocks_neither_learn_nor_count():
 
 
 @pytest.mark.parametrize("name", ["timm:test_resnet", "resnet18"])
-def test_the_last_blocks_learn_when_asked_for(name):
+def test_the_last_blocks_are_trained_on_request(name):
     backbone = Backbone(name, 3, 64, "none", unfrozen=2, layer_decay=0.5).train()
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
     assert [factor for _, factor in backbone.parameter_groups()] == [1.0, 0.5, 0.25]
@@ -336,7 +334,7 @@ def test_the_last_blocks_learn_when_asked_for(name):
     assert [factor for _, factor in Backbone(name, 3, 64, "none").parameter_groups()] == [1.0]
 
 
-def test_a_hub_that_works_is_asked_once_and_what_it_gave_is_kept(hub, tmp_path):
+def test_a_hub_is_asked_once_and_its_files_are_cached(hub, tmp_path):
     source = settled(timm.create_model("test_convnext", num_classes=0))
     save(source, tmp_path / "zoo")
     for file in (tmp_path / "zoo").iterdir():
@@ -355,7 +353,7 @@ def test_a_hub_that_works_is_asked_once_and_what_it_gave_is_kept(hub, tmp_path):
 def test_a_hugging_face_hub_without_the_weights_is_named(hub, name):
     with pytest.raises(GalaxyError, match=f"the weights of {name} .* Hugging Face hub .*404.*local-dir"):
         Backbone(name, 3, 64)
-    # Whatever else the hub's library asks about itself, once in a process.
+    # The hub's library may request more about itself, once per process.
     assert len([path for path in hub.asked if "/resolve/" in path]) == 1
     close(hub)
     with pytest.raises(GalaxyError, match=f"the weights of {name} .* Hugging Face hub .*refused"):
@@ -364,7 +362,7 @@ def test_a_hugging_face_hub_without_the_weights_is_named(hub, name):
         Backbone("timm:test_vit4", 3, 64)
 
 
-def test_torchvisions_hub(hub, monkeypatch, tmp_path):
+def test_weights_are_downloaded_from_torchvision(hub, monkeypatch, tmp_path):
     weights = torchvision.models.SqueezeNet1_1_Weights.DEFAULT.value
     source = torchvision.models.squeezenet1_1().eval()
     torch.save(source.state_dict(), tmp_path / "source.pth")
@@ -408,13 +406,13 @@ def test_torchvisions_hub(hub, monkeypatch, tmp_path):
         ({"image_size": 8}, "does not take images of 8 pixels"),
     ],
 )
-def test_what_cannot_be_is_refused(settings, message):
+def test_invalid_backbone_settings_are_refused(settings, message):
     usual = {"name": "squeezenet1_1", "classes": 3, "image_size": 64, "weights": "none"}
     with pytest.raises(GalaxyError, match=message):
         Backbone(**usual | settings)
 
 
-def test_without_timm_torchvision_serves_and_the_extra_is_named(monkeypatch):
+def test_without_timm_torchvision_works_and_the_extra_is_named(monkeypatch):
     for module in [name for name in sys.modules if name.split(".")[0] == "timm"]:
         monkeypatch.setitem(sys.modules, module, None)
     assert Backbone("squeezenet1_1", 3, 64, "none")(IMAGES).shape == (2, 3)

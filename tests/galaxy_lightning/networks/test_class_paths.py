@@ -1,4 +1,4 @@
-"""Networks of the user's own, and the page that says how."""
+"""Networks of the user, as in docs/own_network.md."""
 
 import re
 import shlex
@@ -16,14 +16,14 @@ NAME = "my_network.MyNetwork"
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A working folder that holds the page's network."""
+    """A working folder that holds the network of the document."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "my_network", raising=False)
     (tmp_path / "my_network.py").write_text(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1])
     return tmp_path
 
 
-def test_the_page_works(here, small_arrays, capsys):
+def test_the_commands_of_the_document_work(here, small_arrays, capsys):
     commands = re.findall(r"^python -m galaxy_lightning (.*)$", PAGE, re.MULTILINE)
     for command in commands:
         words = shlex.split(
@@ -69,7 +69,7 @@ def test_a_checkpoint_does_not_import_the_network_that_it_names(here, small_arra
         ),
     ],
 )
-def test_what_is_no_network_is_refused_in_one_line(here, small_arrays, capsys, name, content, problem):
+def test_an_invalid_class_path_is_refused_in_one_line(here, small_arrays, capsys, name, content, problem):
     (here / "my_network.py").write_text(content)
     with pytest.raises(SystemExit, match="1"):
         main(

@@ -21,7 +21,7 @@ from galaxy_lightning.training.module import GalaxyClassifier
 
 
 def randomised(network):
-    """Gives every weight and statistic a value that a trained network could have."""
+    """Gives every weight and statistic a value as in a trained network."""
     generator = torch.Generator().manual_seed(0)
     statistics = (values for name, values in network.named_buffers() if "running_" in name)
     for values in itertools.chain(network.parameters(), statistics):
@@ -30,13 +30,13 @@ def randomised(network):
 
 
 def stored_views(images):
-    """Yields the eight views of images as they are stored."""
+    """Yields the eight views of stored images."""
     for view in eight_views(images.permute(0, 3, 1, 2)):
         yield view.permute(0, 2, 3, 1).contiguous()
 
 
 def permuted(maps, element):
-    """Moves feature maps over the group as the image is moved: in space, and among the elements."""
+    """Transforms feature maps over the group like the image: in space, and among the group elements."""
     each = maps.view(len(maps), 8, -1, *maps.shape[2:])
     corners = torch.arange(4).view(2, 2)
     order = [
@@ -51,7 +51,7 @@ def permuted(maps, element):
 
 
 @pytest.mark.parametrize("element", range(8))
-def test_the_layers_turn_with_the_image(element):
+def test_the_layers_are_equivariant(element):
     torch.manual_seed(0)
     lift, convolution, norm = DihedralLift(3, 2, kernel=6, stride=2), DihedralConv(2, 3), DihedralNorm(3)
     image = torch.rand(2, 3, 12, 12)
@@ -63,17 +63,17 @@ def test_the_layers_turn_with_the_image(element):
             )
 
 
-def test_a_convolution_over_the_group_is_its_definition():
+def test_the_group_convolution_equals_its_definition():
     torch.manual_seed(0)
     convolution = DihedralConv(1, 1)
     maps = torch.rand(1, 8, 5, 5)
     out = convolution(maps)
-    # What element 0 of the output sees is a plain convolution with the weights as they are.
+    # Element 0 of the output is a plain convolution with the unchanged weights.
     plain = torch.nn.functional.conv2d(maps, convolution.weight[:1], padding=1)
     torch.testing.assert_close(out[:, :1], plain)
 
 
-def test_the_norm_keeps_one_mean_and_variance_for_all_eight_versions():
+def test_the_norm_shares_its_mean_and_variance_over_the_group():
     torch.manual_seed(0)
     norm, plain = DihedralNorm(3), torch.nn.BatchNorm2d(24)
     for _ in range(5):
@@ -85,14 +85,14 @@ def test_the_norm_keeps_one_mean_and_variance_for_all_eight_versions():
     torch.testing.assert_close(each[:, 5], norm(maps.view(4, 8, 3, 6, 6)[:, [5] * 8].flatten(1, 2))[:, :3])
 
 
-def test_norms_are_left_alone_where_others_are_shared_between_devices():
+def test_group_norms_are_not_converted_to_synchronised_norms():
     shared = torch.nn.SyncBatchNorm.convert_sync_batchnorm(GalaxyCNN(image_size=64))
     with torch.no_grad():
         assert shared.eval()(torch.rand(2, 3, 64, 64)).shape == (2, 3)
     assert sum(isinstance(layer, DihedralNorm) for layer in shared.modules()) > 8
 
 
-def test_directions_are_forgotten():
+def test_pooling_over_the_group_is_invariant():
     features = torch.rand(2, 8 * 5)
     shuffled = features.view(2, 8, 5)[:, torch.randperm(8)].flatten(1)
     torch.testing.assert_close(over_elements(features), over_elements(shuffled))
@@ -113,27 +113,27 @@ def test_the_eight_views_of_a_galaxy_have_the_same_logits(side):
 @pytest.mark.parametrize(
     "settings", [{"network": "galaxy_cnn"}, {"network": "galaxy_cnn", "zooms": 5}, {"eight_views": True}]
 )
-def test_a_classifier_answers_alike_for_the_eight_views(settings):
+def test_a_classifier_gives_equal_outputs_for_the_eight_views(settings):
     torch.manual_seed(1)
     model = GalaxyClassifier(image_size=64, **settings)
     randomised(model.network)
     model.eval()
     galaxies = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):  # As bf16-mixed would.
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):  # As with bf16-mixed.
         answers = torch.stack([model(view).softmax(dim=1) for view in stored_views(galaxies)])
     assert (answers - answers[0]).abs().max() < 1e-5
 
 
-def test_trained_weights_answer_alike_for_the_eight_views(arrays):
+def test_trained_weights_give_equal_outputs_for_the_eight_views(arrays):
     model = GalaxyClassifier("galaxy_cnn", weights="simulated").eval()
     galaxies = torch.from_numpy(open_arrays(arrays).images[:16].copy())
     with torch.no_grad():
         answers = torch.stack([model(view).softmax(dim=1) for view in stored_views(galaxies)])
-    assert answers[0].amax(dim=1).mean() > 0.5  # It does know something.
+    assert answers[0].amax(dim=1).mean() > 0.5  # The network distinguishes galaxies.
     assert (answers - answers[0]).abs().max() < 1e-5
 
 
-def test_the_local_contrast_is_its_definition():
+def test_the_local_contrast_equals_its_definition():
     images = torch.rand(2, 3, 40, 40)
     luminosity = images.mean(dim=1).double().numpy()
     found = LocalContrast([1.5, 3.0], 40)(images)
@@ -146,7 +146,7 @@ def test_the_local_contrast_is_its_definition():
 
 
 @pytest.mark.parametrize(("side", "seen"), [(224, 112), (225, 112), (336, 112), (448, 112), (112, 112)])
-def test_large_images_are_averaged_before_they_are_looked_at(side, seen):
+def test_large_images_are_averaged_before_sampling(side, seen):
     images = torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8)
     scaled = images.permute(0, 3, 1, 2).double() / 255
     pooled = torch.nn.functional.adaptive_avg_pool2d(scaled, side // (side // 112))
@@ -156,14 +156,14 @@ def test_large_images_are_averaged_before_they_are_looked_at(side, seen):
         torch.testing.assert_close(found.double(), pooled, atol=1e-6, rtol=0)
 
 
-def test_images_that_are_too_small():
+def test_images_that_are_too_small_are_refused():
     with pytest.raises(GalaxyError, match="at least 22 pixels, not 20"):
         GalaxyCNN(image_size=20)
     GalaxyCNN(image_size=22)
 
 
 @pytest.mark.parametrize("classes", [["a", "b", "c"], ["a", "b"]])
-def test_it_starts_from_a_checkpoint_with_fresh_heads_for_other_classes(classes, tmp_path):
+def test_starting_from_a_checkpoint_gives_new_heads_for_other_classes(classes, tmp_path):
     torch.manual_seed(1)
     elsewhere = GalaxyClassifier("galaxy_cnn", image_size=64)
     randomised(elsewhere.network)
@@ -175,12 +175,12 @@ def test_it_starts_from_a_checkpoint_with_fresh_heads_for_other_classes(classes,
     heads = {name for name in given if name.startswith(("head.", "rings.head.4."))}
     assert len(heads) == 4
     assert taken == (set(given) if len(classes) == 3 else set(given) - heads)
-    # Its own checkpoint will hold all of it: nobody needs the file again.
+    # Its own checkpoint will hold all weights, so the file is no longer needed.
     assert model.hparams["weights"] == "none"
     assert model.pretrained == {"backbone": None, "weights": str(file)}
 
 
-def test_the_weights_that_come_with_the_package_fit_images_of_any_size():
+def test_the_shipped_weights_work_for_images_of_any_size():
     networks = [
         GalaxyClassifier("galaxy_cnn", image_size=side, weights="simulated").network for side in (64, 224)
     ]
@@ -196,7 +196,7 @@ def test_the_weights_that_come_with_the_package_fit_images_of_any_size():
         ({"network": "reference_cnn", "weights": "simulated"}, "is for galaxy_cnn alone"),
     ],
 )
-def test_weights_that_are_not_there(settings, message):
+def test_missing_weights_are_refused(settings, message):
     with pytest.raises(GalaxyError, match=message):
         GalaxyClassifier(image_size=64, **settings)
 

@@ -19,7 +19,7 @@ here = pytest.mark.skipif(
 
 
 def learnt(compute, layers, images):
-    """Returns what layers compute, and the gradients of it."""
+    """Returns the outputs of layers, and their gradients."""
     layers.zero_grad()
     images = images.clone().requires_grad_()
     result = compute(layers, images)
@@ -29,7 +29,7 @@ def learnt(compute, layers, images):
 
 @here
 @pytest.mark.parametrize("layers", [PLAIN, UNUSUAL], ids=["plain", "unusual"])
-def test_values_and_gradients_are_those_of_the_layers(layers):
+def test_outputs_and_gradients_equal_those_of_the_layers(layers):
     images = torch.rand(5, 3, 32, 32)
     expected = learnt(lambda layers, images: layers(images), layers, images)
     for found, wanted in zip(learnt(onednn.run, layers, images), expected, strict=True):
@@ -37,7 +37,7 @@ def test_values_and_gradients_are_those_of_the_layers(layers):
 
 
 @here
-def test_of_equal_maxima_the_first_has_the_gradient():
+def test_the_first_of_equal_maxima_gets_the_gradient():
     layers = nn.Sequential(nn.MaxPool2d(2))
     (_, found), (_, wanted) = (
         learnt(compute, layers, torch.ones(2, 16, 8, 8))
@@ -47,7 +47,7 @@ def test_of_equal_maxima_the_first_has_the_gradient():
 
 
 @here
-def test_autocast_computes_in_its_type_and_leaves_the_weights_gradients_in_theirs():
+def test_autocast_keeps_the_type_of_the_weights_gradients():
     images = torch.rand(4, 3, 32, 32)
     with torch.autocast("cpu", torch.bfloat16):
         if not onednn.accepts(images):
@@ -62,7 +62,7 @@ def test_autocast_computes_in_its_type_and_leaves_the_weights_gradients_in_their
 
 
 @here
-def test_the_reference_network_is_the_same_through_either(monkeypatch):
+def test_the_reference_network_gives_the_same_outputs_either_way(monkeypatch):
     # 224 has rows that no pooling window covers, 62 has none.
     for side in (62, 224):
         network, images = ReferenceCNN(3, side).eval(), torch.rand(2, 3, side, side)
@@ -89,7 +89,7 @@ def test_other_layers_are_refused():
         onednn.run(nn.Sequential(nn.BatchNorm2d(3)), torch.rand(1, 3, 8, 8))
 
 
-def test_other_types_and_devices_are_not_taken_nor_where_the_user_has_switched_onednn_off():
+def test_other_types_devices_and_disabled_onednn_are_not_accepted():
     with torch.backends.mkldnn.flags(enabled=False):
         assert not onednn.accepts(torch.zeros(1, 3, 8, 8))
     assert not onednn.accepts(torch.zeros(1, 3, 8, 8, dtype=torch.float64))
@@ -98,7 +98,7 @@ def test_other_types_and_devices_are_not_taken_nor_where_the_user_has_switched_o
         assert not onednn.accepts(torch.zeros(1, 3, 8, 8))
 
 
-def test_a_step_in_float64_needs_no_onednn():
+def test_float64_does_not_use_onednn():
     network = ReferenceCNN(3, 46).double()
     network(torch.rand(2, 3, 46, 46, dtype=torch.float64)).sum().backward()
     assert network.hidden.weight.grad.dtype == torch.float64

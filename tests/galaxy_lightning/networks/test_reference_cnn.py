@@ -8,7 +8,7 @@ from galaxy_lightning.networks.reference_cnn import Dropout, ReferenceCNN
 
 
 def as_specified(network, images):
-    """The forward pass as the reference states it: ReLU before the pooling, dropout off."""
+    """The forward pass as the reference specifies it: ReLU before the pooling, dropout off."""
     features = images
     for layer in (layer for layer in network.features if isinstance(layer, torch.nn.Conv2d)):
         features = functional.max_pool2d(
@@ -20,13 +20,13 @@ def as_specified(network, images):
     return hidden @ last.weight.T + last.bias
 
 
-def test_relu_after_the_pooling_gives_the_same_numbers():
+def test_relu_after_pooling_gives_the_same_numbers():
     network = ReferenceCNN(3, 64).eval()
     images = torch.rand(5, 3, 64, 64)
     torch.testing.assert_close(network(images), as_specified(network, images))
 
 
-def test_the_architecture_has_the_keras_networks_shapes():
+def test_the_architecture_has_the_shapes_of_the_keras_network():
     shapes = [tuple(weights.shape) for weights in ReferenceCNN().parameters()]
     assert shapes == [
         *((16, 3, 3, 3), (16,), (32, 16, 3, 3), (32,), (64, 32, 3, 3), (64,), (128, 64, 3, 3), (128,)),
@@ -35,7 +35,7 @@ def test_the_architecture_has_the_keras_networks_shapes():
     assert sum(weights.numel() for weights in ReferenceCNN().parameters()) == 687_395
 
 
-def test_weights_begin_glorot_uniform_and_biases_zero():
+def test_initial_weights_are_glorot_uniform_and_biases_zero():
     torch.manual_seed(0)
     for layer in ReferenceCNN().modules():
         if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
@@ -47,13 +47,13 @@ def test_weights_begin_glorot_uniform_and_biases_zero():
             assert not layer.bias.any()
 
 
-def test_the_penalty_is_the_l2_term_of_the_hidden_kernel_alone():
+def test_the_penalty_is_the_l2_term_of_the_hidden_kernel():
     network = ReferenceCNN(3, 64)
     expected = 0.005 * (network.hidden.weight.detach().numpy() ** 2).sum()
     assert float(network.penalty().detach()) == pytest.approx(expected, rel=1e-5)
 
 
-def test_dropout_acts_in_training_only():
+def test_dropout_acts_only_in_training():
     network, images = ReferenceCNN(3, 64), torch.rand(4, 3, 64, 64)
     assert not torch.equal(network(images), network(images))
     network.eval()
@@ -69,13 +69,13 @@ def test_images_that_are_too_small_and_unknown_networks_are_refused():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_gives_a_logit_per_class_and_a_penalty(name):
+def test_every_network_returns_a_logit_per_class_and_a_penalty(name):
     network = make_network(name, 4, 64)
     assert network(torch.rand(2, 3, 64, 64)).shape == (2, 4)
     assert network.penalty().shape == ()
 
 
-def test_dropout_takes_its_share_and_scales_up_the_rest_and_their_gradients():
+def test_dropout_drops_its_share_and_scales_the_rest_and_the_gradients():
     torch.manual_seed(0)
     values = torch.ones(200, 500, requires_grad=True)
     dropped = Dropout(0.3)(values)

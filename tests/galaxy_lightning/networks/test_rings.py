@@ -10,7 +10,7 @@ PIXELS = 112
 
 @pytest.fixture(scope="module")
 def galaxies():
-    """Returns smooth round light of three colours, the second galaxy with structure in it."""
+    """Returns two smooth round galaxies in three colours; the second has structure."""
     rows, columns = np.indices((PIXELS, PIXELS)) - (PIXELS - 1) / 2
     light = np.exp(-np.hypot(rows, columns) / 12)[None] * np.array([0.9, 0.6, 0.3])[:, None, None]
     clumps = light * (1 + 0.3 * np.random.default_rng(0).standard_normal((1, PIXELS, PIXELS)))
@@ -18,7 +18,7 @@ def galaxies():
 
 
 def ring(edges, number):
-    """The pixels of a ring, by hand."""
+    """Returns the pixels of a ring, computed directly."""
     rows, columns = np.indices((PIXELS, PIXELS)) - (PIXELS - 1) / 2
     radius = np.hypot(rows, columns) / (PIXELS / 2)
     return (radius >= edges[number]) & (radius < edges[number + 1])
@@ -32,13 +32,13 @@ def test_brightness_is_the_mean_of_each_ring_and_colour(galaxies):
         np.testing.assert_allclose(profile[:, :, number], by_hand, rtol=1e-4)
 
 
-def test_structure_is_what_scipys_gaussians_differ_by(galaxies):
+def test_structure_equals_the_difference_of_scipy_gaussians(galaxies):
     rings = len(WIDE_EDGES) - 1
     structure = RingMeasures(PIXELS)(galaxies)[:, 3 * (len(EDGES) - 1) :].view(2, len(SCALES), rings)
     for place, galaxy in enumerate(galaxies.mean(dim=1).numpy().astype(np.float64)):
         kept = galaxy
         for scale, sigma in enumerate(np.array(SCALES) * PIXELS):
-            # At the edge the mean is over what there is of the image.
+            # At the edge, the mean covers only pixels of the image.
             options = {"sigma": sigma, "mode": "constant", "truncate": 12.0}
             blurred = gaussian_filter(kept, **options) / gaussian_filter(np.ones_like(kept), **options)
             for number in (0, 2, rings - 1):
@@ -47,12 +47,12 @@ def test_structure_is_what_scipys_gaussians_differ_by(galaxies):
             kept = blurred
 
 
-def test_clumps_are_structure_and_smooth_light_is_none(galaxies):
+def test_clumps_have_structure_and_smooth_light_has_none(galaxies):
     smooth, clumpy = RingMeasures(PIXELS)(galaxies)[:, 3 * (len(EDGES) - 1) :].view(2, len(SCALES), -1)
     assert (clumpy[0, :4] > smooth[0, :4] + 0.5).all()
 
 
-def test_a_last_batch_of_one_galaxy_can_be_trained_on(galaxies):
+def test_a_batch_of_one_galaxy_can_be_trained_on(galaxies):
     expert = RingsExpert(PIXELS, classes=3).train()
     expert(galaxies)
     before = expert.norm.running_mean.clone()
@@ -61,7 +61,7 @@ def test_a_last_batch_of_one_galaxy_can_be_trained_on(galaxies):
 
 
 @pytest.mark.parametrize("pixels", [16, 22])
-def test_rings_without_a_pixel_measure_nothing(pixels):
+def test_rings_without_pixels_give_finite_measures(pixels):
     measures = RingMeasures(pixels)
     found = measures(torch.rand(2, 3, pixels, pixels))
     assert found.shape == (2, measures.outputs)

@@ -17,7 +17,7 @@ def arrays(small_arrays):
 
 @pytest.fixture
 def by_hand(arrays, tmp_path):
-    """A run as somebody with another program would write it: no more than the contract asks for."""
+    """A run folder as another program would write it, with only the required content."""
     folder = tmp_path / "by_hand"
     folder.mkdir()
     table = arrays.catalog[["objid", "asset_id", "split", "label"]].iloc[arrays.rows("val", "test")].copy()
@@ -98,7 +98,7 @@ def test_predictions_that_cannot_be_compared_are_refused_with_the_reason(arrays,
         ({"training": "long"}, "no settings by name"),
     ],
 )
-def test_a_wrong_run_json_is_refused_with_the_reason(arrays, by_hand, entry, message):
+def test_an_invalid_run_json_is_refused_with_the_reason(arrays, by_hand, entry, message):
     path = by_hand / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | entry))
     with pytest.raises(GalaxyError, match=message):
@@ -113,7 +113,7 @@ def test_an_incomplete_run_is_refused(arrays, by_hand, name):
 
 
 @pytest.mark.parametrize("epoch", ["0", ""])
-def test_an_epoch_that_is_missing_or_there_twice_is_refused(arrays, by_hand, epoch):
+def test_a_missing_or_repeated_epoch_is_refused(arrays, by_hand, epoch):
     with (by_hand / "history.csv").open("a") as file:
         file.write(f"{epoch},0.9,0.5,1,0.5,11\n")
     with pytest.raises(GalaxyError, match=r"history.csv, line 4: the epoch is (missing|there twice)"):
@@ -128,21 +128,21 @@ def test_an_epoch_that_is_missing_or_there_twice_is_refused(arrays, by_hand, epo
         ("inf,0.9,0.5,1,0.5,11", "epoch is missing or invalid"),
     ],
 )
-def test_numbers_that_are_none_are_refused(arrays, by_hand, row, message):
+def test_invalid_numbers_are_refused(arrays, by_hand, row, message):
     with (by_hand / "history.csv").open("a") as file:
         file.write(f"{row}\n")
     with pytest.raises(GalaxyError, match=f"history.csv, line 4: .*{message}"):
         read_run(by_hand, arrays)
 
 
-def test_numbers_that_no_float_holds_are_no_json(arrays, by_hand):
+def test_numbers_beyond_float_are_invalid_json(arrays, by_hand):
     path = by_hand / "run.json"
     path.write_text(path.read_text().replace("{", '{"seed": 1e999, ', 1))
     with pytest.raises(GalaxyError, match="1e999 is no JSON"):
         read_run(by_hand, arrays)
 
 
-def test_a_column_that_is_there_twice_is_refused(arrays, by_hand):
+def test_a_repeated_column_is_refused(arrays, by_hand):
     path = by_hand / "predictions.csv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([f"{lines[0]},predicted", *(f"{line},spiral" for line in lines[1:])]))
@@ -150,7 +150,7 @@ def test_a_column_that_is_there_twice_is_refused(arrays, by_hand):
         read_run(by_hand, arrays)
 
 
-def test_a_name_is_put_on_one_line(arrays, by_hand):
+def test_a_model_name_is_reduced_to_one_line(arrays, by_hand):
     path = by_hand / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model": "two\n lines\x1b[31m" + "x" * 100}))
     assert read_run(by_hand, arrays).model == "two lines[31m" + "x" * 67

@@ -16,19 +16,19 @@ from galaxy_lightning.runs.writer import (
 )
 
 
-def test_runs_that_start_together_get_folders_of_their_own(tmp_path):
+def test_concurrent_runs_get_separate_folders(tmp_path):
     with ThreadPoolExecutor(16) as pool:
         folders = list(pool.map(lambda _: claim_run_folder(tmp_path, "spirals"), range(32)))
     assert sorted(folder.name for folder in folders) == sorted(f"version_{number}" for number in range(32))
 
 
-def test_numbers_go_on_after_the_highest(tmp_path):
+def test_numbering_continues_after_the_highest(tmp_path):
     for name in ("version_2", "version_10", "version_x"):
         (tmp_path / "run" / name).mkdir(parents=True)
     assert claim_run_folder(tmp_path, "run").name == "version_11"
 
 
-def test_a_prediction_table_says_who_what_and_how_likely():
+def test_a_prediction_table_has_identifiers_probabilities_and_class():
     galaxies = pd.DataFrame({"objid": [587722981742084097, 587722981742084098]}, index=[4, 9])
     probabilities = np.array([[0.2, 0.7, 0.1], [0.5, 0.1, 0.4]], np.float32)
     table = prediction_table(galaxies, probabilities, ["elliptical", "irregular", "spiral"])
@@ -46,7 +46,7 @@ def test_history_round_trip(tmp_path):
     assert list(pd.read_csv(tmp_path / "history.csv").columns) == list(HISTORY_COLUMNS)
 
 
-def test_the_environment_is_described():
+def test_the_environment_is_recorded():
     found = environment("torch", "no-such-package")
     assert {"python", "numpy", "torch", "galaxy-lightning"} == set(found["versions"])
 
@@ -57,7 +57,7 @@ def test_run_folders_need_no_torch():
     assert done.stdout == "False\n"
 
 
-def test_the_environment_is_described_on_other_systems_too(monkeypatch):
+def test_the_environment_is_recorded_on_other_systems(monkeypatch):
     here = environment()
     monkeypatch.setattr(Path, "is_file", lambda path: False)
     assert environment().keys() == here.keys()

@@ -17,7 +17,7 @@ linux = pytest.mark.skipif(
 
 @contextlib.contextmanager
 def held(size):
-    """Memory that goes back to the system at once, whatever the allocator of this process keeps."""
+    """Allocates memory that is returned to the system at once, even if this process keeps freed memory."""
     with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
         for page in range(0, size, mmap.PAGESIZE):
             pages[page] = 1
@@ -29,18 +29,18 @@ def watching():
 
 
 @linux
-def test_memory_that_was_given_back_is_counted():
+def test_released_memory_is_counted():
     with PeakMemory() as peak:
         before = own_memory_mb()
         with held(200_000_000):
-            peak._look()  # However busy the machine is.
+            peak._look()  # Also on a busy machine.
         after = own_memory_mb()
     assert after < before + 100
     assert before + 190 < peak.mb < before + 300
 
 
 @linux
-def test_the_thread_finds_a_peak_by_itself():
+def test_the_thread_finds_a_peak():
     with PeakMemory() as peak:
         before, waited = own_memory_mb(), threading.Event()
         looks = 0
@@ -62,7 +62,7 @@ def test_the_pages_of_a_mapped_file_are_not_counted(tmp_path):
     assert peak.mb < before + 50
 
 
-def test_no_thread_is_left():
+def test_no_thread_remains():
     peak = PeakMemory()
     peak.start()
     peak.start()
@@ -72,7 +72,7 @@ def test_no_thread_is_left():
     assert not watching()
 
 
-def test_it_is_this_process_own_and_not_its_parents():
+def test_the_memory_of_the_parent_is_not_counted():
     ours = bytearray(300_000_000)
     code = (
         "from galaxy_lightning.runtime.memory import PeakMemory\n"
@@ -82,7 +82,7 @@ def test_it_is_this_process_own_and_not_its_parents():
     assert 1 < float(done.stdout) < len(ours) / 1e6
 
 
-def test_other_systems_tell_the_resident_memory_or_nothing(monkeypatch):
+def test_other_systems_report_the_resident_memory_or_nothing(monkeypatch):
     monkeypatch.setattr(memory, "own_memory_mb", lambda: None)
     with PeakMemory() as peak:
         assert not watching()
@@ -91,5 +91,5 @@ def test_other_systems_tell_the_resident_memory_or_nothing(monkeypatch):
     assert peak.mb is None
 
 
-def test_a_process_that_is_gone_has_none():
+def test_an_ended_process_has_no_memory():
     assert own_memory_mb(2**30) is None

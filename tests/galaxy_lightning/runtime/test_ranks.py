@@ -1,4 +1,4 @@
-"""Commands on two devices, whose processes are ended by signals: all end, and what was begun goes on."""
+"""Commands on two devices whose processes get signals: all processes end, and the work can be resumed."""
 
 import contextlib
 import json
@@ -47,7 +47,7 @@ def run_command(*words):
 
 @pytest.fixture(scope="module")
 def whole(small_arrays, tmp_path_factory):
-    """The run of a fit on two devices that nobody has interrupted."""
+    """The run of an uninterrupted fit on two devices."""
     runs = tmp_path_factory.mktemp("runs")
     done = run_command(*words_of_fit(small_arrays, runs, "whole", *DEVICES))
     assert done.returncode == 0, done.stderr
@@ -56,14 +56,14 @@ def whole(small_arrays, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cut_off(small_arrays, tmp_path_factory):
-    """The run of one whose second process was asked to end within an epoch, and what it said."""
+    """The run of a fit whose second process was terminated within an epoch, and its output."""
     runs = tmp_path_factory.mktemp("runs")
     asked = callback("AskToEnd", rank=1, step=3)
     done = run_command(*words_of_fit(small_arrays, runs, "cut", *DEVICES, asked))
     return runs / "cut/version_0", done
 
 
-def test_a_fit_whose_second_process_is_asked_to_end_saves_and_says_so_once(cut_off):
+def test_terminating_the_second_process_saves_once_with_one_message(cut_off):
     run, done = cut_off
     assert done.returncode == 143
     assert done.stderr.count("terminated") == 1
@@ -72,7 +72,7 @@ def test_a_fit_whose_second_process_is_asked_to_end_saves_and_says_so_once(cut_o
 
 
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
-def test_another_number_of_processes_is_refused_where_it_matters(
+def test_another_number_of_processes_is_refused_if_it_matters(
     cut_off, whole, small_arrays, tmp_path, capsys, schedule
 ):
     checkpoint = cut_off[0] / "last.ckpt"
@@ -90,7 +90,7 @@ def test_another_number_of_processes_is_refused_where_it_matters(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_fit_on_two_devices_goes_on_to_the_same_history(whole, cut_off, small_arrays, tmp_path):
+def test_a_fit_on_two_devices_resumes_to_the_same_history(whole, cut_off, small_arrays, tmp_path):
     run = shutil.copytree(cut_off[0], tmp_path / "cut/version_0")
     words = words_of_fit(small_arrays, run.parents[1], "cut", *DEVICES, f"--ckpt_path={run}/last.ckpt")
     done = run_command(*words)
@@ -102,7 +102,7 @@ def test_a_fit_on_two_devices_goes_on_to_the_same_history(whole, cut_off, small_
 
 
 def begun(folder, process):
-    """Waits until both processes are at work, and returns their ids."""
+    """Waits until both processes are running, and returns their ids."""
     until = time.monotonic() + 90
     while time.monotonic() < until and process.poll() is None:
         with contextlib.suppress(FileNotFoundError, ValueError):
@@ -118,7 +118,7 @@ def is_running(number):
 
 
 def end(commands, folder, number, targets):
-    """Runs a command and sends a signal to some of its processes; returns the statuses and what was said."""
+    """Runs a command and sends a signal to some of its processes; returns the statuses and the output."""
     with contextlib.ExitStack() as stack:
         processes = [
             stack.enter_context(
@@ -157,7 +157,7 @@ CASES = [
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
 @pytest.mark.parametrize(("command", "number", "targets", "status", "line"), CASES)
-def test_all_processes_end_whichever_is_hit(whole, tmp_path, command, number, targets, status, line):
+def test_all_processes_end_if_one_is_ended(whole, tmp_path, command, number, targets, status, line):
     if not SOAKING and (command, number, targets) not in [
         case[:3] for case in (CASES[0], CASES[1], CASES[4])
     ]:
@@ -179,7 +179,7 @@ def test_all_processes_end_whichever_is_hit(whole, tmp_path, command, number, ta
     ("number", "line"), [(signal.SIGTERM, "terminated"), (signal.SIGKILL, "process 0 of this command")]
 )
 @pytest.mark.parametrize("machines", [1, 2])
-def test_so_they_do_under_torchrun(whole, tmp_path, machines, number, line):
+def test_all_processes_end_under_torchrun(whole, tmp_path, machines, number, line):
     words = ["predict", f"--ckpt_path={whole}", f"--out={tmp_path}/out.csv", "--data.batch_size=1"]
     more = [*DEVICES[::2], callback("Slow", folder=str(tmp_path)), f"--trainer.num_nodes={machines}"]
     commands = [
@@ -198,7 +198,7 @@ def test_so_they_do_under_torchrun(whole, tmp_path, machines, number, line):
 
 @pytest.mark.soak
 @pytest.mark.skipif(not SOAKING, reason="one of the long tests")
-def test_two_machines_simulate_once(tmp_path):
+def test_only_one_of_two_machines_simulates(tmp_path):
     words = words_of_fit(tmp_path / "arrays", tmp_path / "runs", "run", "--data.simulate=40")
     more = [
         "--trainer.accelerator=cpu",

@@ -22,13 +22,13 @@ from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
-def test_checkpoints_may_go_elsewhere_than_to_a_disk_of_ours():
+def test_checkpoints_may_be_saved_to_other_file_systems():
     WholeCheckpoints().save_checkpoint({"weights": torch.arange(3)}, "memory://a/last.ckpt")
     with fsspec.open("memory://a/last.ckpt") as file:
         assert torch.load(file, weights_only=True)["weights"].tolist() == [0, 1, 2]
 
 
-def test_a_checkpoint_that_cannot_be_made_leaves_the_older_one(tmp_path):
+def test_a_failed_checkpoint_keeps_the_older_one(tmp_path):
     path = tmp_path / "runs/last.ckpt"
     WholeCheckpoints().save_checkpoint({"epoch": 1}, path)
     with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
@@ -37,7 +37,7 @@ def test_a_checkpoint_that_cannot_be_made_leaves_the_older_one(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_number_that_has_changed_is_noticed(tmp_path):
+def test_a_changed_number_is_detected(tmp_path):
     path = tmp_path / "best.ckpt"
     torch.save({"state_dict": {"weight": torch.full((1000,), 0.5)}}, path)
     content = bytearray(path.read_bytes())
@@ -50,20 +50,20 @@ def test_a_number_that_has_changed_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("weights", SHIPPED)
-def test_shipped_weights_have_seen_no_galaxy_of_a_survey(weights):
+def test_shipped_weights_were_trained_on_no_galaxy_of_a_survey(weights):
     seen = galaxies_seen(weights)
     assert len(seen)
     for seed in range(20):
         assert not np.isin(object_ids(seed, 2_000), seen).any()
 
 
-def test_every_shipped_file_of_weights_is_known():
+def test_every_shipped_weights_file_is_registered():
     folder = Path(networks.__file__).parent
     assert set(folder.glob("*.pt")) == {path for path in SHIPPED.values() if path.parent == folder}
 
 
 @pytest.mark.parametrize("weights", SHIPPED)
-def test_shipped_weights_are_not_measured_on_what_they_have_seen(weights, tmp_path, capsys):
+def test_shipped_weights_are_not_measured_on_their_training_galaxies(weights, tmp_path, capsys):
     raw, sample, arrays = tmp_path / "raw", tmp_path / "sample.csv", tmp_path / "arrays"
     simulate_survey(raw, 40, PRETRAINING_SEED, workers=1, progress=False)
     extract(raw, sample, n="all")
@@ -76,7 +76,7 @@ def test_shipped_weights_are_not_measured_on_what_they_have_seen(weights, tmp_pa
     assert not (tmp_path / "galaxy_cnn").exists()
 
 
-def test_exported_weights_remember_what_they_have_seen(small_arrays, tmp_path):
+def test_exported_weights_list_their_training_galaxies(small_arrays, tmp_path):
     data = GalaxyDataModule(str(small_arrays))
     write_checkpoint(tmp_path / "best.ckpt", GalaxyClassifier("galaxy_cnn", image_size=64), data)
     export_weights(tmp_path / "best.ckpt", tmp_path / "weights.pt")
@@ -86,7 +86,7 @@ def test_exported_weights_remember_what_they_have_seen(small_arrays, tmp_path):
     GalaxyClassifier("galaxy_cnn", image_size=64, weights=str(tmp_path / "weights.pt"))
 
 
-def test_a_model_is_not_tested_on_what_it_was_calibrated_on(small_arrays, tmp_path):
+def test_a_model_is_not_tested_on_its_calibration_galaxies(small_arrays, tmp_path):
     data = GalaxyDataModule(str(small_arrays))
     write_checkpoint(tmp_path / "best.ckpt", GalaxyClassifier(image_size=64), data)
     trained, arrays = read_checkpoint(tmp_path / "best.ckpt"), data.arrays

@@ -36,7 +36,7 @@ def trainer(tmp_path):
     return make
 
 
-def test_images_are_scaled_once_and_on_the_way_in(model):
+def test_images_are_scaled_exactly_once(model):
     seen = []
     model.network.register_forward_pre_hook(lambda network, inputs: seen.append(inputs[0]))
     images = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
@@ -47,12 +47,12 @@ def test_images_are_scaled_once_and_on_the_way_in(model):
 
 
 @pytest.mark.parametrize("images", [torch.rand(2, 64, 64, 3), torch.zeros(2, 3, 64, 64, dtype=torch.uint8)])
-def test_images_that_are_scaled_already_or_laid_out_otherwise_are_refused(model, images):
+def test_scaled_images_and_other_layouts_are_refused(model, images):
     with pytest.raises(ValueError, match="expected uint8 images"):
         model(images)
 
 
-def test_zooms_are_the_mean_over_sizes():
+def test_the_output_is_the_mean_over_zooms():
     model = GalaxyClassifier("galaxy_cnn", image_size=64, zooms=3).eval()
     images = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_zooms_are_the_mean_over_sizes():
         GalaxyClassifier(zooms=0)
 
 
-def test_hyperparameters_are_plain(model):
+def test_hyperparameters_are_plain_values(model):
     assert all(isinstance(value, str | int | float | list | None) for value in model.hparams.values())
     assert model.hparams["network"] == "reference_cnn"
     assert model.hparams["classes"] == list(CLASSES)
@@ -78,7 +78,7 @@ def test_adam_has_keras_epsilon(model):
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_the_figures_equal_scikit_learns(model, trainer, small_arrays, split):
+def test_the_figures_equal_those_of_scikit_learn(model, trainer, small_arrays, split):
     arrays = open_arrays(small_arrays)
     truth = arrays.labels[arrays.rows(split)]
     with torch.no_grad():
@@ -99,7 +99,7 @@ def test_the_figures_equal_scikit_learns(model, trainer, small_arrays, split):
         ("f1", sklearn_metrics.f1_score),
     ):
         per_class = score(truth, predicted, labels=[0, 1, 2], average=None, zero_division=0)
-        # A class without galaxies has no recall; one without galaxies and predictions no figure at all.
+        # A class without galaxies has no recall; one without galaxies and predictions has no figures.
         defined = np.isin([0, 1, 2], truth if name == "recall" else np.concatenate([truth, predicted]))
         for label, expected, shown in zip(CLASSES, per_class, defined, strict=True):
             assert found.get(f"{split}_{name}_{label}") == (pytest.approx(expected) if shown else None)
@@ -110,7 +110,7 @@ def test_the_figures_equal_scikit_learns(model, trainer, small_arrays, split):
 
 
 class Watcher(Callback):
-    """Notes what each confusion matrix counts at the end of each epoch, and what training saw."""
+    """Records the confusion matrices at the end of each epoch, and the training batches."""
 
     def __init__(self):
         self.val, self.train, self.images = [], [], []
@@ -126,7 +126,7 @@ class Watcher(Callback):
         self.images.append((batch.rows, batch.images))
 
 
-def test_a_confusion_matrix_is_of_one_epoch_and_leaves_the_sanity_check_out(model, trainer, small_arrays):
+def test_a_confusion_matrix_covers_one_epoch_without_the_sanity_check(model, trainer, small_arrays):
     watcher = Watcher()
     data = GalaxyDataModule(str(small_arrays), batch_size=16)
     trainer(max_epochs=2, callbacks=[watcher]).fit(model, data)
@@ -134,7 +134,7 @@ def test_a_confusion_matrix_is_of_one_epoch_and_leaves_the_sanity_check_out(mode
     assert watcher.train == [len(data.arrays.rows("train"))] * 2
 
 
-def test_training_images_are_turned_and_evaluation_images_are_not(model, trainer, small_arrays):
+def test_only_training_images_are_augmented(model, trainer, small_arrays):
     data = GalaxyDataModule(str(small_arrays), batch_size=16)
     watcher = Watcher()
     trainer(max_epochs=2, callbacks=[watcher]).fit(model, data)
@@ -152,7 +152,7 @@ def test_training_images_are_turned_and_evaluation_images_are_not(model, trainer
     torch.testing.assert_close(torch.cat(seen), expected)
 
 
-def test_the_network_learns_what_can_be_learnt(model, trainer, small_arrays, tmp_path):
+def test_the_network_learns_a_simple_task(model, trainer, small_arrays, tmp_path):
     copy = shutil.copytree(small_arrays, tmp_path / "arrays")
     pixels, labels = np.load(copy / "images.npy", mmap_mode="r+"), open_arrays(copy).labels
     pixels[:, 20:44, 20:44] = (labels * 80 + 40).astype(np.uint8)[:, None, None, None]
@@ -162,20 +162,20 @@ def test_the_network_learns_what_can_be_learnt(model, trainer, small_arrays, tmp
     assert float(run.callback_metrics["val_accuracy"]) > 0.9
 
 
-def test_soft_targets_pull_towards_their_own_probabilities(model):
+def test_soft_targets_train_towards_their_probabilities(model):
     logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
     targets = torch.tensor([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.3, 0.3, 0.4], [0.1, 0.8, 0.1]])
     weights = torch.tensor([0.5, 1.0, 2.0, 0.5])
     model.loss(logits, targets, weights).backward()
     pull = (logits.softmax(dim=1) - targets) * weights[:, None] / len(logits)
     torch.testing.assert_close(logits.grad, pull.detach())
-    # A label is the target that is sure.
+    # A label is a target with probability 1.
     labels = torch.tensor([0, 1, 2, 1])
     sure = torch.nn.functional.one_hot(labels, 3).float()
     torch.testing.assert_close(model.loss(logits, sure), model.loss(logits, labels))
 
 
-def test_what_is_learnt_besides_must_be_in_the_batches(small_arrays):
+def test_auxiliary_targets_must_be_in_the_batches(small_arrays):
     model = GalaxyClassifier("galaxy_cnn", weights="none", image_size=64, auxiliary=["redshift"])
     batch = next(iter(GalaxyDataModule(str(small_arrays), batch_size=4).val_dataloader()))
     with pytest.raises(ValueError, match="set the data module's `auxiliary`"):

@@ -5,7 +5,7 @@ from galaxy_lightning.training.optimizers import KerasAdam
 
 
 def as_keras_states_it(weight, gradients, learning_rate, epsilon):
-    """Keras's Adam for one number, from its documentation."""
+    """Keras's Adam for one number, as documented."""
     mean = square = 0.0
     for step, gradient in enumerate(gradients, start=1):
         mean += (gradient - mean) * (1 - 0.9)
@@ -21,7 +21,7 @@ def follow(optimizer, weight, gradients):
         optimizer.step()
 
 
-def test_it_steps_as_keras_does_where_epsilon_matters():
+def test_it_equals_keras_if_epsilon_matters():
     gradients = np.random.default_rng(0).normal(scale=1e-6, size=30)
     weight = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
     follow(KerasAdam([weight], 1e-3, 1e-7), weight, gradients)
@@ -32,7 +32,7 @@ def test_it_steps_as_keras_does_where_epsilon_matters():
     assert abs(plain.item() - expected) > 1e-5
 
 
-def test_it_goes_on_from_its_state():
+def test_it_resumes_from_its_state():
     gradients = np.random.default_rng(1).normal(scale=1e-6, size=20)
     whole = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
     follow(KerasAdam([whole]), whole, gradients)
