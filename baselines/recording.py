@@ -104,7 +104,7 @@ def recording(
     """
     for split in SPLITS:
         arrays.some_rows(split)
-    with new_folder(out, overwrite=overwrite, holds=(HISTORY, PREDICTIONS, RUN, *files)) as folder:
+    with new_folder(out, overwrite=overwrite, contents=(HISTORY, PREDICTIONS, RUN, *files)) as folder:
         record = Record(folder, model)
         with PeakMemory() as memory:
             yield record

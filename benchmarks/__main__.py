@@ -10,7 +10,7 @@ from tqdm import tqdm
 from benchmarks import feeding, gpu, predicting, preparing, starting, training
 from benchmarks.commands import Survey
 from benchmarks.rows import Row, table
-from data_prep.common.environment import environment
+from data_prep.common.environment import describe_environment
 from data_prep.common.json_files import write_json
 from data_prep.common.plain_help import PlainHelp
 from galaxy_lightning.runtime.allocator import keep_freed_memory
@@ -50,7 +50,7 @@ def main() -> None:
             bar.set_description(group)
             rows += GROUPS[group](survey, options.repeats)
             bar.update()
-    about = environment("torch", "lightning", "tensorflow", "pillow")
+    about = describe_environment("torch", "lightning", "tensorflow", "pillow")
     print("\n".join(table(rows)))
     print(f"\n{about['processor']}; medians of {options.repeats}")
     if options.out:

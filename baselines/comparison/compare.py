@@ -9,7 +9,7 @@ from baselines.comparison.report import FIGURES, HTML, MARKDOWN, METRICS, p_text
 from baselines.comparison.summary import group, ranked, summarise
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import writing
+from data_prep.common.files import explain_write_errors
 from data_prep.common.json_files import read_json
 from data_prep.common.litter import is_litter
 from galaxy_lightning.runs.reader import Run, read_run
@@ -48,7 +48,7 @@ def compare(
         if job.model in BASELINES and run.model != job.model:
             raise GalaxyError(f"{run.folder} is a run of {run.model}, not of {job.model}: remove it")
     joining = [read_run(folder, arrays) for folder in runs]
-    with writing(out):
+    with explain_write_errors(out):
         # It makes the folder a report's, before there is one.
         (out / RUNS).mkdir(parents=True, exist_ok=True)
     trained, failures = _trained(jobs, complete, arrays)

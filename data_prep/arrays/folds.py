@@ -38,7 +38,7 @@ def make_folds(arrays: GalaxyArrays, out: Path, folds: int, seed: int = 0) -> li
         drawn = {"fold": number, "folds": folds, "seed": seed, "arrays": arrays.dataset["sha256"]}
         if (folder / DATASET).is_file() and _drawn(folder) == drawn:
             continue
-        with new_folder(folder, holds=(IMAGES, CATALOG, DATASET)) as partial:
+        with new_folder(folder, contents=(IMAGES, CATALOG, DATASET)) as partial:
             link_or_copy(arrays.folder / IMAGES, partial / IMAGES)
             arrays.catalog.assign(split=split).to_csv(partial / CATALOG, index=False)
             hashes = arrays.dataset["sha256"] | {CATALOG: sha256(partial / CATALOG)}

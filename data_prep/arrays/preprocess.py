@@ -78,7 +78,9 @@ def preprocess(
         "crop": crop,
         "turns": seed if rotate_once else None,
     }
-    with new_folder(out, overwrite=overwrite, holds=(IMAGES, CATALOG, DATASET), note=PROGRESS) as folder:
+    with new_folder(
+        out, overwrite=overwrite, contents=(IMAGES, CATALOG, DATASET), progress_file=PROGRESS
+    ) as folder:
         skipped, checksum = write_images(
             folder, read, len(catalog), crop, made_of=made_of, workers=workers or cores(), progress=progress
         )

@@ -71,7 +71,7 @@ def simulate_survey(
         GalaxyError: A number is out of range, or the folder cannot be written or must not be replaced.
     """
     _check(n, seed, workers)
-    with new_folder(out, overwrite=overwrite, holds=SURVEY) as folder:
+    with new_folder(out, overwrite=overwrite, contents=SURVEY) as folder:
         images = folder / IMAGES_FOLDER
         images.mkdir(parents=True)
         truth = list(_pictures(images, n, seed, workers or cores(), progress))

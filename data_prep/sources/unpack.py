@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import CHUNK_BYTES, new_file, new_folder, reading
+from data_prep.common.files import CHUNK_BYTES, explain_read_errors, new_file, new_folder
 from data_prep.common.progress import progress_bar
 
 LARGEST_IMAGE: Final = 16 << 20
@@ -37,14 +37,14 @@ def unpack_images(archive: Path, folder: Path) -> int:
             more than images of galaxies take.
     """
     try:
-        with reading(archive):
+        with explain_read_errors(archive):
             content = zipfile.ZipFile(archive)
         with content:
             members = dict(_members(archive, content))
-            with new_folder(folder, holds=()) as partial:
+            with new_folder(folder, contents=()) as partial:
                 for name, member in progress_bar(members.items(), desc="unpacking", unit=" images"):
                     # zipfile reads no more than the member's declared size, and checks its CRC.
-                    with reading(archive):
+                    with explain_read_errors(archive):
                         image = content.read(member)
                     (partial / name).write_bytes(image)
     except (GalaxyError, OSError, MemoryError):
@@ -104,7 +104,7 @@ def unpack_table(archive: Path, path: Path) -> None:
 
 
 def _gunzipped(archive: Path) -> Iterator[bytes]:
-    with reading(archive):
+    with explain_read_errors(archive):
         try:
             with gzip.open(archive) as content:
                 while chunk := content.read(CHUNK_BYTES):

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import writing
+from data_prep.common.files import explain_write_errors
 from data_prep.common.json_files import write_json
 from data_prep.common.unfinished import file_lock, read_progress
 
@@ -48,7 +48,7 @@ class PredictionPart:
         self._digest = hashlib.sha256()
         self._size = 0
         self._noted_at = time.monotonic()
-        with contextlib.ExitStack() as stack, writing(path):
+        with contextlib.ExitStack() as stack, explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             stack.enter_context(file_lock(path, table))
@@ -77,7 +77,7 @@ class PredictionPart:
             text = table.to_csv(index=False, header=self.written == 0)
             # A file name that is no valid UTF-8 is written with its odd bytes escaped.
             content = text.encode(errors="backslashreplace")
-            with writing(self.path):
+            with explain_write_errors(self.path):
                 self._file.write(content)
                 self._file.flush()
             self._digest.update(content)
@@ -91,7 +91,7 @@ class PredictionPart:
 
     def end(self) -> None:
         """Ends the CSV, and still keeps others out of it."""
-        with writing(self.path):
+        with explain_write_errors(self.path):
             self._file.close()
 
     def release(self) -> None:

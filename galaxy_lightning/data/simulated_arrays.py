@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import writing
+from data_prep.common.files import explain_write_errors
 from data_prep.common.unfinished import wait_for_lock
 
 
@@ -22,7 +22,7 @@ def simulate_arrays(arrays: Path, galaxies: int, seed: int) -> None:
     Raises:
         GalaxyError: They could not be made, here or by the process that was waited for.
     """
-    with writing(arrays):
+    with explain_write_errors(arrays):
         arrays.parent.mkdir(parents=True, exist_ok=True)
     waiting = f"Another process is simulating {arrays}: waiting for it"
     with wait_for_lock(arrays.with_name(f".{arrays.name}.simulating"), waiting) as waited:

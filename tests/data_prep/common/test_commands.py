@@ -136,7 +136,7 @@ def test_it_is_followed_in_a_wait_for_a_lock_that_is_never_free(commands, capsys
         with threading.Condition(lock):
             pytest.fail("the lock was free")
 
-    monkeypatch.setattr("data_prep.common.errors._PUT_OFF", 0.001)
+    monkeypatch.setattr("data_prep.common.errors._DEFERRAL_SECONDS", 0.001)
     lock = threading.Lock()
     lock.acquire()
     commands.add("wait", "", "Wait.", be_asked)

@@ -321,7 +321,7 @@ def test_a_folder_that_holds_anything_else_is_refused_beforehand(run, tmp_path, 
     monkeypatch.setattr(GalaxyClassifier, "test_step", lambda *batch: pytest.fail("it was tested"))
     with pytest.raises(SystemExit):
         main(["test", f"--ckpt_path={run}", f"--out={tmp_path}"])
-    assert "name another place" in capsys.readouterr().err
+    assert "choose another path" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
