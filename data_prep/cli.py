@@ -185,8 +185,8 @@ def _extract(options: Namespace) -> None:
 
     summary = extract(options.raw, options.out, **options_without(options, "raw", "out"))
     counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
-    print(f"{summary['galaxies']:,} of {summary['that_fit']:,} eligible galaxies: {counts}")
-    print("excluded: " + (", ".join(f"{n:,} {why}" for why, n in summary["left_out"].items() if n) or "none"))
+    print(f"{summary['galaxies']:,} of {summary['eligible']:,} eligible galaxies: {counts}")
+    print("excluded: " + (", ".join(f"{n:,} {why}" for why, n in summary["excluded"].items() if n) or "none"))
     for note in summary["notes"]:
         print(f"note: {note}")
     print(f"Saved to {options.out}, with a summary in {summary_path(options.out)}")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.arrays.format import CATALOG, DATASET, IMAGES, image_writer, open_arrays
-from data_prep.arrays.format import preprocess as module
+from data_prep.arrays import image_writer
+from data_prep.arrays import preprocess as module
+from data_prep.arrays.format import CATALOG, DATASET, IMAGES, open_arrays
 from data_prep.arrays.image_writer import PROGRESS
 from data_prep.arrays.preprocess import preprocess
 from data_prep.common.errors import GalaxyError
@@ -221,7 +222,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(raw, sample, whole, tm
     words += ["--crop", CROP, "--workers", "1"]
     setup = (
         "import time\n"
-        "from data_prep import image_writer, preprocess\n"
+        "from data_prep.arrays import image_writer, preprocess\n"
         "image_writer.BLOCK, image_writer._NOTE_EVERY = 4, 0\n"
         "read = preprocess.read_cutout\n"
         "preprocess.read_cutout = lambda *a: (time.sleep(0.002), read(*a))[1]\n"

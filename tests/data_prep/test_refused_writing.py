@@ -5,8 +5,9 @@ import re
 import pandas as pd
 import pytest
 
-from data_prep.arrays.format import CATALOG, DATASET, IMAGES, image_writer
-from data_prep.arrays.format import preprocess as module
+from data_prep.arrays import image_writer
+from data_prep.arrays import preprocess as module
+from data_prep.arrays.format import CATALOG, DATASET, IMAGES
 from data_prep.arrays.image_writer import PROGRESS
 from data_prep.cli import main
 from tests.full_disk import PAGE, contents, filled, mounted, read_only, refuse_within, refused

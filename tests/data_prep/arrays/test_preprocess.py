@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from data_prep.arrays import image_writer
+from data_prep.arrays import preprocess as module
 from data_prep.arrays.check import check
 from data_prep.arrays.folds import make_folds
-from data_prep.arrays.format import image_writer, open_arrays
-from data_prep.arrays.format import preprocess as module
+from data_prep.arrays.format import open_arrays
 from data_prep.arrays.preprocess import preprocess, report
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
@@ -103,7 +104,11 @@ def test_memory_does_not_grow_with_the_sample(raw, sample, tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("label", "starburst", "line 2, column label: 'starburst' is none of elliptical, irregular, spiral"),
+        (
+            "label",
+            "starburst",
+            "line 2, column label: 'starburst' is not one of elliptical, irregular, spiral",
+        ),
         ("path", "", "line 2: the column path is empty"),
         ("split", "train", "the column split is made by preprocess"),
     ],

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from data_prep.arrays.format import open_arrays
+from data_prep.splits import copies
 from data_prep.splits.copies import _describe, _make_maps, group_copies, near_copies, same_pixels
-from data_prep.splits.draw import copies
 
 
 @pytest.fixture(scope="module")
