@@ -28,11 +28,11 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
     """
     began = time.perf_counter()
     labels = arrays.labels
-    counts = np.bincount(labels[arrays.some_rows("train")], minlength=len(arrays.classes))
+    counts = np.bincount(labels[arrays.require_rows("train")], minlength=len(arrays.classes))
     shares = counts / counts.sum()
     losses, accuracies = {}, {}
     for split in ("train", "val"):
-        truth = labels[arrays.some_rows(split)]
+        truth = labels[arrays.require_rows(split)]
         losses[split] = float(-np.log(np.maximum(shares[truth], 1e-12)).mean())
         accuracies[split] = float((truth == shares.argmax()).mean())
     seconds = time.perf_counter() - began

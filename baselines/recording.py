@@ -103,7 +103,7 @@ def recording(
         GalaxyError: ``out`` exists and must not be replaced, or a split is empty.
     """
     for split in SPLITS:
-        arrays.some_rows(split)
+        arrays.require_rows(split)
     with new_folder(out, overwrite=overwrite, contents=(HISTORY, PREDICTIONS, RUN, *files)) as folder:
         record = Record(folder, model)
         with PeakMemory() as memory:

@@ -213,9 +213,9 @@ def _preprocess(options: Namespace) -> None:
 
 
 def _check(options: Namespace) -> None:
-    from data_prep.arrays.check import NAMED, check, name_pair, near_copies_between_splits
+    from data_prep.arrays.check import MAX_NAMED_PAIRS, check, find_near_copies_between_splits, name_pair
     from data_prep.arrays.preprocess import report
-    from data_prep.splits.copies import MOST_PAIRS
+    from data_prep.splits.copies import MAX_PAIRS
 
     arrays = check(options.arrays)
     print(
@@ -223,13 +223,13 @@ def _check(options: Namespace) -> None:
         "splits"
     )
     print("\n".join(report(arrays.dataset)))
-    pairs = near_copies_between_splits(arrays)
+    pairs = find_near_copies_between_splits(arrays)
     if len(pairs):
-        count = f"{'at least ' if len(pairs) == MOST_PAIRS else ''}{len(pairs):,}"
+        count = f"{'at least ' if len(pairs) == MAX_PAIRS else ''}{len(pairs):,}"
         print(
             f"warning: {count} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
             f"splits, the first: {name_pair(arrays, pairs[0])}. Look at them: images of one galaxy need one "
             "objid in the sample, then make the arrays again"
         )
-        for pair in pairs[1:NAMED]:
+        for pair in pairs[1:MAX_NAMED_PAIRS]:
             print(f"  {name_pair(arrays, pair)}")

@@ -38,7 +38,7 @@ def compare(
             compared; or, once the report is written, that a model has failed.
     """
     _check_place(out, arrays)
-    arrays.some_rows("test")
+    arrays.require_rows("test")
     jobs = plan(arrays, list(models), list(seeds), out / RUNS)
     if not (jobs or runs):
         raise GalaxyError("nothing to compare: name models with --models, or run folders with --runs")

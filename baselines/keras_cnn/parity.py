@@ -103,7 +103,7 @@ def _measure(
             layer.p = 0.0
     optimizer = ours.new_optimizer()
     generator = np.random.default_rng(seed)
-    rows, worst = arrays.some_rows("train"), 0.0
+    rows, worst = arrays.require_rows("train"), 0.0
     for _ in progress_bar(range(steps), desc="training both", unit="step"):
         chosen = np.sort(generator.choice(rows, min(batch_size, len(rows)), replace=False))
         batch, labels = arrays.images[chosen], arrays.labels[chosen]

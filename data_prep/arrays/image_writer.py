@@ -1,4 +1,4 @@
-"""Writing the pixels of galaxy arrays: block by block, on all cores, and resumable."""
+"""Writes the images of galaxy arrays block by block, on all cores; interrupted work can be resumed."""
 
 import contextlib
 import hashlib
@@ -20,17 +20,17 @@ from data_prep.common.unfinished import read_progress
 from data_prep.sources.images import Cutout, ImageError
 
 PROGRESS: Final = "progress.json"
-"""How far unfinished work is, beside its pixels."""
+"""The file in an unfinished folder that records the progress."""
 
 BLOCK: Final = 16
-"""Images that a thread decodes at a time: 2.4 MB at 224 pixels, whatever the size of the sample."""
+"""Number of images that a thread decodes at a time: 2.4 MB at 224 pixels, whatever the size of the sample."""
 
-_NOTE_EVERY: Final = 1.0
-"""Seconds after which progress is noted: what an interruption costs at most, and the blocks being read."""
+_SAVE_SECONDS: Final = 1.0
+"""Seconds between records of the progress. An interruption costs at most this and the blocks being read."""
 
 
-class _Begun(NamedTuple):
-    """How far it is: images looked at, those that cannot be used, and the hash of what is written."""
+class _Progress(NamedTuple):
+    """The progress: number of processed images, skipped images, and the hash of the written bytes."""
 
     done: int
     skipped: dict[int, str]
@@ -47,35 +47,36 @@ def write_images(
     workers: int,
     progress: bool,
 ) -> tuple[dict[int, str], str]:
-    """Writes ``n`` images, those that can be read, as one ``.npy``, a few blocks in memory at a time.
+    """Writes ``n`` images as one ``.npy`` file, with only a few blocks in memory, and skips unusable images.
 
-    How many can be read is known at the end, so the header is written twice; NumPy pads it to the
-    same length.
+    The number of usable images is known only at the end, so the header is then written again; NumPy pads it
+    to the same length.
 
     Args:
-        folder: The folder to write to. Work that an interruption has left there is verified and resumed. The
-            note of that, ``PROGRESS``, stays when all is written, for what may fail after it.
-        read: Returns the image of a number, ``[crop, crop, 3]`` uint8, or raises an ``ImageError``.
-        n: How many there are.
-        crop: Their side in pixels.
-        made_of: What the pixels come from, as JSON; unfinished work of anything else is discarded.
-        workers: Threads that read.
-        progress: Show a progress bar.
+        folder: The folder to write to. Interrupted work in it is verified and resumed. The file ``PROGRESS``
+            remains after all images are written, in case a later step fails.
+        read: A function that returns the uint8 ``[crop, crop, 3]`` image of a row, or raises ``ImageError``.
+        n: The number of images.
+        crop: The side of the images in pixels.
+        made_of: Everything that the pixels depend on, as JSON; work with other values is discarded.
+        workers: The number of threads that read images.
+        progress: Whether to show a progress bar.
 
     Returns:
-        Why an image cannot be used, by its number, and the SHA-256 of the file.
+        The reason for each skipped image by its row, and the SHA-256 of the file.
     """
     path, header = folder / IMAGES, _header(n, crop)
-    done, skipped, digest = _begun(folder, header, made_of) or _Begun(0, {}, hashlib.sha256(header))
+    started = _read_progress(folder, header, made_of)
+    done, skipped, digest = started or _Progress(0, {}, hashlib.sha256(header))
     if not done:
-        (folder / PROGRESS).unlink(missing_ok=True)  # Of other images, which are now lost.
+        (folder / PROGRESS).unlink(missing_ok=True)  # It belongs to other images, which are overwritten.
 
     def read_block(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
         return _read_block(read, range(start, min(start + BLOCK, n)), crop)
 
-    def note(size: int) -> None:
-        noted = {"made_of": made_of, "done": done, "skipped": skipped}
-        write_json(folder / PROGRESS, noted | {"size": size, "sha256": digest.hexdigest()})
+    def save_progress(size: int) -> None:
+        state = {"made_of": made_of, "done": done, "skipped": skipped}
+        write_json(folder / PROGRESS, state | {"size": size, "sha256": digest.hexdigest()})
 
     with (
         path.open("r+b" if done else "wb") as file,
@@ -84,39 +85,39 @@ def write_images(
     ):
         file.write(header)
         file.seek(file.truncate(_size(header, done - len(skipped), crop)))
-        noted_at = time.monotonic()
+        saved_at = time.monotonic()
         for images, reasons in blocks:
             file.write(images.data)
-            digest.update(images.data)  # While they are at hand: reading them again would take long.
+            digest.update(images.data)  # Now, since reading the file again would take long.
             skipped |= reasons
             done += len(images) + len(reasons)
             bar.update(len(images) + len(reasons))
-            if time.monotonic() - noted_at >= _NOTE_EVERY or done == n:
+            if time.monotonic() - saved_at >= _SAVE_SECONDS or done == n:
                 file.flush()
-                note(file.tell())
-                noted_at = time.monotonic()
+                save_progress(file.tell())
+                saved_at = time.monotonic()
         if skipped:
             file.seek(0)
             file.write(_header(n - len(skipped), crop))
     return skipped, sha256(path) if skipped else digest.hexdigest()
 
 
-def _begun(folder: Path, header: bytes, made_of: Mapping[str, Any]) -> _Begun | None:
-    """Returns how far an interruption has left it; None where there is nothing to go on with."""
+def _read_progress(folder: Path, header: bytes, made_of: Mapping[str, Any]) -> _Progress | None:
+    """Returns the progress of interrupted work; None if there is nothing to resume."""
 
-    def read(noted: dict[str, Any]) -> tuple[int, dict[int, str]]:
-        return int(noted["done"]), {int(row): str(reason) for row, reason in noted["skipped"].items()}
+    def parse(state: dict[str, Any]) -> tuple[int, dict[int, str]]:
+        return int(state["done"]), {int(row): str(reason) for row, reason in state["skipped"].items()}
 
     with contextlib.suppress(OSError), (folder / IMAGES).open("r+b") as file:
-        file.write(header)  # It was noted with this one, and may have got its last one since.
-    found = read_progress(folder / PROGRESS, folder / IMAGES, made_of, read)
-    return _Begun(*found[0], found[1]) if found else None
+        file.write(header)  # The recorded hash includes this header; the final one may have replaced it.
+    found = read_progress(folder / PROGRESS, folder / IMAGES, made_of, parse)
+    return _Progress(*found[0], found[1]) if found else None
 
 
 def _read_block(
     read: Callable[[int], Cutout], rows: range, crop: int
 ) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
-    """Reads the images of some rows; returns those that can be used, and why the others cannot."""
+    """Reads the images of some rows; returns the usable images, and the reason for each skipped row."""
     images = np.empty((len(rows), crop, crop, 3), dtype=np.uint8)
     reasons: dict[int, str] = {}
     for row in rows:

@@ -277,7 +277,7 @@ class GalaxyDataModule(LightningDataModule):
     def _split(self, *splits: str) -> ArrayDataset:
         device = self.trainer.strategy.root_device.type if self.trainer else "cpu"
         held = self.on_device and device != "cpu"  # A processor reads the map as fast.
-        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits), pixels=not held)
+        return ArrayDataset(self.arrays, self.arrays.require_rows(*splits), pixels=not held)
 
     def _hold(self, device: torch.device) -> Tensor:
         """Returns all pixels of the arrays, uint8 ``[N, H, W, 3]`` on the device, copied there once."""

@@ -33,7 +33,7 @@ def cut_off(raw, sample, tmp_path, monkeypatch):
             return read(*args)
 
         with monkeypatch.context() as patch, pytest.raises(error):
-            patch.setattr(image_writer, "_NOTE_EVERY", 0)
+            patch.setattr(image_writer, "_SAVE_SECONDS", 0)
             patch.setattr(module, "read_cutout", reading)
             preprocess(sample, raw, tmp_path / "out", crop=CROP, workers=1, progress=False)
         return tmp_path / ".out.unfinished"
@@ -223,7 +223,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(raw, sample, whole, tm
     setup = (
         "import time\n"
         "from data_prep.arrays import image_writer, preprocess\n"
-        "image_writer.BLOCK, image_writer._NOTE_EVERY = 4, 0\n"
+        "image_writer.BLOCK, image_writer._SAVE_SECONDS = 4, 0\n"
         "read = preprocess.read_cutout\n"
         "preprocess.read_cutout = lambda *a: (time.sleep(0.002), read(*a))[1]\n"
     )

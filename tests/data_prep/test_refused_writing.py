@@ -73,7 +73,7 @@ def test_a_file_that_finds_no_room(words, whole, tmp_path, capsys, monkeypatch, 
 def test_a_note_of_how_far_it_is_that_finds_no_room(words, whole, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(image_writer, "_NOTE_EVERY", 0)
+        patch.setattr(image_writer, "_SAVE_SECONDS", 0)
         refuse_within(patch, image_writer, "write_json")
         line = refused(main, words(out), capsys)
     assert line.endswith(f"{image_writer.PROGRESS} cannot be written: File too large")

@@ -166,7 +166,7 @@ def test_a_terminated_command_leaves_nothing_half_made_under_its_name(raw, sampl
          "read = data_prep.sources.images.read_cutout\n"
          "import data_prep.arrays.preprocess as p\n"
          "from data_prep.arrays import image_writer as w\n"
-         "w.BLOCK, w._NOTE_EVERY = 1, 0\n"
+         "w.BLOCK, w._SAVE_SECONDS = 1, 0\n"
          "p.read_cutout = lambda *a: (print(end='reading\\n', flush=True), time.sleep(0.2), read(*a))[2]\n"
          f"data_prep.cli.main({['preprocess', *words]!r})"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

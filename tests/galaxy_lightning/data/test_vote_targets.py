@@ -81,7 +81,7 @@ def test_arrays_of_other_classes(arrays):
 
 def test_only_the_flags_rule_means_the_threshold_of_the_flags(arrays):
     for rule, threshold in (
-        ("unknown: no summary lay beside the sample", None),
+        ("unknown: the sample has no summary", None),
         ("my own", None),
         (None, None),
     ):
