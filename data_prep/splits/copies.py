@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from data_prep.common.progress import progress_bar
 
 MAP_SIDE: Final = 32
-"""Side of the maps in cells. At 224 pixels, a cell has 7 x 7 pixels; JPEG at quality 60 preserves their mean."""
+"""Side of the maps in cells. At 224 pixels, a cell is 7 x 7 pixels; JPEG at quality 60 preserves the mean."""
 NEIGHBOURHOOD: Final = 5
 """Side of a cell's neighbourhood, in cells."""
 MIN_CONTRAST: Final = 0.5

@@ -25,8 +25,8 @@ from data_prep.schema import (
 )
 from data_prep.simulate import simulate_survey
 from data_prep.simulate.identity import draw_numbered_galaxy
-from data_prep.simulate.sky import cutout
-from data_prep.simulate.survey import sexagesimal
+from data_prep.simulate.sky import render_cutout
+from data_prep.simulate.survey import format_sexagesimal
 from data_prep.simulate.votes import draw_votes
 
 
@@ -139,7 +139,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_sexagesimal(value: float, options: dict[str, Any], text: str) -> None:
-    assert sexagesimal(value, **options) == text
+    assert format_sexagesimal(value, **options) == text
 
 
 def test_colour_does_not_give_the_class_away() -> None:
@@ -147,7 +147,7 @@ def test_colour_does_not_give_the_class_away() -> None:
     for index in range(200):
         galaxy, generators = draw_numbered_galaxy(0, index)
         row = draw_votes(galaxy, generators.votes)
-        pixels = np.asarray(Image.open(io.BytesIO(cutout(galaxy, generators.picture)))).astype(float)
+        pixels = np.asarray(Image.open(io.BytesIO(render_cutout(galaxy, generators.image)))).astype(float)
         middle = CUTOUT_PX // 2
         centre.append(pixels[middle - 20 : middle + 20, middle - 20 : middle + 20].mean(axis=(0, 1)))
         frame.append(pixels[100:-100, 100:-100].mean(axis=(0, 1)))
