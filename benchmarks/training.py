@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from baselines.scratch.layer import Engine
-from baselines.scratch.models import specified_cnn
+from baselines.scratch.models import small_cnn
 from baselines.scratch.optimizers import SGD
 from benchmarks.ceilings import gigaflop_per_image, gigaflops
 from benchmarks.commands import Survey, run
@@ -88,7 +88,7 @@ def images_per_second(command: str, arrays: Path) -> float:
 def _small_images_per_second(engine: Engine) -> float:
     """Makes training steps of the specified CNN on random images; returns images per second."""
     generator = np.random.default_rng(0)
-    network, optimizer = specified_cnn(3, generator, engine), SGD(0.01, 0.9)
+    network, optimizer = small_cnn(3, generator, engine), SGD(0.01, 0.9)
     images = generator.random((64, 3, 32, 32), dtype=np.float32)
     labels = generator.integers(3, size=64)
     if engine == "vectorized":
