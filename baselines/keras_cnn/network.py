@@ -50,8 +50,9 @@ def import_keras() -> Any:
 
             tf.config.list_physical_devices()
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise GalaxyError(
-            f"the Keras CNN needs TensorFlow, but {error.name} is not installed: install it with "
+            f"the Keras CNN needs TensorFlow, but {package} is not installed: install it with "
             "pip install 'tensorflow>=2.19'"
         ) from None
     if keras.backend.backend() != "tensorflow":
