@@ -51,7 +51,7 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
             probabilities=np.tile(shares.astype(np.float32), (len(arrays.rows("val", "test")), 1)),
             parameters=len(arrays.classes),
             hyperparameters={},
-            device="cpu",
+            device="CPU",
             uses_images=False,
         )
     return record.accuracies
