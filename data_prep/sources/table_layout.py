@@ -216,22 +216,22 @@ def _require_columns(path: Path, names: list[str], wanted: Sequence[str]) -> Non
 
 def _unique_names(path: Path, names: list[str], wanted: Sequence[str]) -> list[str]:
     """Makes the column names unique: wanted columns get the wanted name, repeated names a number."""
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        places.setdefault(name.lower(), []).append(place)
+    positions: dict[str, list[int]] = {}
+    for position, name in enumerate(names):
+        positions.setdefault(name.lower(), []).append(position)
     unique: dict[int, str] = {}
     for name in wanted:
-        alike = places.get(name.lower(), [])
-        exact = [place for place in alike if names[place] == name] or alike
+        alike = positions.get(name.lower(), [])
+        exact = [position for position in alike if names[position] == name] or alike
         if len(exact) > 1:
             raise GalaxyError(f"{path} has the column {name} more than once: keep the intended one")
         unique |= dict.fromkeys(exact, name)
     taken = set(unique.values())
-    for place, name in enumerate(names):
-        if place not in unique:
-            base, copy = name or f"Unnamed: {place}", 0
+    for position, name in enumerate(names):
+        if position not in unique:
+            base, copy = name or f"Unnamed: {position}", 0
             while (new := f"{base}.{copy}" if copy else base) in taken:
                 copy += 1
-            unique[place] = new
+            unique[position] = new
             taken.add(new)
-    return [unique[place] for place in range(len(names))]
+    return [unique[position] for position in range(len(names))]
