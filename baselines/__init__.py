@@ -1,6 +1,7 @@
-"""What every network is measured against.
+"""Baseline models, and the comparison of any models.
 
-The reference's two networks, :mod:`baselines.keras_cnn.network` and :mod:`baselines.scratch`, and the floor
-under all of them, :mod:`baselines.majority`. Each reads the galaxy arrays with their stored split and
-leaves a run folder, as the networks do; :mod:`baselines.comparison` compares any number of those.
+The baselines are the two networks of the reference, the course project that this project grew from
+(:mod:`baselines.keras_cnn.network` and :mod:`baselines.scratch`), and the majority class
+(:mod:`baselines.majority`). Like all models, they read galaxy arrays with their stored split and write run
+folders, which :mod:`baselines.comparison` compares.
 """

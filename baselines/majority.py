@@ -1,41 +1,41 @@
-"""The floor: a model that sees no image and predicts how common each class is."""
+"""The majority-class baseline, which predicts the class frequencies without using the images."""
 
 import time
 from pathlib import Path
 
 import numpy as np
 
-from baselines.recording import Fit, recording
+from baselines.recording import FitResult, record_run
 from data_prep.arrays.format import GalaxyArrays
 
 
 def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) -> dict[str, float]:
-    """Counts the classes of the training galaxies, and leaves a run.
+    """Fits the majority-class baseline and writes a run folder.
 
-    Its probabilities are the classes' shares among the training galaxies, for every galaxy alike;
-    so it always says the most common class. A network that does no better has learnt nothing.
+    The predicted probabilities are the class frequencies of the training galaxies, for every galaxy, so the
+    predicted class is always the most common one. A network that is not better has learnt nothing.
 
     Args:
         arrays: The galaxy arrays.
-        out: The run folder to make.
-        overwrite: Replace an older run in ``out``.
+        out: The run folder to create.
+        overwrite: Whether to replace an existing run in ``out``.
 
     Returns:
-        Accuracy on the validation and test galaxies.
+        The accuracy on the validation galaxies and on the test galaxies, by split.
 
     Raises:
         GalaxyError: ``out`` exists and must not be replaced, or a split is empty.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     labels = arrays.labels
-    counts = np.bincount(labels[arrays.some_rows("train")], minlength=len(arrays.classes))
+    counts = np.bincount(labels[arrays.require_rows("train")], minlength=len(arrays.classes))
     shares = counts / counts.sum()
     losses, accuracies = {}, {}
     for split in ("train", "val"):
-        truth = labels[arrays.some_rows(split)]
+        truth = labels[arrays.require_rows(split)]
         losses[split] = float(-np.log(np.maximum(shares[truth], 1e-12)).mean())
         accuracies[split] = float((truth == shares.argmax()).mean())
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     epoch = {
         "epoch": 0,
         "train_loss": losses["train"],
@@ -45,13 +45,13 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
         "seconds": seconds,
         "train_seconds": seconds,
     }
-    with recording(arrays, out, model="majority", seed=0, overwrite=overwrite) as record:
-        record.fit = Fit(
+    with record_run(arrays, out, model="majority", seed=0, overwrite=overwrite) as record:
+        record.fit = FitResult(
             history=[epoch],
             probabilities=np.tile(shares.astype(np.float32), (len(arrays.rows("val", "test")), 1)),
             parameters=len(arrays.classes),
             hyperparameters={},
-            device="cpu",
-            sees_images=False,
+            device="CPU",
+            uses_images=False,
         )
     return record.accuracies

@@ -1,4 +1,4 @@
-"""Leaves the run of a baseline that brings its own training loop: whole, or not at all."""
+"""Writes the run folder of a baseline with its own training loop, atomically."""
 
 import contextlib
 import math
@@ -20,18 +20,18 @@ from galaxy_lightning.runtime.memory import PeakMemory
 
 
 @dataclass(frozen=True)
-class Fit:
-    """What a finished fit hands over.
+class FitResult:
+    """The results of a finished fit.
 
     Attributes:
-        history: The epochs, as in ``history.csv``.
-        probabilities: ``[N, classes]`` of the validation and test galaxies, in the arrays' order.
-        parameters: How many numbers the model learns.
-        hyperparameters: What it was made and trained with.
-        device: What it was trained on, in words.
-        packages: Distributions whose versions matter to it.
-        more: Further entries for ``run.json``.
-        sees_images: Whether images per second mean anything for it.
+        history: One row per epoch, as in ``history.csv``.
+        probabilities: ``[N, classes]`` of the validation and test galaxies, in the order of the arrays.
+        parameters: The number of learned parameters.
+        hyperparameters: The settings of the model and its training.
+        device: A description of the device that the model was trained on.
+        packages: Distributions whose versions to record.
+        extra: Further entries of ``run.json``.
+        uses_images: Whether the model uses the images, so that its speed in images per second is meaningful.
     """
 
     history: Sequence[Mapping[str, float]]
@@ -40,44 +40,52 @@ class Fit:
     hyperparameters: Mapping[str, Any]
     device: str
     packages: Sequence[str] = ()
-    more: Mapping[str, Any] = field(default_factory=dict)
-    sees_images: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    uses_images: bool = True
 
 
 @dataclass
-class Record:
-    """A run in the making.
+class RunRecord:
+    """A run that is being written.
 
     Attributes:
-        folder: Where a fit may leave its own files.
+        folder: A temporary folder, in which the fit may write its own files.
         model: The model's name.
-        fit: To be set once the fit is finished.
-        accuracies: On the validation and test galaxies, once the run is complete.
+        fit: The results, to be set when the fit is finished.
+        accuracies: The accuracy by held-out split, available after the run is written.
     """
 
     folder: Path
     model: str
-    fit: Fit | None = None
+    fit: FitResult | None = None
     accuracies: dict[str, float] = field(default_factory=dict)
 
 
 def require_finite(history: Sequence[Mapping[str, float]]) -> None:
-    """Stops a fit that has diverged.
+    """Raises an error if a fit has diverged.
+
+    Args:
+        history: The epochs so far.
 
     Raises:
-        GalaxyError: Its last training or validation loss is no number, or there is no epoch.
+        GalaxyError: The last training or validation loss is not finite, or there is no epoch.
     """
     last = history[-1] if history else {"epoch": 0, "train_loss": math.nan, "val_loss": math.nan}
     for split, name in (("train", "training"), ("val", "validation")):
         if not math.isfinite(last[f"{split}_loss"]):
             raise GalaxyError(
-                f"the {name} loss is {last[f'{split}_loss']} after epoch {last['epoch']:.0f}: the fit has "
-                "diverged; begin again with a lower --learning-rate"
+                f"the fit has diverged: the {name} loss is {last[f'{split}_loss']} after epoch "
+                f"{last['epoch']:.0f}: use a lower --learning-rate"
             )
 
 
+def describe_cpu(threads: int | None) -> str:
+    """Returns a description of the CPU as a device, such as ``"2 CPU threads"``."""
+    return f"{threads or 1} CPU thread{'' if threads == 1 else 's'}"
+
+
 @contextlib.contextmanager
-def recording(
+def record_run(
     arrays: GalaxyArrays,
     out: Path,
     *,
@@ -85,27 +93,27 @@ def recording(
     seed: int,
     overwrite: bool,
     files: Collection[str] = (),
-) -> Iterator[Record]:
-    """Gives a fit a folder to work in, and makes a run of it when the block ends well.
+) -> Iterator[RunRecord]:
+    """Creates a run folder atomically from the results of the block.
 
     Args:
-        arrays: What is trained on.
-        out: The run folder to make.
+        arrays: The galaxy arrays.
+        out: The run folder to create.
         model: The model's name.
-        seed: The one seed of the fit.
-        overwrite: Replace an older run in ``out``.
-        files: What the fit leaves in the folder besides a run's three files.
+        seed: The seed of the fit.
+        overwrite: Whether to replace an existing run in ``out``.
+        files: The names of the files that the block writes, besides the three files of every run.
 
     Yields:
-        The record, whose ``fit`` the block sets.
+        The record, in which the block sets ``fit``.
 
     Raises:
         GalaxyError: ``out`` exists and must not be replaced, or a split is empty.
     """
     for split in SPLITS:
-        arrays.some_rows(split)
-    with new_folder(out, overwrite=overwrite, holds=(HISTORY, PREDICTIONS, RUN, *files)) as folder:
-        record = Record(folder, model)
+        arrays.require_rows(split)
+    with new_folder(out, overwrite=overwrite, contents=(HISTORY, PREDICTIONS, RUN, *files)) as folder:
+        record = RunRecord(folder, model)
         with PeakMemory() as memory:
             yield record
         fit = record.fit
@@ -124,10 +132,13 @@ def recording(
             hyperparameters=fit.hyperparameters,
             seed=seed,
             device=fit.device,
-            images_per_second=images / seconds if fit.sees_images else None,
+            images_per_second=images / seconds if fit.uses_images else None,
             peak_memory_mb=memory.mb,
             packages=fit.packages,
-            **fit.more,
+            **fit.extra,
         )
-    right = np.asarray(arrays.classes)[fit.probabilities.argmax(axis=1)] == held_out["label"].to_numpy()
-    record.accuracies = {split: float(right[held_out["split"] == split].mean()) for split in ("val", "test")}
+    predicted = np.asarray(arrays.classes)[fit.probabilities.argmax(axis=1)]
+    correct = predicted == held_out["label"].to_numpy()
+    record.accuracies = {
+        split: float(correct[held_out["split"] == split].mean()) for split in ("val", "test")
+    }

@@ -1,1 +1,1 @@
-"""Speed against speed, as ratios from one run: ``python -m benchmarks``."""
+"""Benchmarks of speed and memory, mostly as ratios from one run: ``python -m benchmarks``."""

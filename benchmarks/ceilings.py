@@ -1,4 +1,4 @@
-"""What this machine can do at best: the limits that the benchmarks are held against."""
+"""The limits of this machine, to which the benchmarks are compared."""
 
 import os
 import time
@@ -16,27 +16,27 @@ from galaxy_lightning.networks import make_network
 
 
 def gigaflops(dtype: torch.dtype, device: str = "cpu", side: int = 2048) -> float:
-    """Returns the billions of operations per second of large matrix products."""
-    one, other = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    """Returns the speed of large matrix products, in billions of operations per second."""
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
 
-    def product() -> None:
-        one @ other
+    def multiply() -> None:
+        left @ right
         if device != "cpu":
             torch.cuda.synchronize()
 
-    product()
-    return 2 * side**3 / 1e9 / min(_seconds(product) for _ in range(8))
+    multiply()
+    return 2 * side**3 / 1e9 / min(_seconds(multiply) for _ in range(8))
 
 
-def copied_per_second() -> float:
-    """Returns the bytes per second that one core copies from memory to memory."""
-    one = np.ones(1 << 28, dtype=np.uint8)
-    other = np.ones_like(one)
-    return len(one) / min(_seconds(lambda: np.copyto(other, one)) for _ in range(3))
+def copied_bytes_per_second() -> float:
+    """Returns the speed of copying memory on one core, in bytes per second."""
+    source = np.ones(1 << 28, dtype=np.uint8)
+    target = np.ones_like(source)
+    return len(source) / min(_seconds(lambda: np.copyto(target, source)) for _ in range(3))
 
 
-def decoded_per_second(files: Sequence[Path]) -> float:
-    """Returns how many image files all cores decode per second, when they do nothing else."""
+def decoded_images_per_second(files: Sequence[Path]) -> float:
+    """Returns the speed of decoding image files on all cores, in images per second."""
 
     def decode(path: Path) -> None:
         with Image.open(path) as image:
@@ -47,10 +47,10 @@ def decoded_per_second(files: Sequence[Path]) -> float:
 
 
 def gigaflop_per_image(network: str) -> float:
-    """Returns the billions of operations of the products and convolutions that one training image takes."""
+    """Returns the billions of operations in matrix products and convolutions per training image."""
     model = make_network(network, 3, 224)
     batch = 16
-    # Without oneDNN all of it goes through operations that the counter knows.
+    # Without oneDNN, the counter knows all operations.
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         view = model.look(torch.zeros(batch, 224, 224, 3, dtype=torch.uint8))
         for logits in model.expert_logits(view):
@@ -59,6 +59,7 @@ def gigaflop_per_image(network: str) -> float:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    """Returns the duration of a call in seconds."""
+    start = time.perf_counter()
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - start

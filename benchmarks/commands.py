@@ -1,4 +1,4 @@
-"""Runs the real commands, each in a process of its own, and says what they took."""
+"""Runs the real commands in separate processes, and measures their time and memory."""
 
 import os
 import subprocess
@@ -19,12 +19,12 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took.
+    """The time and memory that a command used.
 
     Attributes:
-        seconds: From its start to its end.
-        memory_mb: Peak of its own memory in megabytes: without the pages of files that it has mapped, which
-            the system takes back whenever it needs them. 0 where the system does not tell.
+        seconds: The duration in seconds.
+        memory_mb: The peak memory in megabytes, excluding pages of memory-mapped files, which the system can
+            reclaim at any time. 0 if the system does not report it.
     """
 
     seconds: float
@@ -32,16 +32,16 @@ class Cost:
 
 
 def run(words: Sequence[str | Path], folder: Path | None = None) -> Cost:
-    """Runs ``python`` with these words; shows what it printed only where it fails.
+    """Runs ``python`` with the given arguments and measures its cost.
 
     Args:
-        words: Its arguments.
-        folder: Where it runs; here when left out.
+        words: The arguments.
+        folder: The working folder; by default the current one.
 
     Raises:
-        SystemExit: The command failed.
+        SystemExit: The command failed; the message contains its output.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     with subprocess.Popen(  # noqa: S603 - the words are this program's own.
         [sys.executable, *map(str, words)],
         cwd=folder,
@@ -50,27 +50,29 @@ def run(words: Sequence[str | Path], folder: Path | None = None) -> Cost:
         text=True,
         errors="replace",
     ) as process:
-        said: list[str] = []
+        output: list[str] = []
         assert process.stderr is not None
-        reader = threading.Thread(target=lambda stream: said.append(stream.read()), args=[process.stderr])
+        reader = threading.Thread(target=lambda stream: output.append(stream.read()), args=[process.stderr])
         reader.start()
         peak = 0.0
         while process.poll() is None:
             peak = max(peak, own_memory_mb(process.pid) or 0.0)
             time.sleep(_POLL_SECONDS)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         reader.join()
     if process.returncode:
-        raise SystemExit(f"python {' '.join(map(str, words))} failed:\n{''.join(said)[-2000:]}")
+        raise SystemExit(f"python {' '.join(map(str, words))} failed:\n{''.join(output)[-2000:]}")
     return Cost(seconds, peak)
 
 
 class Survey:
-    """Simulated galaxies, and as many rows and files of them as a benchmark asks for.
+    """A simulated survey, from which benchmarks make samples, arrays and image folders of any size.
+
+    Larger sizes repeat the simulated images.
 
     Args:
-        folder: An empty folder for all of it.
-        galaxies: How many different galaxies to simulate.
+        folder: An empty folder for all files.
+        galaxies: The number of galaxies to simulate.
     """
 
     def __init__(self, folder: Path, galaxies: int) -> None:
@@ -82,11 +84,11 @@ class Survey:
         self._rows = pd.read_csv(sample, dtype={"asset_id": "str", "path": "str"})
 
     def files(self, n: int) -> list[Path]:
-        """Returns ``n`` image files, the same ones again and again."""
+        """Returns ``n`` image files; they repeat if ``n`` exceeds the number of galaxies."""
         return [self.raw / path for path in self._repeated(n)["path"]]
 
     def sample(self, n: int) -> Path:
-        """Writes a sample of ``n`` galaxies that takes the files again and again."""
+        """Writes a sample of ``n`` galaxies with distinct objids; the image files repeat."""
         path = self.folder / f"sample_{n}.csv"
         if not path.exists():
             self._repeated(n).assign(objid=587722981736120000 + np.arange(n)).to_csv(path, index=False)
@@ -102,7 +104,7 @@ class Survey:
         return out
 
     def images(self, n: int) -> Path:
-        """Makes a folder of ``n`` image files: further names of the same ones."""
+        """Makes a folder of ``n`` image files, which are hard links to the simulated ones."""
         folder = self.folder / f"images_{n}"
         if not folder.exists():
             folder.mkdir()

@@ -1,4 +1,4 @@
-"""What a benchmark finds: figures over several repeats, and the table of them."""
+"""The results of benchmarks over several repeats, and their table."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -8,55 +8,58 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of the table.
+    """A row of the table.
 
     Attributes:
-        what: What is measured.
-        baseline: What it is measured against.
-        values: The figure, once per repeat.
-        limit: What no program on this machine can pass, in words.
-        of_limit: The share of that limit that was reached, once per repeat, where it is a number.
-        wanted: The figure that is aimed at, as words: "at least 1.15".
-        unit: "" for a ratio.
+        measurement: A description of the measurement.
+        baseline: A description of the baseline of the ratio.
+        values: The result of each repeat.
+        limit: A description of the limit that no program on this machine can exceed.
+        limit_shares: The result as a share of the limit, for each repeat, if the limit is known.
+        target: The target, as text such as "at least 1.15".
+        unit: The unit; empty for a ratio.
     """
 
-    what: str
+    measurement: str
     baseline: str
     values: Sequence[float]
     limit: str
-    of_limit: Sequence[float] = ()
-    wanted: str = ""
+    limit_shares: Sequence[float] = ()
+    target: str = ""
     unit: str = ""
 
-    def state(self) -> dict[str, Any]:
-        """Returns it as plain values, with median and extremes."""
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the row as JSON values, with median, minimum and maximum."""
         return asdict(self) | {
             "median": statistics.median(self.values),
-            "lowest": min(self.values),
-            "highest": max(self.values),
+            "minimum": min(self.values),
+            "maximum": max(self.values),
         }
 
 
-def ratio(one: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Divides repeat by repeat: both were measured within the same minute."""
-    return [a / b for a, b in zip(one, other, strict=True)]
+def ratios(values: Sequence[float], baselines: Sequence[float]) -> list[float]:
+    """Returns the ratio of each repeat, in which both were measured within minutes."""
+    return [value / baseline for value, baseline in zip(values, baselines, strict=True)]
 
 
-def table(rows: Sequence[Row]) -> Iterator[str]:
-    """Yields the rows as a Markdown table, line by line."""
-    yield "| what | against | median | lowest to highest | wanted | limit |"
+def format_table(rows: Sequence[Row]) -> Iterator[str]:
+    """Yields the lines of a Markdown table."""
+    yield "| measurement | baseline | median | range | target | limit |"
     yield "|---|---|---|---|---|---|"
     for row in rows:
-        numbers = [
-            _short(value) for value in (statistics.median(row.values), min(row.values), max(row.values))
-        ]
-        reached = f"{statistics.median(row.of_limit):.2f} of {row.limit}" if row.of_limit else row.limit
+        median, low, high = (
+            _format_number(value)
+            for value in (statistics.median(row.values), min(row.values), max(row.values))
+        )
+        limit = row.limit
+        if row.limit_shares:
+            limit = f"{statistics.median(row.limit_shares):.2f} of {limit}"
         unit = f" {row.unit}" if row.unit else ""
         yield (
-            f"| {row.what} | {row.baseline} | **{numbers[0]}{unit}** | {numbers[1]} to {numbers[2]} | "
-            f"{row.wanted} | {reached} |"
+            f"| {row.measurement} | {row.baseline} | **{median}{unit}** | {low} to {high} | {row.target} | "
+            f"{limit} |"
         )
 
 
-def _short(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

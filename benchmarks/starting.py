@@ -1,13 +1,13 @@
-"""How long a user waits for --help."""
+"""Benchmarks of the time until ``--help`` is shown."""
 
 from collections.abc import Iterator
 
 from benchmarks.commands import Survey, run
-from benchmarks.rows import Row, ratio
+from benchmarks.rows import Row, ratios
 
 
 def measure(survey: Survey, repeats: int) -> Iterator[Row]:
-    """Yields the rows of starting."""
+    """Yields the rows of start-up time."""
     commands = {
         "lightning": ["-c", "import lightning"],
         "python": ["-c", "pass"],
@@ -20,20 +20,20 @@ def measure(survey: Survey, repeats: int) -> Iterator[Row]:
     for _ in range(repeats):
         for name, words in commands.items():
             seconds[name].append(run(words).seconds)
-    for name, wanted in (("galaxy_lightning", "at most 1.3"), ("fit", "")):
+    for name, target in (("galaxy_lightning", "at most 1.3"), ("fit", "")):
         yield Row(
             f"python {' '.join(commands[name])}: {min(seconds[name]):.2f} s",
             f"import lightning: {min(seconds['lightning']):.2f} s",
-            ratio(seconds[name], seconds["lightning"]),
+            ratios(seconds[name], seconds["lightning"]),
             f"an empty program: {min(seconds['python']):.2f} s",
-            wanted=wanted,
+            target=target,
         )
-    for name, wanted in (("data_prep", "at most 0.6"), ("baselines", "")):
+    for name, target in (("data_prep", "at most 0.6"), ("baselines", "")):
         yield Row(
             f"python {' '.join(commands[name])}",
             "",
             seconds[name],
             f"an empty program: {min(seconds['python']):.2f} s",
-            wanted=wanted,
+            target=target,
             unit="s",
         )

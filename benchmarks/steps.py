@@ -1,4 +1,4 @@
-"""Training steps alone: no data, no metrics, no records."""
+"""Speed of training steps without data loading, metrics and logging."""
 
 import time
 from collections.abc import Callable
@@ -9,10 +9,22 @@ from torch.nn import functional
 from galaxy_lightning.networks import make_network
 
 
-def steps_per_second(
-    network: str, device: str, batch: int, mode: str | None, warm: int = 5, counted: int = 30
+def trained_images_per_second(
+    network: str, device: str, batch: int, mode: str | None, warmup: int = 5, steps: int = 30
 ) -> float:
-    """Trains on one batch that lies on the device; returns images per second of the steps counted."""
+    """Trains on a single batch on the device.
+
+    Args:
+        network: The name of the network.
+        device: ``"cpu"`` or ``"cuda"``.
+        batch: The number of images in the batch.
+        mode: The mode of ``torch.compile``; None for eager execution.
+        warmup: The number of steps before the measurement.
+        steps: The number of measured steps.
+
+    Returns:
+        Images per second.
+    """
     model = make_network(network, 3, 224).to(device)
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters())
@@ -24,23 +36,35 @@ def steps_per_second(
 
     def step() -> None:
         with torch.autocast(device, torch.bfloat16):
-            each = [functional.cross_entropy(logits, labels) for logits in expert_logits(model.look(images))]
+            losses = [
+                functional.cross_entropy(logits, labels) for logits in expert_logits(model.look(images))
+            ]
         optimizer.zero_grad()
-        torch.stack(each).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    return batch * per_second(step, device, warm, counted)
+    return batch * calls_per_second(step, device, warmup, steps)
 
 
-def per_second(step: Callable[[], object], device: str, warm: int, counted: int) -> float:
-    """Does something again and again; returns how often in a second, of the times that count."""
-    for _ in range(warm):
-        step()
+def calls_per_second(function: Callable[[], object], device: str, warmup: int, calls: int) -> float:
+    """Calls a function repeatedly.
+
+    Args:
+        function: The function.
+        device: ``"cpu"`` or ``"cuda"``, the device that it uses.
+        warmup: The number of calls before the measurement.
+        calls: The number of measured calls.
+
+    Returns:
+        Calls per second.
+    """
+    for _ in range(warmup):
+        function()
     if device == "cuda":
         torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(counted):
-        step()
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
     if device == "cuda":
         torch.cuda.synchronize()
-    return counted / (time.perf_counter() - began)
+    return calls / (time.perf_counter() - start)

@@ -96,7 +96,7 @@ def extract(
     )
     counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
     print(f"{summary['galaxies']:,} of {summary['that_fit']:,} eligible galaxies: {counts}")
-    excluded = [f"{count:,} {why}" for why, count in summary["left_out"].items() if count]
+    excluded = [f"{count:,} {why}" for why, count in summary["excluded"].items() if count]
     print(f"excluded: {', '.join(excluded) or 'none'}")
     for note in summary["notes"]:
         print(f"note: {note}")
@@ -152,21 +152,21 @@ def check(arrays: ArraysFolder) -> None:
     """
     from data_prep.arrays import check as checks
     from data_prep.arrays.preprocess import report
-    from data_prep.splits.copies import MOST_PAIRS
+    from data_prep.splits.copies import MAX_PAIRS
 
     checked = checks.check(arrays)
     count = f"{len(checked.catalog):,}"
     print(f"{arrays}: {count} galaxies, complete and consistent, no galaxy in two splits")
     print("\n".join(report(checked.dataset)))
-    pairs = checks.near_copies_between_splits(checked)
+    pairs = checks.find_near_copies_between_splits(checked)
     if len(pairs):
-        count = f"{'at least ' if len(pairs) == MOST_PAIRS else ''}{len(pairs):,}"
+        count = f"{'at least ' if len(pairs) == MAX_PAIRS else ''}{len(pairs):,}"
         print(
             f"warning: {count} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
             f"splits, the first: {checks.name_pair(checked, pairs[0])}. Look at them: images of one galaxy "
             "need one objid in the sample, then make the arrays again"
         )
-        for pair in pairs[1 : checks.NAMED]:
+        for pair in pairs[1 : checks.MAX_NAMED_PAIRS]:
             print(f"  {checks.name_pair(checked, pair)}")
 
 

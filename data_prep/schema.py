@@ -1,9 +1,9 @@
-"""The words and columns that every room shares: classes, splits, and the tables' columns."""
+"""Names that all packages share: classes, splits, table columns and files."""
 
 from typing import Final
 
 CLASSES: Final = ("elliptical", "irregular", "spiral")
-"""The three classes in alphabetical order: a class's number is its place here."""
+"""The three classes in alphabetical order; the class number is the index."""
 
 SPLITS: Final = ("train", "val", "test")
 SPLIT_SHARES: Final = (0.70, 0.15, 0.15)
@@ -31,16 +31,16 @@ TABLE2_COLUMNS: Final = ("OBJID", *POSITION_COLUMNS, *VOTE_COLUMNS, *FLAG_COLUMN
 MAPPING_FILE: Final = "gz2_filename_mapping.csv"
 TABLE2_FILE: Final = "GalaxyZoo1_DR_table2.csv"
 IMAGES_FOLDER: Final = "images_gz2/images"
-"""Where the three parts of a raw Galaxy Zoo survey lie, relative to its folder."""
+"""Paths of the two tables and the images, relative to the folder of a raw Galaxy Zoo survey."""
 
 CUTOUT_PX: Final = 424
-"""Side of a Galaxy Zoo 2 image file in pixels."""
+"""Side of a Galaxy Zoo 2 image in pixels."""
 
 CROP_PX: Final = 224
-"""Side of the centre crop that the reference's networks are given, in pixels."""
+"""Side of the centre crop that the reference's networks take as input, in pixels."""
 
 FLAG_THRESHOLD: Final = 0.8
 """The debiased vote fraction at which Galaxy Zoo 1 set its flags (Lintott et al. 2011)."""
 
 VOTE_THRESHOLD: Final = 0.65
-"""The debiased vote fraction that decides a class by default, as in the course project."""
+"""The default vote fraction at which the ``threshold`` label rule assigns a class (the course project's)."""

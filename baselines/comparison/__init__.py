@@ -1,5 +1,5 @@
-"""The comparison of any number of models on the same test galaxies. It reads run folders and nothing else.
+"""Compares any number of models on the same test galaxies, from their run folders.
 
-``training`` makes the runs that are asked for; ``measures`` are the figures, ``summary`` puts them
-together, ``report`` writes them down; ``compare`` is the whole job.
+``jobs`` trains the requested models, ``summary`` measures all runs, ``report`` writes the report, and
+``compare`` performs these steps.
 """

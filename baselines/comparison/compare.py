@@ -1,98 +1,99 @@
-"""The whole comparison: train what is asked for, read every run, measure, and report."""
+"""Compares models: trains the requested ones, reads all runs, measures them, and writes the report."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.comparison.jobs import BASELINES, Job, plan, train
-from baselines.comparison.report import FIGURES, HTML, MARKDOWN, METRICS, p_text, write_report
-from baselines.comparison.summary import group, ranked, summarise
+from baselines.comparison.jobs import BASELINES, Job, plan_jobs, train
+from baselines.comparison.report import FIGURES, HTML, MARKDOWN, METRICS, format_p_value, write_report
+from baselines.comparison.summary import group_runs, rank_models, summarise
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import writing
+from data_prep.common.files import explain_write_errors
 from data_prep.common.json_files import read_json
 from data_prep.common.litter import is_litter
 from galaxy_lightning.runs.reader import Run, read_run
 
 RUNS: Final = "runs"
-_OURS: Final = {HTML, MARKDOWN, METRICS, FIGURES, RUNS}
+_REPORT_CONTENTS: Final = {HTML, MARKDOWN, METRICS, FIGURES, RUNS}
 
 
 def compare(
     arrays: GalaxyArrays, out: Path, models: Sequence[str], seeds: Sequence[int], runs: Sequence[Path]
 ) -> list[str]:
-    """Trains models on the stored split, and compares them with each other and with runs that exist.
+    """Trains models on the stored split and compares them with each other and with existing runs.
 
     Args:
         arrays: The galaxy arrays.
-        out: The report's folder. Runs in it that are complete are not trained again.
-        models: What to train; see :func:`~baselines.comparison.jobs.plan`.
-        seeds: The seeds to train each with.
-        runs: Run folders to join in.
+        out: The folder of the report. Complete runs in it are not trained again.
+        models: The models to train; see :func:`~baselines.comparison.jobs.plan_jobs`.
+        seeds: The seeds to train each model with.
+        runs: Existing run folders to include.
 
     Returns:
-        What came of it, as lines of text.
+        The results as lines of text.
 
     Raises:
-        GalaxyError: Nothing is to be compared, ``out`` holds something else, or a run cannot be
-            compared; or, once the report is written, that a model has failed.
+        GalaxyError: There is nothing to compare, ``out`` holds other files, or a run cannot be compared; or,
+            after the report is written, a model failed.
     """
-    _check_place(out, arrays)
-    arrays.some_rows("test")
-    jobs = plan(arrays, list(models), list(seeds), out / RUNS)
+    _check_output_folder(out, arrays)
+    arrays.require_rows("test")
+    jobs = plan_jobs(arrays, list(models), list(seeds), out / RUNS)
     if not (jobs or runs):
         raise GalaxyError("nothing to compare: name models with --models, or run folders with --runs")
-    # Before anything is trained: a run that cannot be compared would waste the wait.
+    # Existing runs are read before training, so that an invalid one is reported at once.
     complete = {job: read_run(job.run, arrays) for job in jobs if job.run is not None}
     for job, run in complete.items():
         if job.model in BASELINES and run.model != job.model:
             raise GalaxyError(f"{run.folder} is a run of {run.model}, not of {job.model}: remove it")
-    joining = [read_run(folder, arrays) for folder in runs]
-    with writing(out):
-        # It makes the folder a report's, before there is one.
+    existing = [read_run(folder, arrays) for folder in runs]
+    with explain_write_errors(out):
+        # This folder marks ``out`` as a report, before there is one.
         (out / RUNS).mkdir(parents=True, exist_ok=True)
-    trained, failures = _trained(jobs, complete, arrays)
-    if not (trained or joining):
+    trained, failures = _train_missing(jobs, complete, arrays)
+    if not (trained or existing):
         raise GalaxyError("every model failed: " + "; ".join(failures))
-    grouped = ranked(group(_distinct([*trained, *joining])), arrays)
-    summary = summarise(arrays, grouped) | {"failures": failures}
-    write_report(out, arrays, grouped, summary)
+    compared = rank_models(group_runs(_drop_repeated_runs([*trained, *existing])), arrays)
+    summary = summarise(arrays, compared) | {"failures": failures}
+    write_report(out, arrays, compared, summary)
     if failures:
         raise GalaxyError(
-            f"the report is {out / HTML}, but without what failed: {'; '.join(failures)}. Mend it and run "
-            "the same command again: it goes on with the runs that are complete"
+            f"the report is {out / HTML}, but without failed models: {'; '.join(failures)}: fix the cause "
+            "and run the same command again; complete runs are kept"
         )
-    return [*_lines(summary), "", f"The report is {out / HTML}"]
+    return [*_format_summary(summary), "", f"Report: {out / HTML}"]
 
 
-def _check_place(out: Path, arrays: GalaxyArrays) -> None:
-    """Stops before anything of the user's is written over."""
+def _check_output_folder(out: Path, arrays: GalaxyArrays) -> None:
+    """Raises an error if the report could overwrite files of the user."""
     if out.resolve().is_relative_to(arrays.folder.resolve()):
-        raise GalaxyError(f"{out} lies in the galaxy arrays: name another place")
+        raise GalaxyError(f"{out} is inside the galaxy arrays: choose another path")
     if not out.exists():
         return
     if not out.is_dir():
-        raise GalaxyError(f"{out} is no folder: name another place")
+        raise GalaxyError(f"{out} is not a folder: choose another path")
     found = {path.name: path for path in out.iterdir() if not is_litter(path.name)}
     folders = (FIGURES, RUNS)
-    wrong = [name for name, path in found.items() if name not in _OURS or path.is_dir() != (name in folders)]
-    if not wrong and found and RUNS not in found:
-        wrong = [] if METRICS in found and "mcnemar" in read_json(out / METRICS) else [*found]
-    if wrong:
-        raise GalaxyError(
-            f"{out} holds {min(wrong)}, which is none of a report's, so it is no report's folder: name "
-            "another place"
-        )
+    foreign = [
+        name
+        for name, path in found.items()
+        if name not in _REPORT_CONTENTS or path.is_dir() != (name in folders)
+    ]
+    if not foreign and found and RUNS not in found:
+        foreign = [] if METRICS in found and "mcnemar" in read_json(out / METRICS) else [*found]
+    if foreign:
+        raise GalaxyError(f"{out} holds {min(foreign)}, which is not part of a report: choose another path")
 
 
-def _trained(
+def _train_missing(
     jobs: Sequence[Job], complete: Mapping[Job, Run], arrays: GalaxyArrays
 ) -> tuple[list[Run], list[str]]:
-    """Trains what is not complete yet; returns the runs, and what failed and why."""
+    """Trains the jobs that are not complete; returns all runs, and the failures with their reasons."""
     trained, failures = [], []
     for number, job in enumerate(jobs, start=1):
         if job in complete:
-            print(f"[{number}/{len(jobs)}] {job}: complete, in {complete[job].folder}", flush=True)
+            print(f"[{number}/{len(jobs)}] {job}: complete ({complete[job].folder})", flush=True)
             trained.append(complete[job])
             continue
         print(f"[{number}/{len(jobs)}] training {job}", flush=True)
@@ -103,40 +104,43 @@ def _trained(
     return trained, failures
 
 
-def _distinct(runs: Sequence[Run]) -> list[Run]:
-    """Leaves out a run that repeats another's training: it would feign agreement."""
+def _drop_repeated_runs(runs: Sequence[Run]) -> list[Run]:
+    """Drops runs that repeat the training of another run, which would underestimate the spread."""
     kept: list[Run] = []
     for run in runs:
         seed = run.about.get("seed")
-        same = (
+        repeated = (
             other
             for other in kept
             if run.folder.resolve() == other.folder.resolve() or (seed is not None and run.repeats(other))
         )
-        other = next(same, None)
-        if other is None:
+        original = next(repeated, None)
+        if original is None:
             kept.append(run)
         else:
-            print(f"{run.folder} is left out: same model, settings and seed as {other.folder}", flush=True)
+            print(
+                f"{run.folder} is excluded: it has the same model, settings and seed as {original.folder}",
+                flush=True,
+            )
     return kept
 
 
-def _lines(summary: dict[str, Any]) -> list[str]:
-    """Returns accuracies and tests as lines of text."""
+def _format_summary(summary: dict[str, Any]) -> list[str]:
+    """Returns the accuracies and tests as lines of text."""
     width = max(len(model["name"]) for model in summary["models"])
     lines = []
     for model in summary["models"]:
         spread = f" ± {model['sd']['accuracy']:.3f}" if model["sd"]["accuracy"] is not None else ""
         low, high = model["accuracy_interval"]
-        bounds = f"   [{low:.3f}, {high:.3f}]" if low is not None else ""
+        interval = f"   [{low:.3f}, {high:.3f}]" if low is not None else ""
         lines.append(
-            f"{model['name']:<{width}}  test accuracy {model['mean']['accuracy']:.3f}{spread}{bounds}"
+            f"{model['name']:<{width}}  test accuracy {model['mean']['accuracy']:.3f}{spread}{interval}"
         )
     pairs = [(" and ".join(test["models"]), test) for test in summary["mcnemar"]]
     width = max((len(pair) for pair, _ in pairs), default=0)
     if pairs:
-        lines += ["", "Do they differ? McNemar's exact test, and p corrected for the number of pairs (Holm):"]
+        lines += ["", "p-values of McNemar's exact test, and corrected for the number of pairs (Holm):"]
     return lines + [
-        f"{pair:<{width}}  p {p_text(test['p']):<8} corrected {p_text(test['p_holm'])}"
+        f"{pair:<{width}}  p {format_p_value(test['p']):<8} corrected {format_p_value(test['p_holm'])}"
         for pair, test in pairs
     ]

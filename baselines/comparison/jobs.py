@@ -1,7 +1,6 @@
-"""Trains the models that a comparison asks for, each in a process of its own.
+"""Trains the models of a comparison, each in a separate process.
 
-So the peak memory is the model's own, no library meets another, and a model that fails takes
-nothing else with it.
+Each model thus has its own peak memory and libraries, and one that fails does not affect the others.
 """
 
 import hashlib
@@ -22,13 +21,13 @@ BASELINES: Final = ("majority", "keras", "scratch", "scratch-full")
 
 @dataclass(frozen=True)
 class Job:
-    """One model to train from one seed.
+    """A model to train with a seed.
 
     Attributes:
-        model: A baseline's name, or that of a config.
+        model: The name of a baseline or of a config.
         seed: The seed.
-        folder: Where its run goes; a fit by ``galaxy_lightning`` makes ``version_<k>`` in it.
-        command: The words that train it.
+        folder: The folder of the run; ``galaxy_lightning`` writes ``version_<k>`` into it.
+        command: The module and arguments of the training command.
     """
 
     model: str
@@ -38,35 +37,35 @@ class Job:
 
     @property
     def run(self) -> Path | None:
-        """The complete run, once there is one."""
+        """The complete run; None if there is none yet."""
         return complete_run(self.folder)
 
     def __str__(self) -> str:
-        """Names it for the user."""
+        """Returns the name and the seed."""
         return f"{self.model}, seed {self.seed}"
 
 
-def plan(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) -> list[Job]:
-    """Plans which runs are needed.
+def plan_jobs(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) -> list[Job]:
+    """Returns the jobs of a comparison.
 
     Args:
-        arrays: What is trained on.
+        arrays: The galaxy arrays.
         models: Names of baselines, names in ``configs/``, or paths of configs.
-        seeds: The seeds of each.
-        runs: Where the runs go.
+        seeds: The seeds of each model.
+        runs: The folder to write the runs into.
 
     Returns:
-        The jobs, seed by seed, so that an interrupted comparison has something of every model.
+        The jobs, seed by seed, so that an interrupted comparison has runs of all models.
 
     Raises:
-        GalaxyError: There is no such model.
+        GalaxyError: A model is unknown.
     """
     recipes = {model: _recipe(model) for model in models}
     jobs = []
-    for place, seed in enumerate(dict.fromkeys(seeds)):
+    for number, seed in enumerate(dict.fromkeys(seeds)):
         for model, (name, command) in recipes.items():
-            if model == "majority" and place:
-                continue  # It has no chance in it.
+            if model == "majority" and number > 0:
+                continue  # It does not depend on the seed.
             folder = runs / name / f"seed_{seed}"
             options: dict[str, object]
             if model in BASELINES:
@@ -81,47 +80,47 @@ def plan(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) 
 
 
 def train(job: Job) -> Path:
-    """Trains a model in a process of its own; what it prints is shown.
+    """Trains a model in a separate process and shows its output.
 
     Args:
-        job: What to train.
+        job: The job.
 
     Returns:
-        Its run.
+        The folder of the run.
 
     Raises:
-        GalaxyError: It has failed; the message is the last that it said.
+        GalaxyError: The training failed; the message contains its error message.
     """
     if job.run is None:
         if job.folder.is_dir() and any(path.is_file() for path in job.folder.iterdir()):
-            raise GalaxyError(f"{job.folder} is no complete run: remove it, and it is trained again")
+            raise GalaxyError(f"{job.folder} is not a complete run: remove it to train the model again")
         try:
             run_module(job.command)
         except GalaxyError:
-            # A training that has outlived a comparison that was killed may have been faster.
+            # A process that survived a killed comparison may have completed the run in the meantime.
             if job.run is None:
                 raise
     if job.run is None:
-        raise GalaxyError(f"it has ended well, and left no complete run in {job.folder}")
+        raise GalaxyError(f"the training succeeded, but wrote no complete run in {job.folder}")
     return job.run
 
 
 def _recipe(model: str) -> tuple[str, tuple[str, ...]]:
-    """Returns the name of a model's folder, and the words that begin its command line."""
+    """Returns the name of a model's folder, and the beginning of its command line."""
     if model in BASELINES:
         return model, ("baselines", "fit", model)
     config = Path(expand_path(find_config(model)))
     if config.suffix not in (".yaml", ".yml") or not config.is_file():
         shipped = [name for name in config_names() if not name.startswith("baselines/")]
         raise GalaxyError(
-            f"there is no model {model!r}: --models takes {', '.join(BASELINES)}, the name of a shipped "
-            f"config ({', '.join(shipped)}), or the path of a config"
+            f"unknown model {model!r}: --models accepts {', '.join(BASELINES)}, the name of a shipped config "
+            f"({', '.join(shipped)}), or the path of a config"
         )
     if checkpoint := configured_checkpoint(["--config", str(config)]):
         raise GalaxyError(
-            f"the config {config} resumes {checkpoint}, and a comparison trains from the beginning: leave "
-            "ckpt_path out of it"
+            f"the config {config} resumes {checkpoint}, but a comparison trains from the beginning: remove "
+            "ckpt_path from the config"
         )
-    # A config that has been changed since is another model.
+    # A config that has changed counts as another model.
     digest = hashlib.sha256(config.read_bytes()).hexdigest()[:8]
     return f"{config.stem}-{digest}", ("galaxy_lightning", "fit", "--config", str(config))

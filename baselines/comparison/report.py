@@ -1,4 +1,4 @@
-"""Writes a comparison down: tables and figures as one HTML page, and as Markdown."""
+"""Writes the report of a comparison: tables and figures as a single HTML page, and as Markdown."""
 
 import base64
 import io
@@ -22,46 +22,47 @@ HTML: Final = "report.html"
 MARKDOWN: Final = "report.md"
 METRICS: Final = "metrics.json"
 FIGURES: Final = "figures"
-GALLERY: Final = 9
-NONE: Final = "-"
+MAX_MISCLASSIFIED: Final = 9
+"""Maximum number of misclassified galaxies to show per model."""
+MISSING: Final = "-"
 _COSTS: Final = (
     ("parameters", "parameters"),
-    ("seconds", "seconds to train"),
-    ("images_per_second", "training images/s"),
+    ("seconds", "training time (s)"),
+    ("images_per_second", "training speed (images/s)"),
     ("peak_memory_mb", "peak memory (MB)"),
 )
 
 
 def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summary: dict[str, Any]) -> None:
-    """Writes ``metrics.json``, ``report.html``, which needs no other file, ``report.md`` and its figures.
+    """Writes ``metrics.json``, the self-contained ``report.html``, and ``report.md`` with its figures.
 
-    None of them ever lies beside one of an older report.
+    Files of an existing report are removed first, so that they never lie beside those of the new one.
 
     Args:
-        out: The report's folder.
+        out: The folder of the report.
         arrays: The galaxy arrays.
         models: The models.
-        summary: What was measured; see :func:`~baselines.comparison.summary.summarise`.
+        summary: The results; see :func:`~baselines.comparison.summary.summarise`.
     """
-    figures, pictures = [], {}
-    for name, caption, figure in _figures(arrays, models, summary):
-        picture = io.BytesIO()
+    figures, images = [], {}
+    for name, caption, figure in _draw_figures(arrays, models, summary):
+        image = io.BytesIO()
         with warnings.catch_warnings():
-            # A name may hold a letter that the font lacks, or be too long for its place.
+            # A model's name may contain characters that the font lacks, or be too long for the layout.
             warnings.filterwarnings("ignore", "Glyph .* missing|constrained_layout not applied")
-            figure.savefig(picture, dpi=130)
+            figure.savefig(image, dpi=130)
         path = f"{FIGURES}/{name}.png"
-        pictures[out / path] = picture.getvalue()
-        data = base64.b64encode(picture.getvalue()).decode("ascii")
+        images[out / path] = image.getvalue()
+        data = base64.b64encode(image.getvalue()).decode("ascii")
         figures.append({"path": path, "caption": caption, "data": data})
     content = {
         "arrays": arrays,
-        "labels": _labelling(arrays.dataset),
+        "labels": _describe_labels(arrays.dataset),
         "summary": summary,
         "models": [model["name"] for model in summary["models"]],
-        "rows": _table(summary),
+        "rows": _results_table(summary),
         "settings": _settings_table(summary),
-        "tests": _tests(summary),
+        "tests": _tests_table(summary),
         "figures": figures,
         "today": date.today().isoformat(),
         "several": any(len(model.runs) > 1 for model in models),
@@ -73,35 +74,35 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["cell"] = _cell
+    environment.filters["cell"] = _escape_cell
     pages = {
         out / name: environment.get_template(f"{name}.jinja").render(content).encode()
         for name in (HTML, MARKDOWN)
     }
-    others = pages | pictures
-    # Of an older report, with other models.
-    older = [path for path in (out / FIGURES).glob("mistakes_*.png") if path not in others]
-    with new_files(out / METRICS, *others, *older) as (metrics, *partials):
+    files = pages | images
+    # Figures of an existing report with more models are removed.
+    obsolete = [path for path in (out / FIGURES).glob("misclassified_*.png") if path not in files]
+    with new_files(out / METRICS, *files, *obsolete) as (metrics, *partials):
         metrics.write_text(json_text(summary), encoding="utf-8")
-        for partial, made in zip(partials, others.values(), strict=False):
-            partial.write_bytes(made)
+        for partial, content_bytes in zip(partials, files.values(), strict=False):
+            partial.write_bytes(content_bytes)
 
 
-def _labelling(dataset: Mapping[str, Any]) -> str:
-    """Says in words where the labels come from."""
+def _describe_labels(dataset: Mapping[str, Any]) -> str:
+    """Returns a description of the label rule."""
     rule, threshold = dataset.get("label_rule"), dataset.get("threshold")
     if rule == "threshold":
-        return f"debiased votes of {threshold} or more"
-    return "Galaxy Zoo 1's flags" if rule == "flags" else f"rule {rule}"
+        return f"debiased vote fraction of at least {threshold}"
+    return "Galaxy Zoo 1 flags" if rule == "flags" else f"label rule {rule}"
 
 
-def _cell(text: str) -> str:
-    """Writes a text as a cell of a Markdown table."""
+def _escape_cell(text: str) -> str:
+    """Escapes text for a cell of a Markdown table."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def _table(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the table's rows: what is measured, and a cell for each model."""
+def _results_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the rows of the results: the measure, and a cell for each model."""
     classes = summary["classes"]
     measures = [
         ("accuracy", "accuracy"),
@@ -113,48 +114,50 @@ def _table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     rows = []
     for key, title in measures:
-        spread = key != "parameters"
         cells = [
-            _spread(model["mean"][key], model["sd"][key] if spread else None) for model in summary["models"]
+            _format_mean(model["mean"][key], None if key == "parameters" else model["sd"][key])
+            for model in summary["models"]
         ]
         rows.append({"title": title, "cells": cells})
         if key == "accuracy":
             intervals = [model["accuracy_interval"] for model in summary["models"]]
-            cells = [NONE if low is None else f"{low:.3f} to {high:.3f}" for low, high in intervals]
-            rows.append({"title": "accuracy, 95% interval", "cells": cells})
+            cells = [MISSING if low is None else f"{low:.3f} to {high:.3f}" for low, high in intervals]
+            rows.append({"title": "accuracy, 95% confidence interval", "cells": cells})
     devices = [
-        ", ".join(sorted({str(run["device"] or NONE) for run in m["runs"]})) for m in summary["models"]
+        ", ".join(sorted({str(run["device"] or MISSING) for run in m["runs"]})) for m in summary["models"]
     ]
     rows.append({"title": "device", "cells": devices})
-    rows.append({"title": "runs (seeds)", "cells": [_seeds(model["runs"]) for model in summary["models"]]})
+    runs = [_format_seeds(model["runs"]) for model in summary["models"]]
+    rows.append({"title": "runs (seeds)", "cells": runs})
     return rows
 
 
 def _settings_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the rows of the settings: each hyperparameter that any model states."""
-    stated = [model["hyperparameters"] for model in summary["models"]]
-    names = dict.fromkeys(name for settings in stated for name in settings if name != "classes")
+    """Returns the rows of the settings: all hyperparameters that any model has, and a cell for each model."""
+    settings = [model["hyperparameters"] for model in summary["models"]]
+    names = dict.fromkeys(name for values in settings for name in values if name != "classes")
     return [
-        {"title": name.replace("_", " "), "cells": [str(settings.get(name, NONE)) for settings in stated]}
+        {"title": name.replace("_", " "), "cells": [str(values.get(name, MISSING)) for values in settings]}
         for name in names
     ]
 
 
-def _spread(mean: float | None, deviation: float | None) -> str:
-    """Writes a mean, with its standard deviation where there is one."""
+def _format_mean(mean: float | None, deviation: float | None) -> str:
+    """Formats a mean, with its standard deviation if there is one."""
     if mean is None:
-        return NONE
+        return MISSING
     decimals = 3 if mean <= 1 else 1 if mean < 100 and mean % 1 else 0
     return f"{mean:,.{decimals}f}" + ("" if deviation is None else f" ± {deviation:,.{decimals}f}")
 
 
-def _seeds(runs: Sequence[dict[str, Any]]) -> str:
+def _format_seeds(runs: Sequence[dict[str, Any]]) -> str:
+    """Formats the number of runs and their seeds."""
     seeds = [str(run["seed"]) for run in runs if run["seed"] is not None]
     return f"{len(runs)} ({', '.join(seeds)})" if seeds else str(len(runs))
 
 
-def _tests(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """Returns the pairs of models, with McNemar's test in words."""
+def _tests_table(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """Returns the rows of McNemar's tests, one for each pair of models."""
     rows = []
     for test in summary["mcnemar"]:
         one, other = test["models"]
@@ -164,23 +167,23 @@ def _tests(summary: dict[str, Any]) -> list[dict[str, str]]:
                 "other": other,
                 "only_one": f"{test['only_one_right']:g}",
                 "only_other": f"{test['only_other_right']:g}",
-                "p": p_text(test["p"]),
-                "p_holm": p_text(test["p_holm"]),
-                "verdict": "differ" if test["p_holm"] < 0.05 else "no significant difference",
+                "p": format_p_value(test["p"]),
+                "p_holm": format_p_value(test["p_holm"]),
+                "result": "significant" if test["p_holm"] < 0.05 else "not significant",
             }
         )
     return rows
 
 
-def p_text(value: float) -> str:
-    """Writes a p-value."""
+def format_p_value(value: float) -> str:
+    """Formats a p-value."""
     return "< 0.001" if value < 0.001 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
-def _figures(
+def _draw_figures(
     arrays: GalaxyArrays, models: Sequence[Model], summary: dict[str, Any]
 ) -> list[tuple[str, str, Figure]]:
-    """Draws the figures: file name, caption, figure."""
+    """Draws the figures; returns the file name (without suffix), caption and figure of each."""
     histories = {
         model.name: [run.history for run in model.runs]
         for model in models
@@ -195,8 +198,8 @@ def _figures(
     figures = [
         (
             "confusion",
-            "Confusion matrices of the test galaxies: the share of each true class (and the number of "
-            "galaxies, over all runs).",
+            "Confusion matrices of the test galaxies: share of the true class, and number of galaxies summed "
+            "over runs.",
             confusion_matrices(confusions, arrays.classes),
         )
     ]
@@ -204,37 +207,45 @@ def _figures(
         figures += [
             (
                 "loss",
-                "Loss by epoch. Thin lines are runs, thick ones their mean. It includes what a model adds "
-                "for its weights, so heights compare only where that is alike.",
+                "Loss by epoch; thin lines show runs, thick lines their mean. The loss includes "
+                "regularization terms, so only models with the same regularization are comparable.",
                 evolution(histories, "loss"),
             ),
             (
                 "accuracy",
-                "Accuracy by epoch. That on training galaxies is counted while the weights change, with "
-                "dropout and augmentation where the model has them.",
+                "Accuracy by epoch; thin lines show runs, thick lines their mean. The training accuracy is "
+                "measured during training, with the model's dropout and augmentation.",
                 evolution(histories, "accuracy", floor),
             ),
         ]
-    for place, model in enumerate(models):
-        images, captions, wrong = _mistakes(arrays, model)
-        if not wrong or not np.ptp(model.runs[0].probabilities, axis=0).any():
-            continue  # It makes no mistake, or is as sure of all of them.
-        shown = f"the {len(images)} of {wrong} most confident" if wrong > len(images) else f"all {wrong}"
-        caption = f"Test galaxies that {model.name} gets wrong, in its first run: {shown}."
-        figures.append((f"mistakes_{place}", caption, gallery(images, captions, model.name)))
+    for number, model in enumerate(models):
+        images, captions, count = _most_confident_errors(arrays, model)
+        if count == 0 or not np.ptp(model.runs[0].probabilities, axis=0).any():
+            continue  # All galaxies are classified correctly, or all have the same probabilities.
+        shown = f"the {len(images)} most confident of {count}" if count > len(images) else f"all {count}"
+        caption = f"Test galaxies misclassified by {model.name} (first run): {shown}."
+        figures.append((f"misclassified_{number}", caption, gallery(images, captions, model.name)))
     return figures
 
 
-def _mistakes(arrays: GalaxyArrays, model: Model) -> tuple[Any, list[str], int]:
-    """Returns images and captions of the first run's most confident mistakes, and their number."""
+def _most_confident_errors(arrays: GalaxyArrays, model: Model) -> tuple[Any, list[str], int]:
+    """Returns the most confident errors of a model's first run.
+
+    Args:
+        arrays: The galaxy arrays.
+        model: The model.
+
+    Returns:
+        The images, their captions, and the number of all errors.
+    """
     run, rows = model.runs[0], arrays.rows("test")
     labels, classes = arrays.labels[rows], arrays.classes
     wrong = np.flatnonzero(run.predicted != labels)
-    sureness = run.probabilities[wrong, run.predicted[wrong]]
-    chosen = wrong[np.argsort(-sureness, kind="stable")][:GALLERY]
+    confidences = run.probabilities[wrong, run.predicted[wrong]]
+    chosen = wrong[np.argsort(-confidences, kind="stable")][:MAX_MISCLASSIFIED]
     captions = [
-        f"{arrays.catalog['objid'].iloc[rows[place]]}\ntrue {classes[labels[place]]}\n"
-        f"predicted {classes[run.predicted[place]]} ({run.probabilities[place, run.predicted[place]]:.2f})"
-        for place in chosen
+        f"{arrays.catalog['objid'].iloc[rows[galaxy]]}\ntrue {classes[labels[galaxy]]}\n"
+        f"predicted {classes[run.predicted[galaxy]]} ({run.probabilities[galaxy, run.predicted[galaxy]]:.2f})"
+        for galaxy in chosen
     ]
     return arrays.images[rows[chosen]], captions, len(wrong)

@@ -1,4 +1,4 @@
-"""Puts runs together: one entry per model, with the spread over its seeds, and each pair tested."""
+"""Summarises runs: measures of each model with their spread over seeds, and tests of each pair of models."""
 
 import itertools
 from collections.abc import Sequence
@@ -23,57 +23,57 @@ from galaxy_lightning.runs.reader import Run, agree
 from galaxy_lightning.runs.writer import arrays_identity
 
 COSTS: Final = ("parameters", "seconds", "images_per_second", "peak_memory_mb")
-"""What ``run.json`` says of a run that is compared too."""
+"""Entries of ``run.json`` that are compared."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """The runs of one model: the same network and settings, other seeds.
+    """The runs of a model: the same network and settings with different seeds.
 
     Attributes:
-        name: The model's name; with the settings in which it differs, where two share the name.
-        runs: Its runs.
+        name: The model's name. If several models share a name, it includes the settings that differ.
+        runs: The runs.
     """
 
     name: str
     runs: list[Run]
 
-    def right(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Returns ``[runs, N]``: which test galaxies each run has right."""
+    def correct(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Returns whether each run classifies each test galaxy correctly, ``[runs, N]``."""
         return np.array([run.predicted == labels for run in self.runs])
 
 
-def group(runs: Sequence[Run]) -> list[Model]:
-    """Puts the runs of the same model, trained with the same settings, together, in order of appearance.
+def group_runs(runs: Sequence[Run]) -> list[Model]:
+    """Groups the runs of the same model and settings, in order of appearance.
 
     Args:
         runs: All runs.
 
     Returns:
-        The models. Two that share a name are told apart by the settings in which they differ.
+        The models. Models that share a name are distinguished by the settings that differ.
     """
     groups: list[list[Run]] = []
     for run in runs:
-        home = next((members for members in groups if all(_alike(run, each) for each in members)), None)
-        if home is None:
+        match = next((members for members in groups if all(_same_model(run, each) for each in members)), None)
+        if match is None:
             groups.append([run])
         else:
-            home.append(run)
-    names = _names(groups)
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            names[place] = f"{name} #{names[:place].count(name) + 1}"
+            match.append(run)
+    names = _name_models(groups)
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            names[number] = f"{name} #{names[:number].count(name) + 1}"
     return [Model(name, members) for name, members in zip(names, groups, strict=True)]
 
 
-def ranked(models: Sequence[Model], arrays: GalaxyArrays) -> list[Model]:
-    """Sorts models by their mean accuracy on the test galaxies, the best first."""
+def rank_models(models: Sequence[Model], arrays: GalaxyArrays) -> list[Model]:
+    """Sorts models by their mean accuracy on the test galaxies, in decreasing order."""
     labels = arrays.labels[arrays.rows("test")]
-    return sorted(models, key=lambda model: -float(model.right(labels).mean()))
+    return sorted(models, key=lambda model: -float(model.correct(labels).mean()))
 
 
 def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
-    """Measures every model on the test galaxies.
+    """Measures all models on the test galaxies and tests all pairs.
 
     Args:
         arrays: The galaxy arrays.
@@ -85,58 +85,59 @@ def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
     labels, classes = arrays.labels[arrays.rows("test")], arrays.classes
     counts = np.bincount(labels, minlength=len(classes))
     galaxies = arrays.catalog["objid"].to_numpy()[arrays.rows("test")]
-    tests = [_tested(one, other, labels) for one, other in itertools.combinations(models, 2)]
+    tests = [_test_pair(one, other, labels) for one, other in itertools.combinations(models, 2)]
     for test, corrected in zip(tests, holm([test["p"] for test in tests]), strict=True):
         test["p_holm"] = corrected
     return {
         "arrays": arrays_identity(arrays),
         "classes": classes,
         "test_galaxies": dict(zip(classes, counts.tolist(), strict=True)),
-        "models": [_measured(model, labels, galaxies, classes) for model in models],
+        "models": [_measure_model(model, labels, galaxies, classes) for model in models],
         "mcnemar": tests,
     }
 
 
-def _measured(
+def _measure_model(
     model: Model, labels: npt.NDArray[np.int64], galaxies: npt.NDArray[np.int64], classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Measures one model: each run, mean and spread over runs, and the interval of the mean accuracy."""
-    runs = [_measured_run(run, labels, classes) for run in model.runs]
+    """Measures a model: all runs, mean and standard deviation, and the interval of the mean accuracy."""
+    runs = [_measure_run(run, labels, classes) for run in model.runs]
     names = [*figure_names(classes), "calibration_error", *COSTS]
     table = {name: np.array([run[name] for run in runs], dtype=float) for name in names}
-    interval = bootstrap_interval(model.right(labels).mean(axis=0), galaxies)
+    interval = bootstrap_interval(model.correct(labels).mean(axis=0), galaxies)
     return {
         "name": model.name,
         "hyperparameters": model.runs[0].settings,
-        "mean": {name: _number(values.mean()) for name, values in table.items()},
+        "mean": {name: _finite_or_none(values.mean()) for name, values in table.items()},
         "sd": {
-            name: _number(values.std(ddof=1)) if len(runs) > 1 else None for name, values in table.items()
+            name: _finite_or_none(values.std(ddof=1)) if len(runs) > 1 else None
+            for name, values in table.items()
         },
-        "accuracy_interval": [_number(bound) for bound in interval],
+        "accuracy_interval": [_finite_or_none(bound) for bound in interval],
         "runs": runs,
     }
 
 
-def _measured_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
-    """Measures one run."""
+def _measure_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
+    """Measures a run."""
     counts = confusion_counts(labels, run.predicted, len(classes))
     return {
         "folder": str(run.folder),
         "seed": run.about.get("seed"),
         "device": run.about.get("device"),
-        **{name: _number(value) for name, value in figures(counts, classes).items()},
+        **{name: _finite_or_none(value) for name, value in figures(counts, classes).items()},
         "calibration_error": calibration_error(labels, run.predicted, run.probabilities),
         **{name: run.number(name) for name in COSTS},
         "confusion": counts.tolist(),
     }
 
 
-def _tested(one: Model, other: Model, labels: npt.NDArray[np.int64]) -> dict[str, Any]:
-    """Tests one pair of models: every run of the one against every run of the other."""
+def _test_pair(one: Model, other: Model, labels: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Tests a pair of models: every run of one model against every run of the other."""
     tests = [
-        (*mcnemar(right, wrong), (i, j))
-        for (i, right), (j, wrong) in itertools.product(
-            enumerate(one.right(labels)), enumerate(other.right(labels))
+        (*mcnemar(one_correct, other_correct), (i, j))
+        for (i, one_correct), (j, other_correct) in itertools.product(
+            enumerate(one.correct(labels)), enumerate(other.correct(labels))
         )
     ]
     return {
@@ -151,34 +152,38 @@ def _tested(one: Model, other: Model, labels: npt.NDArray[np.int64]) -> dict[str
     }
 
 
-def _alike(one: Run, other: Run) -> bool:
-    """Says whether two runs are of one model: what a run does not say of its training may be anything."""
+def _same_model(one: Run, other: Run) -> bool:
+    """Returns whether two runs are of the same model; unknown training settings match any value."""
     same = (one.model, one.settings) == (other.model, other.settings)
     return same and agree(one.training_settings, other.training_settings)
 
 
-def _names(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """Names models; where some share a name, with as few settings as tell them apart."""
+def _name_models(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Returns the names of models; those that share a name get as few distinguishing settings as possible."""
     names = [members[0].model for members in groups]
     for model in dict.fromkeys(names):
-        places = [place for place, members in enumerate(groups) if members[0].model == model]
-        settings = _telling_settings([groups[place] for place in places])
-        keys = dict.fromkeys(key for some in settings for key in some)
-        differ = [key for key in keys if any(some.get(key) != settings[0].get(key) for some in settings)]
-        # One setting is enough where no two have the same.
-        enough = [key for key in differ if len({str(some.get(key)) for some in settings}) == len(settings)]
-        for place, some in zip(places, settings, strict=True):
-            told = ", ".join(f"{key} {some.get(key, 'unknown')}" for key in enough[:1] or differ)
-            names[place] = f"{model} ({told})" if told else model
+        numbers = [number for number, members in enumerate(groups) if members[0].model == model]
+        settings = _distinguishing_settings([groups[number] for number in numbers])
+        keys = dict.fromkeys(key for values in settings for key in values)
+        differing = [
+            key for key in keys if any(values.get(key) != settings[0].get(key) for values in settings)
+        ]
+        # A single setting suffices if all models have different values of it.
+        unique = [
+            key for key in differing if len({str(values.get(key)) for values in settings}) == len(settings)
+        ]
+        for number, values in zip(numbers, settings, strict=True):
+            suffix = ", ".join(f"{key} {values.get(key, 'unknown')}" for key in unique[:1] or differing)
+            names[number] = f"{model} ({suffix})" if suffix else model
     return names
 
 
-def _telling_settings(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
-    """Returns each model's settings; of those of its training the ones that are known to differ."""
+def _distinguishing_settings(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
+    """Returns the settings of each model, and its training settings that are known to differ from others'."""
     trainings = [
         dict(item for run in members for item in run.training_settings.items()) for members in groups
     ]
-    telling = [
+    differing = [
         {
             key: value
             for key, value in training.items()
@@ -186,9 +191,9 @@ def _telling_settings(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
         }
         for training in trainings
     ]
-    return [members[0].settings | more for members, more in zip(groups, telling, strict=True)]
+    return [members[0].settings | training for members, training in zip(groups, differing, strict=True)]
 
 
-def _number(value: Any) -> float | None:
-    """Returns a number that JSON has, or none."""
+def _finite_or_none(value: Any) -> float | None:
+    """Returns a number, or None if it is not finite, since JSON has no such numbers."""
     return float(value) if np.isfinite(value) else None

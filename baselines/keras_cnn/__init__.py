@@ -1,1 +1,1 @@
-"""The reference's Keras CNN, on TensorFlow, and its parity with the PyTorch network."""
+"""The reference's Keras CNN on TensorFlow, and its parity with the PyTorch implementation."""

@@ -1,8 +1,8 @@
-"""The reference's Keras CNN on TensorFlow. TensorFlow is imported here and nowhere else.
+"""The reference's Keras CNN on TensorFlow. No other module imports TensorFlow.
 
-Architecture, initialisation, optimiser, loss, epochs, batches and shuffling are the reference's.
-What it got wrong is not: the split is the arrays' own, and the weights that are kept are those of
-the lowest validation loss, as for every other model.
+Architecture, initialisation, optimiser, loss, epochs, batch size and shuffling are those of the reference.
+Two of its errors are corrected: the split is that of the arrays, and the final weights are those of the
+lowest validation loss, as for all other models.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from baselines.recording import Fit, recording, require_finite
+from baselines.recording import FitResult, describe_cpu, record_run, require_finite
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
@@ -25,23 +25,23 @@ from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
 
 MODEL_FILE: Final = "model.keras"
-_L2: Final = np.float64(L2)  # Keras rounds a plain Python number to float32, also in a float64 network.
+_L2: Final = np.float64(L2)  # Keras rounds Python numbers to float32, even in a float64 network.
 _BETAS: Final = (np.float64(0.9), np.float64(0.999))
 
 
 def import_keras() -> Any:
-    """Imports Keras with TensorFlow behind it, and without its start-up messages.
+    """Imports Keras with the TensorFlow backend, without TensorFlow's start-up messages.
 
     Returns:
         The ``keras`` module.
 
     Raises:
-        GalaxyError: TensorFlow is not installed, or Keras already runs on something else.
+        GalaxyError: TensorFlow is not installed, or Keras already uses another backend.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "torch" in sys.modules:
-        # PyTorch's compiler and TensorFlow each bring an LLVM; loaded in the other order they abort.
+        # PyTorch's compiler and TensorFlow both contain LLVM; loading TensorFlow first aborts the process.
         import torch._dynamo  # noqa: F401
     try:
         with _quiet_stderr():
@@ -50,34 +50,35 @@ def import_keras() -> Any:
 
             tf.config.list_physical_devices()
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise GalaxyError(
-            f"the Keras CNN needs TensorFlow, and {error.name} is not installed; install it with: "
+            f"the Keras CNN needs TensorFlow, but {package} is not installed: install it with "
             "pip install 'tensorflow>=2.19'"
         ) from None
     if keras.backend.backend() != "tensorflow":
         raise GalaxyError(
-            f"Keras was started on {keras.backend.backend()}: run this in a process of its own, where "
-            "KERAS_BACKEND is unset"
+            f"Keras already uses the backend {keras.backend.backend()}: run this in a separate process with "
+            "KERAS_BACKEND unset"
         )
     return keras
 
 
 @contextlib.contextmanager
-def computing_in(keras: Any, policy: str) -> Iterator[None]:
-    """Makes Keras networks of a precision within a block.
+def use_dtype_policy(keras: Any, policy: str) -> Iterator[None]:
+    """Sets the dtype policy of the Keras networks that are made in the block.
 
     Args:
         keras: The ``keras`` module.
         policy: ``"float32"``, ``"float64"`` or ``"mixed_float16"``.
     """
-    before = keras.config.floatx(), keras.config.dtype_policy()
+    previous = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64" if policy == "float64" else "float32")
     keras.config.set_dtype_policy(policy)
     try:
         yield
     finally:
-        keras.config.set_floatx(before[0])
-        keras.config.set_dtype_policy(before[1])
+        keras.config.set_floatx(previous[0])
+        keras.config.set_dtype_policy(previous[1])
 
 
 def make_keras_cnn(
@@ -85,25 +86,25 @@ def make_keras_cnn(
 ) -> Any:
     """Makes the reference's network, compiled, with Glorot uniform weights and zero biases.
 
-    Four times [3x3 convolution, ReLU, 2x2 max-pooling] with 16, 32, 64 and 128 filters; dropout
-    0.2; dense 32 with ReLU and L2(0.005) on its kernel; dropout 0.3; dense softmax. Adam with
-    Keras's defaults, sparse categorical cross-entropy.
+    Four blocks of 3x3 convolution, ReLU and 2x2 max-pooling, with 16, 32, 64 and 128 filters; dropout 0.2;
+    dense layer of 32 units with ReLU and L2 regularization (0.005) of its kernel; dropout 0.3; dense layer
+    with softmax. Adam with Keras's defaults; sparse categorical cross-entropy.
 
     Args:
-        classes: How many classes it tells apart.
-        image_size: Side of its images in pixels, at least ``SMALLEST_PX``.
-        dropout: Whether it drops anything in training.
+        classes: The number of classes.
+        image_size: The side of the images in pixels, at least ``SMALLEST_PX``.
+        dropout: Whether to apply dropout in training.
         learning_rate: Adam's learning rate.
 
     Returns:
-        A ``keras.Sequential``: float images ``[B, H, W, 3]`` in [0, 1] to probabilities
-        ``[B, classes]``. The softmax stays in float32 where the rest is in float16.
+        A ``keras.Sequential`` from float images ``[B, H, W, 3]`` in [0, 1] to probabilities ``[B, classes]``.
+        With mixed precision, the softmax is computed in float32.
 
     Raises:
-        GalaxyError: The images are too small, or there is no TensorFlow.
+        GalaxyError: The images are too small, or TensorFlow is not installed.
     """
     if image_size < SMALLEST_PX:
-        raise GalaxyError(f"the Keras CNN takes images of at least {SMALLEST_PX} pixels, not {image_size}")
+        raise GalaxyError(f"the Keras CNN needs images of at least {SMALLEST_PX} pixels, not {image_size}")
     keras = import_keras()
     layers = [keras.Input((image_size, image_size, 3))]
     for filters in FILTERS:
@@ -111,13 +112,13 @@ def make_keras_cnn(
             keras.layers.Conv2D(filters, kernel_size=3, activation="relu"),
             keras.layers.MaxPooling2D(pool_size=2),
         ]
-    last = {"dtype": "float32"} if keras.config.dtype_policy().name == "mixed_float16" else {}
+    softmax_dtype = {"dtype": "float32"} if keras.config.dtype_policy().name == "mixed_float16" else {}
     layers += [
         keras.layers.Dropout(DROPOUT[0] if dropout else 0.0),
         keras.layers.Flatten(),
         keras.layers.Dense(HIDDEN, activation="relu", kernel_regularizer=keras.regularizers.L2(_L2)),
         keras.layers.Dropout(DROPOUT[1] if dropout else 0.0),
-        keras.layers.Dense(classes, activation="softmax", **last),
+        keras.layers.Dense(classes, activation="softmax", **softmax_dtype),
     ]
     network = keras.Sequential(layers, name="keras_cnn")
     beta_1, beta_2 = _BETAS
@@ -139,43 +140,46 @@ def fit_keras(
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, float]:
-    """Trains the Keras CNN and leaves a run, with ``model.keras`` of the lowest validation loss.
+    """Trains the Keras CNN and writes a run folder, with the best weights in ``model.keras``.
 
-    On a GPU it trains in ``mixed_float16``, on the CPU in float32.
+    It trains in ``mixed_float16`` on a GPU and in ``float32`` on a CPU. The best weights are those of the
+    lowest validation loss.
 
     Args:
-        arrays: The galaxy arrays; read by memory map, a batch at a time.
-        out: The run folder to make.
-        epochs: Passes through the training galaxies.
-        batch_size: Galaxies per step.
+        arrays: The galaxy arrays; images are read from the memory map one batch at a time.
+        out: The run folder to create.
+        epochs: The number of passes through the training galaxies.
+        batch_size: The number of galaxies per training step.
         learning_rate: Adam's learning rate.
-        seed: Of weights, shuffling and dropout.
-        overwrite: Replace an older run in ``out``.
+        seed: The seed of weights, shuffling and dropout.
+        overwrite: Whether to replace an existing run in ``out``.
 
     Returns:
-        Accuracy on the validation and test galaxies.
+        The accuracy on the validation galaxies and on the test galaxies, by split.
 
     Raises:
-        GalaxyError: ``out`` exists, a split is empty, the images are too small, the fit has diverged,
-            or there is no TensorFlow.
+        GalaxyError: ``out`` exists, a split is empty, the images are too small, the fit has diverged, or
+            TensorFlow is not installed.
     """
-    with recording(arrays, out, model="keras", seed=seed, overwrite=overwrite, files=(MODEL_FILE,)) as record:
+    with record_run(
+        arrays, out, model="keras", seed=seed, overwrite=overwrite, files=(MODEL_FILE,)
+    ) as record:
         keras = import_keras()
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
         policy = "mixed_float16" if gpus else "float32"
         keras.utils.set_random_seed(seed)
-        with computing_in(keras, policy):
+        with use_dtype_policy(keras, policy):
             network = make_keras_cnn(len(arrays.classes), arrays.images.shape[1], learning_rate=learning_rate)
         steps = -(-len(arrays.rows("train")) // batch_size)
         history: list[dict[str, float]] = []
-        with progress_bar(total=epochs * steps, desc="keras", unit="batch") as bar:
+        with progress_bar(total=epochs * steps, desc="keras", unit=" batches") as bar:
             network.fit(
                 _batches(arrays, arrays.rows("train"), batch_size, shuffle_seed=seed),
                 validation_data=_batches(arrays, arrays.rows("val"), batch_size),
                 epochs=epochs,
-                shuffle=False,  # _batches does.
+                shuffle=False,  # _batches shuffles.
                 verbose=0,
                 callbacks=[
                     _epoch_recorder(keras, history, record.folder / MODEL_FILE, bar),
@@ -185,14 +189,14 @@ def fit_keras(
         require_finite(history)
         network.load_weights(record.folder / MODEL_FILE)
         held_out = _batches(arrays, arrays.rows("val", "test"), batch_size)
-        record.fit = Fit(
+        record.fit = FitResult(
             history=history,
             probabilities=network.predict(held_out, verbose=0),
             parameters=network.count_params(),
             hyperparameters={"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate},
-            device=_device_name(tf, gpus),
+            device=_describe_device(tf, gpus),
             packages=("tensorflow", "keras"),
-            more={"precision": policy},
+            extra={"precision": policy},
         )
     return record.accuracies
 
@@ -200,18 +204,19 @@ def fit_keras(
 def _batches(
     arrays: GalaxyArrays, rows: npt.NDArray[np.int64], batch_size: int, shuffle_seed: int | None = None
 ) -> Any:
-    """Makes a ``tf.data.Dataset`` of (images in [0, 1], labels), reading only what each batch needs."""
+    """Returns a ``tf.data.Dataset`` of images in [0, 1] and labels, which reads one batch at a time."""
     import tensorflow as tf
 
     labels, shape = arrays.labels, arrays.images.shape[1:]
 
-    def read(chosen: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        return arrays.images[chosen], labels[chosen]
+    def read(batch: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        return arrays.images[batch], labels[batch]
 
-    def load(chosen: Any) -> Any:
-        images, numbers = tf.numpy_function(read, [chosen], (tf.uint8, tf.int64))
-        images, numbers = tf.ensure_shape(images, (None, *shape)), tf.ensure_shape(numbers, (None,))
-        return tf.cast(images, tf.float32) / 255.0, numbers
+    def load(batch: Any) -> Any:
+        images, batch_labels = tf.numpy_function(read, [batch], (tf.uint8, tf.int64))
+        images = tf.ensure_shape(images, (None, *shape))
+        batch_labels = tf.ensure_shape(batch_labels, (None,))
+        return tf.cast(images, tf.float32) / 255.0, batch_labels
 
     dataset = tf.data.Dataset.from_tensor_slices(rows)
     if shuffle_seed is not None:
@@ -220,56 +225,55 @@ def _batches(
 
 
 def _epoch_recorder(keras: Any, history: list[dict[str, float]], best: Path, bar: Any) -> Any:
-    """Makes the callback that times every epoch, keeps the best weights, and moves the progress bar."""
+    """Returns the callback that times the epochs, saves the best weights, and updates the progress bar."""
 
     class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.began, self.validating = time.perf_counter(), 0.0
+            self.start, self.validation_seconds = time.perf_counter(), 0.0
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             bar.update()
 
         def on_test_begin(self, logs: Any = None) -> None:
-            self.validation_began = time.perf_counter()
+            self.validation_start = time.perf_counter()
 
         def on_test_end(self, logs: Any = None) -> None:
-            self.validating += time.perf_counter() - self.validation_began
+            self.validation_seconds += time.perf_counter() - self.validation_start
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            seconds = time.perf_counter() - self.began
-            found = (logs["loss"], logs["accuracy"], logs["val_loss"], logs["val_accuracy"])
-            numbers = (epoch, *found, seconds, seconds - self.validating)
+            seconds = time.perf_counter() - self.start
+            measures = (logs["loss"], logs["accuracy"], logs["val_loss"], logs["val_accuracy"])
+            row = (epoch, *measures, seconds, seconds - self.validation_seconds)
             if logs["val_loss"] < min((row["val_loss"] for row in history), default=np.inf):
                 self.model.save(best)
-            history.append(dict(zip(HISTORY_COLUMNS, numbers, strict=True)))
+            history.append(dict(zip(HISTORY_COLUMNS, row, strict=True)))
             bar.set_postfix(epoch=epoch, val_accuracy=f"{logs['val_accuracy']:.3f}")
 
     return EpochRecorder()
 
 
-def _device_name(tf: Any, gpus: Sequence[Any]) -> str:
-    """Returns what the network was trained on, in words."""
+def _describe_device(tf: Any, gpus: Sequence[Any]) -> str:
+    """Returns a description of the device that the network is trained on."""
     if gpus:
-        return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
-    return f"cpu, {threads} threads"
+        return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
+    return describe_cpu(tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count())
 
 
 @contextlib.contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Keeps what C++ libraries print on stderr off the screen, unless the block fails."""
+    """Suppresses what C++ libraries print on stderr, unless the block fails."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        saved = os.dup(2)
-        os.dup2(kept.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        stderr = os.dup(2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except ModuleNotFoundError:
             raise
         except BaseException:
-            kept.seek(0)
-            os.write(saved, kept.read())
+            captured.seek(0)
+            os.write(stderr, captured.read())
             raise
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -1,4 +1,4 @@
-"""Carries the reference CNN's weights from Keras to PyTorch and back."""
+"""Converts the weights of the reference CNN from Keras to PyTorch and back."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,42 +22,42 @@ from galaxy_lightning.training.checkpoints import load_model, read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
 
 TORCH_LAYERS: Final = ("features.0", "features.3", "features.6", "features.9", "hidden", "head.2")
-"""The layers of ``ReferenceCNN`` that have weights, in Keras's order."""
+"""The layers of ``ReferenceCNN`` that have weights, in the order of the Keras network."""
 
 Weights = Sequence[npt.NDArray[Any]]
-"""What a Keras model's ``get_weights`` gives: kernel and bias of each layer in turn."""
+"""The result of a Keras model's ``get_weights``: kernel and bias of each layer in turn."""
 
 
 def torch_from_keras(weights: Weights) -> dict[str, Tensor]:
-    """Turns Keras's weights into the PyTorch network's.
+    """Converts weights from Keras to PyTorch.
 
     Args:
         weights: Kernels ``[k, k, in, out]`` or ``[in, out]`` and biases ``[out]`` of the six layers.
 
     Returns:
-        The ``state_dict`` of a ``ReferenceCNN``: kernels ``[out, in, k, k]`` or ``[out, in]``.
+        The ``state_dict`` of a ``ReferenceCNN``: kernels ``[out, in, k, k]`` or ``[out, in]``, and biases.
 
     Raises:
-        GalaxyError: They are not six kernels and six biases.
+        GalaxyError: The weights are not six kernels and six biases.
     """
     if len(weights) != 2 * len(TORCH_LAYERS):
         raise GalaxyError(f"the reference CNN has 12 arrays of weights, not {len(weights)}")
     state = {}
     for layer, kernel, bias in zip(TORCH_LAYERS, weights[::2], weights[1::2], strict=True):
-        turned = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
-        state[f"{layer}.weight"] = torch.from_numpy(np.array(turned, order="C"))
+        transposed = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
+        state[f"{layer}.weight"] = torch.from_numpy(np.array(transposed, order="C"))
         state[f"{layer}.bias"] = torch.from_numpy(np.array(bias))
     return state
 
 
 def keras_from_torch(state: Mapping[str, Tensor]) -> list[npt.NDArray[Any]]:
-    """Turns the PyTorch network's weights into Keras's; the inverse of :func:`torch_from_keras`.
+    """Converts weights from PyTorch to Keras; the inverse of :func:`torch_from_keras`.
 
     Args:
         state: The ``state_dict`` of a ``ReferenceCNN``.
 
     Returns:
-        What a Keras model's ``set_weights`` takes.
+        The weights for a Keras model's ``set_weights``.
 
     Raises:
         GalaxyError: A layer is missing.
@@ -67,38 +67,38 @@ def keras_from_torch(state: Mapping[str, Tensor]) -> list[npt.NDArray[Any]]:
         try:
             kernel, bias = (state[f"{layer}.{name}"].detach().cpu().numpy() for name in ("weight", "bias"))
         except KeyError as error:
-            raise GalaxyError(f"these are no weights of a reference CNN: {error} is missing") from None
+            raise GalaxyError(f"these are not the weights of a reference CNN: {error} is missing") from None
         weights += [np.array(kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel.T, order="C")]
         weights += [np.array(bias)]
     return weights
 
 
 def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> None:
-    """Writes a checkpoint of the Lightning model with the weights of a Keras one.
+    """Converts a Keras model to a checkpoint of the Lightning model.
 
     Args:
-        path: A Keras run, or its ``model.keras``, or any ``.weights.h5`` of the Keras CNN. Only its
-            weights are read; nothing in it is run.
-        arrays: What it was trained on; the checkpoint remembers their training galaxies, so that
-            it is never tested on them.
-        out: The ``.ckpt`` to write, for ``python -m galaxy_lightning test`` and ``predict``.
+        path: A run folder of the Keras CNN, its ``model.keras``, or a ``.weights.h5`` file. Only the weights
+            are read; no code in the file is run.
+        arrays: The galaxy arrays that the model was trained on. The checkpoint lists their training galaxies,
+            so that the model is never tested on them.
+        out: The ``.ckpt`` file to write, for ``python -m galaxy_lightning test`` and ``predict``.
 
     Raises:
-        GalaxyError: The file holds no such weights, lies in a run on other arrays, or the checkpoint
-            cannot be written.
+        GalaxyError: The file does not hold such weights, it belongs to a run on other arrays, or the
+            checkpoint cannot be written.
     """
     path = path / MODEL_FILE if path.is_dir() else path
     if not path.is_file():
-        raise GalaxyError(f"there is no file {path}: name a Keras run, or its {MODEL_FILE}")
+        raise GalaxyError(f"there is no file {path}: name a run folder of the Keras CNN, or its {MODEL_FILE}")
     if (path.parent / RUN).is_file():
-        read_about(path.parent / RUN, arrays)  # Other arrays would name other galaxies as trained on.
+        read_about(path.parent / RUN, arrays)  # Refuses other arrays, which have other training galaxies.
     keras = make_keras_cnn(len(arrays.classes), arrays.images.shape[1])
     try:
         with warnings.catch_warnings():
-            # The optimiser's state is not carried over.
+            # The optimiser's state is not converted.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
             keras.load_weights(path)
-    except Exception as error:  # A damaged file fails in as many ways as it can be damaged.
+    except Exception as error:  # A damaged file may raise any exception.
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise GalaxyError(
             f"{path} does not hold the weights of a Keras CNN for images of {arrays.images.shape[1]} pixels "
@@ -110,22 +110,24 @@ def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> None:
 
 
 def keras_from_checkpoint(path: Path, out: Path) -> None:
-    """Writes a Keras model with the weights of a checkpoint of the Lightning model.
+    """Converts a checkpoint of the Lightning model to a Keras model.
 
     Args:
-        path: The ``.ckpt`` of a ``reference_cnn``, or its run folder, whose ``best.ckpt`` is taken.
-        out: The ``.keras`` to write; ``keras.saving.load_model`` opens it.
+        path: The ``.ckpt`` file of a ``reference_cnn``, or its run folder (its ``best.ckpt``).
+        out: The ``.keras`` file to write, for ``keras.saving.load_model``.
 
     Raises:
-        GalaxyError: The checkpoint is of another network, or cannot be read.
+        GalaxyError: The checkpoint holds another network, or cannot be read.
     """
     if out.suffix != ".keras":
-        raise GalaxyError(f"{out}: Keras models are written as .keras")
+        raise GalaxyError(f"{out} is not a name for a Keras model: use a name that ends in .keras")
     path = path / BEST_CHECKPOINT if path.is_dir() else path
     settings = read_checkpoint(path).hyperparameters
     network = settings.get("backbone") or settings.get("network")
     if network != "reference_cnn":
-        raise GalaxyError(f"{path} is of the network {network!r}: only reference_cnn has a twin")
+        raise GalaxyError(
+            f"{path} holds the network {network!r}: only reference_cnn can be converted to Keras"
+        )
     model = load_model(path)
     keras = make_keras_cnn(len(model.classes), model.image_size)
     keras.set_weights(keras_from_torch(model.network.state_dict()))
@@ -134,7 +136,7 @@ def keras_from_checkpoint(path: Path, out: Path) -> None:
 
 
 def layer_table(keras: Any, model: GalaxyClassifier) -> list[str]:
-    """Returns the two networks side by side, as lines of text: layers, weight shapes, parameters.
+    """Returns a table of both networks as lines of text: layers, weight shapes and numbers of parameters.
 
     Args:
         keras: The Keras model.
@@ -151,5 +153,5 @@ def layer_table(keras: Any, model: GalaxyClassifier) -> list[str]:
         shapes = [" x ".join(map(str, shape)) for shape in (layer.kernel.shape, weight.shape)]
         kind = "convolution" if weight.ndim == 4 else "dense"
         rows.append([f"{kind} {weight.shape[0]}", *shapes, *(f"{count:,}" for count in counts)])
-    rows.append(["all", "", "", *(f"{total:,}" for total in totals)])
+    rows.append(["total", "", "", *(f"{total:,}" for total in totals)])
     return [f"{a:<16}{b:<20}{c:<20}{d:>10}{e:>10}" for a, b, c, d, e in rows]

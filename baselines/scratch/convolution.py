@@ -1,18 +1,18 @@
-"""The convolution: the same small weighted sum at every place of an image.
+"""The convolution: the same small weighted sum at every position of an image.
 
-How the vectorized engine turns it into a matrix product: let each channel of an image ``[C, H, W]`` lie
-flat, row after row. At output place ``(r, s)``, place ``(i, j)`` of the kernel then meets pixel
+The vectorized engine computes it as a matrix product. Flatten each channel of an image ``[C, H, W]``, row by
+row. At the output position ``(r, s)``, the kernel position ``(i, j)`` then corresponds to the pixel
 
     ``(r + i) * W + (s + j) = (r * W + s) + (i * W + j)``.
 
-So what one place of the kernel meets at all output places, ``W`` of them to a row, is one slice of the
-flat image, which begins at ``i * W + j``. These slices, one per channel and place of the kernel, are the
-rows of a matrix of patches (this is known as "im2col"), and the convolution of an image is
+With ``W`` output positions per row, the pixels of one kernel position at all output positions are therefore a
+contiguous slice of the flattened image, which starts at ``i * W + j``. These slices, one per channel and
+kernel position, are the rows of a matrix of patches ("im2col"), and the convolution of an image is
 
     ``outputs [filters, P] = weights [filters, C * k * k] @ patches [C * k * k, P]``, ``P = (H - k + 1) * W``.
 
-The last ``k - 1`` output places of each row are nonsense, as their kernel runs over the right edge into
-the next row: they are computed with the others, and left out of the result.
+The last ``k - 1`` output positions of each row are invalid, since their kernel extends beyond the right edge
+into the next row. They are computed with the others and then discarded.
 """
 
 import numpy as np
@@ -25,30 +25,30 @@ from baselines.scratch.layer import Array, Engine, TwoEngineLayer
 class Conv2D(TwoEngineLayer):
     """``y[b, f, r, s] = sum over c, i, j of x[b, c, r + i, s + j] * w[f, c, i, j] + bias[f]``.
 
-    Each filter ``f`` is a small pattern that is looked for everywhere: ``i`` and ``j`` run over the
-    ``k * k`` places of its kernel, ``c`` over the channels. (Mathematicians call this a correlation;
-    a convolution would turn the kernel round.) "Valid": the kernel stays within the image, so that
-    ``[B, C, H, W]`` becomes ``[B, filters, H - k + 1, W - k + 1]``.
+    Each filter ``f`` is a small pattern that is compared with every part of the image. ``i`` and ``j`` run
+    over the ``k * k`` positions of its kernel, and ``c`` over the channels. (In mathematics, this is a
+    correlation; a convolution would flip the kernel.) There is no padding ("valid"), so ``[B, C, H, W]``
+    becomes ``[B, filters, H - k + 1, W - k + 1]``.
 
-    With ``g = dL/dy``, the chain rule gives, as ``y`` is linear in all that it is made of,
+    ``y`` is linear in the inputs, weights and bias. With ``g = dL/dy``, the chain rule gives
 
-    - ``dL/dw[f, c, i, j] = sum over b, r, s of g[b, f, r, s] * x[b, c, r + i, s + j]``: a
-      weight is used at every place, so its gradient is summed over all of them,
-    - ``dL/dx[b, c, r + i, s + j]`` gains ``g[b, f, r, s] * w[f, c, i, j]`` for every ``f, r, s, i, j``:
-      a pixel is part of up to ``k * k`` patches, and its gradient is summed over those,
+    - ``dL/dw[f, c, i, j] = sum over b, r, s of g[b, f, r, s] * x[b, c, r + i, s + j]``: a weight is used at
+      every output position, so its gradient is summed over all of them,
+    - ``dL/dx[b, c, m, n] = sum of g[b, f, r, s] * w[f, c, i, j] over all f, r, s, i, j with r + i = m and
+      s + j = n``: a pixel belongs to up to ``k * k`` patches, so its gradient is summed over these,
     - ``dL/dbias[f] = sum over b, r, s of g[b, f, r, s]``.
 
     Args:
-        channels: Channels that go in.
-        filters: Channels that come out.
-        kernel_size: ``k``, the side of the kernel.
-        bias: Whether each filter has a bias; it begins at zero.
-        needs_input_gradient: Whether ``backward`` computes dL/dx. A network's first layer need
-            not: nothing before it learns, and its images are the largest. ``backward`` then returns
-            an empty array, ``[0, C, H, W]``.
-        generator: Where the initial weights come from.
-        initialise: How they are drawn.
-        dtype: Type of the parameters: float32 or float64.
+        channels: The number of input channels.
+        filters: The number of output channels.
+        kernel_size: The side of the kernel, ``k``.
+        bias: Whether the filters have a bias, which is initially zero.
+        needs_input_gradient: Whether ``backward`` computes dL/dx. The first layer of a network does not need
+            it, since no layer precedes it, and its images are the largest. ``backward`` then returns an empty
+            array, ``[0, C, H, W]``.
+        generator: The random number generator of the initial weights.
+        initialise: The distribution of the initial weights.
+        dtype: The type of the parameters: float32 or float64.
         engine: ``"loops"`` or ``"vectorized"``.
     """
 
@@ -97,12 +97,12 @@ class Conv2D(TwoEngineLayer):
         for image in range(batch):
             for row in range(rows):
                 for column in range(columns):
-                    here = (image, slice(None), slice(row, row + size), slice(column, column + size))
+                    patch = (image, slice(None), slice(row, row + size), slice(column, column + size))
                     for kernel in range(filters):
-                        weights_gradient[kernel] += gradient[image, kernel, row, column] * self._inputs[here]
+                        weights_gradient[kernel] += gradient[image, kernel, row, column] * self._inputs[patch]
                         bias_gradient[kernel] += gradient[image, kernel, row, column]
                         if self.needs_input_gradient:
-                            inputs_gradient[here] += gradient[image, kernel, row, column] * weights[kernel]
+                            inputs_gradient[patch] += gradient[image, kernel, row, column] * weights[kernel]
         self.gradients["weights"] = weights_gradient
         if "bias" in self.parameters:
             self.gradients["bias"] = bias_gradient
@@ -128,16 +128,16 @@ class Conv2D(TwoEngineLayer):
         weights_gradient = np.zeros_like(weights.T)
         bias_gradient = np.zeros(filters, weights.dtype)
         patches = self._patches_buffer()
-        # One image's gradient, as wide as the image: zero at the places that were left out.
-        wide = self._buffer("wide", (filters, rows, self._inputs.shape[-1]), gradient.dtype)
-        wide[:, :, columns:] = 0
-        flat = wide.reshape(filters, -1)
+        # The gradient of one image, padded to the width of the image: zero at the invalid output positions.
+        padded = self._buffer("padded", (filters, rows, self._inputs.shape[-1]), gradient.dtype)
+        padded[:, :, columns:] = 0
+        flat = padded.reshape(filters, -1)
         shape = self._inputs.shape if self.needs_input_gradient else (0, *self._inputs.shape[1:])
         inputs_gradient = self._buffer("inputs", shape, gradient.dtype)
         for image in range(len(gradient)):
-            wide[:, :, :columns] = gradient[image]
+            padded[:, :, :columns] = gradient[image]
             self._gather_patches(self._inputs[image], patches)
-            weights_gradient += patches @ flat.T  # Transposed, which BLAS does faster.
+            weights_gradient += patches @ flat.T  # The transposed product, which is faster in BLAS.
             bias_gradient += flat.sum(axis=1)
             if self.needs_input_gradient:
                 np.matmul(weights.T, flat, out=patches)
@@ -148,7 +148,7 @@ class Conv2D(TwoEngineLayer):
         return inputs_gradient
 
     def _patches_buffer(self) -> Array:
-        """Gives memory for one image's patches, ``[C * k * k, (H - k + 1) * W]``."""
+        """Returns memory for the patches of one image, ``[C * k * k, (H - k + 1) * W]``."""
         _, channels, size, _ = self.parameters["weights"].shape
         _, _, height, width = self._inputs.shape
         return self._buffer(
@@ -156,27 +156,27 @@ class Conv2D(TwoEngineLayer):
         )
 
     def _gather_patches(self, image: Array, patches: Array) -> None:
-        """Copies the pixels under each place ``(c, i, j)`` of the kernel to a row of ``patches``."""
+        """Copies the pixels of each kernel position ``(c, i, j)`` to a row of ``patches``."""
         channels, _, width = image.shape
         size = self.parameters["weights"].shape[-1]
         pixels = image.reshape(channels, -1)
-        under = patches.reshape(channels, size, size, -1)
-        count = under.shape[-1] - (size - 1)  # The last places of all would look beyond the image.
-        under[..., count:] = 0
+        rows = patches.reshape(channels, size, size, -1)
+        count = rows.shape[-1] - (size - 1)  # The last positions would read beyond the end of the image.
+        rows[..., count:] = 0
         for i in range(size):
             for j in range(size):
                 start = i * width + j
-                under[:, i, j, :count] = pixels[:, start : start + count]
+                rows[:, i, j, :count] = pixels[:, start : start + count]
 
     def _scatter_patches(self, patches: Array, image: Array) -> None:
-        """The way back: adds each row of ``patches`` to the pixels that it would be copied from."""
+        """Adds each row of ``patches`` to its pixels in ``image``; the adjoint of :meth:`_gather_patches`."""
         channels, _, width = image.shape
         size = self.parameters["weights"].shape[-1]
         pixels = image.reshape(channels, -1)
-        under = patches.reshape(channels, size, size, -1)
-        count = under.shape[-1] - (size - 1)
+        rows = patches.reshape(channels, size, size, -1)
+        count = rows.shape[-1] - (size - 1)
         pixels.fill(0)
         for i in range(size):
             for j in range(size):
                 start = i * width + j
-                pixels[:, start : start + count] += under[:, i, j, :count]
+                pixels[:, start : start + count] += rows[:, i, j, :count]

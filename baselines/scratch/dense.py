@@ -1,4 +1,4 @@
-"""The dense layer: every output is a weighted sum of all inputs. And ``Flatten``, which leads to it."""
+"""The dense layer, whose outputs are weighted sums of all inputs, and ``Flatten``, which precedes it."""
 
 import math
 
@@ -10,7 +10,7 @@ from baselines.scratch.layer import Array, Engine, Layer, TwoEngineLayer
 
 
 class Flatten(Layer):
-    """Lays out each image's numbers in one row: ``[B, C, H, W]`` to ``[B, C * H * W]``."""
+    """Flattens each image: ``[B, C, H, W]`` to ``[B, C * H * W]``."""
 
     def forward(self, inputs: Array, *, training: bool = False) -> Array:
         """See :meth:`Layer.forward`."""
@@ -18,7 +18,7 @@ class Flatten(Layer):
         return inputs.reshape(len(inputs), math.prod(inputs.shape[1:]))
 
     def backward(self, gradient: Array) -> Array:
-        """Nothing was computed, so the gradient only takes the old shape again."""
+        """Returns the gradient in the shape of the inputs; nothing was computed."""
         return gradient.reshape(self._shape)
 
 
@@ -27,22 +27,22 @@ class Dense(TwoEngineLayer):
 
     ``[B, inputs]`` becomes ``[B, outputs]``.
 
-    With ``g = dL/dy``, the chain rule gives, as each ``y[b, o]`` is linear in all that it is made of,
+    Each ``y[b, o]`` is linear in the inputs, weights and bias. With ``g = dL/dy``, the chain rule gives
 
-    - ``dL/dx[b, i] = sum over o of g[b, o] * w[i, o]``: ``g @ w.T``,
-    - ``dL/dw[i, o] = sum over b of g[b, o] * x[b, i]``: ``x.T @ g``,
+    - ``dL/dx[b, i] = sum over o of g[b, o] * w[i, o]``, or ``g @ w.T``,
+    - ``dL/dw[i, o] = sum over b of g[b, o] * x[b, i]``, or ``x.T @ g``,
     - ``dL/dbias[o] = sum over b of g[b, o]``.
 
-    An L2 term adds ``l2 * sum(w^2)`` to the loss, which holds the weights small, and its derivative
-    ``2 * l2 * w`` to the weights' gradient.
+    L2 regularization adds ``l2 * sum(w^2)`` to the loss, which keeps the weights small, and its derivative
+    ``2 * l2 * w`` to the gradient of the weights.
 
     Args:
-        inputs: Numbers per image that go in.
-        outputs: Numbers per image that come out.
-        l2: Weight of the squared weights in the loss.
-        generator: Where the initial weights come from.
-        initialise: How they are drawn; the bias begins at zero.
-        dtype: Type of the parameters: float32 or float64.
+        inputs: The number of inputs per image.
+        outputs: The number of outputs per image.
+        l2: The factor of the L2 regularization.
+        generator: The random number generator of the initial weights.
+        initialise: The distribution of the initial weights; the initial bias is zero.
+        dtype: The type of the parameters: float32 or float64.
         engine: ``"loops"`` or ``"vectorized"``.
     """
 
@@ -65,14 +65,14 @@ class Dense(TwoEngineLayer):
         }
 
     def backward(self, gradient: Array) -> Array:
-        """Computes ``[B, outputs]`` to ``[B, inputs]``, and the gradients of weights and bias."""
+        """Returns dL/dx, ``[B, inputs]``, and stores the gradients of weights and bias."""
         inputs_gradient = super().backward(gradient)
         if self.l2:
             self.gradients["weights"] += 2 * self.l2 * self.parameters["weights"]
         return inputs_gradient
 
     def penalty(self) -> float:
-        """Returns ``l2 * sum(w^2)``; the bias is free."""
+        """Returns ``l2 * sum(w^2)``; the bias is not regularized."""
         return self.l2 * float(np.square(self.parameters["weights"]).sum()) if self.l2 else 0.0
 
     def _forward_loops(self, inputs: Array) -> Array:

@@ -1,7 +1,7 @@
-"""The random weights that training begins with.
+"""The random initial weights.
 
-They must differ from one another: units with equal weights would have equal gradients, and stay
-equal for ever. Their size decides whether a signal fades or explodes on its way through the layers.
+They must differ: units with equal weights would have equal gradients and remain equal for ever. Their scale
+determines whether a signal vanishes or explodes as it passes through the layers.
 """
 
 from collections.abc import Callable
@@ -10,23 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 Initialiser = Callable[[tuple[int, ...], np.random.Generator], npt.NDArray[np.float64]]
-"""Draws weights of a shape from a generator."""
+"""A function that draws weights of a given shape from a random number generator."""
 
 
 def glorot_uniform(shape: tuple[int, ...], generator: np.random.Generator) -> npt.NDArray[np.float64]:
     """Draws from U(-a, a) with ``a = sqrt(6 / (fan_in + fan_out))``, Keras's default.
 
-    The variance of these is 2 / (fan_in + fan_out): a compromise between keeping the variance of
-    the signals forwards (1 / fan_in) and of the gradients backwards (1 / fan_out), after Glorot &
-    Bengio (2010).
+    The variance is 2 / (fan_in + fan_out), a compromise between preserving the variance of the signals in the
+    forward pass (1 / fan_in) and that of the gradients in the backward pass (1 / fan_out) (Glorot & Bengio
+    2010).
 
     Args:
-        shape: ``[inputs, outputs]`` of a dense layer or ``[filters, C, k, k]`` of a convolution,
-            whose fans are the channels on either side times the ``k * k`` places of the kernel.
-        generator: Where chance comes from.
+        shape: ``[inputs, outputs]`` of a dense layer, or ``[filters, C, k, k]`` of a convolution. The fans of
+            a convolution are its input and output channels times ``k * k``.
+        generator: The random number generator.
 
     Returns:
-        Weights of that shape.
+        The weights.
     """
     fans = (shape[0] + shape[1]) * np.prod(shape[2:])
     limit = np.sqrt(6 / fans)
@@ -34,10 +34,10 @@ def glorot_uniform(shape: tuple[int, ...], generator: np.random.Generator) -> np
 
 
 def normal(standard_deviation: float) -> Initialiser:
-    """Makes an initialiser that draws from N(0, standard_deviation^2).
+    """Returns an initialiser that draws from N(0, standard_deviation^2).
 
     Args:
-        standard_deviation: Of the weights.
+        standard_deviation: The standard deviation of the weights.
 
     Returns:
         The initialiser.

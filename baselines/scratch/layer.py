@@ -1,4 +1,4 @@
-"""What every layer is: a function of its inputs and parameters that can also be differentiated."""
+"""The interface of all layers: functions of inputs and parameters, with their derivatives."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Literal
@@ -7,31 +7,30 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.floating[Any]]
-"""float32 or float64. What goes in decides: nothing here changes one into the other."""
+"""A float32 or float64 array. Layers preserve the type of their inputs."""
 
 Engine = Literal["loops", "vectorized"]
-"""How a layer computes: in for loops, to be read, or in matrix products, to be fast."""
+"""The implementation of a layer: readable for loops, or fast matrix products."""
 
 
 class Layer(ABC):
-    """One step of a network, ``outputs = f(inputs, parameters)``, and its derivatives.
+    """A step of a network, ``outputs = f(inputs, parameters)``, and its derivatives.
 
-    The chain rule lets each layer mind its own business. Let ``L`` be the loss, a single number.
-    ``backward`` is given ``dL/d outputs``, which the layer after this one has computed, and finds
+    Because of the chain rule, a layer needs no knowledge of the others. Let ``L`` be the loss, a scalar.
+    ``backward`` receives ``dL/d outputs``, which the next layer has computed, and computes
 
-    - ``dL/d inputs = dL/d outputs * d outputs/d inputs``, for the layer before this one, and
+    - ``dL/d inputs = dL/d outputs * d outputs/d inputs``, for the previous layer, and
     - ``dL/d parameters = dL/d outputs * d outputs/d parameters``, for the optimiser,
 
-    each summed over all outputs. Every gradient has the shape of what it belongs to.
+    both summed over all outputs. A gradient has the shape of the array that it refers to.
 
-    ``backward`` belongs to the latest ``forward``, whose inputs the layer remembers. The arrays that
-    the two return may be memory that the layer writes to again in its next ``forward`` or
-    ``backward``: copy what is to be kept for longer. Making large arrays anew for every batch would
-    cost more time than the arithmetic.
+    ``backward`` refers to the latest ``forward``, whose inputs the layer stores. The returned arrays are
+    buffers that the next ``forward`` or ``backward`` may overwrite: copy them to keep them. Allocating large
+    arrays for every batch would take longer than the arithmetic.
 
     Attributes:
-        parameters: What is learnt, by name: empty in most layers.
-        gradients: dL/d parameters under the same names, since the latest ``backward``.
+        parameters: The learned parameters by name; most layers have none.
+        gradients: dL/d parameters by the same names, from the latest ``backward``.
     """
 
     def __init__(self) -> None:
@@ -41,44 +40,44 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(self, inputs: Array, *, training: bool = False) -> Array:
-        """Computes the outputs, and remembers what ``backward`` will need.
+        """Computes the outputs, and stores the arrays that ``backward`` needs.
 
         Args:
-            inputs: A batch; the first axis counts its images.
-            training: Whether the network is being trained or used: only dropout tells these apart.
+            inputs: A batch; its first axis is the image.
+            training: Whether this is a training step; only dropout depends on it.
 
         Returns:
-            The outputs, one per image along the first axis.
+            The outputs; the first axis is the image.
         """
 
     @abstractmethod
     def backward(self, gradient: Array) -> Array:
-        """Applies the chain rule, and stores the parameters' gradients in ``gradients``.
+        """Applies the chain rule, and stores the gradients of the parameters in ``gradients``.
 
         Args:
-            gradient: dL/d outputs, in the shape that ``forward`` returned.
+            gradient: dL/d outputs, with the shape of the outputs.
 
         Returns:
-            dL/d inputs, in the shape that ``forward`` was given.
+            dL/d inputs, with the shape of the inputs.
         """
 
     def penalty(self) -> float:
-        """Returns what the layer adds to the loss for its own weights; by default nothing."""
+        """Returns the regularization term of the layer's weights in the loss; 0 by default."""
         return 0.0
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Gives memory to write to, the same every time as long as it suffices.
+        """Returns an array to write to, reusing its memory between calls.
 
-        Fresh memory has to be fetched from the operating system page by page, which takes longer
-        than writing to it; a smaller batch uses the beginning of what a larger one was given.
+        Allocating memory page by page takes longer than writing to it. A smaller batch uses the beginning of
+        the memory of a larger one.
 
         Args:
-            name: What it is for: each name has memory of its own.
+            name: The name of the buffer; each name has separate memory.
             shape: The shape of the array.
-            dtype: The type of its numbers.
+            dtype: The type of its elements.
 
         Returns:
-            A contiguous array with anything in it.
+            A contiguous array with undefined content.
         """
         count = int(np.prod(shape))
         memory = self._memory.get(name)
@@ -88,7 +87,7 @@ class Layer(ABC):
 
 
 class TwoEngineLayer(Layer):
-    """A layer that is written twice, side by side; ``engine`` says which way it computes.
+    """A layer with two implementations, selected by ``engine``.
 
     Args:
         engine: ``"loops"`` or ``"vectorized"``.

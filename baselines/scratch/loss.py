@@ -1,4 +1,4 @@
-"""From logits to probabilities to a single number: softmax and cross-entropy."""
+"""Softmax and cross-entropy: probabilities and loss from logits."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from baselines.scratch.layer import Array
 
 
 def softmax(logits: Array) -> Array:
-    """Computes ``p[b, c] = exp(z[b, c]) / sum over j of exp(z[b, j])``.
+    """Returns ``p[b, c] = exp(z[b, c]) / sum over j of exp(z[b, j])``.
 
-    Every ``p`` is positive and each row sums to 1. A constant added to all logits of a row cancels;
-    taking away the largest one keeps ``exp`` from overflowing.
+    All ``p`` are positive, and each row sums to 1. Adding a constant to all logits of a row does not change
+    ``p``; subtracting the largest logit prevents ``exp`` from overflowing.
 
     Args:
-        logits: ``[B, classes]``, any numbers.
+        logits: ``[B, classes]``.
 
     Returns:
         Probabilities, ``[B, classes]``.
@@ -28,19 +28,20 @@ def softmax(logits: Array) -> Array:
 def cross_entropy(logits: Array, labels: npt.NDArray[np.integer[Any]]) -> tuple[float, Array, Array]:
     """Computes the loss ``L = -mean over b of log p[b, y_b]``, with ``y_b`` the true class, and dL/dz.
 
-    It is what the data's likelihood becomes under a logarithm: 0 when every true class is given
-    probability 1, ``log(classes)`` when all classes are held equally likely.
+    The loss is the mean negative log-likelihood: 0 if every true class has probability 1, and
+    ``log(classes)`` if all classes have the same probability.
 
-    For one image, ``-log p_y = log(sum over j of exp(z_j)) - z_y``. The derivative by any logit is
+    For one image, ``-log p_y = log(sum over j of exp(z_j)) - z_y``. Its derivative with respect to a logit is
 
     - ``exp(z_c) / sum over j of exp(z_j) = p_c`` from the first term, for every class ``c``,
-    - ``-1`` from the second term, for ``c = y`` only.
+    - ``-1`` from the second term, only for ``c = y``.
 
-    So ``dL/dz[b, c] = (p[b, c] - [c = y_b]) / B``; the mean over the batch gives the ``1 / B``. It
-    says: raise the true class's logit, lower the others', by as much as each is wrong. Note that
-    every logit moves every probability, ``dp_j/dz_c = p_j * ([j = c] - p_c)``: the long way, through
-    ``dL/dp``, comes to the same, but not without the terms off the diagonal (``j != c``), which the course
-    project that this grew from left out, and the ``1 / B`` with them.
+    Therefore ``dL/dz[b, c] = (p[b, c] - [c = y_b]) / B``, with ``1 / B`` from the mean over the batch:
+    training raises the logit of the true class and lowers the others, each in proportion to its error.
+
+    The derivation via ``dL/dp`` gives the same result, but it must include all terms of
+    ``dp_j/dz_c = p_j * ([j = c] - p_c)``, since each logit changes all probabilities. The reference omitted
+    the terms with ``j != c`` and the factor ``1 / B``.
 
     Args:
         logits: ``[B, classes]``.
@@ -51,7 +52,7 @@ def cross_entropy(logits: Array, labels: npt.NDArray[np.integer[Any]]) -> tuple[
     """
     rows = np.arange(len(labels))
     shifted = logits - logits.max(axis=1, keepdims=True)
-    # From the logits and not as the logarithm of p, which may have been rounded to zero.
+    # Computed from the logits, because p may be rounded to zero.
     losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]
     probabilities = softmax(logits)
     gradient = probabilities.copy()

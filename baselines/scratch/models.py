@@ -1,4 +1,4 @@
-"""The two networks: the small one that was specified, and the full one."""
+"""The two networks from scratch: the small one that the reference specified, and the full one."""
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +15,21 @@ from data_prep.common.errors import GalaxyError
 from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
 
 
-def specified_cnn(
+def small_cnn(
     classes: int,
     generator: np.random.Generator,
     engine: Engine = "vectorized",
     dtype: npt.DTypeLike = np.float32,
 ) -> Network:
-    """Makes the smallest network that has every kind of layer, for RGB images of 32 x 32 pixels.
+    """Makes the small network that the reference specified, for RGB images of 32 x 32 pixels.
 
-    3x3 convolution (16 filters, no bias), 2x2 max-pooling, dense layer to the classes. The 3600
-    numbers after the pooling are 16 channels of 15 x 15 pixels.
+    3x3 convolution (16 filters, no bias), 2x2 max-pooling and a dense layer. The 3600 features after the
+    pooling are 16 channels of 15 x 15 pixels.
 
     Args:
-        classes: How many classes it tells apart.
-        generator: Where the initial weights come from: N(0, 1) / 9 and N(0, 1) / 3600.
-        engine: How its layers compute.
+        classes: The number of classes.
+        generator: The random number generator of the initial weights, N(0, 1) / 9 and N(0, 1) / 3600.
+        engine: The implementation of the layers.
         dtype: float32 or float64.
 
     Returns:
@@ -65,16 +65,15 @@ def specified_cnn(
 def full_cnn(
     classes: int, image_size: int, generator: np.random.Generator, dtype: npt.DTypeLike = np.float32
 ) -> Network:
-    """Makes the Keras network: four times [3x3 convolution, 2x2 max-pooling, ReLU], then dense layers.
+    """Makes the Keras network: four blocks of 3x3 convolution, 2x2 max-pooling and ReLU, and dense layers.
 
-    ReLU comes after the pooling and not before it: the largest of a window stays the largest under
-    ReLU, which never turns an order round, so both ways give the same numbers, but this way for a
-    quarter of the work.
+    ReLU follows the pooling here. Since ReLU is monotonic, both orders give the same numbers, but this one
+    applies ReLU to a quarter of the values.
 
     Args:
-        classes: How many classes it tells apart.
-        image_size: Side of its RGB images in pixels, at least ``SMALLEST_PX``.
-        generator: Where the initial weights and dropout come from.
+        classes: The number of classes.
+        image_size: The side of the RGB images in pixels, at least ``SMALLEST_PX``.
+        generator: The random number generator of the initial weights and dropout.
         dtype: float32 or float64.
 
     Returns:
@@ -84,7 +83,7 @@ def full_cnn(
         GalaxyError: The images are too small for four convolutions and poolings.
     """
     if image_size < SMALLEST_PX:
-        raise GalaxyError(f"the full CNN takes images of at least {SMALLEST_PX} pixels, not {image_size}")
+        raise GalaxyError(f"the full CNN needs images of at least {SMALLEST_PX} pixels, not {image_size}")
     layers: list[Layer] = []
     channels, side = 3, image_size
     for filters in FILTERS:

@@ -1,4 +1,4 @@
-"""Layers in a row: forwards, backwards, and one step of training."""
+"""A network as a sequence of layers: forward pass, backward pass and training step."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from baselines.scratch.optimizers import Optimizer
 
 
 class Network:
-    """A classifier: images go through the layers one after the other and come out as logits.
+    """A classifier that applies a sequence of layers to images and returns logits.
 
     Args:
-        layers: The layers, first to last. The last one gives ``[B, classes]``.
+        layers: The layers in order. The last one returns ``[B, classes]``.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -23,12 +23,12 @@ class Network:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the parameters, which images must have too."""
+        """The type of the parameters; images must have the same type."""
         return next(array.dtype for layer in self.layers for array in layer.parameters.values())
 
     @property
     def parameters(self) -> int:
-        """How many numbers are learnt."""
+        """The number of learned parameters."""
         return sum(array.size for layer in self.layers for array in layer.parameters.values())
 
     def forward(self, images: Array, *, training: bool = False) -> Array:
@@ -36,40 +36,40 @@ class Network:
 
         Args:
             images: ``[B, C, H, W]``, of the network's ``dtype``.
-            training: Whether dropout is at work.
+            training: Whether to apply dropout.
 
         Returns:
-            ``[B, classes]``, the caller's own.
+            ``[B, classes]``, as a new array.
 
         Raises:
-            TypeError: The images are of another type than the parameters.
+            TypeError: The images and the parameters have different types.
         """
         if images.dtype != self.dtype:
-            raise TypeError(f"the images are {images.dtype}, the network's parameters {self.dtype}")
+            raise TypeError(f"the images are {images.dtype}, but the network's parameters are {self.dtype}")
         outputs = images
         for layer in self.layers:
             outputs = layer.forward(outputs, training=training)
         return outputs.copy()
 
     def backward(self, gradient: Array) -> Array:
-        """Applies the chain rule from the last layer to the first; each keeps its parameters' gradients.
+        """Applies the chain rule from the last layer to the first; the layers store their gradients.
 
         Args:
-            gradient: dL/d logits, ``[B, classes]``, of the latest ``forward``.
+            gradient: dL/d logits of the latest ``forward``, ``[B, classes]``.
 
         Returns:
-            dL/d images, if the first layer computes it; valid until the next ``backward``.
+            dL/d images, if the first layer computes it. The next ``backward`` may overwrite it.
         """
         for layer in reversed(self.layers):
             gradient = layer.backward(gradient)
         return gradient
 
     def predict(self, images: Array, batch_size: int = 64) -> Array:
-        """Computes the probabilities of the classes, without dropout.
+        """Computes the class probabilities, without dropout.
 
         Args:
             images: ``[N, C, H, W]``.
-            batch_size: How many images go through the layers at a time.
+            batch_size: The number of images per batch.
 
         Returns:
             ``[N, classes]``; each row sums to 1.
@@ -78,22 +78,22 @@ class Network:
         return np.concatenate([softmax(self.forward(images[at : at + batch_size])) for at in batches])
 
     def penalty(self) -> float:
-        """Returns what the layers add to the loss for their weights."""
+        """Returns the regularization term of the loss."""
         return sum(layer.penalty() for layer in self.layers)
 
     def train_step(
         self, images: Array, labels: npt.NDArray[np.integer[Any]], optimizer: Optimizer
     ) -> tuple[float, Array]:
-        """Learns from one batch: forwards, loss, backwards, new weights.
+        """Performs a training step on a batch: forward pass, loss, backward pass and update of the weights.
 
         Args:
             images: ``[B, C, H, W]``.
             labels: ``[B]`` class numbers.
-            optimizer: What changes the weights.
+            optimizer: The optimiser, which updates the weights.
 
         Returns:
-            The loss, penalties included, and the probabilities, ``[B, classes]``, both from before
-            the weights were changed.
+            The loss, including the regularization term, and the probabilities, ``[B, classes]``, both before
+            the update.
         """
         loss, probabilities, gradient = cross_entropy(self.forward(images, training=True), labels)
         loss += self.penalty()
@@ -102,27 +102,27 @@ class Network:
         return loss, probabilities
 
     def weights(self) -> dict[str, Array]:
-        """Copies all parameters, under the layer's place and the parameter's name: ``"0.weights"``."""
+        """Returns copies of all parameters by layer number and parameter name, such as ``"0.weights"``."""
         return {name: parameter.copy() for name, parameter in self._named_parameters().items()}
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
-        """Puts parameters back, by copying them.
+        """Copies parameters into the network.
 
         Args:
-            weights: What ``weights`` gave, of this network or an equal one.
+            weights: The result of :meth:`weights` of this or an identical network.
 
         Raises:
-            ValueError: They are of another network.
+            ValueError: The parameters belong to a different network.
         """
         own = self._named_parameters()
         if {name: array.shape for name, array in weights.items()} != {n: a.shape for n, a in own.items()}:
-            raise ValueError("these weights are of another network: names or shapes differ")
+            raise ValueError("these weights belong to a different network: names or shapes differ")
         for name, parameter in own.items():
             np.copyto(parameter, weights[name])
 
     def _named_parameters(self) -> dict[str, Array]:
         return {
-            f"{place}.{name}": parameter
-            for place, layer in enumerate(self.layers)
+            f"{number}.{name}": parameter
+            for number, layer in enumerate(self.layers)
             for name, parameter in layer.parameters.items()
         }

@@ -1,4 +1,4 @@
-"""From gradients to new weights."""
+"""Optimisers, which update weights from gradients."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,42 +9,41 @@ from baselines.scratch.layer import Array, Layer
 
 
 class Optimizer(ABC):
-    """Changes the parameters of layers, in place, so that the loss goes down.
+    """Updates the parameters of layers in place to decrease the loss.
 
-    An optimiser remembers something of earlier steps for each parameter; so each network needs one
-    of its own.
+    An optimiser stores a state for each parameter, so each network needs its own optimiser.
     """
 
     def __init__(self) -> None:
         self.steps = 0
 
     def step(self, layers: Sequence[Layer]) -> None:
-        """Takes one step, with the gradients of the latest backward pass.
+        """Performs one step with the gradients of the latest backward pass.
 
         Args:
-            layers: The layers of a network, the same every time.
+            layers: The layers of the network, the same in each step.
         """
         self.steps += 1
-        for place, layer in enumerate(layers):
+        for number, layer in enumerate(layers):
             for name, parameter in layer.parameters.items():
-                self._update(f"{place}.{name}", parameter, layer.gradients[name])
+                self._update(f"{number}.{name}", parameter, layer.gradients[name])
 
     @abstractmethod
     def _update(self, name: str, parameter: Array, gradient: Array) -> None:
-        """Changes one parameter in place.
+        """Updates a parameter in place.
 
         Args:
-            name: Which of the network's parameters it is.
-            parameter: Its present value, to be changed.
-            gradient: dL/d parameter, to be left as it is.
+            name: The parameter's name, unique in the network.
+            parameter: The parameter to update.
+            gradient: dL/d parameter, which must not be changed.
         """
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: downhill by ``learning_rate`` times the gradient of one batch.
+    """Stochastic gradient descent: each step subtracts ``learning_rate`` times the gradient of a batch.
 
-    With momentum, each parameter has a velocity that earlier gradients built up, which evens out
-    the batches' noise: ``v = momentum * v - learning_rate * g``, ``w = w + v``, in Keras's form.
+    With momentum, each parameter has a velocity that accumulates earlier gradients, which averages out the
+    noise between batches: ``v = momentum * v - learning_rate * g``, ``w = w + v``, as in Keras.
     """
 
     def __init__(self, learning_rate: float, momentum: float = 0.0) -> None:
@@ -63,14 +62,18 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015): momentum, and a learning rate for each parameter by its own gradients.
+    """Adam (Kingma & Ba 2015): momentum, with a step size for each parameter that adapts to its gradients.
 
-    Running means of the gradient and of its square, ``m = beta_1 * m + (1 - beta_1) * g`` and
-    ``v = beta_2 * v + (1 - beta_2) * g^2``, give the step ``w = w - alpha * m / (sqrt(v) + epsilon)``.
-    Both means begin at zero and are too small at first, by ``1 - beta^t`` after ``t`` steps, for
-    which ``alpha = learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)`` makes up. This is the form
-    at the end of the paper's section 2, and Keras's; PyTorch adds epsilon to the corrected
-    ``sqrt(v)`` instead, which differs by a little in the first steps.
+    Running means of the gradient ``g`` and of its square give the step:
+
+    - ``m = beta_1 * m + (1 - beta_1) * g``
+    - ``v = beta_2 * v + (1 - beta_2) * g^2``
+    - ``w = w - alpha * m / (sqrt(v) + epsilon)``
+
+    Both means start at zero and are too small by a factor of ``1 - beta^t`` after ``t`` steps. This is
+    corrected by ``alpha = learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)``, as at the end of the paper's
+    section 2 and in Keras. PyTorch adds epsilon to the corrected ``sqrt(v)`` instead, which differs slightly
+    in the first steps.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Max-pooling: of each small window only the largest value goes on."""
+"""Max-pooling, which keeps the maximum of each small window."""
 
 import numpy as np
 
@@ -8,18 +8,17 @@ from baselines.scratch.layer import Array, Engine, TwoEngineLayer
 class MaxPool2D(TwoEngineLayer):
     """``y[b, c, r, s] = max of x[b, c, r * size + i, s * size + j]`` over ``i, j < size``.
 
-    ``[B, C, H, W]`` becomes ``[B, C, H // size, W // size]``: the windows do not overlap; rows and
-    columns at the end that do not fill one are dropped. What is found matters, and not exactly where:
-    the layers after see ``size`` times as far for ``1 / size^2`` of the work.
+    ``[B, C, H, W]`` becomes ``[B, C, H // size, W // size]``: the windows do not overlap, and rows and
+    columns that do not fill a window are dropped. Pooling discards the exact position of a feature. The
+    following layers see ``size`` times as far, at ``1 / size^2`` of the cost.
 
-    A small change of any input but the largest changes nothing, so ``dy/dx`` is 1 for the largest
-    and 0 for all others, and the window's whole gradient goes to the largest. Where several are
-    equally large there is no derivative; the first of them, row by row, takes the whole gradient,
-    as in PyTorch. The course project that this grew from gave it to each of them, which sends back more
-    than came in: windows of equal pixels, as in a black sky, would count four times.
+    Only the maximum of a window affects the output, so ``dy/dx`` is 1 for the maximum and 0 for all other
+    inputs: the maximum receives the whole gradient. If several inputs share the maximum, the derivative is
+    undefined, and the first one, row by row, receives the gradient, as in PyTorch. The reference gave it to
+    each of them, so that windows of equal pixels, as in a black sky, counted four times.
 
     Args:
-        size: Side of the windows.
+        size: The side of the windows.
         engine: ``"loops"`` or ``"vectorized"``.
     """
 
@@ -51,46 +50,46 @@ class MaxPool2D(TwoEngineLayer):
         return inputs_gradient
 
     def _forward_vectorized(self, inputs: Array) -> Array:
-        """Holds the windows' first places against the second, third, ..., all windows at once."""
+        """Compares position 0 of all windows with positions 1, 2, ..., for all windows at once."""
         shape = (*inputs.shape[:2], *(side // self.size for side in inputs.shape[2:]))
         outputs = self._buffer("outputs", shape, inputs.dtype)
-        self._winners = self._buffer("winners", shape, np.uint8)
+        self._argmax = self._buffer("argmax", shape, np.uint8)
         values = self._buffer("values", shape[1:], inputs.dtype)
         larger = self._buffer("larger", shape[1:], np.bool_)
-        latest = self._buffer("latest", shape[1:], np.uint8)
-        for image, best, winner in zip(inputs, outputs, self._winners, strict=True):
-            best[...] = image[self._place(0, shape)]
-            winner.fill(0)
-            for place in range(1, self.size**2):
-                values[...] = image[self._place(place, shape)]
-                # Larger, and not larger or equal: of equal ones the first stays.
-                np.greater(values, best, out=larger)
-                np.maximum(values, best, out=best)
-                # As places only go up, the latest that was larger has the largest number.
-                np.multiply(larger, np.uint8(place), out=latest)
-                np.maximum(winner, latest, out=winner)
+        candidate = self._buffer("candidate", shape[1:], np.uint8)
+        for image, maximum, argmax in zip(inputs, outputs, self._argmax, strict=True):
+            maximum[...] = image[self._position_slices(0, shape)]
+            argmax.fill(0)
+            for position in range(1, self.size**2):
+                values[...] = image[self._position_slices(position, shape)]
+                # Strictly greater, so that the first of several equal values is kept.
+                np.greater(values, maximum, out=larger)
+                np.maximum(values, maximum, out=maximum)
+                # Positions increase, so the last one with a larger value is the maximum of these numbers.
+                np.multiply(larger, np.uint8(position), out=candidate)
+                np.maximum(argmax, candidate, out=argmax)
         return outputs
 
     def _backward_vectorized(self, gradient: Array) -> Array:
-        """Gives each place of the windows the gradient where it has won, and zero elsewhere."""
+        """Assigns the gradient to the position of each window's maximum, and zero to the others."""
         inputs_gradient = self._buffer("inputs", self._inputs.shape, gradient.dtype)
         inputs_gradient[:, :, gradient.shape[2] * self.size :] = 0
         inputs_gradient[:, :, :, gradient.shape[3] * self.size :] = 0
-        won = self._buffer("won", gradient.shape[1:], np.bool_)
+        is_maximum = self._buffer("is_maximum", gradient.shape[1:], np.bool_)
         for image in range(len(gradient)):
-            for place in range(self.size**2):
-                np.equal(self._winners[image], place, out=won)
-                target = inputs_gradient[image][self._place(place, gradient.shape)]
-                np.multiply(gradient[image], won, out=target)
+            for position in range(self.size**2):
+                np.equal(self._argmax[image], position, out=is_maximum)
+                target = inputs_gradient[image][self._position_slices(position, gradient.shape)]
+                np.multiply(gradient[image], is_maximum, out=target)
         return inputs_gradient
 
-    def _place(self, place: int, shape: tuple[int, ...]) -> tuple[slice, slice, slice]:
-        """Says where in an image ``[C, H, W]`` the windows have their ``place``-th number, row by row.
+    def _position_slices(self, position: int, shape: tuple[int, ...]) -> tuple[slice, slice, slice]:
+        """Returns the slices that select one position of all windows in an image ``[C, H, W]``.
 
         Args:
-            place: From 0 to ``size^2 - 1``.
-            shape: Of the outputs.
+            position: The position in the window, row by row, from 0 to ``size^2 - 1``.
+            shape: The shape of the outputs.
         """
-        i, j = divmod(place, self.size)
+        i, j = divmod(position, self.size)
         rows, columns = shape[2] * self.size, shape[3] * self.size
         return slice(None), slice(i, rows, self.size), slice(j, columns, self.size)

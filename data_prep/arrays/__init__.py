@@ -1,1 +1,1 @@
-"""The folder of galaxy arrays: its format, and the commands that write and check it."""
+"""Galaxy arrays: the format of the folder, and the commands that write and check it."""

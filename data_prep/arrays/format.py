@@ -1,10 +1,10 @@
-"""The galaxy arrays: one folder of pixels, catalogue and provenance that every model reads.
+"""Galaxy arrays: a folder with the images, the catalogue and their provenance, which every model reads.
 
 ========================  ==========================================================================
-``images.npy``            uint8 ``[N, H, W, 3]``, RGB, C order
+``images.npy``            uint8 ``[N, H, H, 3]``, RGB, C order
 ``catalog.csv``           one row per image, in order: objid, asset id, label, split, votes, path
-``dataset.json``          classes in order, crop, label rule, seed, counts, what was skipped and why,
-                          SHA-256 of the other two, versions
+``dataset.json``          classes in order, crop, label rule, seed, counts, skipped images with reasons,
+                          SHA-256 of the other two files, versions
 ========================  ==========================================================================
 """
 
@@ -28,41 +28,45 @@ IMAGES: Final = "images.npy"
 CATALOG: Final = "catalog.csv"
 DATASET: Final = "dataset.json"
 QUARTER_TURNS: Final = "quarter_turns"
-"""The catalogue's column of arrays made with ``--rotate-once``."""
+"""The catalogue's column of rotations, in arrays made with ``--rotate-once``."""
 FORMAT_VERSION: Final = 1
-Stamp = tuple[int, int, int]
-_REMEDY: Final = "make the arrays again with: python -m data_prep preprocess"
+REMEDY: Final = "make the arrays again with python -m data_prep preprocess"
+FileStamp = tuple[int, int, int]
+"""Size, modification time and inode of a file."""
 
 
 @dataclass(frozen=True)
 class GalaxyArrays:
-    """The galaxy arrays of one folder, opened for reading.
+    """Galaxy arrays, opened for reading.
 
     Attributes:
-        folder: Where they lie.
-        images: uint8 ``[N, H, W, 3]``, a read-only memory map: only what is indexed is read.
+        folder: The folder of the arrays.
+        images: uint8 ``[N, H, H, 3]``, a read-only memory map: only indexed images are read from disk.
         catalog: One row per image, in the same order.
-        dataset: What ``dataset.json`` says.
-        stamps: Size, time of change and number of ``images.npy`` when it was opened, or verified since.
+        dataset: The content of ``dataset.json``.
+        stamps: The stamps of ``images.npy`` when it was opened, and whenever it was verified since.
     """
 
     folder: Path
     images: npt.NDArray[np.uint8]
     catalog: pd.DataFrame
     dataset: dict[str, Any]
-    stamps: set[Stamp] = field(default_factory=set, repr=False, compare=False)
+    stamps: set[FileStamp] = field(default_factory=set, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Callable[[], "GalaxyArrays"], tuple[()]]:
-        """Pickles as "open the same again": the pixels are never sent to another process."""
+        """Pickles the arrays as a call that opens them again, so that no pixels are copied."""
         return self.opener(), ()
 
     def opener(self) -> Callable[[], "GalaxyArrays"]:
-        """Returns what opens the same arrays again, in another process, or raises a ``GalaxyError``."""
-        return functools.partial(_open_same, self.folder, self.dataset["sha256"], frozenset(self.stamps))
+        """Returns a function that opens the same arrays in another process.
+
+        The function raises a ``GalaxyError`` if the arrays have changed.
+        """
+        return functools.partial(_reopen, self.folder, self.dataset["sha256"], frozenset(self.stamps))
 
     @property
     def classes(self) -> list[str]:
-        """The class names; a class's number is its place here."""
+        """The class names; the class number is the index."""
         return list(self.dataset["classes"])
 
     @property
@@ -72,29 +76,29 @@ class GalaxyArrays:
 
     @property
     def quarter_turns(self) -> npt.NDArray[np.int64] | None:
-        """``[N]`` quarter turns by which ``--rotate-once`` turned each image; None where none was turned.
+        """``[N]`` quarter turns by which ``--rotate-once`` rotated the images; None if it was not used.
 
         Raises:
-            GalaxyError: The catalogue has the column, and it holds something else.
+            GalaxyError: The catalogue's column holds anything other than 0, 1, 2 or 3.
         """
         if QUARTER_TURNS not in self.catalog:
             return None
         turns = self.catalog[QUARTER_TURNS]
         if not turns.isin(range(4)).all():
             raise GalaxyError(
-                f"{self.folder / CATALOG}, column {QUARTER_TURNS}: it must hold 0, 1, 2 or 3; {_REMEDY}"
+                f"{self.folder / CATALOG}, column {QUARTER_TURNS}: it must hold 0, 1, 2 or 3; {REMEDY}"
             )
         return turns.to_numpy(dtype=np.int64)
 
     def rows(self, *splits: str) -> npt.NDArray[np.int64]:
-        """Returns the row numbers of the galaxies in the named splits, in order."""
+        """Returns the row numbers of the images in the named splits, in order."""
         return np.flatnonzero(self.catalog["split"].isin(splits).to_numpy()).astype(np.int64)
 
-    def some_rows(self, *splits: str) -> npt.NDArray[np.int64]:
-        """Returns the rows of the named splits, of which there must be some.
+    def require_rows(self, *splits: str) -> npt.NDArray[np.int64]:
+        """Returns the row numbers of the images in the named splits, which must not be empty.
 
         Raises:
-            GalaxyError: There are none.
+            GalaxyError: The splits are empty.
         """
         rows = self.rows(*splits)
         if not len(rows):
@@ -102,103 +106,106 @@ class GalaxyArrays:
         return rows
 
     def verify(self) -> None:
-        """Checks both files' SHA-256 against ``dataset.json``; about a second per gigabyte.
+        """Verifies the SHA-256 of both files against ``dataset.json``; takes about a second per gigabyte.
 
         Raises:
-            GalaxyError: A file is not the one that was written.
+            GalaxyError: A file has changed.
         """
         for name, expected in self.dataset["sha256"].items():
             found = sha256(self.folder / name)
             if found != expected:
                 raise GalaxyError(
                     f"{self.folder / name} has been changed or damaged since it was made: its SHA-256 is "
-                    f"{found[:12]}..., and {DATASET} says {str(expected)[:12]}...; {_REMEDY}"
+                    f"{found[:12]}..., but {DATASET} names {str(expected)[:12]}...; {REMEDY}"
                 )
 
     def require_unchanged(self) -> None:
-        """Stops where the pixels are no longer those that were opened; hashes them only if they may not be.
+        """Raises an error if the images have changed since they were opened.
+
+        They are hashed only if the file's size, modification time or inode has changed.
 
         Raises:
             GalaxyError: The files have been changed or replaced.
         """
         try:
-            stamp = _stamp(self.folder)
+            stamp = _file_stamp(self.folder)
             if stamp in self.stamps:
                 return
-            _open_same(self.folder, self.dataset["sha256"], None).verify()
+            _reopen(self.folder, self.dataset["sha256"], None).verify()
         except (OSError, GalaxyError) as error:
-            raise _changed(self.folder) from error
+            raise _changed_error(self.folder) from error
         self.stamps.add(stamp)
 
 
 def open_arrays(folder: Path) -> GalaxyArrays:
-    """Opens a folder of galaxy arrays and checks that its parts fit together.
+    """Opens galaxy arrays and checks that the files are consistent.
 
-    The files' hashes are not computed here; see :meth:`GalaxyArrays.verify`.
+    The hashes are not verified; see :meth:`GalaxyArrays.verify`.
 
     Args:
-        folder: A folder that ``python -m data_prep preprocess`` has made.
+        folder: A folder made by ``python -m data_prep preprocess``.
 
     Returns:
         The arrays.
 
     Raises:
-        GalaxyError: A file is missing, or one does not fit the others.
+        GalaxyError: A file is missing or invalid, or the files are inconsistent.
     """
     missing = [name for name in (IMAGES, CATALOG, DATASET) if not (folder / name).is_file()]
     if missing:
         raise GalaxyError(
-            f"{folder} holds no galaxy arrays, it lacks {', '.join(missing)}: name where they lie, "
-            f"or {_REMEDY}"
+            f"{folder} does not hold galaxy arrays; missing: {', '.join(missing)}. Choose another folder, or "
+            f"{REMEDY}"
         )
     dataset = read_json(folder / DATASET)
     _check_dataset(dataset, folder / DATASET)
     catalog = _read_catalog(folder / CATALOG, dataset["classes"])
-    stamp = _stamp(folder)
+    stamp = _file_stamp(folder)
     images = _map_images(folder / IMAGES)
     if len(images) != len(catalog):
         raise GalaxyError(
-            f"{folder}: {IMAGES} holds {len(images):,} images, {CATALOG} {len(catalog):,} rows; {_REMEDY}"
+            f"{folder}: {IMAGES} holds {len(images):,} images, but {CATALOG} has {len(catalog):,} rows; "
+            f"{REMEDY}"
         )
     return GalaxyArrays(folder, images, catalog, dataset, {stamp})
 
 
-def _stamp(folder: Path) -> Stamp:
-    """Returns what changes when the pixels are changed or replaced, without reading them."""
-    found = (folder / IMAGES).stat()
-    return found.st_size, found.st_mtime_ns, found.st_ino
+def _file_stamp(folder: Path) -> FileStamp:
+    """Returns the stamp of ``images.npy``, which differs if the file has been changed or replaced."""
+    status = (folder / IMAGES).stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _open_same(folder: Path, hashes: dict[str, str], stamps: Collection[Stamp] | None) -> GalaxyArrays:
-    """Opens arrays that have been opened before.
+def _reopen(folder: Path, hashes: dict[str, str], stamps: Collection[FileStamp] | None) -> GalaxyArrays:
+    """Opens arrays again and checks that they have not changed.
 
     Args:
-        folder: Where they lie.
-        hashes: Their SHA-256, as ``dataset.json`` had them.
-        stamps: Those of the pixels; None where they may be others.
+        folder: The folder of the arrays.
+        hashes: The SHA-256 of the files, from ``dataset.json``.
+        stamps: The accepted stamps of ``images.npy``; None accepts any.
 
     Raises:
-        GalaxyError: They are others now.
+        GalaxyError: The arrays have changed.
     """
     arrays = open_arrays(folder)
     if arrays.dataset["sha256"] != hashes or (stamps is not None and arrays.stamps.isdisjoint(stamps)):
-        raise _changed(folder)
+        raise _changed_error(folder)
     return arrays
 
 
-def _changed(folder: Path) -> GalaxyError:
+def _changed_error(folder: Path) -> GalaxyError:
     return GalaxyError(
-        f"{folder} was changed or replaced while this command was using it, so that its results would be of "
-        "other images: run it again, and leave the arrays alone until it has ended"
+        f"{folder} was changed or replaced while this command was using it, so the results would be wrong: "
+        "run the command again, and do not change the arrays until it ends"
     )
 
 
 def _check_dataset(dataset: dict[str, Any], path: Path) -> None:
-    """Checks the keys that everything else relies on."""
+    """Checks the keys of ``dataset.json`` that all commands rely on."""
     if dataset.get("format_version") != FORMAT_VERSION:
         raise GalaxyError(
-            f"{path}: format version {dataset.get('format_version')!r}, this program reads {FORMAT_VERSION}; "
-            f"{_REMEDY}"
+            f"{path}: format version {dataset.get('format_version')!r} is not supported, only "
+            f"{FORMAT_VERSION}; {REMEDY}"
         )
     classes, hashes = dataset.get("classes"), dataset.get("sha256")
     if not (
@@ -206,61 +213,61 @@ def _check_dataset(dataset: dict[str, Any], path: Path) -> None:
         and all(isinstance(name, str) for name in classes)
         and len(set(classes)) == len(classes) >= 2
     ):
-        raise GalaxyError(f"{path}: 'classes' is not a list of two or more names; {_REMEDY}")
+        raise GalaxyError(f"{path}: 'classes' is not a list of two or more distinct names; {REMEDY}")
     skipped, threshold = dataset.get("skipped"), dataset.get("threshold")
-    sound = {
-        "crop": _is_whole(dataset.get("crop")),
+    validity = {
+        "crop": _is_integer(dataset.get("crop")),
         "counts": _is_counts(dataset.get("counts")),
         "skipped": isinstance(skipped, list)
         and all(isinstance(entry, dict) and {"path", "reason"} <= set(entry) for entry in skipped),
         "threshold": threshold is None
         or (isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 < threshold <= 1),
     }
-    for key, is_sound in sound.items():
-        if not is_sound:
-            raise GalaxyError(f"{path}: '{key}' is missing or invalid; {_REMEDY}")
+    for key, is_valid in validity.items():
+        if not is_valid:
+            raise GalaxyError(f"{path}: '{key}' is missing or invalid; {REMEDY}")
     if not (isinstance(hashes, dict) and set(hashes) == {IMAGES, CATALOG}):
-        raise GalaxyError(f"{path}: 'sha256' does not name {IMAGES} and {CATALOG}; {_REMEDY}")
+        raise GalaxyError(f"{path}: 'sha256' must name {IMAGES} and {CATALOG}; {REMEDY}")
 
 
-def _is_whole(value: Any) -> bool:
-    """Returns whether that is a whole number (JSON's ``true`` is Python's 1)."""
+def _is_integer(value: Any) -> bool:
+    """Returns whether a JSON value is an integer, and not ``true`` or ``false``."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_counts(value: Any) -> bool:
-    """Returns whether that says how many galaxies of each class a split holds."""
+    """Returns whether a JSON value maps splits to numbers of galaxies by class."""
     return isinstance(value, dict) and all(
-        isinstance(counts, dict) and all(_is_whole(count) for count in counts.values())
+        isinstance(counts, dict) and all(_is_integer(count) for count in counts.values())
         for counts in value.values()
     )
 
 
 def _read_catalog(path: Path, classes: list[str]) -> pd.DataFrame:
-    """Reads the catalogue, its ids exact, its labels checked, and no galaxy in two splits."""
-    needed = {"objid": "int64"} | dict.fromkeys(("asset_id", "label", "split", "path"), "str")
-    catalog = read_table(path, needed, keep_others=True)
-    refuse_unknown(catalog, path, "label", classes, f"; {_REMEDY}")
-    refuse_unknown(catalog, path, "split", SPLITS, f"; {_REMEDY}")
-    places = catalog[["objid", "split"]].drop_duplicates()
-    twice = places["objid"][places["objid"].duplicated()]
-    if len(twice):
+    """Reads the catalogue; refuses unknown classes and splits, and galaxies in several splits."""
+    required = {"objid": "int64"} | dict.fromkeys(("asset_id", "label", "split", "path"), "str")
+    catalog = read_table(path, required, keep_others=True)
+    refuse_unknown(catalog, path, "label", classes, f"; {REMEDY}")
+    refuse_unknown(catalog, path, "split", SPLITS, f"; {REMEDY}")
+    pairs = catalog[["objid", "split"]].drop_duplicates()
+    repeated = pairs["objid"][pairs["objid"].duplicated()]
+    if len(repeated):
         raise GalaxyError(
-            f"{path}: {len(twice):,} galaxies are in two splits, the first objid {twice.iloc[0]}, so that a "
-            f"model would be tested on what it was trained on; {_REMEDY}"
+            f"{path}: {len(repeated):,} galaxies are in two splits (the first: objid {repeated.iloc[0]}), so "
+            f"that a model would be tested on galaxies it was trained on; {REMEDY}"
         )
     return catalog
 
 
 def _map_images(path: Path) -> npt.NDArray[np.uint8]:
-    """Maps the pixels into memory, read-only, never unpickling anything."""
+    """Opens the images as a read-only memory map, without unpickling anything."""
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # A damaged header fails in as many ways as it can be damaged.
-        raise GalaxyError(f"{path} is no array that can be read: {error}; {_REMEDY}") from None
+    except Exception as error:  # A damaged header may raise any exception.
+        raise GalaxyError(f"{path} cannot be read as an array: {error}; {REMEDY}") from None
     if not (isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 4):
-        raise GalaxyError(f"{path} is not uint8 [N, H, H, 3]; {_REMEDY}")
+        raise GalaxyError(f"{path} is not uint8 [N, H, H, 3]; {REMEDY}")
     _, height, width, channels = images.shape
     if not (height == width and channels == 3 and images.flags.c_contiguous):
-        raise GalaxyError(f"{path} is not uint8 [N, H, H, 3] in C order; {_REMEDY}")
+        raise GalaxyError(f"{path} is not uint8 [N, H, H, 3] in C order; {REMEDY}")
     return images

@@ -1,4 +1,4 @@
-"""Writing the pixels of galaxy arrays: block by block, on all cores, and resumable."""
+"""Writes the images of galaxy arrays block by block, on all cores; interrupted work can be resumed."""
 
 import contextlib
 import io
@@ -17,10 +17,10 @@ from data_prep.common.threads import prefetch
 from data_prep.sources.images import Cutout, ImageError
 
 PROGRESS: Final = "progress.json"
-"""How far unfinished work is, beside its pixels."""
+"""The file in an unfinished folder that records the progress."""
 
 BLOCK: Final = 16
-"""Images that a thread decodes at a time: 2.4 MB at 224 pixels, whatever the size of the sample."""
+"""Number of images that a thread decodes at a time: 2.4 MB at 224 pixels, whatever the size of the sample."""
 
 
 def write_images(
@@ -33,28 +33,28 @@ def write_images(
     workers: int,
     progress: bool,
 ) -> tuple[dict[int, str], str]:
-    """Writes ``n`` images, those that can be read, as one ``.npy``, a few blocks in memory at a time.
+    """Writes ``n`` images as one ``.npy`` file, with only a few blocks in memory, and skips unusable images.
 
-    How many can be read is known at the end, so the header is written twice; NumPy pads it to the
-    same length.
+    The number of usable images is known only at the end, so the header is then written again; NumPy pads it
+    to the same length.
 
     Args:
-        folder: The folder to write to. Work that an interruption has left there is verified and resumed. The
-            note of that, ``PROGRESS``, stays when all is written, for what may fail after it.
-        read: Returns the image of a number, ``[crop, crop, 3]`` uint8, or raises an ``ImageError``.
-        n: How many there are.
-        crop: Their side in pixels.
-        made_of: What the pixels come from, as JSON; unfinished work of anything else is discarded.
-        workers: Threads that read.
-        progress: Show a progress bar.
+        folder: The folder to write to. Interrupted work in it is verified and resumed. The file ``PROGRESS``
+            remains after all images are written, in case a later step fails.
+        read: A function that returns the uint8 ``[crop, crop, 3]`` image of a row, or raises ``ImageError``.
+        n: The number of images.
+        crop: The side of the images in pixels.
+        made_of: Everything that the pixels depend on, as JSON; work with other values is discarded.
+        workers: The number of threads that read images.
+        progress: Whether to show a progress bar.
 
     Returns:
-        Why an image cannot be used, by its number, and the SHA-256 of the file.
+        The reason for each skipped image by its row, and the SHA-256 of the file.
     """
     path = folder / IMAGES
 
-    def read_state(noted: dict[str, Any]) -> tuple[int, dict[int, str]]:
-        return int(noted["done"]), {int(row): str(reason) for row, reason in noted["skipped"].items()}
+    def read_state(state: dict[str, Any]) -> tuple[int, dict[int, str]]:
+        return int(state["done"]), {int(row): str(reason) for row, reason in state["skipped"].items()}
 
     def read_block(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
         return _read_block(read, range(start, min(start + BLOCK, n)), crop)
@@ -72,8 +72,8 @@ def write_images(
                 skipped |= reasons
                 done += len(images) + len(reasons)
                 bar.update(len(images) + len(reasons))
-                if file.note_is_due or done == n:
-                    file.write_note(done=done, skipped=skipped)
+                if file.progress_is_due or done == n:
+                    file.write_progress(done=done, skipped=skipped)
         if skipped:
             file.replace_header(_header(n - len(skipped), crop))
     return skipped, sha256(path) if skipped else file.sha256
@@ -82,7 +82,7 @@ def write_images(
 def _read_block(
     read: Callable[[int], Cutout], rows: range, crop: int
 ) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
-    """Reads the images of some rows; returns those that can be used, and why the others cannot."""
+    """Reads the images of some rows; returns the usable images, and the reason for each skipped row."""
     images = np.empty((len(rows), crop, crop, 3), dtype=np.uint8)
     reasons: dict[int, str] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""A sample and its image files -> galaxy arrays, on all cores, in memory that does not grow."""
+"""Makes galaxy arrays from a sample and its image files, on all cores and in bounded memory."""
 
 import platform
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from data_prep.schema import CLASSES, CROP_PX
 from data_prep.sources.images import Cutout, read_cutout
 from data_prep.sources.tables import read_table, refuse_unknown
 from data_prep.splits.copies import group_copies
-from data_prep.splits.draw import draw_split, split_counts
+from data_prep.splits.draw import count_by_class, draw_split
 
 
 def preprocess(
@@ -36,30 +36,30 @@ def preprocess(
     overwrite: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Makes the galaxy arrays of a sample: centre crops, catalogue and the stored split.
+    """Makes the galaxy arrays of a sample: centre crops, catalogue and split.
 
-    An image that cannot be used is skipped, and listed in ``dataset.json``. Images of one galaxy, and
-    those of exactly the same pixels whatever they are called, share a split. Whatever interrupts or stops it,
-    the work so far stays in a hidden folder beside ``out``, and the same call resumes it.
+    Unusable images are skipped and listed in ``dataset.json``. Images of one galaxy and identical images are
+    put into the same split. If the call is interrupted or fails, the work so far is kept in a hidden folder
+    beside ``out``, and the same call resumes it.
 
     Args:
-        sample: A CSV from :func:`data_prep.samples.extract.extract`, or any with the columns ``objid``,
+        sample: A CSV from :func:`data_prep.samples.extract.extract`, or any CSV with the columns ``objid``,
             ``asset_id``, ``label`` and ``path`` (relative to ``raw``).
-        raw: The folder that the paths are relative to.
-        out: The folder to make.
-        crop: Side of the centre crop in pixels.
-        seed: Seed of the split (and of the turns).
-        rotate_once: Turn each image once by a random one of 0, 90, 180, 270 degrees, as the
-            reference did on disk. It adds no variety; for parity with the reference only.
-        workers: Threads that decode; by default one per core.
-        overwrite: Replace older arrays in ``out``.
-        progress: Show a progress bar.
+        raw: The folder of the image files.
+        out: The folder to create.
+        crop: The side of the centre crop in pixels.
+        seed: The seed of the split and of the rotations.
+        rotate_once: Whether to rotate each image once by a random multiple of 90 degrees, as the reference
+            did on disk. This is not augmentation; use it only for parity with the reference.
+        workers: The number of threads that decode images; by default one per core.
+        overwrite: Whether to replace existing arrays in ``out``.
+        progress: Whether to show a progress bar.
 
     Returns:
         The content of ``dataset.json``.
 
     Raises:
-        GalaxyError: The sample cannot be read, not one image can be used, or ``out`` exists.
+        GalaxyError: The sample cannot be read, no image is usable, or ``out`` exists.
     """
     if crop < 1:
         raise GalaxyError(f"the crop must be at least 1 pixel, not {crop}")
@@ -78,15 +78,17 @@ def preprocess(
         "crop": crop,
         "turns": seed if rotate_once else None,
     }
-    with new_folder(out, overwrite=overwrite, holds=(IMAGES, CATALOG, DATASET), note=PROGRESS) as folder:
+    with new_folder(
+        out, overwrite=overwrite, contents=(IMAGES, CATALOG, DATASET), progress_file=PROGRESS
+    ) as folder:
         skipped, checksum = write_images(
             folder, read, len(catalog), crop, made_of=made_of, workers=workers or cores(), progress=progress
         )
         if len(skipped) == len(catalog):
             (folder / PROGRESS).unlink()  # There is nothing to resume.
             raise GalaxyError(
-                f"not one of the {len(catalog):,} images of {sample} can be used; the first, "
-                f"{raw / paths[0]}: {skipped[0]}"
+                f"none of the {len(catalog):,} images of {sample} is usable; the first is {raw / paths[0]}: "
+                f"{skipped[0]}"
             )
         kept = catalog.drop(index=list(skipped))
         galaxies = group_copies(
@@ -102,11 +104,11 @@ def preprocess(
             "format_version": FORMAT_VERSION,
             "classes": list(CLASSES),
             "crop": crop,
-            **_label_rule(sample),
+            **_label_settings(sample),
             "seed": seed,
             "rotate_once": rotate_once,
             "galaxies": len(kept),
-            "counts": split_counts(kept["split"].to_numpy(dtype=str), kept["label"].to_numpy(dtype=str)),
+            "counts": count_by_class(kept["split"].to_numpy(dtype=str), kept["label"].to_numpy(dtype=str)),
             "skipped": [
                 {
                     "objid": int(catalog["objid"].iloc[row]),
@@ -124,7 +126,7 @@ def preprocess(
 
 
 def report(dataset: dict[str, Any]) -> Iterator[str]:
-    """Yields what the user wants to know of galaxy arrays, line by line.
+    """Yields the lines of a summary of galaxy arrays: galaxies by split and class, and skipped images.
 
     Args:
         dataset: The content of ``dataset.json``.
@@ -136,46 +138,46 @@ def report(dataset: dict[str, Any]) -> Iterator[str]:
         yield f"{name:>12}{cells}{sum(counts.values()):12,}"
     skipped = dataset["skipped"]
     if skipped:
-        yield f"{len(skipped):,} images could not be used (all are listed in {DATASET}), the first:"
+        yield f"{len(skipped):,} images skipped as unusable (all are listed in {DATASET}); the first:"
         yield from (f"  {entry['path']}: {entry['reason']}" for entry in skipped[:5])
 
 
 def _read_sample(path: Path) -> pd.DataFrame:
-    """Reads a sample, its four needed columns first and checked, the others as they are."""
-    needed = {"objid": "int64", "asset_id": "str", "label": "str", "path": "str"}
-    sample = read_table(path, needed, keep_others=True)
+    """Reads a sample and checks its four required columns."""
+    required = {"objid": "int64", "asset_id": "str", "label": "str", "path": "str"}
+    sample = read_table(path, required, keep_others=True)
     if sample.empty:
         raise GalaxyError(f"{path} holds no galaxies")
     if reserved := {"split", QUARTER_TURNS} & set(sample.columns):
         raise GalaxyError(
-            f"{path}: the column {', '.join(sorted(reserved))} is made by preprocess: leave it out"
+            f"{path}: the column {', '.join(sorted(reserved))} is made by preprocess: remove it"
         )
     refuse_unknown(sample, path, "label", CLASSES)
     labels = sample.groupby("objid")["label"].nunique()
     if (labels > 1).any():
         raise GalaxyError(
-            f"{path}: {int((labels > 1).sum()):,} galaxies have two labels, the first objid "
-            f"{labels.idxmax()}: give all images of a galaxy the same"
+            f"{path}: {int((labels > 1).sum()):,} galaxies have two labels (the first: objid "
+            f"{labels.idxmax()}): give all images of a galaxy the same label"
         )
     if sample["path"].isna().any():
         raise GalaxyError(
             f"{path}, line {int(np.argmax(sample['path'].isna())) + 2}: the column path is empty"
         )
-    others = [name for name in sample.columns if name not in needed]
+    others = [name for name in sample.columns if name not in required]
     return sample[["objid", "asset_id", "label", *others, "path"]]
 
 
-def _label_rule(sample: Path) -> dict[str, Any]:
-    """Returns how the sample was labelled, and all that ``extract`` noted beside it."""
+def _label_settings(sample: Path) -> dict[str, Any]:
+    """Returns the label rule, the threshold and the whole summary that ``extract`` wrote."""
     path = summary_path(sample)
     summary = read_json(path) if path.is_file() else {}
     return {
-        "label_rule": summary.get("label_rule", "unknown: no summary lay beside the sample"),
+        "label_rule": summary.get("label_rule", "unknown: the sample has no summary"),
         "threshold": summary.get("threshold"),
         "sample": summary,
     }
 
 
 def _draw_turns(n: int, seed: int) -> npt.NDArray[np.int64]:
-    """Draws ``[n]`` numbers of quarter turns, from a stream apart from the split's."""
+    """Draws ``[n]`` numbers of quarter turns, from a random stream separate from that of the split."""
     return np.random.default_rng([seed, 1]).integers(0, 4, size=n)

@@ -1,4 +1,4 @@
-"""What a figure of speed or memory depends on, besides the model."""
+"""The processor, platform and package versions that measurements of speed and memory depend on."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 
-def environment(*packages: str) -> dict[str, Any]:
-    """Describes this process and its machine.
+def describe_environment(*packages: str) -> dict[str, Any]:
+    """Returns a description of this process and its machine.
 
     Args:
-        packages: Distributions whose versions matter to this model.
+        packages: Further distributions whose versions to include, if they are installed.
 
     Returns:
         ``processor``, ``platform`` and ``versions``.

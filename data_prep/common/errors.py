@@ -1,4 +1,4 @@
-"""The one error type whose message is meant for the user, and how a command line prints it."""
+"""The error type whose message is meant for the user, and how a command prints it."""
 
 import _thread
 import contextlib
@@ -15,36 +15,36 @@ from typing import Final
 from data_prep.common.orphans import end_with_parent
 
 EXIT_STATUS: Final = (
-    "Exit status: 0 done; 1 an error, in one line; 2 a command line that cannot be read; 130 interrupted by "
-    "you; 143 terminated by the system."
+    "Exit status: 0 success; 1 error (one line on stderr); 2 invalid command line; 130 interrupted (Ctrl-C); "
+    "143 terminated (SIGTERM)."
 )
 
-_TAKE_A_LOCK: Final = ("__enter__", "acquire")
-"""Functions in which an exception can leave a lock held forever, while other threads wait for it."""
-_PUT_OFF: Final = 0.01
+_LOCK_FUNCTIONS: Final = ("__enter__", "acquire")
+"""Functions in which an exception could leave a lock held forever, while other threads wait for it."""
+_DEFERRAL_SECONDS: Final = 0.01
 """Seconds by which SIGTERM is deferred in these functions."""
-_MOST_PUT_OFF: Final = 300
-"""How often it is deferred at most, three seconds in all: the lock may never become free."""
+_MAX_DEFERRALS: Final = 300
+"""Maximum number of deferrals (three seconds in all), since the lock may never become free."""
 
-LONGEST: Final = 2000
-"""Characters of a message that are shown."""
+MAX_MESSAGE_LENGTH: Final = 2000
+"""Maximum length of a printed message, in characters."""
 
 
 class GalaxyError(Exception):
-    """Something is wrong with what the user gave us, not with the program.
+    """An error in the user's input or environment, not in the program.
 
     The message says what is wrong, where (file, row, column or galaxy) and what to do about it.
     """
 
 
 class OtherProcessEndedError(GalaxyError):
-    """Another process of the same command has ended, and this one cannot go on without it."""
+    """Another process of the same command has ended, and this one cannot continue without it."""
 
 
 class Terminated(SystemExit):
-    """The system has asked the program to end (SIGTERM), as a cluster does before it takes a machine back.
+    """The system asked the program to end (SIGTERM), as a cluster does before it reclaims a machine.
 
-    A program that it reaches in no place that knows of it ends with status 143 all the same.
+    If uncaught, the program exits with status 143.
     """
 
     def __init__(self) -> None:
@@ -53,18 +53,17 @@ class Terminated(SystemExit):
 
 @contextlib.contextmanager
 def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
-    """Prints what the user can mend as one line on stderr, without a traceback, and exits with status 1.
+    """Prints expected errors as one line on stderr, without a traceback, and exits with status 1.
 
-    That is a ``GalaxyError``, what the system refuses (``OSError``), and a lack of memory. An interruption by
-    the user ends quietly with status 130, one by the system (SIGTERM) with 143, as shells have it; both after
-    everything that is half-done has been cleared away.
+    Expected errors are ``GalaxyError``, ``OSError`` and ``MemoryError``. After Ctrl-C the status is 130 and
+    after SIGTERM 143, the shell's conventions; both exit after unfinished files have been cleaned up.
 
     Args:
-        program: The command's name, put before the message.
-        debug: Print the traceback too.
+        program: The command's name, which precedes the message.
+        debug: Whether to print the traceback too.
     """
     try:
-        with _until_asked_to_end():
+        with _raise_on_sigterm():
             yield
     except (GalaxyError, OSError, MemoryError) as error:
         if debug:
@@ -72,63 +71,63 @@ def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
         message = " ".join(str(error).split())
         if isinstance(error, MemoryError):
             message = f"not enough memory {message}".strip()
-        if len(message) > LONGEST:  # A cell of a damaged table can be as long as the file.
-            message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
+        if len(message) > MAX_MESSAGE_LENGTH:  # A cell of a damaged table can be as long as the file.
+            half = MAX_MESSAGE_LENGTH // 2
+            message = f"{message[:half]} ... {message[-half:]}"
         print(f"{program}: error: {message}", file=sys.stderr)
         raise SystemExit(1) from error
     except KeyboardInterrupt as error:
-        _say_once(f"{program}: interrupted")
+        _print_once(f"{program}: interrupted")
         raise SystemExit(130) from error
     except Terminated:
-        _say_once(f"{program}: terminated")
+        _print_once(f"{program}: terminated")
         raise
 
 
-def _say_once(line: str) -> None:
-    """Prints a line on stderr, from one of the processes that train together on a machine."""
+def _print_once(line: str) -> None:
+    """Prints a line on stderr in the first of the processes that train together on a machine."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(line, file=sys.stderr)
 
 
 def without_debug(words: Sequence[str]) -> tuple[list[str], bool]:
-    """Takes ``--debug`` out of a command line; returns the rest, and whether it was there."""
+    """Removes ``--debug`` from a command line; returns the other words, and whether it was present."""
     return [word for word in words if word != "--debug"], "--debug" in words
 
 
 @contextlib.contextmanager
-def _until_asked_to_end() -> Iterator[None]:
-    """Raises ``Terminated`` where the block is when the system asks for the end."""
-    asked, put_off, over = False, 0, False
+def _raise_on_sigterm() -> Iterator[None]:
+    """Raises ``Terminated`` in the block when the process receives SIGTERM."""
+    terminating, deferrals, finished = False, 0, False
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked, put_off
-        if asked:  # Clearing away is not to be interrupted.
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal terminating, deferrals
+        if terminating:  # A second signal must not interrupt the cleanup.
             return
-        if frame and frame.f_code.co_name in _TAKE_A_LOCK and put_off < _MOST_PUT_OFF:
-            put_off += 1
-            _thread.start_new_thread(ask_again, ())  # A threading.Thread takes locks itself.
+        if frame and frame.f_code.co_name in _LOCK_FUNCTIONS and deferrals < _MAX_DEFERRALS:
+            deferrals += 1
+            _thread.start_new_thread(send_again, ())  # A threading.Thread takes locks itself.
             return
-        asked = True
+        terminating = True
         raise Terminated
 
-    def ask_again() -> None:
-        time.sleep(_PUT_OFF)
-        if not over:
+    def send_again() -> None:
+        time.sleep(_DEFERRAL_SECONDS)
+        if not finished:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    before = None
+    previous = None
     try:
         if threading.current_thread() is threading.main_thread():
-            before = signal.signal(signal.SIGTERM, ask)
+            previous = signal.signal(signal.SIGTERM, handle)
             end_with_parent()
         yield
     except Exception as error:
-        if asked and not isinstance(
-            error, OtherProcessEndedError
-        ):  # A library interrupted in its C code may raise another error.
+        # A library that is interrupted in its C code may raise another error.
+        if terminating and not isinstance(error, OtherProcessEndedError):
             raise Terminated from error
         raise
     finally:
-        over = True
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        finished = True
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and their checksums."""
+"""Atomic creation of files and folders, and their checksums."""
 
 import contextlib
 import errno
@@ -14,27 +14,27 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.litter import LITTER
 from data_prep.common.locks import file_lock
 from data_prep.common.progress import progress_bar
-from data_prep.common.replacing import put_in_place, restore, token
+from data_prep.common.replacing import put_in_place, restore_replaced, unique_token
 
 CHUNK_BYTES: Final = 1 << 24
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""Refusals that only writing meets, whichever file of a copy the system names."""
+_WRITE_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Error numbers that only writing raises, whichever file of a copy the system names."""
 
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside ``path``, renamed to ``path`` when the block ends well.
+    """Creates a file atomically: yields a temporary path and renames it to ``path`` when the block succeeds.
 
-    A block that fails leaves no trace: an older file under that name stays as it was.
+    If the block fails, the temporary file is removed and an existing file at ``path`` is unchanged.
 
     Args:
-        path: The file to make. Its folder is made when missing; an older file is replaced.
+        path: The file to create. Missing parent folders are created; an existing file is replaced.
 
     Yields:
-        The temporary path, with the same suffix, to write to.
+        The temporary path to write to, in the same folder and with the same suffix.
 
     Raises:
-        GalaxyError: The file cannot be made there.
+        GalaxyError: The file cannot be written.
     """
     with new_files(path) as (partial,):
         yield partial
@@ -42,94 +42,95 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_files(*paths: Path) -> Iterator[list[Path]]:
-    """Like :func:`new_file`, with companion files, which the block need not make.
+    """Creates a file like :func:`new_file`, with companion files, which the block need not write.
 
-    No others ever lie beside a file that is not theirs: the older ones go just before the file is replaced,
-    the new ones come just after.
+    A companion never lies beside a file that it does not belong to: existing companions are removed just
+    before the file is replaced, and the new ones are renamed just after.
 
     Args:
-        paths: The file to make, and the others.
+        paths: The file to create, followed by its companions.
 
     Yields:
-        Their temporary paths.
+        The temporary paths, in the same order.
 
     Raises:
-        GalaxyError: They cannot be made there.
+        GalaxyError: The files cannot be written.
     """
-    path, *others = paths
+    path, *companions = paths
     for each in paths:
-        with writing(each):
+        with explain_write_errors(each):
             each.parent.mkdir(parents=True, exist_ok=True)
-    name = f"partial-{token()}"
-    # Absolute, so that no library takes a folder called ~ for the user's home.
+    name = f"partial-{unique_token()}"
+    # Absolute, so that no library expands a folder called ~ to the user's home.
     partials = [each.absolute().with_name(f".{each.stem}.{name}{each.suffix}") for each in paths]
     try:
-        with writing(*paths, *partials):
+        with explain_write_errors(*paths, *partials):
             yield partials
-            for other in others:
-                other.unlink(missing_ok=True)
+            for companion in companions:
+                companion.unlink(missing_ok=True)
             for partial, each in zip(partials, paths, strict=True):
                 if each is path or partial.exists():
                     partial.replace(each)
     finally:
         for partial in partials:
-            with contextlib.suppress(OSError):  # As on a disk that has become read-only, which has been told.
+            with contextlib.suppress(OSError):  # On a read-only disk, say; the first error is already raised.
                 partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def new_folder(
-    path: Path, *, overwrite: bool | None = None, holds: Collection[str], note: str | None = None
+    path: Path, *, overwrite: bool | None = None, contents: Collection[str], progress_file: str | None = None
 ) -> Iterator[Path]:
-    """Gives a temporary folder beside ``path``, renamed to ``path`` when the block ends well.
+    """Creates a folder atomically: yields a temporary folder and renames it to ``path`` at the end.
 
     Args:
-        path: The folder to make. Its parents are made when missing.
-        overwrite: Replace an older folder of that name, at the moment of renaming. None where the user
-            has no such choice.
-        holds: The files and folders that one of this kind holds. A folder that lacks one, or
-            holds anything else, is never replaced, so that a slip in a path, or a file that the
-            user has put there, costs nothing.
-        note: For a block that resumes: the file in the folder in which it notes its progress. Whatever
-            interrupts or stops the block, a folder with a note is kept, and the next call resumes in it. The
-            finished folder has none.
+        path: The folder to create. Missing parent folders are created.
+        overwrite: Whether to replace an existing folder, at the moment of renaming. None if the command has
+            no ``--overwrite`` option.
+        contents: The names of all files and folders in a folder of this kind. An existing folder that lacks
+            one or holds anything else is never replaced, so that a mistyped path or a file that the user
+            added does no harm.
+        progress_file: For a block that can resume: the name of the file in which it records its progress. If
+            the block is interrupted or fails, a folder with this file is kept, and the next call resumes in
+            it. The finished folder does not contain the file.
 
     Yields:
-        The temporary folder to write to; empty, unless the block resumes.
+        The temporary folder to write to; empty unless the block resumes.
 
     Raises:
-        GalaxyError: The folder exists and must not be replaced, is the current folder, cannot be made, or
-            another process is making it.
+        GalaxyError: The folder exists and must not be replaced, is the current folder, cannot be written, or
+            is being made by another process.
     """
-    with reading(path):
-        path = _resolved(path)
-    with writing(path):
-        restore(path)
-    refuse_existing(path, overwrite=overwrite, holds=holds)
-    if _is_current(path):
+    with explain_read_errors(path):
+        path = _resolve(path)
+    with explain_write_errors(path):
+        restore_replaced(path)
+    refuse_existing(path, overwrite=overwrite, contents=contents)
+    if _contains_current_folder(path):
         raise GalaxyError(
             f"{path} is the current folder, which cannot be replaced: name a new folder in it, or run the "
             "command from another folder"
         )
-    partial = path.with_name(f".{path.name}.{'unfinished' if note else f'partial-{token()}'}")
+    suffix = "unfinished" if progress_file else f"partial-{unique_token()}"
+    partial = path.with_name(f".{path.name}.{suffix}")
     lock = partial.with_name(f"{partial.name}.lock")  # Beside it: NFS and Windows do not lock folders.
     with contextlib.ExitStack() as stack:
-        with writing(path, partial, lock):
+        with explain_write_errors(path, partial, lock):
             partial.parent.mkdir(parents=True, exist_ok=True)
-            if note:
+            if progress_file:
                 stack.enter_context(file_lock(lock, path, temporary=True))
-            partial.mkdir(exist_ok=note is not None)
-        if note:
-            for cut_off in partial.glob(".*.partial-*"):  # A file in whose writing a process was killed.
-                cut_off.unlink()
+            partial.mkdir(exist_ok=progress_file is not None)
+        if progress_file:
+            for leftover in partial.glob(".*.partial-*"):  # Left by a process that was killed while writing.
+                leftover.unlink()
         try:
-            with writing(path, partial):
+            with explain_write_errors(path, partial):
                 yield partial
-                # Another process may have made it meanwhile.
-                refuse_existing(path, overwrite=overwrite, holds=holds)
-                put_in_place(partial, path, note)
+                # Another process may have made the folder during the block.
+                refuse_existing(path, overwrite=overwrite, contents=contents)
+                put_in_place(partial, path, progress_file)
         except BaseException:
-            if note and (partial / note).exists():
+            if progress_file and (partial / progress_file).exists():
                 print(
                     f"\nThe work so far is in {partial}: run the same command again to resume",
                     file=sys.stderr,
@@ -139,59 +140,59 @@ def new_folder(
             raise
 
 
-def _resolved(path: Path) -> Path:
-    """Returns the place that a path leads to through symbolic links."""
+def _resolve(path: Path) -> Path:
+    """Resolves symbolic links, with an ``OSError`` if they form a loop."""
     try:
         return path.resolve()
-    except RuntimeError as error:  # Python before 3.13 has no OSError for links that lead to each other.
+    except RuntimeError as error:  # Raised by Python before 3.13.
         raise OSError(errno.ELOOP, "Too many levels of symbolic links") from error
 
 
-def _is_current(path: Path) -> bool:
-    """Says whether an existing folder is the one that the process is in, or holds it."""
+def _contains_current_folder(path: Path) -> bool:
+    """Returns whether a folder is the current folder or one of its parents."""
     try:
         return Path.cwd().is_relative_to(path)
-    except OSError:  # It has been removed.
+    except OSError:  # The current folder has been removed.
         return False
 
 
-def refuse_existing(path: Path, *, overwrite: bool | None, holds: Collection[str] | None = None) -> None:
-    """Stops when ``path`` exists and the user has not said that it may be replaced.
+def refuse_existing(path: Path, *, overwrite: bool | None, contents: Collection[str] | None = None) -> None:
+    """Raises an error if ``path`` exists, unless the user allows replacing it.
 
     Args:
         path: A file or folder that is about to be made.
-        overwrite: The user's word that it may be replaced; None where the command has no --overwrite.
-        holds: For a folder, what one of ours holds.
+        overwrite: Whether the user allows replacing it; None if the command has no ``--overwrite`` option.
+        contents: For a folder, the names of everything that the command writes into it.
 
     Raises:
-        GalaxyError: It exists, and must not be replaced.
+        GalaxyError: ``path`` exists and must not be replaced.
     """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not overwrite:
         choice = "remove it yourself" if overwrite is None else "add --overwrite to replace it"
-        raise GalaxyError(f"{path} already exists: name another place, or {choice}")
-    if not (path.is_dir() if holds is not None else path.is_file()):  # Nor a device.
-        kind = "a folder" if path.is_dir() else "no folder" if holds is not None else "no regular file"
-        raise GalaxyError(f"{path} is {kind}, and is not replaced: name another place")
-    if holds is None:
+        raise GalaxyError(f"{path} already exists: choose another path, or {choice}")
+    if not (path.is_dir() if contents is not None else path.is_file()):  # A device is not replaced either.
+        kind = "a folder" if path.is_dir() else "not a folder" if contents is not None else "not a file"
+        raise GalaxyError(f"{path} is {kind}, and is not replaced: choose another path")
+    if contents is None:
         return
     found = {entry.name for entry in path.iterdir()}.difference(LITTER)
-    if found != set(holds):
-        lacks, foreign = sorted(set(holds) - found), sorted(found - set(holds))
-        wrong = f"lacks {lacks[0]}" if lacks else f"also holds {foreign[0]}"
+    if found != set(contents):
+        missing, foreign = sorted(set(contents) - found), sorted(found - set(contents))
+        problem = f"lacks {missing[0]}" if missing else f"also holds {foreign[0]}"
         raise GalaxyError(
-            f"{path} {wrong}, so not all of it was made by this command and it is not replaced: "
-            "name another place, or remove it yourself"
+            f"{path} {problem}, so this command did not make all of it and does not replace it: "
+            "choose another path, or remove it yourself"
         )
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Makes ``target`` the same file as ``source``; a copy only where the file system has no links.
+    """Makes ``target`` a link to ``source``, or a copy if the file system does not support links.
 
     Args:
         source: An existing file.
-        target: The name to give it too; there is none of that name.
+        target: The path of the link, which must not exist.
     """
     try:
         os.link(source, target)
@@ -203,14 +204,14 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Returns a file's SHA-256 in hexadecimal, with a progress bar where it takes over a second.
+    """Returns a file's SHA-256 in hexadecimal; shows a progress bar if this takes over a second.
 
     Raises:
         GalaxyError: The file cannot be read.
     """
     digest = hashlib.sha256()
     with (
-        reading(path),
+        explain_read_errors(path),
         path.open("rb") as file,
         progress_bar(
             total=path.stat().st_size, desc=f"checksum of {path.name}", unit="B", unit_scale=True
@@ -223,35 +224,35 @@ def sha256(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def writing(*places: Path) -> Iterator[None]:
-    """Turns the system's refusals to write (disk full, no permission) into one clear error.
+def explain_write_errors(*paths: Path) -> Iterator[None]:
+    """Turns an ``OSError`` of writing (disk full, no permission) into a ``GalaxyError`` that names the file.
 
-    Where the block cannot open another file, that one is named. A file that may fail while it is read needs
-    :func:`reading`: the system does not say which one it was.
+    If the block cannot open another file, the message names that one. Files that the block also reads need
+    :func:`explain_read_errors`, since an error during reading does not name the file.
 
     Args:
-        places: What is being written, for the message; then the temporary names under which it is.
+        paths: The path being written, which the message names, followed by its temporary paths.
 
     Raises:
-        GalaxyError: The system refused.
+        GalaxyError: Writing failed.
     """
     try:
         yield
     except OSError as error:
-        if (other := _other_file(error, places)) is not None:
+        if (other := _other_file(error, paths)) is not None:
             raise GalaxyError(f"{other} cannot be read: {error.strerror}") from error
-        raise GalaxyError(f"{places[0]} cannot be written: {error.strerror or error}") from error
+        raise GalaxyError(f"{paths[0]} cannot be written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turns the system's refusals to read into one clear error; needed in blocks that also write.
+def explain_read_errors(path: Path) -> Iterator[None]:
+    """Turns an ``OSError`` of reading into a ``GalaxyError`` that names the file.
 
     Args:
-        path: What is being read, for the message.
+        path: The file being read.
 
     Raises:
-        GalaxyError: The system refused.
+        GalaxyError: Reading failed.
     """
     try:
         yield
@@ -259,13 +260,13 @@ def reading(path: Path) -> Iterator[None]:
         raise GalaxyError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _other_file(error: OSError, places: Sequence[Path]) -> Path | None:
-    """Returns the file that the system refused, where it is none of those that are being written."""
-    if error.errno in _NO_ROOM or not isinstance(error.filename, str | os.PathLike):
+def _other_file(error: OSError, paths: Sequence[Path]) -> Path | None:
+    """Returns the file that an error names, unless it is one of the paths being written."""
+    if error.errno in _WRITE_ERRORS or not isinstance(error.filename, str | os.PathLike):
         return None
     file = Path(error.filename)
-    for place in places:
-        inner, outer = file.absolute(), place.absolute()
-        if inner.is_relative_to(outer) or outer.is_relative_to(inner):  # The latter, where it is to be made.
+    for path in paths:
+        inner, outer = file.absolute(), path.absolute()
+        if inner.is_relative_to(outer) or outer.is_relative_to(inner):  # The latter for a missing parent.
             return None
     return file

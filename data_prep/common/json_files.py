@@ -1,4 +1,4 @@
-"""JSON objects as files: written whole or not at all, read strictly."""
+"""JSON files: written atomically, read strictly."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from data_prep.common.files import new_file
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes ``content`` as indented JSON, whole or not at all."""
+    """Writes ``content`` atomically as indented JSON."""
     with new_file(path) as partial:
         partial.write_text(json_text(content), encoding="utf-8")
 
@@ -24,29 +24,29 @@ def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
-        GalaxyError: The file is missing or holds no JSON object.
+        GalaxyError: The file is missing or does not hold a JSON object.
     """
     try:
         content = json.loads(
-            path.read_text(encoding="utf-8-sig"), parse_constant=_no_number, parse_float=_finite
+            path.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite_float
         )
     except FileNotFoundError:
         raise GalaxyError(f"{path} is missing") from None
     except (OSError, ValueError, RecursionError) as error:
         raise GalaxyError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
-        raise GalaxyError(f"{path} holds no JSON object")
+        raise GalaxyError(f"{path} does not hold a JSON object")
     return content
 
 
-def _finite(text: str) -> float:
-    """Refuses numbers that are too large for a float."""
+def _finite_float(text: str) -> float:
+    """Parses a number and refuses one that overflows a float."""
     number = float(text)
     if not math.isfinite(number):
-        _no_number(text)
+        raise ValueError(f"the number {text} is too large")
     return number
 
 
-def _no_number(text: str) -> None:
-    """Refuses NaN and infinities, which JSON does not have."""
-    raise ValueError(f"{text} is no JSON")
+def _refuse_constant(text: str) -> None:
+    """Refuses NaN and infinities, which are not valid JSON."""
+    raise ValueError(f"{text} is not valid JSON")

@@ -1,4 +1,4 @@
-"""Ends a process together with the one that started it, however that one ended."""
+"""Ends a process when its parent process ends, however the parent ended."""
 
 import os
 import signal
@@ -8,36 +8,38 @@ import time
 from typing import Final
 
 _PARENT: Final = "GALAXY_PARENT"
-_LOOK_EVERY: Final = 0.5
-"""Seconds between two looks at the parent."""
-_GRACE: Final = 20.0
-"""Seconds that the process then has to clear away."""
+_POLL_SECONDS: Final = 0.5
+"""Seconds between checks of the parent."""
+_GRACE_SECONDS: Final = 20.0
+"""Seconds after SIGTERM in which the process may clean up, before it is ended by force."""
 
 
 def child_environment(**more: str) -> dict[str, str]:
-    """Returns the environment for a process that is to end when this one does.
+    """Returns environment variables for a child process that must end when this process ends.
 
     Args:
-        more: Further variables.
+        more: Further environment variables.
     """
     return os.environ | more | {_PARENT: str(os.getpid())}
 
 
 def end_with_parent() -> None:
-    """Has this process terminated (SIGTERM) when its parent is gone, if it was started to do so.
+    """Terminates this process (SIGTERM) when its parent ends, if :func:`child_environment` asked for it.
 
-    The processes of ``torchrun`` do so too. Others outlive their parent, as a job in the background does.
+    The processes of ``torchrun`` are treated likewise. Any other process outlives its parent, as a
+    background job does.
     """
     parent = os.getppid()
-    by_us = os.environ.pop(_PARENT, None) == str(parent)
-    if sys.platform == "win32" or not (by_us or "TORCHELASTIC_RUN_ID" in os.environ):
+    started_by_us = os.environ.pop(_PARENT, None) == str(parent)
+    if sys.platform == "win32" or not (started_by_us or "TORCHELASTIC_RUN_ID" in os.environ):
         return
-    threading.Thread(target=_follow, args=(parent,), name="end-with-parent", daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(parent,), name="end-with-parent", daemon=True).start()
 
 
-def _follow(parent: int) -> None:
+def _watch_parent(parent: int) -> None:
+    """Terminates this process when its parent is no longer the given one."""
     while os.getppid() == parent:
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_POLL_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_GRACE)  # The main thread may be waiting in a library that hears no signal.
+    time.sleep(_GRACE_SECONDS)  # The main thread may be in a library call that ignores signals.
     os._exit(128 + signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Output to the screen that never fails the work: narrow consoles, closed pipes, full disks."""
+"""Console output that never stops a command: limited encodings, closed pipes, full disks."""
 
 import contextlib
 import errno
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 
-class _Guarded:
-    """A text stream that drops what it cannot write, and keeps the reason.
+class _GuardedStream:
+    """A text stream that discards its output after an error, and records the error.
 
     Attributes:
-        failure: Why nothing is written any more.
+        failure: The error; None as long as writing succeeds.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -20,19 +20,19 @@ class _Guarded:
         self.failure: OSError | ValueError | None = None
 
     def write(self, text: str) -> int:
-        """Writes a text; characters that the console does not have are written as escapes."""
+        """Writes text; characters that the console cannot encode are written as escapes."""
         if self.failure is None:
             try:
                 self._stream.write(text)
             except UnicodeEncodeError:
                 encoding = self._stream.encoding
                 return self.write(text.encode(encoding, "backslashreplace").decode(encoding))
-            except (OSError, ValueError) as error:  # ValueError: it is closed.
+            except (OSError, ValueError) as error:  # ValueError: the stream is closed.
                 self.failure = error
         return len(text)
 
     def flush(self) -> None:
-        """Writes what is held back."""
+        """Flushes the stream's buffer."""
         if self.failure is None:
             try:
                 self._stream.flush()
@@ -45,15 +45,16 @@ class _Guarded:
 
 @contextlib.contextmanager
 def guarded_output(program: str) -> Iterator[None]:
-    """Keeps work from failing where standard output or standard error cannot be written.
+    """Lets the block continue if standard output or standard error cannot be written.
 
-    A reader that has read enough (``| head``) is left in peace. A full disk is named on standard error.
+    A closed pipe (``| head``) is ignored silently. Any other failure of standard output, such as a full disk,
+    is reported on standard error at the end.
 
     Args:
-        program: The program's name, put before that message.
+        program: The program's name, which precedes that message.
     """
     streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
-    guards = {name: _Guarded(stream) for name, stream in streams.items() if stream is not None}
+    guards = {name: _GuardedStream(stream) for name, stream in streams.items() if stream is not None}
     for name, guard in guards.items():
         setattr(sys, name, guard)
     try:
@@ -75,8 +76,8 @@ def guarded_output(program: str) -> Iterator[None]:
 
 
 def _discard(stream: TextIO) -> None:
-    """Has a stream that cannot be written discard what it still holds: Python would fail on it at its end."""
+    """Redirects a failed stream to the null device, so that Python's flush at exit does not fail."""
     with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

@@ -1,4 +1,4 @@
-"""Paths as users write them, expanded once, where a program takes them in."""
+"""Expands the paths that users give on the command line and in configs."""
 
 import os
 import re
@@ -13,28 +13,28 @@ _VARIABLE: Final = re.compile(r"\$(\w+|\{[^}]*\})")
 
 
 class _PathError(ArgumentTypeError, ValueError):
-    """A path cannot be expanded."""
+    """A path cannot be expanded; parsers report it with the option's name."""
 
 
 def expand_path(text: str) -> str:
     """Expands ``~``, ``~user``, environment variables and ``..`` in a path.
 
-    A shell leaves ``--out=~/x`` as it is. Left to the libraries, one would take it for a
-    folder named ``~``, another for the home directory.
+    Shells do not expand ``--out=~/x``, and libraries disagree about it: some would create a folder named
+    ``~``, others would use the home directory.
 
     Args:
         text: The path as the user wrote it.
 
     Returns:
-        The same place, by a path that every library reads alike.
+        The expanded path, which all libraries interpret alike.
 
     Raises:
-        GalaxyError: It is empty, or names a user or a variable that does not exist.
+        GalaxyError: The path is empty, or names a user or a variable that does not exist.
     """
     if not text.strip():
         raise GalaxyError("a path is empty: name a file or folder")
     if "\0" in text:
-        raise GalaxyError(f"the path {text!r} holds a NUL character")
+        raise GalaxyError(f"the path {text!r} contains a NUL character")
     expanded = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111
     if expanded.startswith("~"):
         name = Path(expanded).parts[0]
@@ -49,11 +49,11 @@ def expand_path(text: str) -> str:
 
 
 def user_path(text: str) -> Path:
-    """Returns a path of a command line, expanded; the type of every option that takes one.
+    """Returns a path from the command line, expanded; the ``type`` of every path option.
 
     Raises:
-        ArgumentTypeError: As for :func:`expand_path`; a parser reports it with the option's name.
-        ValueError: The same, which is what a parser expects of a value in a config.
+        ArgumentTypeError: The path cannot be expanded; see :func:`expand_path`.
+        ValueError: Likewise, which parsers expect for a value in a config.
     """
     try:
         return Path(expand_path(str(text)))
@@ -62,5 +62,5 @@ def user_path(text: str) -> Path:
 
 
 def quoted(path: Path | str) -> str:
-    """Returns a path as a shell takes it, for a command that the user is to copy."""
+    """Quotes a path for the shell, in a command that the user can copy."""
     return shlex.quote(str(path))

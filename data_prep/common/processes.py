@@ -1,6 +1,6 @@
-"""Runs commands of this project in processes of their own.
+"""Runs this project's commands in separate processes.
 
-So the peak memory is a command's own, and one that fails takes nothing else with it.
+Each command thus has its own peak memory, and one that fails does not affect the others.
 """
 
 import codecs
@@ -15,24 +15,24 @@ from typing import Final
 from data_prep.common.errors import GalaxyError, Terminated
 from data_prep.common.orphans import child_environment
 
-_OWN_END: Final = 3.0
-"""Seconds that a command gets to end by itself after Ctrl-C, which it usually hears too."""
-_GRACE: Final = 25.0
-"""Seconds that it gets to end after it was asked to."""
+_INTERRUPT_SECONDS: Final = 3.0
+"""Seconds for a command to end by itself after Ctrl-C, which it usually receives too."""
+_GRACE_SECONDS: Final = 25.0
+"""Seconds for a command to end after SIGTERM, before it is killed."""
 
 
 def run_module(words: Sequence[str]) -> None:
-    """Runs ``python -m`` with these words; what the command prints is shown.
+    """Runs ``python -m`` with the given arguments and shows its output.
 
-    It ends when this process does, whether that is interrupted, terminated or killed.
+    The command ends when this process is interrupted, terminated or killed.
 
     Args:
         words: The module and its arguments.
 
     Raises:
-        GalaxyError: It has failed; the message is the last that it said.
-        Terminated: It was terminated by the system.
-        KeyboardInterrupt: It was interrupted by the user.
+        GalaxyError: The command failed; the message holds its error message.
+        Terminated: The command was terminated by the system.
+        KeyboardInterrupt: The command was interrupted by the user.
     """
     with subprocess.Popen(  # noqa: S603 - the words are this program's own.
         [sys.executable, "-m", *words], stderr=subprocess.PIPE, env=child_environment()
@@ -40,7 +40,7 @@ def run_module(words: Sequence[str]) -> None:
         assert isinstance(process.stderr, io.BufferedReader)
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         last: deque[str] = deque(maxlen=20)
-        # A progress bar ends no lines: what there is, is shown at once.
+        # Not line by line: a progress bar does not end its lines.
         try:
             while part := process.stderr.read1():
                 last.append(decoder.decode(part))
@@ -48,25 +48,25 @@ def run_module(words: Sequence[str]) -> None:
                 sys.stderr.flush()
             process.wait()
         except BaseException as error:
-            _end(process, heard_too=isinstance(error, KeyboardInterrupt))
+            _end(process, interrupted=isinstance(error, KeyboardInterrupt))
             raise
     if process.returncode in (143, -15):
         raise Terminated
     if process.returncode in (130, -2):
         raise KeyboardInterrupt
     if process.returncode:
-        raise GalaxyError(_reason(process.returncode, "".join(last)))
+        raise GalaxyError(_failure(process.returncode, "".join(last)))
 
 
 def start_ranks(words: Sequence[str], number: int) -> "dict[int, subprocess.Popen[bytes]]":
-    """Starts the other processes of a command that shares its work between this machine's devices.
+    """Starts the further processes of a command that runs on several devices of this machine.
 
     Args:
         words: The command line.
-        number: How many processes it has here, this one too.
+        number: The number of processes on this machine, including this one.
 
     Returns:
-        The others, by their local ranks.
+        The started processes, by local rank.
     """
     debug = ["--debug"] if "--debug" in sys.argv else []
     command = [sys.executable, "-m", "galaxy_lightning", *words, *debug]
@@ -76,27 +76,28 @@ def start_ranks(words: Sequence[str], number: int) -> "dict[int, subprocess.Pope
     }
 
 
-def _end(process: "subprocess.Popen[bytes]", *, heard_too: bool) -> None:
-    """Ends a process: by itself where it has heard of the end too, terminated, or killed at last.
+def _end(process: "subprocess.Popen[bytes]", *, interrupted: bool) -> None:
+    """Ends a process: waits if it received Ctrl-C too, then terminates it, and finally kills it.
 
-    What it still says is read, or it would wait for that, and is not shown: this process says the same.
+    Its remaining output is read, so that it does not block on a full pipe, and is discarded, because this
+    process prints the same.
     """
     with contextlib.suppress(subprocess.TimeoutExpired):
-        if heard_too:
-            process.communicate(timeout=_OWN_END)
+        if interrupted:
+            process.communicate(timeout=_INTERRUPT_SECONDS)
             return
     process.terminate()
     try:
-        process.communicate(timeout=_GRACE)
+        process.communicate(timeout=_GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
 
 
-def _reason(status: int, said: str) -> str:
-    """Says why a process has failed: its error message, or the last that it said."""
+def _failure(status: int, output: str) -> str:
+    """Returns why a process failed: its error message, or else the last line of its output."""
     if status < 0:
-        return f"was killed by signal {-status}" + (", perhaps for want of memory" if status == -9 else "")
-    _, found, message = said.rpartition("error: ")
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+        return f"was killed by signal {-status}" + (" (possibly out of memory)" if status == -9 else "")
+    _, found, message = output.rpartition("error: ")
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     return f"ended with status {status}: {' '.join(message.split()) if found else ''.join(lines[-1:])}"

@@ -1,4 +1,4 @@
-"""Progress bars of everything that may take long."""
+"""Progress bars."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,12 +7,12 @@ from tqdm import tqdm
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, **options: Any) -> Any:
-    """Makes a bar on standard error; none where that is not a terminal, and none in the first second.
+    """Returns a progress bar on standard error, shown after one second and only on a terminal.
 
     Args:
-        iterable: What the bar follows, if anything.
-        shown: Whether the caller wants one.
-        options: What else tqdm takes: ``total``, ``desc``, ``unit``.
+        iterable: The iterable to follow; None for a bar that is advanced by ``update``.
+        shown: Whether to show the bar at all.
+        options: Further options of ``tqdm``, such as ``total``, ``desc`` and ``unit``.
 
     Returns:
         The bar: an iterator over ``iterable``, and a context manager with ``update``.

@@ -1,4 +1,4 @@
-"""Putting a finished folder in the place of an older one, in one step where the file system has one."""
+"""Replaces a folder by a finished one, atomically if the file system supports it."""
 
 import contextlib
 import ctypes
@@ -10,16 +10,16 @@ import uuid
 from pathlib import Path
 
 
-def put_in_place(partial: Path, path: Path, note: str | None = None) -> None:
-    """Renames a finished folder; an older one in its place is exchanged in the same instant, and removed.
+def put_in_place(partial: Path, path: Path, progress_file: str | None = None) -> None:
+    """Renames a finished folder to its final path; an existing folder there is replaced and removed.
 
     Args:
         partial: The finished folder.
-        path: Its place.
-        note: A file in it that it has until it is in its place, and keeps where that fails.
+        path: The final path.
+        progress_file: The name of a file to remove from the folder; it is kept if renaming fails.
     """
-    aside = partial.with_name(f".{path.name}.partial-{token()}")
-    inside = partial / note if note else None
+    aside = partial.with_name(f".{path.name}.partial-{unique_token()}")
+    inside = partial / progress_file if progress_file else None
     if inside and inside.exists():
         inside.rename(aside)
     try:
@@ -35,13 +35,13 @@ def put_in_place(partial: Path, path: Path, note: str | None = None) -> None:
 
 
 def _rename(partial: Path, path: Path) -> None:
-    replaced = path.with_name(f".{path.name}.replaced-{token()}")
+    replaced = path.with_name(f".{path.name}.replaced-{unique_token()}")
     if not path.exists():
         partial.rename(path)
     elif _exchange(partial, path):
         try:
             partial.rename(replaced)
-        except OSError:  # The new one is in its place all the same.
+        except OSError:  # The new folder is in place nevertheless.
             shutil.rmtree(partial, ignore_errors=True)
     else:
         path.rename(replaced)
@@ -53,8 +53,8 @@ def _rename(partial: Path, path: Path) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def restore(path: Path) -> None:
-    """Puts an older folder back that a killed process had moved away, or clears it where it was replaced."""
+def restore_replaced(path: Path) -> None:
+    """Moves back a folder that a killed process had moved aside, or removes it if it was replaced."""
     for replaced in path.parent.glob(f".{glob.escape(path.name)}.replaced-*"):
         if path.exists():
             shutil.rmtree(replaced, ignore_errors=True)
@@ -62,22 +62,22 @@ def restore(path: Path) -> None:
             replaced.rename(path)
 
 
-def token() -> str:
-    """Returns a part of a temporary name that no other process chooses."""
+def unique_token() -> str:
+    """Returns a random string for a temporary name."""
     return uuid.uuid4().hex[:12]
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchanges two folders in one step; returns False where the system, or the file system, has none."""
+    """Exchanges two folders atomically; returns False if the system or file system does not support it."""
     if sys.platform == "win32":
         return False
     paths = os.fsencode(one), os.fsencode(other)
-    here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE, which macOS calls RENAME_SWAP.
-    with contextlib.suppress(AttributeError):  # An older C library.
+    at_fdcwd, exchange = -100, 2  # RENAME_EXCHANGE, which macOS calls RENAME_SWAP.
+    with contextlib.suppress(AttributeError):  # An older C library lacks the function.
         libc = ctypes.CDLL(None)
         if sys.platform == "darwin":
-            failed = libc.renamex_np(*paths, swap)
+            status = libc.renamex_np(*paths, exchange)
         else:
-            failed = libc.renameat2(here, paths[0], here, paths[1], swap)
-        return bool(failed == 0)
+            status = libc.renameat2(at_fdcwd, paths[0], at_fdcwd, paths[1], exchange)
+        return bool(status == 0)
     return False

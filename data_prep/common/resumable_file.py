@@ -10,24 +10,24 @@ from typing import Any, Final, Generic, TypeVar
 
 from data_prep.common.json_files import write_json
 
-NOTE_SECONDS: Final = 1.0
-"""Seconds between two notes: the work that an interruption costs at most."""
+SAVE_SECONDS: Final = 1.0
+"""Seconds between two records of the progress: the work that an interruption costs at most."""
 _CHUNK_BYTES: Final = 1 << 24
 State = TypeVar("State")
 
 
 class ResumableFile(Generic[State]):
-    """A file that is appended to, with a note beside it of the progress.
+    """A file that grows, and a progress file beside it.
 
-    The note is JSON: the size and the SHA-256 of the file when it was written, what the file is made of, and
-    the caller's state.
+    The progress file is JSON: the size and SHA-256 of the content, what the content depends on, and the
+    caller's state.
 
     Args:
-        path: The file. An unfinished one that fits the note is resumed; any other is replaced.
-        note: The path of the note.
+        path: The file. An unfinished file that its progress file describes is resumed; any other is replaced.
+        progress_file: The path of the progress file.
         made_of: What the content depends on, as JSON; an unfinished file made of something else is replaced.
             None never resumes.
-        read_state: Makes the caller's state from a note; any error means that the note is damaged.
+        read_state: Makes the caller's state from the progress; an error means that it is damaged.
         header: The first bytes of the file until it is complete.
 
     Attributes:
@@ -40,12 +40,12 @@ class ResumableFile(Generic[State]):
     def __init__(
         self,
         path: Path,
-        note: Path,
+        progress_file: Path,
         made_of: Mapping[str, Any] | None,
         read_state: Callable[[dict[str, Any]], State],
         header: bytes = b"",
     ) -> None:
-        self._note, self._path, self._made_of = note, path, made_of
+        self._progress_file, self._path, self._made_of = progress_file, path, made_of
         self.state: State | None = None
         self._digest, self._size = hashlib.sha256(header), len(header)
         if made_of is not None:
@@ -53,12 +53,12 @@ class ResumableFile(Generic[State]):
                 file.write(header)  # It may have been replaced when the file was complete.
             self._resume(read_state)
         if self.state is None:
-            note.unlink(missing_ok=True)
+            progress_file.unlink(missing_ok=True)
         self._file = path.open("wb" if self.state is None else "r+b")
         if self.state is None:
             self._file.write(header)
         self._file.seek(self._file.truncate(self._size))
-        self._noted_at = time.monotonic()
+        self._saved_at = time.monotonic()
 
     @property
     def sha256(self) -> str:
@@ -66,9 +66,9 @@ class ResumableFile(Generic[State]):
         return self._digest.hexdigest()
 
     @property
-    def note_is_due(self) -> bool:
-        """Whether the last note is older than ``NOTE_SECONDS``."""
-        return self._made_of is not None and time.monotonic() - self._noted_at >= NOTE_SECONDS
+    def progress_is_due(self) -> bool:
+        """Whether the last record of the progress is older than ``SAVE_SECONDS``."""
+        return self._made_of is not None and time.monotonic() - self._saved_at >= SAVE_SECONDS
 
     def append(self, content: bytes | memoryview) -> None:
         """Appends bytes.
@@ -84,15 +84,15 @@ class ResumableFile(Generic[State]):
         self._digest.update(content)
         self._size += memoryview(content).nbytes
 
-    def write_note(self, **state: Any) -> None:
-        """Notes the progress.
+    def write_progress(self, **state: Any) -> None:
+        """Records the progress.
 
         Args:
             state: The caller's state, as JSON.
         """
         progress = {"made_of": self._made_of, "size": self._size, "sha256": self.sha256}
-        write_json(self._note, progress | state)
-        self._noted_at = time.monotonic()
+        write_json(self._progress_file, progress | state)
+        self._saved_at = time.monotonic()
 
     def replace_header(self, header: bytes) -> None:
         """Replaces the first bytes, when the file is complete.
@@ -112,19 +112,19 @@ class ResumableFile(Generic[State]):
         self._file.close()
 
     def _resume(self, read_state: Callable[[dict[str, Any]], State]) -> None:
-        """Takes over an unfinished file if it is the one that the note describes."""
-        # A damaged note fails in any of these ways.
+        """Resumes an unfinished file if it is the one that the progress file describes."""
+        # Reading a damaged progress file fails in any of these ways.
         with contextlib.suppress(
             OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError
         ):
-            noted = json.loads(self._note.read_text(encoding="utf-8"))
-            if noted["made_of"] != self._made_of:
+            saved = json.loads(self._progress_file.read_text(encoding="utf-8"))
+            if saved["made_of"] != self._made_of:
                 return
-            state, size = read_state(noted), int(noted["size"])
+            state, size = read_state(saved), int(saved["size"])
             digest, left = hashlib.sha256(), size
             with self._path.open("rb") as file:
                 while chunk := file.read(min(_CHUNK_BYTES, left)):
                     digest.update(chunk)
                     left -= len(chunk)
-            if digest.hexdigest() == noted["sha256"]:
+            if digest.hexdigest() == saved["sha256"]:
                 self.state, self._digest, self._size = state, digest, size

@@ -1,4 +1,4 @@
-"""What a mistyped option may have meant."""
+"""Suggestions for mistyped options."""
 
 import difflib
 import re
@@ -10,34 +10,32 @@ from jsonargparse import ArgumentParser
 _UNKNOWN: Final = re.compile(
     r"unrecognized arguments: (?P<dashes>--)(?P<option>[\w.-]+)|does not accept option '(?P<setting>[\w.]+)'"
 )
-
-
-_NO_LIST: Final = re.compile(r'Parser key "(?P<option>[\w.]+)":.*collections\.abc\.Sequence', re.DOTALL)
+_NOT_A_LIST: Final = re.compile(r'Parser key "(?P<option>[\w.]+)":.*collections\.abc\.Sequence', re.DOTALL)
 
 
 class SuggestingParser(ArgumentParser):
-    """Names the option that a mistyped one may have meant, and how a list is written."""
+    """A parser whose errors suggest the nearest option, and show how to write a list."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Ends the program with what is wrong with a command line.
+        """Prints an error about the command line and exits.
 
         Args:
-            message: What is wrong.
-            ex: What was raised, if anything.
+            message: The parser's message.
+            ex: The exception that caused the error, if any.
         """
         parser = getattr(ex, "subcommand_parser", self)
         super().error(add_suggestion(message, parser.get_defaults(skip_validation=True).keys()), ex)
 
 
 def add_suggestion(message: str, options: Iterable[str]) -> str:
-    """Adds to a message about an unknown option the nearest one, if one is near, and how to write a list.
+    """Adds the most similar option to a message about an unknown one, or the syntax of a list.
 
     Args:
         message: The parser's message.
-        options: The names of the options that there are, without dashes.
+        options: The names of the existing options, without dashes.
     """
-    if no_list := _NO_LIST.search(message):
-        return f'{message}\n  Write a list as one word: --{no_list["option"]} \'["first", "second"]\''
+    if not_a_list := _NOT_A_LIST.search(message):
+        return f'{message}\n  Write a list as one word: --{not_a_list["option"]} \'["first", "second"]\''
     unknown = _UNKNOWN.search(message)
     if unknown is None:
         return message

@@ -1,4 +1,4 @@
-"""Work that threads do ahead, in order, and never far ahead."""
+"""Processing in threads, in order and with bounded memory."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Returns how many cores this process may use: on a cluster, those of its job."""
+    """Returns the number of CPU cores that this process may use; on a cluster, those of its job."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
@@ -22,16 +22,16 @@ def cores() -> int:
 def prefetch(
     work: Callable[[Piece], Result], pieces: Iterable[Piece], threads: int, depth: int
 ) -> Iterator[Iterator[Result]]:
-    """Processes pieces in threads, which have ended when the block ends, also by an exception.
+    """Applies a function in threads, which end when the block ends or raises.
 
     Args:
-        work: The function to apply; worth a thread where it releases Python's lock, as Pillow's decoders do.
-        pieces: The pieces.
+        work: The function to apply. Threads help if it releases the GIL, as Pillow's decoders do.
+        pieces: The arguments.
         threads: The number of threads.
-        depth: How many pieces may be processed or waiting beyond those taken; it bounds the memory.
+        depth: The maximum number of pieces in progress or waiting to be consumed, which bounds the memory.
 
     Yields:
-        ``work(piece)`` of each piece, in order.
+        An iterator over ``work(piece)`` of each piece, in order.
     """
     pool = ThreadPoolExecutor(threads)
     try:

@@ -1,1 +1,1 @@
-"""Which galaxies to use, and with which label."""
+"""Selects galaxies and assigns their labels."""

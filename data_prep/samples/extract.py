@@ -1,4 +1,4 @@
-"""Drawing a labelled sample of galaxies: mapping, votes and images in one join."""
+"""Draws a labelled sample of galaxies by joining the mapping, the votes and the images."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from data_prep.samples.labels import UNLABELLED, LabelRule, label_galaxies, sugg
 from data_prep.schema import CLASSES, IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE, VOTE_THRESHOLD
 from data_prep.sources.galaxy_zoo import read_mapping, read_table2
 from data_prep.sources.image_folder import ImageFolder, find_images
-from data_prep.sources.objids import refuse_unmatched_roundings
+from data_prep.sources.objids import refuse_ids_rounded_in_one_table
 from data_prep.sources.positions import compare_positions
 
 
@@ -28,55 +28,54 @@ def extract(
     seed: int = 0,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Draws ``n`` labelled galaxies with an image at random, and writes them as a CSV.
+    """Draws a random sample of ``n`` labelled galaxies that have an image, and writes it as a CSV.
 
     Args:
-        raw: Folder in the raw Galaxy Zoo layout: mapping, Table 2 and images.
-        out: The CSV to write; what was drawn and left out goes beside it, with suffix ``.json``.
-        n: How many galaxies, or ``"all"``.
-        label_rule: How votes become a class; see :func:`data_prep.samples.labels.label_galaxies`.
+        raw: A folder in the raw Galaxy Zoo layout: mapping, Table 2 and images.
+        out: The CSV to write. A summary is written beside it, with the suffix ``.json``.
+        n: The number of galaxies, or ``"all"``.
+        label_rule: The label rule; see :func:`data_prep.samples.labels.label_galaxies`.
         threshold: The debiased vote fraction of the ``threshold`` rule.
-        seed: Seed of the draw: the same seed gives the same file.
-        overwrite: Replace an older sample of that name.
+        seed: The seed of the draw: the same seed gives the same file.
+        overwrite: Whether to replace an existing sample.
 
     Returns:
-        The summary that is written beside the CSV: settings, counts, what was left out by reason, and notes
-        on what the user should know.
+        The summary: settings, counts, exclusions by reason, and notes for the user.
 
     Raises:
-        GalaxyError: Something is missing from ``raw``, ``out`` exists, or fewer than ``n``
-            galaxies fit.
+        GalaxyError: A part of the raw survey is missing, ``out`` exists, or fewer than ``n`` galaxies are
+            eligible.
     """
     if out.suffix != ".csv":
-        raise GalaxyError(f"{out}: the sample is written as CSV, with a summary beside it: name it .csv")
+        raise GalaxyError(f"{out}: the sample is a CSV file: use a name that ends in .csv")
     for path in (out, summary_path(out)):
         refuse_existing(path, overwrite=overwrite)
-    mapping_path, votes_path, images = find_parts(raw)
-    with progress_bar(total=2, desc="reading the tables", unit=" tables") as bar:
+    mapping_path, votes_path, images = find_raw_files(raw)
+    with progress_bar(total=2, desc="reading tables", unit=" tables") as bar:
         mapping = read_mapping(mapping_path)
         bar.update()
         votes = read_table2(votes_path)
         bar.update()
-    refuse_unmatched_roundings(
+    refuse_ids_rounded_in_one_table(
         mapping["objid"].to_numpy(), votes["OBJID"].to_numpy(), mapping_path, votes_path
     )
     votes["label"] = label_galaxies(votes, label_rule, threshold)
-    joined, left_out, notes = join_galaxies(mapping, votes, images, label_rule)
+    joined, excluded, notes = join_galaxies(mapping, votes, images, label_rule)
 
-    wanted = len(joined) if n == "all" else n
-    if not 1 <= wanted <= len(joined):
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "none"
-        asked = n if n == "all" else f"{n:,}"
-        remedy = "ask for fewer, or for all with --n all" if len(joined) else "there is nothing to draw from"
-        raise GalaxyError(
-            f"{asked} galaxies were asked for, and {raw} holds {len(joined):,} that fit "
-            f"(left out: {reasons}): {'; '.join([remedy, *notes])}"
-        )
-    # A stream apart from the split's, which preprocess draws from the same seed.
-    drawn = np.random.default_rng([seed, 2]).permutation(len(joined))[:wanted]
+    size = len(joined) if n == "all" else n
+    if not 1 <= size <= len(joined):
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in excluded.items()) or "none"
+        if len(joined):
+            problem = f"{n:,} galaxies requested, but {len(joined):,} are eligible"
+            remedy = f"choose --n from 1 to {len(joined):,}, or --n all"
+        else:
+            problem, remedy = "no galaxies are eligible", "check the tables and images"
+        raise GalaxyError(f"{raw}: {problem} (excluded: {reasons}): {'; '.join([remedy, *notes])}")
+    # A random stream separate from that of the split, which preprocess draws with the same seed.
+    drawn = np.random.default_rng([seed, 2]).permutation(len(joined))[:size]
     sample = joined.iloc[drawn]
     columns = ["objid", "asset_id", "label", *(name for name in TABLE2_COLUMNS if name != "OBJID")]
-    paths = [f"{images.place}/{file}" if images.place else file for file in sample["file"]]
+    paths = [f"{images.folder}/{file}" if images.folder else file for file in sample["file"]]
     sample = sample.assign(path=paths)[[*columns, "path"]]
     summary = {
         "label_rule": label_rule,
@@ -84,21 +83,21 @@ def extract(
         "seed": seed,
         "galaxies": len(sample),
         "classes": {name: int((sample["label"] == name).sum()) for name in CLASSES},
-        "that_fit": len(joined),
-        "left_out": left_out,
+        "eligible": len(joined),
+        "excluded": excluded,
         "notes": notes,
     }
-    with new_files(out, summary_path(out)) as (table, about):
-        sample.to_csv(table, index=False)
-        about.write_text(json_text(summary), encoding="utf-8")
+    with new_files(out, summary_path(out)) as (sample_file, summary_file):
+        sample.to_csv(sample_file, index=False)
+        summary_file.write_text(json_text(summary), encoding="utf-8")
     return summary
 
 
-def find_parts(raw: Path) -> tuple[Path, Path, ImageFolder]:
-    """Finds the mapping, Table 2 and the images of a raw survey; a table may be gzipped.
+def find_raw_files(raw: Path) -> tuple[Path, Path, ImageFolder]:
+    """Finds the mapping, Table 2 and the images of a raw survey; the tables may be gzipped.
 
     Raises:
-        GalaxyError: One is missing.
+        GalaxyError: One of them is missing.
     """
     if raw.exists() and not raw.is_dir():
         raise GalaxyError(f"{raw} is not a folder: name the folder of the raw survey")
@@ -114,10 +113,10 @@ def find_parts(raw: Path) -> tuple[Path, Path, ImageFolder]:
         return mapping, votes, images
     missing = [name for name, part in ((IMAGES_FOLDER, images), *tables.items()) if not part]
     others = sorted(path.name for path in raw.glob("*.csv*") if path not in (mapping, votes))
-    unused = f" (labels are made from its votes, not from {', '.join(others[:3])})" if others else ""
+    unused = f" (labels need its votes; {', '.join(others[:3])} cannot replace it)" if others else ""
     raise GalaxyError(
         f"{raw} is not a raw Galaxy Zoo folder; missing: {', '.join(missing)}{'' if votes else unused}. "
-        "Get the real galaxies with: python -m data_prep download --out RAW; or simulated ones: "
+        "Download the real galaxies with python -m data_prep download --out RAW, or simulate a survey with "
         "python -m data_prep simulate --out RAW"
     )
 
@@ -125,61 +124,62 @@ def find_parts(raw: Path) -> tuple[Path, Path, ImageFolder]:
 def join_galaxies(
     mapping: pd.DataFrame, votes: pd.DataFrame, images: ImageFolder, label_rule: LabelRule
 ) -> tuple[pd.DataFrame, dict[str, int], list[str]]:
-    """Joins which image shows which galaxy, the galaxies' votes, and the images that there are.
+    """Joins the mapping, the votes and the image files, and excludes rows that lack one of them.
 
     Args:
-        mapping: ``objid`` and ``asset_id``; perhaps ``ra`` and ``dec``, which must be Table 2's.
+        mapping: The columns ``objid`` and ``asset_id``; optionally ``ra`` and ``dec``, which must agree with
+            Table 2.
         votes: Table 2 with a ``label``, ``UNLABELLED`` where the votes are missing.
         images: The image files.
-        label_rule: The rule of the labels.
+        label_rule: The label rule.
 
     Returns:
-        The galaxies that have all three, once each, with their ``file``; how much was left out, by reason;
-        and what the user should know.
+        The eligible galaxies, one row each, with their ``file``; the number of exclusions by reason; and
+        notes for the user.
 
     Raises:
-        GalaxyError: The positions that the two tables give of the same galaxies disagree.
+        GalaxyError: The positions of the same galaxies differ between the two tables.
     """
-    left_out: dict[str, int] = {}
+    excluded: dict[str, int] = {}
 
-    def keep(rows: pd.DataFrame, fits: "pd.Series[bool]", reason: str) -> pd.DataFrame:
-        left_out[reason] = int(len(rows) - fits.sum())
-        return rows[fits]
+    def keep(rows: pd.DataFrame, eligible: "pd.Series[bool]", reason: str) -> pd.DataFrame:
+        excluded[reason] = int(len(rows) - eligible.sum())
+        return rows[eligible]
 
     files, notes = images.find_files(mapping)
-    left_out["images not in the mapping"] = len(images.names) - files.nunique()
-    left_out |= images.left_out
-    mapping = keep(mapping.assign(file=files), mapping["objid"] > 0, "objid of the mapping not positive")
-    mapping = keep(mapping, ~_has_shared_asset_id(mapping), "asset id of several galaxies")
-    votes = keep(votes, votes["OBJID"] > 0, "objid of Table 2 not positive")
+    excluded["images not in the mapping"] = len(images.names) - files.nunique()
+    excluded |= images.excluded
+    mapping = keep(mapping.assign(file=files), mapping["objid"] > 0, "mapping objid not positive")
+    mapping = keep(mapping, ~_has_shared_asset_id(mapping), "asset id shared by several galaxies")
+    votes = keep(votes, votes["OBJID"] > 0, "Table 2 objid not positive")
     votes = keep(votes, ~votes["OBJID"].duplicated(), "objid repeated in Table 2")
-    left_out["objid of Table 2 not in the mapping"] = int((~votes["OBJID"].isin(mapping["objid"])).sum())
+    excluded["Table 2 objid not in the mapping"] = int((~votes["OBJID"].isin(mapping["objid"])).sum())
     joined = mapping.merge(votes, how="left", left_on="objid", right_on="OBJID", indicator="found")
     joined = keep(joined, joined["found"] == "both", "objid not in Table 2")
     if 2 * len(joined) < len(mapping) and len(votes):
         notes.append(
-            f"only {len(joined):,} of the {len(mapping):,} objids of the mapping are in Table 2 (the first "
-            f"are {mapping['objid'].iloc[0]} and {votes['OBJID'].iloc[0]}): use tables of one data release, "
-            "SDSS DR7 for Galaxy Zoo, whose ids were not rounded by a program such as Excel"
+            f"only {len(joined):,} of the {len(mapping):,} objids of the mapping are in Table 2 (their first "
+            f"objids are {mapping['objid'].iloc[0]} and {votes['OBJID'].iloc[0]}): use tables of the same "
+            "data release (SDSS DR7 for Galaxy Zoo), with ids that no program such as Excel has rounded"
         )
     if "ra" in joined:
-        agree, note = compare_positions(joined)
+        agree, position_notes = compare_positions(joined)
         joined = keep(joined, agree, "position differs from Table 2")
-        notes += note
+        notes += position_notes
     if suggestion := suggest_other_rule(joined, label_rule):
         notes.append(suggestion)
     joined = keep(joined, joined["label"] != UNLABELLED, "no vote")
     joined = keep(joined, joined["file"].notna(), "no image")
     joined = keep(joined, ~joined["objid"].duplicated(), "objid repeated in the mapping")
-    return joined, {reason: count for reason, count in left_out.items() if count}, [*images.notes, *notes]
+    return joined, {reason: count for reason, count in excluded.items() if count}, [*images.notes, *notes]
 
 
 def summary_path(sample: Path) -> Path:
-    """Returns where the summary of a sample lies: beside it, with suffix ``.json``."""
+    """Returns the path of a sample's summary: the sample's path with the suffix ``.json``."""
     return sample.with_suffix(".json")
 
 
 def _has_shared_asset_id(mapping: pd.DataFrame) -> "pd.Series[bool]":
-    """Returns which rows have an asset id that rows of another galaxy have too."""
+    """Returns, for each row, whether another galaxy has the same asset id."""
     pairs = mapping[["objid", "asset_id"]].drop_duplicates()
     return mapping["asset_id"].isin(pairs["asset_id"][pairs["asset_id"].duplicated()])

@@ -1,4 +1,4 @@
-"""From votes to a class: the two label rules."""
+"""The label rules, which assign a class from the votes."""
 
 from typing import Final, Literal, get_args
 
@@ -12,7 +12,7 @@ from data_prep.schema import FLAG_COLUMNS, VOTE_THRESHOLD
 LabelRule = Literal["threshold", "flags"]
 LABEL_RULES: Final = get_args(LabelRule)
 UNLABELLED: Final = ""
-"""The label of a galaxy without the votes that a rule needs."""
+"""The label of a galaxy that lacks the votes or flags that the rule needs."""
 
 
 def label_galaxies(
@@ -20,60 +20,61 @@ def label_galaxies(
 ) -> npt.NDArray[np.str_]:
     """Labels each galaxy from its votes.
 
-    ``threshold``: spiral where ``P_CS_DEBIASED >= threshold``, else elliptical where
-    ``P_EL_DEBIASED >= threshold``, else irregular. ``flags``: the class that Galaxy Zoo 1
-    published, with its UNCERTAIN as irregular (Lintott et al. 2011, who set the flags at a
-    debiased vote of 0.8). "Irregular" is in both a catch-all of undecided votes, not a morphology.
+    ``threshold``: spiral if ``P_CS_DEBIASED >= threshold``, else elliptical if ``P_EL_DEBIASED >=
+    threshold``, else irregular. ``flags``: the class that Galaxy Zoo 1 published, with UNCERTAIN as irregular
+    (Lintott et al. 2011, who set the flags at a debiased vote fraction of 0.8). In both rules, "irregular"
+    collects undecided votes; it is not a morphology.
 
     Args:
-        table: Rows of Table 2, ``N`` of them.
-        rule: Which of the two rules.
-        threshold: The debiased vote fraction, above 0 and at most 1, that decides a class.
+        table: ``N`` rows of Table 2.
+        rule: The label rule.
+        threshold: The debiased vote fraction at which a class is assigned, above 0 and at most 1.
 
     Returns:
-        ``[N]`` class names, ``UNLABELLED`` where the needed votes are missing (or where not
-        exactly one flag is set): a missing vote is never read as 0.
+        ``[N]`` class names, ``UNLABELLED`` where a needed vote is missing or not exactly one flag is set. A
+        missing vote is never read as 0.
 
     Raises:
-        GalaxyError: The rule or the threshold is none.
+        GalaxyError: The rule is unknown or the threshold is out of range.
     """
     if rule == "flags":
         spiral, elliptical, uncertain = (table[name].to_numpy() == 1 for name in FLAG_COLUMNS)
         known = spiral.astype(int) + elliptical + uncertain == 1
     elif rule == "threshold":
         if not 0 < threshold <= 1:
-            raise GalaxyError(f"the threshold is a vote fraction above 0 and at most 1, not {threshold}")
+            raise GalaxyError(
+                f"threshold {threshold} is not a vote fraction: it must be above 0 and at most 1"
+            )
         p_spiral, p_elliptical = (table[name].to_numpy() for name in ("P_CS_DEBIASED", "P_EL_DEBIASED"))
         known = np.isfinite(p_spiral) & np.isfinite(p_elliptical)
         spiral, elliptical = p_spiral >= threshold, p_elliptical >= threshold
     else:
-        raise GalaxyError(f"there is no label rule {rule!r}: the rules are {', '.join(LABEL_RULES)}")
+        raise GalaxyError(f"unknown label rule {rule!r}: use one of {', '.join(LABEL_RULES)}")
     return np.select([~known, spiral, elliptical], [UNLABELLED, "spiral", "elliptical"], default="irregular")
 
 
 def suggest_other_rule(table: pd.DataFrame, rule: LabelRule) -> str | None:
-    """Suggests the other rule where it labels most of the galaxies that lack what this rule needs.
+    """Suggests the other label rule if most galaxies are unlabelled and it would label most of these.
 
     Args:
         table: Rows of Table 2 with their ``label``.
-        rule: The rule that they were labelled by.
+        rule: The label rule that was used.
 
     Returns:
-        The suggestion; None where most galaxies are labelled, or the other rule would not label them either.
+        The suggestion; None if most galaxies are labelled or the other rule would not help.
     """
-    unlabelled = table["label"] == UNLABELLED
-    if 2 * int(unlabelled.sum()) <= len(table):
+    unlabelled = table[table["label"] == UNLABELLED]
+    if 2 * len(unlabelled) <= len(table):
         return None
-    without = table[unlabelled]
     other: LabelRule = "threshold" if rule == "flags" else "flags"
-    labelled = int(np.count_nonzero(label_galaxies(without, other) != UNLABELLED))
-    if 2 * labelled <= len(without):
+    labelled = int(np.count_nonzero(label_galaxies(unlabelled, other) != UNLABELLED))
+    if 2 * labelled <= len(unlabelled):
         return None
-    needs: dict[LabelRule, str] = {
+    columns: dict[LabelRule, str] = {
         "threshold": "debiased votes (P_CS_DEBIASED, P_EL_DEBIASED)",
         "flags": f"flags ({', '.join(FLAG_COLUMNS)})",
     }
     return (
-        f"{len(without):,} of the {len(table):,} galaxies have no {needs[rule]}, and {labelled:,} of these "
-        f"have {needs[other]}: use --label-rule {other}"
+        f"{len(unlabelled):,} of the {len(table):,} galaxies have no {columns[rule]}, but {labelled:,} of "
+        f"these have {columns[other]}: use --label-rule {other}"
     )

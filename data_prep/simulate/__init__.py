@@ -1,4 +1,4 @@
-"""Simulates a small survey in the raw Galaxy Zoo layout, for machines without the real one."""
+"""Simulates a survey in the raw Galaxy Zoo layout, for use without the real data."""
 
 from data_prep.simulate.survey import add_truth, simulate_survey
 

@@ -1,4 +1,4 @@
-"""Which galaxy it is: a true shape, drawn at random, and the parameters that go with it."""
+"""Draws the true shape and the parameters of simulated galaxies."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ SHAPE_SHARES: Final = {
     "irregular": 0.10,
     "merger": 0.09,
 }
-"""True shapes and how often each occurs."""
+"""The true shapes and their shares."""
 
 RED_SHARES: Final = {
     "elliptical": 0.56,
@@ -23,42 +23,42 @@ RED_SHARES: Final = {
     "irregular": 0.48,
     "merger": 0.52,
 }
-"""Share of each shape on the red sequence. Nearer to one half than in the sky, where colour gives most shapes
-away: a classifier must look at the shape here."""
+"""Share of each shape on the red sequence. The shares are closer to one half than in the sky, where colour
+reveals most shapes: here, a classifier must rely on the shape."""
 
 DISC_THICKNESS: Final = 0.18
-"""Axis ratio of a disc seen exactly from the side (Hubble 1926 took 0.2)."""
+"""Axis ratio of a disc seen exactly edge-on (Hubble 1926 assumed 0.2)."""
 
 HALF_LIGHT_SHARE: Final = 1 / 2.3
-"""Half-light radius over the radius that holds 90% of the light: 1 / 2.3 for an exponential disc and, as the
-Petrosian aperture cuts its wings off, about the same for an elliptical."""
+"""Ratio of the half-light radius to the radius that contains 90% of the light: 1 / 2.3 for an exponential
+disc, and about the same for an elliptical, since the Petrosian aperture excludes its wings."""
 
 
 @dataclass(frozen=True)
 class Galaxy:
-    """One galaxy's true shape and parameters.
+    """The true shape and parameters of a galaxy.
 
     Attributes:
         shape: A key of :data:`SHAPE_SHARES`.
-        r90: Radius that holds 90% of the light [arcsec].
-        surface_brightness: Mean within the half-light radius, in r [mag / arcsec^2].
-        g_r: Colour of all its light [mag].
-        r_i: Colour of all its light [mag].
-        gradient: How much bluer in g - r the disc is than the bulge [mag].
-        axis_ratio: Minor over major axis on the sky.
+        r90: Radius that contains 90% of the light [arcsec].
+        surface_brightness: Mean surface brightness within the half-light radius, in r [mag / arcsec^2].
+        g_r: Total colour g - r [mag].
+        r_i: Total colour r - i [mag].
+        gradient: Colour difference in g - r between bulge and disc; the disc is bluer [mag].
+        axis_ratio: Ratio of the minor to the major axis on the sky.
         angle: Position angle of the major axis, anticlockwise from the x axis [radians].
-        sersic_n: Sersic index of the bulge, or of the elliptical itself.
+        sersic_n: Sersic index of the bulge, or of an elliptical.
         bulge_share: Share of the light in the bulge.
-        bulge_size: Half-light radius of the bulge over that of the galaxy.
+        bulge_size: Half-light radius of the bulge, in units of that of the galaxy.
         arms: Number of spiral arms, 0 for none.
         winding: +1 for Galaxy Zoo's clockwise (Z), -1 for anticlockwise (S), 0 without arms.
         pitch: Pitch angle of the arms [radians].
         contrast: Share of the disc's light in the arms.
-        sharpness: How thin the arms are, see :func:`~data_prep.simulate.light.spiral_arms`.
+        sharpness: Sharpness of the arms; see :func:`~data_prep.simulate.light.spiral_arms`.
         bar: Share of the light in a bar.
-        disturbance: How clumpy and lopsided an irregular is, or how strongly a merger is disturbed, 0 to 1.
+        disturbance: Clumpiness and asymmetry of an irregular, or disturbance of a merger, from 0 to 1.
         companion_share: Share of the light in the second nucleus of a merger.
-        separation: Distance of that nucleus over the half-light radius.
+        separation: Separation of the two nuclei, in half-light radii.
         dust: Optical depth of a dust lane in r.
     """
 
@@ -88,22 +88,22 @@ class Galaxy:
     def half_light_radius(self) -> float:
         """Half-light radius along the major axis [arcsec].
 
-        ``r90`` is that of circular apertures, which a flattened galaxy overshoots along its major axis.
+        ``r90`` refers to circular apertures. A flattened galaxy extends beyond them along its major axis.
         """
         return float(self.r90 * HALF_LIGHT_SHARE * self.axis_ratio**-0.25)
 
     @property
     def flux(self) -> float:
-        """Light in r [nanomaggies]; a flattened galaxy looks brighter, as we look through more of it."""
+        """Flux in r [nanomaggies]; a flattened galaxy is brighter per area (longer line of sight)."""
         brightness = 10 ** (0.4 * (22.5 - self.surface_brightness))
         return float(2 * np.pi * self.half_light_radius**2 * brightness * np.sqrt(self.axis_ratio))
 
 
 def draw_galaxy(rng: np.random.Generator) -> Galaxy:
-    """Draws one galaxy.
+    """Draws a random galaxy.
 
     Args:
-        rng: Source of all its parameters.
+        rng: The random number generator.
 
     Returns:
         The galaxy.
@@ -119,12 +119,12 @@ def draw_galaxy(rng: np.random.Generator) -> Galaxy:
         "gradient": float(rng.uniform(0.0, 0.18)),
         "angle": float(rng.uniform(0, np.pi)),
     }
-    own = _DRAW[shape](rng)
-    return Galaxy(shape=shape, **common, **own)  # type: ignore[arg-type]
+    specific = _DRAW_PARAMETERS[shape](rng)
+    return Galaxy(shape=shape, **common, **specific)  # type: ignore[arg-type]
 
 
-def projected(cosine: float, thickness: float = DISC_THICKNESS) -> float:
-    """Axis ratio on the sky of a disc inclined by arccos(cosine) (Hubble 1926)."""
+def projected_axis_ratio(cosine: float, thickness: float = DISC_THICKNESS) -> float:
+    """Returns the axis ratio on the sky of a disc inclined by arccos(cosine) (Hubble 1926)."""
     return float(np.sqrt(cosine**2 * (1 - thickness**2) + thickness**2))
 
 
@@ -139,7 +139,7 @@ def _elliptical(rng: np.random.Generator) -> dict[str, float | int]:
 
 def _lenticular(rng: np.random.Generator) -> dict[str, float | int]:
     return {
-        "axis_ratio": projected(rng.uniform(0.3, 0.9)),
+        "axis_ratio": projected_axis_ratio(rng.uniform(0.3, 0.9)),
         "sersic_n": float(rng.choice([2.0, 3.0, 4.0])),
         "bulge_share": float(rng.uniform(0.25, 0.5)),
         "bulge_size": float(rng.uniform(0.25, 0.45)),
@@ -149,7 +149,7 @@ def _lenticular(rng: np.random.Generator) -> dict[str, float | int]:
 
 def _spiral(rng: np.random.Generator) -> dict[str, float | int]:
     return {
-        "axis_ratio": projected(rng.uniform(0.35, 1.0)),
+        "axis_ratio": projected_axis_ratio(rng.uniform(0.35, 1.0)),
         "sersic_n": float(rng.choice([1.0, 2.0, 4.0])),
         "bulge_share": float(rng.beta(1.5, 5.0)),
         "bulge_size": float(rng.uniform(0.15, 0.35)),
@@ -194,7 +194,7 @@ def _merger(rng: np.random.Generator) -> dict[str, float | int]:
     }
 
 
-_DRAW: Final = {
+_DRAW_PARAMETERS: Final = {
     "elliptical": _elliptical,
     "lenticular": _lenticular,
     "spiral": _spiral,

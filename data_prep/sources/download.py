@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import link_or_copy, new_file, new_folder, writing
+from data_prep.common.files import explain_write_errors, link_or_copy, new_file, new_folder
 from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_FILE
 
 DOI: Final = "10.5281/zenodo.3565489"
@@ -78,7 +78,7 @@ def download(raw: Path, *, from_kaggle: bool = False, keep_archives: bool = Fals
         GalaxyError: The disk is too small, a server has other bytes or none, or an archive holds what it
             must not.
     """
-    with writing(raw):
+    with explain_write_errors(raw):
         raw.mkdir(parents=True, exist_ok=True)
     missing = missing_parts(raw)
     wanted, free = bytes_needed(raw, missing), shutil.disk_usage(raw).free
@@ -168,7 +168,7 @@ def _take_from_kaggle(raw: Path) -> None:
         with new_file(raw / MAPPING_FILE) as partial:
             shutil.copyfile(mapping, partial)
     if not (raw / IMAGES_FOLDER).exists():
-        with new_folder(raw / IMAGES_FOLDER, holds=()) as partial:
+        with new_folder(raw / IMAGES_FOLDER, contents=()) as partial:
             for file in images.iterdir():
                 if file.suffix == ".jpg" and not file.name.startswith("."):
                     link_or_copy(file, partial / file.name)

@@ -9,7 +9,7 @@ import requests
 from pooch.downloaders import doi_to_repository
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import writing
+from data_prep.common.files import explain_write_errors
 from data_prep.common.progress import progress_bar
 
 TRIES: Final = 6
@@ -46,7 +46,7 @@ def fetch(url: str, path: Path, checksum: str) -> None:
     while True:
         resumed = _with_retries(download)
         if is_verified(download.part, checksum):
-            with writing(path, download.part):
+            with explain_write_errors(path, download.part):
                 download.part.replace(path)
             download.forget()
             return
@@ -158,7 +158,7 @@ class _Download:
             self.forget()
             had = 0
             if version := response.headers.get("ETag") or response.headers.get("Last-Modified"):
-                with writing(self.version):
+                with explain_write_errors(self.version):
                     self.version.write_text(version, encoding="latin-1")
         elif not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
             self.forget()
@@ -167,7 +167,7 @@ class _Download:
         whole = None if length is None else had + int(length)
         with progress_bar(total=whole, initial=had, desc=self.name, unit="B", unit_scale=True) as bar:
             for chunk in response.iter_content(_CHUNK):
-                with writing(self.part), self.part.open("ab") as file:
+                with explain_write_errors(self.part), self.part.open("ab") as file:
                     file.write(chunk)
                 bar.update(len(chunk))
         if whole is not None and self._size() < whole:  # Older versions of urllib3 do not notice.

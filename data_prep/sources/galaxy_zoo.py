@@ -1,4 +1,4 @@
-"""Reading the tables of Galaxy Zoo 1 and 2."""
+"""Reads the tables of Galaxy Zoo 1 and 2."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ def read_mapping(path: Path) -> pd.DataFrame:
         path: The CSV, with at least ``objid`` and ``asset_id``.
 
     Returns:
-        Columns ``objid`` (int64) and ``asset_id`` (int64), in the file's order; where the file has both,
-        ``ra`` and ``dec`` as text.
+        One row per image in the file's order, with the columns ``objid`` (int64) and ``asset_id`` (int64);
+        also ``ra`` and ``dec`` as text if the file has both.
 
     Raises:
-        GalaxyError: The file or a column is missing, an id is no whole number, or ids were rounded.
+        GalaxyError: The file or a column is missing, an id is not an integer, or ids were rounded.
     """
     wanted = dict.fromkeys((name for name in MAPPING_COLUMNS if name != "sample"), "int64")
     positions = dict.fromkeys((name.lower() for name in POSITION_COLUMNS), "str")
@@ -43,12 +43,12 @@ def read_table2(path: Path) -> pd.DataFrame:
         path: ``GalaxyZoo1_DR_table2.csv``.
 
     Returns:
-        All 16 columns in the published order; ``OBJID`` is int64, the votes are float64 and the
-        flags float64, both with NaN where the cell is empty.
+        All 16 columns in the published order. ``OBJID`` is int64, ``RA`` and ``DEC`` are text; votes and
+        flags are float64, NaN where the cell is empty.
 
     Raises:
-        GalaxyError: The file or a column is missing, a cell does not hold what its column must, ids were
-            rounded, or one id stands for two galaxies.
+        GalaxyError: The file or a column is missing, a cell is invalid, ids were rounded, or two galaxies
+            have the same id.
     """
     votes = dict.fromkeys((*VOTE_COLUMNS, *FLAG_COLUMNS), "float64")
     table = read_table(path, {"OBJID": "int64", **dict.fromkeys(POSITION_COLUMNS, "str"), **votes})
@@ -57,15 +57,15 @@ def read_table2(path: Path) -> pd.DataFrame:
     for name in votes:
         cells = table[name].to_numpy()
         if name == "NVOTE":
-            wrong, must = (cells < 0) | np.isinf(cells), "is not a number of votes: it must be 0 or more"
+            invalid, rule = (cells < 0) | np.isinf(cells), "is not a number of votes: it must be 0 or more"
         elif name in FLAG_COLUMNS:
-            wrong, must = ~np.isin(cells, (0, 1)) & ~np.isnan(cells), "is not a flag: it must be 0 or 1"
+            invalid, rule = ~np.isin(cells, (0, 1)) & ~np.isnan(cells), "is not a flag: it must be 0 or 1"
         else:
-            wrong, must = (cells < 0) | (cells > 1), "is not a vote fraction: it must lie from 0 to 1"
-        if wrong.any():
-            row = int(np.argmax(wrong))
+            invalid, rule = (cells < 0) | (cells > 1), "is not a vote fraction: it must be between 0 and 1"
+        if invalid.any():
+            row = int(np.argmax(invalid))
             raise GalaxyError(
-                f"{path}, line {read_layout(path, [name]).line(row)}, column {name}: {cells[row]:g} {must}, "
-                "or be empty where it is unknown"
+                f"{path}, line {read_layout(path, [name]).line(row)}, column {name}: {cells[row]:g} {rule}, "
+                "or empty if unknown"
             )
     return table[list(TABLE2_COLUMNS)]

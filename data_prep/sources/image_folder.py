@@ -1,4 +1,4 @@
-"""Where a raw survey's images lie, and what each is called."""
+"""Finds a raw survey's image files and matches them with the file mapping."""
 
 import itertools
 import os
@@ -13,7 +13,7 @@ from data_prep.common.litter import is_litter
 from data_prep.schema import IMAGES_FOLDER
 from data_prep.sources.images import image_suffixes
 
-PLACES: Final = tuple(
+IMAGE_FOLDERS: Final = tuple(
     dict.fromkeys(
         [IMAGES_FOLDER]
         + [
@@ -23,89 +23,89 @@ PLACES: Final = tuple(
         ]
     )
 )
-"""Folders that may hold a raw survey's images: the archive is often unpacked a level higher or deeper."""
+"""Folders that may hold the images: users often unpack the archive a level too high or too deep."""
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The images of a raw survey.
+    """The image files of a raw survey.
 
     Attributes:
-        place: Their folder, relative to the survey's.
-        names: File names by what precedes their suffix.
-        left_out: How many files are not used, by reason.
-        notes: What the user should know of them.
+        folder: The folder that holds them, relative to the survey's folder.
+        names: File names by their stem (the name without suffix).
+        excluded: The number of excluded files, by reason.
+        notes: Messages for the user.
     """
 
-    place: str
+    folder: str
     names: dict[str, str]
-    left_out: dict[str, int]
+    excluded: dict[str, int]
     notes: list[str]
 
     def find_files(self, mapping: pd.DataFrame) -> "tuple[pd.Series[str], list[str]]":
         """Finds the image file of each row of a mapping.
 
-        Files are named by asset id, as those of Galaxy Zoo 2 are; where not one is, by objid.
+        Files are expected to be named by asset id, as in Galaxy Zoo 2. If none is, they are matched by objid.
 
         Args:
-            mapping: ``objid`` and ``asset_id``.
+            mapping: A table with the columns ``objid`` and ``asset_id``.
 
         Returns:
-            The files' names, missing where there is none; and what the user should know of them.
+            The file name of each row, missing if there is no file; and messages for the user.
         """
         for column in ("asset_id", "objid"):
             found = [self.names.get(str(number)) for number in mapping[column].tolist()]
             files = pd.Series(found, index=mapping.index, dtype=object)
             if files.notna().any():
-                named = [] if column == "asset_id" else [f"the images in {self.place} are named by objid"]
-                return files, named
-        looked_for = f"{mapping['asset_id'].iloc[0]}.jpg" if len(mapping) else "ASSET_ID.jpg"
-        example = next(iter(self.names.values()), "no image")
+                notes = [] if column == "asset_id" else [f"the images in {self.folder} are named by objid"]
+                return files, notes
+        expected = f"{mapping['asset_id'].iloc[0]}.jpg" if len(mapping) else "ASSET_ID.jpg"
+        found_name = next(iter(self.names.values()), "no image")
         return files, [
-            f"no image in {self.place} is named by an asset id or objid of the mapping: looked for "
-            f"{looked_for}, for example, and found {example}"
+            f"no image in {self.folder} is named by an asset id or objid of the mapping: expected names such "
+            f"as {expected}, found {found_name}"
         ]
 
 
 def find_images(raw: Path) -> ImageFolder:
-    """Finds the images of a raw survey, also where the archive was unpacked a level higher or deeper.
+    """Finds the images of a raw survey, even if the archive was unpacked a level too high or too deep.
 
     Args:
         raw: The survey's folder.
 
     Returns:
-        Those in the first of ``PLACES`` that holds any, else in ``raw`` itself.
+        The images in the first of ``IMAGE_FOLDERS`` that holds any, or else those in ``raw`` itself.
 
     Raises:
-        GalaxyError: There is no such folder, or one cannot be read.
+        GalaxyError: The images' path is not a folder, or a folder cannot be read.
     """
     standard = raw / IMAGES_FOLDER
     try:
         if standard.exists() and not standard.is_dir():
             raise GalaxyError(f"{standard} is not a folder: put the images into a folder of that name")
-        scanned = {place: _scan(raw / place) for place in PLACES if (raw / place).is_dir()}
-        with_images = [place for place, (names, _) in scanned.items() if names]
+        scanned = {folder: _scan(raw / folder) for folder in IMAGE_FOLDERS if (raw / folder).is_dir()}
+        with_images = [folder for folder, (names, _) in scanned.items() if names]
         if not with_images and (root := _scan(raw))[0]:
             scanned[""], with_images = (root[0], {}), [""]
     except OSError as error:
         raise GalaxyError(f"{error.filename or raw} cannot be read: {error.strerror or error}") from error
-    place, *others = with_images or [IMAGES_FOLDER]
-    names, left_out = scanned.get(place, ({}, {}))
+    folder, *unused = with_images or [IMAGES_FOLDER]
+    names, excluded = scanned.get(folder, ({}, {}))
     notes = [
-        f"{len(scanned[other][0]):,} images in {raw / other} are not used: those in {raw / place} are"
-        for other in others
+        f"{len(scanned[other][0]):,} images in {raw / other} are ignored, since {raw / folder} holds images"
+        for other in unused
     ]
-    return ImageFolder(place, names, left_out, notes)
+    return ImageFolder(folder, names, excluded, notes)
 
 
 def _scan(folder: Path) -> tuple[dict[str, str], dict[str, int]]:
-    """Returns a folder's image files by what precedes their suffix, and how many files are not used.
+    """Returns a folder's image files by stem, and the number of excluded files by reason.
 
-    The folder is read in one pass: asking for each file costs far more.
+    The folder is read in one pass, which is much faster than looking up each file.
     """
     names: dict[str, str] = {}
-    rank = {suffix: place for place, suffix in enumerate(image_suffixes())}
-    twice = others = 0
+    rank = {suffix: number for number, suffix in enumerate(image_suffixes())}
+    repeated = others = 0
     with os.scandir(folder) as entries:
         for entry in entries:
             stem, dot, ending = entry.name.rpartition(".")
@@ -117,12 +117,12 @@ def _scan(folder: Path) -> tuple[dict[str, str], dict[str, int]]:
             elif stem not in names:
                 names[stem] = entry.name
             else:
-                twice += 1
-                # Of 1.jpg and 1.JPG the former.
+                repeated += 1
+                # Lower case comes first: of 1.jpg and 1.JPG, the former is kept.
                 names[stem] = min(
                     names[stem],
                     entry.name,
                     key=lambda name: (rank[Path(name).suffix.lower()], name.swapcase()),
                 )
-    counts = {"more image files of one name": twice, "files that are not images": others}
+    counts = {"image files of the same name": repeated, "files that are not images": others}
     return names, {reason: count for reason, count in counts.items() if count}

@@ -1,4 +1,4 @@
-"""Reading the Galaxy Zoo tables: every object id exact, every missing vote kept missing."""
+"""Reads CSV tables with exact integers and explicit missing values."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import POSITION_COLUMNS
-from data_prep.sources.objids import refuse_rounded_ids, whole_number, whole_numbers
-from data_prep.sources.table_layout import UNREADABLE, TableLayout, describe_error, read_layout
+from data_prep.sources.objids import parse_integer, parse_integers, refuse_rounded_ids
+from data_prep.sources.table_layout import READ_ERRORS, TableLayout, describe_error, read_layout
 
 
 def read_table(
@@ -20,42 +20,41 @@ def read_table(
     optional: Mapping[str, str] | None = None,
     keep_others: bool = False,
 ) -> pd.DataFrame:
-    """Reads the columns named in ``dtypes`` from a CSV, and says exactly what is wrong if it cannot.
+    """Reads the columns named in ``dtypes`` from a CSV; the error message locates an invalid cell.
 
-    The file may be gzipped, have semicolons, tabs or bars for commas, and its names in any case; see
-    :func:`data_prep.sources.table_layout.read_layout`. Whole numbers are read as text first: a CSV reader
-    takes ``5.87e17`` for an integer too.
+    The file may be gzipped, separated by semicolons, tabs or bars, and its column names may be in any case;
+    see :func:`data_prep.sources.table_layout.read_layout`. Integers are read as text first, since a CSV
+    reader would accept ``5.87e17`` as an integer.
 
     Args:
         path: The CSV, with a header line.
-        dtypes: The type of each wanted column: ``"int64"``, ``"float64"`` or ``"str"``.
-        optional: The types of columns that are read too where the file has them.
-        keep_others: Read the file's other columns too, after the wanted ones, as they are; a
-            position stays the text that it is.
+        dtypes: The type of each required column: ``"int64"``, ``"float64"`` or ``"str"``.
+        optional: The types of optional columns, which are read if the file has them.
+        keep_others: Whether to read all other columns too; ``RA`` and ``DEC`` are then read as text.
 
     Returns:
-        Those columns, in that order.
+        The required columns, the optional columns and the other columns, in this order.
 
     Raises:
-        GalaxyError: The file is missing, empty or no table, a column is missing, or a cell does
-            not hold what its column must.
+        GalaxyError: The file is missing, empty or not a table, a column is missing, or a cell is invalid.
     """
     layout = read_layout(path, list(dtypes), list(optional or ()))
     dtypes = dict(dtypes) | {name: kind for name, kind in (optional or {}).items() if name in layout.names}
-    whole = [name for name, dtype in dtypes.items() if dtype == "int64"]
-    text = dict.fromkeys(POSITION_COLUMNS, "str") | dtypes | dict.fromkeys(whole, "str")
+    integers = [name for name, dtype in dtypes.items() if dtype == "int64"]
+    csv_dtypes = dict.fromkeys(POSITION_COLUMNS, "str") | dtypes | dict.fromkeys(integers, "str")
     try:
-        # All columns are read, so that a row with more cells than the first line names is noticed.
-        table = _read_csv(layout, dtype=text, low_memory=False)
+        # All columns are read, so that a row with more cells than the header is detected.
+        table = _read_csv(layout, dtype=csv_dtypes, low_memory=False)
         if not isinstance(table.index, pd.RangeIndex):
-            raise GalaxyError(f"{path}: its rows have more cells than its first line has names")
-        for name in whole:
-            table[name] = whole_numbers(table[name].to_numpy(dtype=object))
-    except (*UNREADABLE, TypeError, OverflowError) as error:
+            raise GalaxyError(f"{path}: the rows have more cells than the header has names")
+        for name in integers:
+            table[name] = parse_integers(table[name].to_numpy(dtype=object))
+    except (*READ_ERRORS, TypeError, OverflowError) as error:
         raise GalaxyError(
-            _first_bad_cell(layout, dtypes) or f"{path} cannot be read as a table: {describe_error(error)}"
+            _describe_invalid_cell(layout, dtypes)
+            or f"{path} cannot be read as a table: {describe_error(error)}"
         ) from None
-    for name in whole:
+    for name in integers:
         refuse_rounded_ids(table[name].to_numpy(), path, name)
     others = [name for name in table.columns if name not in dtypes]
     return table[[*dtypes, *(others if keep_others else [])]]
@@ -64,16 +63,23 @@ def read_table(
 def refuse_unknown(
     table: pd.DataFrame, path: Path, column: str, allowed: Sequence[str], remedy: str = ""
 ) -> None:
-    """Stops at the first row of a table that holds none of a column's allowed values.
+    """Raises an error if a column holds a value that is not allowed.
+
+    Args:
+        table: The table.
+        path: The file that it was read from, for the message.
+        column: The column's name.
+        allowed: The allowed values.
+        remedy: The end of the message.
 
     Raises:
-        GalaxyError: There is one; the message ends with ``remedy``.
+        GalaxyError: A value is not allowed; the message names the first line.
     """
     unknown = table[~table[column].isin(allowed)]
     if len(unknown):
         line = read_layout(path, [column]).line(int(unknown.index[0]))
         raise GalaxyError(
-            f"{path}, line {line}, column {column}: {unknown[column].iloc[0]!r} is none of "
+            f"{path}, line {line}, column {column}: {unknown[column].iloc[0]!r} is not one of "
             f"{', '.join(allowed)}{remedy}"
         )
 
@@ -94,34 +100,35 @@ def _read_csv(layout: TableLayout, **options: Any) -> pd.DataFrame:
     return table
 
 
-def _first_bad_cell(layout: TableLayout, dtypes: Mapping[str, str]) -> str | None:
-    """Reads the table again as text and describes its first unfit cell, if that is what is wrong."""
+def _describe_invalid_cell(layout: TableLayout, dtypes: Mapping[str, str]) -> str | None:
+    """Reads the table again as text and describes the first invalid cell; None if there is none."""
     try:
         text = _read_csv(layout, dtype="str", keep_default_na=False)
         missing = _read_csv(layout, dtype="str").isna()
-    except UNREADABLE:
+    except READ_ERRORS:
         return None
     for name, dtype in dtypes.items():
         cells = text[name].tolist()
-        bad = None
+        found = None
         if dtype == "int64":
-            bad = next(((row, why) for row, cell in enumerate(cells) if (why := _explain_unfit(cell))), None)
+            problems = ((row, _integer_problem(cell)) for row, cell in enumerate(cells))
+            found = next(((row, problem) for row, problem in problems if problem), None)
         elif dtype == "float64":
-            wrong = (pd.to_numeric(text[name], errors="coerce").isna() & ~missing[name]).to_numpy()
-            if wrong.any():
-                bad = int(np.argmax(wrong)), "it must be a number such as 0.5, or empty where it is unknown"
-        if bad:
-            row, why = bad
+            invalid = (pd.to_numeric(text[name], errors="coerce").isna() & ~missing[name]).to_numpy()
+            if invalid.any():
+                found = int(np.argmax(invalid)), "it must be a number such as 0.5, or empty if unknown"
+        if found:
+            row, problem = found
             if cells[row].strip().lower() == name.lower():
-                why = "the column names again, as in tables that were joined: delete this line"
-            return f"{layout.path}, line {layout.line(row)}, column {name}: {cells[row]!r}: {why}"
+                problem = "the header is repeated, as in concatenated tables: delete this line"
+            return f"{layout.path}, line {layout.line(row)}, column {name}: {cells[row]!r}: {problem}"
     return None
 
 
-def _explain_unfit(cell: str) -> str | None:
-    """Says why a cell is not a whole number, if it is not."""
+def _integer_problem(cell: str) -> str | None:
+    """Returns why a cell is not an integer; None if it is one."""
     try:
-        whole_number(cell)
+        parse_integer(cell)
     except ValueError as error:
         return str(error)
     return None

@@ -1,4 +1,4 @@
-"""Unpacking archives that come from elsewhere: nothing outside, nothing larger than it says."""
+"""Unpacks downloaded archives safely: only into the target folder, and within size limits."""
 
 import gzip
 import stat
@@ -9,102 +9,103 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import CHUNK_BYTES, new_file, new_folder, reading
+from data_prep.common.files import CHUNK_BYTES, explain_read_errors, new_file, new_folder
 from data_prep.common.progress import progress_bar
 
-LARGEST_IMAGE: Final = 16 << 20
-LARGEST_TABLE: Final = 1 << 30
-_DISTRUST: Final = "it is not what was published, and nothing of it is used"
-
-MOST_BYTES: Final = 16 << 30
-"""What the real archive's 243,434 images take several times over."""
+MAX_IMAGE_BYTES: Final = 16 << 20
+MAX_TABLE_BYTES: Final = 1 << 30
+MAX_TOTAL_BYTES: Final = 16 << 30
+"""Several times the size of the published archive's 243,434 images."""
+_REMEDY: Final = "it is not the published archive, so nothing was unpacked: download it again"
 
 
 def unpack_images(archive: Path, folder: Path) -> int:
-    """Unpacks the JPEGs of a zip into a new folder, side by side, whatever folders they are in.
+    """Unpacks the JPEGs of a zip archive into a new folder, without the archive's folders.
 
-    Leaves out what macOS adds (``._*``, ``__MACOSX``) and what is no JPEG.
+    Skips files that macOS adds (``._*``, ``__MACOSX``) and files that are not JPEGs.
 
     Args:
-        archive: The zip.
-        folder: The folder to make, whole or not at all.
+        archive: The zip archive.
+        folder: The folder to create, atomically.
 
     Returns:
-        How many images there are.
+        The number of images.
 
     Raises:
-        GalaxyError: It is no zip, is damaged, holds a path that leads elsewhere, two images of one name, or
-            more than images of galaxies take.
+        GalaxyError: The file is not a zip archive, is damaged or too large, holds a path outside its folder,
+            or holds two images of the same name.
     """
     try:
-        with reading(archive):
+        with explain_read_errors(archive):
             content = zipfile.ZipFile(archive)
         with content:
             members = dict(_members(archive, content))
-            with new_folder(folder, holds=()) as partial:
+            with new_folder(folder, contents=()) as partial:
                 for name, member in progress_bar(members.items(), desc="unpacking", unit=" images"):
-                    # zipfile reads no more than the member's declared size, and checks its CRC.
-                    with reading(archive):
+                    # zipfile reads at most the member's declared size, and checks its CRC.
+                    with explain_read_errors(archive):
                         image = content.read(member)
                     (partial / name).write_bytes(image)
     except (GalaxyError, OSError, MemoryError):
         raise
-    except Exception as error:  # A damaged file fails in any way.
+    except Exception as error:  # A damaged archive may raise any exception.
         raise GalaxyError(f"{archive} cannot be unpacked: {error}; download it again") from error
     return len(members)
 
 
 def _members(archive: Path, content: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
-    """Yields the images with their names, if all that is in the archive is harmless."""
+    """Yields the archive's images with their names; refuses an archive with anything unsafe in it."""
     names: set[str] = set()
     total = 0
     for member in content.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in member.filename:
-            raise GalaxyError(
-                f"{archive} holds {member.filename!r}, which leads out of its folder: {_DISTRUST}"
-            )
+            raise GalaxyError(f"{archive} holds {member.filename!r}, a path outside its folder: {_REMEDY}")
         if member.is_dir() or path.suffix.lower() != ".jpg" or path.name.startswith("."):
             continue
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise GalaxyError(f"{archive} holds {member.filename!r}, a link: {_DISTRUST}")
+            raise GalaxyError(f"{archive} holds {member.filename!r}, a link: {_REMEDY}")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise GalaxyError(f"{archive} holds {member.filename!r}, packed in a rare way: {_DISTRUST}")
+            raise GalaxyError(f"{archive} holds {member.filename!r} in an unusual compression: {_REMEDY}")
         total += member.file_size
-        if member.file_size > LARGEST_IMAGE or total > MOST_BYTES:
+        if member.file_size > MAX_IMAGE_BYTES:
             raise GalaxyError(
-                f"{archive} says that it holds {total / 1e9:.1f} GB up to {member.filename!r}, more than "
-                f"images of galaxies take: {_DISTRUST}"
+                f"{archive} holds {member.filename!r} of {member.file_size / 1e6:.1f} MB, too large for a "
+                f"galaxy image: {_REMEDY}"
             )
+        if total > MAX_TOTAL_BYTES:
+            raise GalaxyError(f"{archive} holds more than {MAX_TOTAL_BYTES >> 30} GiB of images: {_REMEDY}")
         if path.name in names:
-            raise GalaxyError(f"{archive} holds two images named {path.name}: {_DISTRUST}")
+            raise GalaxyError(f"{archive} holds two images named {path.name}: {_REMEDY}")
         names.add(path.name)
         yield path.name, member
 
 
 def unpack_table(archive: Path, path: Path) -> None:
-    """Unpacks a gzipped table, whole or not at all.
+    """Unpacks a gzipped table atomically.
 
     Args:
-        archive: The ``.gz``.
-        path: The file to make.
+        archive: The gzip file.
+        path: The file to create.
 
     Raises:
-        GalaxyError: It is no gzip, is damaged, or holds more than a table of galaxies does.
+        GalaxyError: The file is not a gzip file, is damaged or is too large.
     """
     with new_file(path) as partial, partial.open("wb") as file:
         size = 0
-        for chunk in _gunzipped(archive):
+        for chunk in _decompress(archive):
             size += len(chunk)
-            if size > LARGEST_TABLE:
+            if size > MAX_TABLE_BYTES:
                 raise GalaxyError(
-                    f"{archive} holds more than {LARGEST_TABLE >> 20} MiB, a table of votes less: {_DISTRUST}"
+                    f"{archive} holds more than {MAX_TABLE_BYTES >> 20} MiB, too large for a table of votes: "
+                    f"{_REMEDY}"
                 )
             file.write(chunk)
 
 
-def _gunzipped(archive: Path) -> Iterator[bytes]:
-    with reading(archive):
+def _decompress(archive: Path) -> Iterator[bytes]:
+    """Yields the content of a gzip file in chunks."""
+    with explain_read_errors(archive):
         try:
             with gzip.open(archive) as content:
                 while chunk := content.read(CHUNK_BYTES):

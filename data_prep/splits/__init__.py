@@ -1,1 +1,1 @@
-"""Which galaxies belong to training, validation and test."""
+"""Assigns galaxies to training, validation and test."""

@@ -1,4 +1,4 @@
-"""The splits into train, val and test, one or a cross-validation's: seeded, stratified, and by galaxy."""
+"""Draws splits and cross-validation folds, stratified by class and grouped by galaxy."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,71 +10,70 @@ from data_prep.common.errors import GalaxyError
 from data_prep.schema import CLASSES, SPLIT_SHARES, SPLITS
 
 VAL_SHARE: Final = 0.1
-"""Share of all galaxies that each fold of a cross-validation holds back for validation: with five folds,
-training keeps the 70% that it has in the stored split."""
+"""Share of all galaxies used for validation in each fold of a cross-validation. With five folds, 70% remain
+for training, as in the stored split."""
 
 
 def draw_split(
     objids: npt.NDArray[np.int64], labels: npt.NDArray[np.str_], seed: int = 0
 ) -> npt.NDArray[np.str_]:
-    """Draws the split of every image, so that each galaxy lies in one split only.
+    """Draws a split in which all images of a galaxy are in the same part.
 
-    Galaxies are shuffled within their class, the classes laid end to end, and dealt out along
-    that line by :func:`deal`: so each split's size is right to one galaxy, in total and in every
-    class.
+    Galaxies are shuffled within their class, the classes are concatenated, and :func:`deal` assigns the
+    sequence to the splits. The size of each split is thus exact to one galaxy, in total and in each class.
 
     Args:
-        objids: ``[N]`` galaxy of each image. Images of the same galaxy go together.
-        labels: ``[N]`` class of each image; a galaxy counts with the class of its first image.
-        seed: Seed of the shuffle.
+        objids: ``[N]`` object id of each image.
+        labels: ``[N]`` class of each image; a galaxy has the class of its first image.
+        seed: The seed of the shuffle.
 
     Returns:
         ``[N]`` names from ``SPLITS``, in the shares ``SPLIT_SHARES``.
     """
-    line, galaxy_of = _line_up(objids, labels, seed)
-    split = np.empty(len(line), dtype=np.int64)
-    split[line] = deal(len(line), SPLIT_SHARES)
+    order, galaxy_of = _shuffle_by_class(objids, labels, seed)
+    split = np.empty(len(order), dtype=np.int64)
+    split[order] = deal(len(order), SPLIT_SHARES)
     return np.asarray(SPLITS)[split[galaxy_of]]
 
 
 def draw_folds(
     objids: npt.NDArray[np.int64], labels: npt.NDArray[np.str_], folds: int, seed: int = 0
 ) -> list[npt.NDArray[np.str_]]:
-    """Draws the splits of a cross-validation: each galaxy is a test galaxy in exactly one of them.
+    """Draws the splits of a cross-validation, in which each galaxy is a test galaxy exactly once.
 
-    What a fold does not test on, it deals out to training and, ``VAL_SHARE`` of all galaxies, to
-    validation. As in :func:`draw_split`, galaxies and not images are dealt, and each class in its
-    share.
+    In each fold, ``VAL_SHARE`` of all galaxies are used for validation, and the remaining ones for training.
+    As in :func:`draw_split`, folds are stratified by class and grouped by galaxy.
 
     Args:
-        objids: ``[N]`` galaxy of each image. Images of the same galaxy go together.
-        labels: ``[N]`` class of each image; a galaxy counts with the class of its first image.
-        folds: How many, at least 2.
-        seed: Seed of the shuffle.
+        objids: ``[N]`` object id of each image.
+        labels: ``[N]`` class of each image; a galaxy has the class of its first image.
+        folds: The number of folds, at least 2.
+        seed: The seed of the shuffle.
 
     Returns:
-        Per fold ``[N]`` names from ``SPLITS``.
+        For each fold, ``[N]`` names from ``SPLITS``.
 
     Raises:
         GalaxyError: There are too few galaxies for so many folds.
     """
-    line, galaxy_of = _line_up(objids, labels, seed)
-    if not 2 <= folds <= len(line) // 2:
+    order, galaxy_of = _shuffle_by_class(objids, labels, seed)
+    if not 2 <= folds <= len(order) // 2:
         raise GalaxyError(
-            f"{len(line):,} galaxies cannot make {folds} folds: at least 2, of 2 or more galaxies each"
+            f"{len(order):,} galaxies cannot make {folds} folds: use at least 2 folds, each with at least 2 "
+            "galaxies"
         )
-    fold = np.arange(len(line)) % folds
+    fold = np.arange(len(order)) % folds
     val_share = VAL_SHARE / (1 - 1 / folds)
     splits = []
     for number in range(folds):
-        split = np.full(len(line), "test", dtype="<U5")
-        rest = line[fold != number]
+        split = np.full(len(order), "test", dtype="<U5")
+        rest = order[fold != number]
         split[rest] = np.asarray(["train", "val"])[deal(len(rest), (1 - val_share, val_share))]
         splits.append(split[galaxy_of])
     return splits
 
 
-def split_counts(split: npt.NDArray[np.str_], labels: npt.NDArray[np.str_]) -> dict[str, dict[str, int]]:
+def count_by_class(split: npt.NDArray[np.str_], labels: npt.NDArray[np.str_]) -> dict[str, dict[str, int]]:
     """Counts the images of each class in each split.
 
     Args:
@@ -87,13 +86,13 @@ def split_counts(split: npt.NDArray[np.str_], labels: npt.NDArray[np.str_]) -> d
     }
 
 
-def _line_up(
+def _shuffle_by_class(
     objids: npt.NDArray[np.int64], labels: npt.NDArray[np.str_], seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Shuffles the galaxies within their class and lays the classes end to end.
+    """Shuffles the galaxies within their class and concatenates the classes.
 
     Returns:
-        The galaxies along that line, and ``[N]`` the galaxy of each image.
+        The galaxy numbers in this order, and the ``[N]`` galaxy number of each image.
     """
     galaxies, first, galaxy_of = np.unique(objids, return_index=True, return_inverse=True)
     shuffled = np.random.default_rng(seed).permutation(len(galaxies))
@@ -101,18 +100,18 @@ def _line_up(
 
 
 def deal(n: int, shares: Sequence[float]) -> npt.NDArray[np.int64]:
-    """Deals ``n`` places out in turn, always to the split that is furthest behind its share.
+    """Assigns ``n`` items to splits one by one, each to the split that is furthest below its share.
 
     Args:
-        n: How many places.
+        n: The number of items.
         shares: The share of each split; they sum to 1.
 
     Returns:
-        ``[n]`` split numbers; every stretch of them holds each split in nearly its share.
+        ``[n]`` split numbers; each contiguous part of them contains the splits in nearly these shares.
     """
-    dealt = np.zeros(len(shares))
+    assigned = np.zeros(len(shares))
     split = np.empty(n, dtype=np.int64)
-    for place in range(n):
-        split[place] = np.argmax(np.multiply(shares, place + 1) - dealt)
-        dealt[split[place]] += 1
+    for item in range(n):
+        split[item] = np.argmax(np.multiply(shares, item + 1) - assigned)
+        assigned[split[item]] += 1
     return split

@@ -65,7 +65,7 @@ class EvaluationWriter(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuses a folder that holds anything else, before the evaluation."""
-        refuse_existing(self.folder, overwrite=True, holds=_FILES)
+        refuse_existing(self.folder, overwrite=True, contents=_FILES)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes what was found on the test split."""
@@ -97,7 +97,7 @@ class EvaluationWriter(Callback):
         self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *found.report())
         if not trainer.is_global_zero:
             return
-        with new_folder(self.folder, overwrite=True, holds=_FILES) as folder:
+        with new_folder(self.folder, overwrite=True, contents=_FILES) as folder:
             found.write(folder, f"{self.split}, {len(labels):,} galaxies")
             write_json(folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
 

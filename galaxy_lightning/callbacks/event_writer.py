@@ -16,7 +16,7 @@ from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-unty
 from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
 from torch.utils.tensorboard import FileWriter, SummaryWriter
 
-from data_prep.common.files import writing
+from data_prep.common.files import explain_write_errors
 
 
 class RunSummary(SummaryWriter):
@@ -55,7 +55,7 @@ class _EventWriter:
         RecordWriter(record).write(event.SerializeToString())
         size = self._path.stat().st_size if self._path.exists() else 0
         try:
-            with writing(self._path), self._path.open("ab") as file:
+            with explain_write_errors(self._path), self._path.open("ab") as file:
                 file.write(record.getbuffer())
         except BaseException:
             with contextlib.suppress(OSError):

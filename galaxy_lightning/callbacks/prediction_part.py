@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import writing
+from data_prep.common.files import explain_write_errors
 from data_prep.common.locks import file_lock
 from data_prep.common.resumable_file import ResumableFile
 
@@ -37,7 +37,7 @@ class PredictionPart:
 
     def __init__(self, path: Path, table: Path, made_of: Mapping[str, Any] | None) -> None:
         self.path = path
-        with contextlib.ExitStack() as stack, writing(path):
+        with contextlib.ExitStack() as stack, explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             stack.enter_context(file_lock(path, table))
@@ -64,14 +64,14 @@ class PredictionPart:
             text = table.to_csv(index=False, header=self.written == 0)
             # A file name that is no valid UTF-8 is written with its odd bytes escaped.
             content = text.encode(errors="backslashreplace")
-            with writing(self.path):
+            with explain_write_errors(self.path):
                 self._file.append(content)
         self.batches += 1
         self.written += len(table)
         self.uncertain += uncertain
         self.problems.update(problems)
-        if self._file.note_is_due and not last:
-            self._file.write_note(
+        if self._file.progress_is_due and not last:
+            self._file.write_progress(
                 batches=self.batches,
                 written=self.written,
                 uncertain=self.uncertain,
@@ -80,7 +80,7 @@ class PredictionPart:
 
     def end(self) -> None:
         """Ends the CSV, and still keeps others out of it."""
-        with writing(self.path):
+        with explain_write_errors(self.path):
             self._file.close()
 
     def release(self) -> None:

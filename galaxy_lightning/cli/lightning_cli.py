@@ -214,7 +214,7 @@ class GalaxyCLI(LightningCLI):
         elif self.model.pretrained:
             self.datamodule.exclude(galaxies_seen(self.model.pretrained["weights"]))
         for split in SPLITS:
-            self.datamodule.arrays.some_rows(split)
+            self.datamodule.arrays.require_rows(split)
         self.datamodule.check_can_train()
         self.model.new_optimizer()
 

@@ -276,7 +276,7 @@ class GalaxyDataModule(LightningDataModule):
     def _split(self, *splits: str) -> ArrayDataset:
         device = self.trainer.strategy.root_device.type if self.trainer else "cpu"
         on_device = self.on_device and device != "cpu"  # A CPU reads the memory map as fast.
-        return ArrayDataset(self.arrays, self.arrays.some_rows(*splits), pixels=not on_device)
+        return ArrayDataset(self.arrays, self.arrays.require_rows(*splits), pixels=not on_device)
 
     def _share(self) -> tuple[int, int]:
         """Returns how many processes share the galaxies, and which of them this is."""

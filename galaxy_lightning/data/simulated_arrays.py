@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import writing
+from data_prep.common.files import explain_write_errors
 from data_prep.common.locks import wait_for_lock
 
 
@@ -26,7 +26,7 @@ def simulate_arrays(arrays: Path, galaxies: int, seed: int) -> None:
     lock = arrays.with_name(f".{arrays.name}.simulating")
     waiting = f"Another process is simulating {arrays}: waiting for it"
     with contextlib.ExitStack() as stack:
-        with writing(arrays, lock):
+        with explain_write_errors(arrays, lock):
             arrays.parent.mkdir(parents=True, exist_ok=True)
             waited = stack.enter_context(wait_for_lock(lock, waiting))
         if arrays.exists():

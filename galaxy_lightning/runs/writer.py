@@ -24,9 +24,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.arrays.format import GalaxyArrays
-from data_prep.common.environment import environment
+from data_prep.common.environment import describe_environment
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import new_file, writing
+from data_prep.common.files import explain_write_errors, new_file
 from data_prep.common.json_files import write_json
 from data_prep.sources.tables import read_table
 from galaxy_lightning.runs.names import HISTORY, HISTORY_COLUMNS, RUN
@@ -47,7 +47,7 @@ def claim_run_folder(runs: Path, name: str) -> Path:
     """
     require_run_name(name)
     parent = runs / name
-    with writing(parent):
+    with explain_write_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
     number = 1 + max(
         (
@@ -59,7 +59,7 @@ def claim_run_folder(runs: Path, name: str) -> Path:
     )
     while True:
         folder = parent / f"version_{number}"
-        with writing(folder), contextlib.suppress(FileExistsError):
+        with explain_write_errors(folder), contextlib.suppress(FileExistsError):
             folder.mkdir()
             return folder
         number += 1
@@ -224,7 +224,7 @@ def write_run(
         "images_per_second": None if images_per_second is None else round(images_per_second, 2),
         "device": device,
         "peak_memory_mb": peak_memory_mb,
-        **environment(*packages),
+        **describe_environment(*packages),
     }
     write_json(folder / RUN, content | more)
 

@@ -51,7 +51,7 @@ def test_the_complete_preparation_from_the_command_line(raw, tmp_path, capsys):
     [
         (["extract", "--raw", "nowhere", "--out", "s.csv"], "nowhere is not a raw Galaxy Zoo folder"),
         (["preprocess", "--sample", "no.csv", "--raw", ".", "--out", "a"], "no.csv is missing"),
-        (["check", "nowhere"], "nowhere holds no galaxy arrays"),
+        (["check", "nowhere"], "nowhere does not hold galaxy arrays"),
     ],
 )
 def test_a_user_error_is_one_line_and_status_1(words, message, tmp_path, monkeypatch, capsys):

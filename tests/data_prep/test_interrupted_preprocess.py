@@ -34,7 +34,7 @@ def cut_off(raw, sample, tmp_path, monkeypatch):
             return read(*args)
 
         with monkeypatch.context() as patch, pytest.raises(error):
-            patch.setattr(resumable_file, "NOTE_SECONDS", 0)
+            patch.setattr(resumable_file, "SAVE_SECONDS", 0)
             patch.setattr(module, "read_cutout", reading)
             preprocess(sample, raw, tmp_path / "out", crop=CROP, workers=1, progress=False)
         return tmp_path / ".out.unfinished"
@@ -225,7 +225,7 @@ def test_a_killed_command_resumes_to_the_same_bytes(raw, sample, whole, tmp_path
         "import time\n"
         "from data_prep.arrays import image_writer, preprocess\n"
         "from data_prep.common import resumable_file\n"
-        "image_writer.BLOCK, resumable_file.NOTE_SECONDS = 4, 0\n"
+        "image_writer.BLOCK, resumable_file.SAVE_SECONDS = 4, 0\n"
         "read = preprocess.read_cutout\n"
         "preprocess.read_cutout = lambda *a: (time.sleep(0.002), read(*a))[1]\n"
     )

@@ -13,7 +13,7 @@ def test_flags_label_all_galaxies_and_votes_only_those_that_have_them(real_sampl
     flags = extract(real_sample, tmp_path / "flags.csv", n="all", label_rule="flags")
     assert flags["classes"] == {"elliptical": 242, "irregular": 298, "spiral": 460}
     votes = extract(real_sample, tmp_path / "votes.csv", n="all")
-    assert votes["left_out"]["no vote"] == 968
+    assert votes["excluded"]["no vote"] == 968
     assert votes["galaxies"] == 32
 
 

@@ -76,7 +76,7 @@ def test_a_file_that_does_not_fit_on_the_disk(
 def test_a_progress_file_that_does_not_fit_on_the_disk(words, whole, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(resumable_file, "NOTE_SECONDS", 0)
+        patch.setattr(resumable_file, "SAVE_SECONDS", 0)
         refuse_within(patch, resumable_file, "write_json")
         line = refused(main, words(out), capsys)
     assert line.endswith(f"{image_writer.PROGRESS} cannot be written: File too large")

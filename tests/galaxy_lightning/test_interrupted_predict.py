@@ -64,7 +64,7 @@ def cut_off(monkeypatch):
             return step(module, batch, batch_idx)
 
         with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
-            patch.setattr(resumable_file, "NOTE_SECONDS", 0)
+            patch.setattr(resumable_file, "SAVE_SECONDS", 0)
             patch.setattr(GalaxyClassifier, "predict_step", interrupted)
             main(words)
 
@@ -231,7 +231,7 @@ def test_other_files_in_the_folder_are_listed_and_reported(run, mixed, cut_off, 
 def test_a_full_disk_at_the_end_loses_no_work(run, images, go_on, tmp_path, monkeypatch, capsys):
     words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="1"):
-        patch.setattr(resumable_file, "NOTE_SECONDS", 0)
+        patch.setattr(resumable_file, "SAVE_SECONDS", 0)
         patch.setattr(prediction, "_merge", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left")))
         main(words)
     assert "p.csv cannot be written: No space left" in capsys.readouterr().err

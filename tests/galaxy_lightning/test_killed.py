@@ -17,7 +17,7 @@ from galaxy_lightning.callbacks import evaluation
 from galaxy_lightning.cli import lightning_cli
 from data_prep.common import resumable_file
 evaluation.ConfusionMatrixLogger._show = lambda *a: None
-resumable_file.NOTE_SECONDS = 0
+resumable_file.SAVE_SECONDS = 0
 """
 """Without TensorBoard's pictures, which are most of so short a fit."""
 

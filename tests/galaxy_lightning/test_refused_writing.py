@@ -232,7 +232,7 @@ def predicted(begun, small_arrays, tmp_path_factory):
     [
         ("table.partial-0.csv", (PredictionPart, "append", 1000)),
         ("table.partial-0.csv", (PredictionPart, "append", 9000)),
-        ("table.partial-0.json", (resumable_file.ResumableFile, "write_note")),
+        ("table.partial-0.json", (resumable_file.ResumableFile, "write_progress")),
         ("table.csv", (prediction, "_merge", 4000)),
     ],
 )
@@ -243,7 +243,7 @@ def test_a_prediction_with_a_file_that_does_not_fit_on_the_disk(
     table.write_bytes(b"older")
     words = predict(begun, small_arrays, table)
     with monkeypatch.context() as patch:
-        patch.setattr(resumable_file, "NOTE_SECONDS", 0 if file.endswith("json") else 10**9)
+        patch.setattr(resumable_file, "SAVE_SECONDS", 0 if file.endswith("json") else 10**9)
         refuse_within(patch, *refusal)
         line = refused(main, words, capsys)
     assert line.endswith(f"{tmp_path / file} cannot be written: File too large")
@@ -258,7 +258,7 @@ def test_a_prediction_resumes_after_a_full_disk(
     table = tmp_path / "table.csv"
     words = [*predict(begun, small_arrays, table), "--data.batch_size=16"]
     with monkeypatch.context() as patch:
-        patch.setattr(resumable_file, "NOTE_SECONDS", 0)
+        patch.setattr(resumable_file, "SAVE_SECONDS", 0)
         with largest_file(6000):
             refused(main, words, capsys)
     assert sorted(contents(tmp_path)) == ["table.partial-0.csv", "table.partial-0.json"]

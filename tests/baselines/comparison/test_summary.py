@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from baselines.comparison.summary import group, summarise
+from baselines.comparison.summary import group_runs, summarise
 from data_prep.arrays.format import open_arrays
 from galaxy_lightning.runs.reader import Run
 
@@ -15,11 +15,11 @@ def run(model, predicted, folder="run", **about):
 
 
 def names(*runs):
-    return [model.name for model in group(runs)]
+    return [model.name for model in group_runs(runs)]
 
 
 def test_runs_of_one_model_and_settings_are_grouped():
-    models = group([run("a", [0], seed=0), run("b", [0]), run("a", [0], seed=1)])
+    models = group_runs([run("a", [0], seed=0), run("b", [0]), run("a", [0], seed=1)])
     assert [(model.name, len(model.runs)) for model in models] == [("a", 2), ("b", 1)]
 
 
@@ -48,7 +48,7 @@ def test_models_with_different_trainer_settings_are_separate():
 def test_settings_missing_from_an_older_run_match_any_value():
     old = run("a", [0], seed=1, hyperparameters={"lr": 0.1})
     assert names(old, trained(devices=1)) == ["a"]
-    found = group([old, trained(devices=1), trained(devices=2)])
+    found = group_runs([old, trained(devices=1), trained(devices=2)])
     assert [(model.name, len(model.runs)) for model in found] == [
         ("a (devices 1)", 2),
         ("a (devices 2)", 1),
@@ -77,7 +77,7 @@ def test_means_deviations_and_tests_are_over_runs(small_arrays):
     off_by_one, wrong = labels.copy(), (labels + 1) % 3
     off_by_one[0] = wrong[0]
     runs = [run("a", labels, seconds=10), run("a", off_by_one, seconds=14), run("b", wrong)]
-    summary = summarise(arrays, group(runs))
+    summary = summarise(arrays, group_runs(runs))
     a, b = summary["models"]
     count = len(labels)
     assert a["mean"]["accuracy"] == pytest.approx(1 - 0.5 / count)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from baselines.cli import main
-from baselines.keras_cnn.network import _batches, computing_in, import_keras, make_keras_cnn
+from baselines.keras_cnn.network import _batches, import_keras, make_keras_cnn, use_dtype_policy
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.runs.reader import read_run
@@ -72,7 +72,7 @@ def test_the_network_has_the_specified_layers():
 
 def test_the_softmax_stays_in_float32_under_mixed_float16():
     keras = import_keras()
-    with computing_in(keras, "mixed_float16"):
+    with use_dtype_policy(keras, "mixed_float16"):
         network = make_keras_cnn(3, 64)
     assert {layer.compute_dtype for layer in network.layers[:-1]} == {"float16"}
     assert network.layers[-1].compute_dtype == "float32"
@@ -147,7 +147,7 @@ def test_without_tensorflow_the_pip_command_is_shown(small_arrays, tmp_path, mon
     with pytest.raises(SystemExit, match="1"):
         fit(small_arrays, tmp_path / "run")
     error = capsys.readouterr().err
-    assert "tensorflow is not installed; install it with: pip install 'tensorflow>=2.19'" in error
+    assert "tensorflow is not installed: install it with pip install 'tensorflow>=2.19'" in error
     assert not (tmp_path / "run").exists()
 
 

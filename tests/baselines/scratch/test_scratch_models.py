@@ -12,7 +12,7 @@ from baselines.scratch.convolution import Conv2D
 from baselines.scratch.dense import Dense
 from baselines.scratch.dropout import Dropout
 from baselines.scratch.loss import cross_entropy
-from baselines.scratch.models import full_cnn, specified_cnn
+from baselines.scratch.models import full_cnn, small_cnn
 from baselines.scratch.optimizers import SGD, Adam
 from data_prep.common.errors import GalaxyError
 
@@ -67,7 +67,7 @@ def test_the_full_cnn_equals_pytorch(image_size, generator, assert_close):
 def test_the_engines_agree(make_optimizer, generator):
     images, labels = generator.random((3, 3, 32, 32)), generator.integers(0, 3, 3)
     networks = {
-        engine: specified_cnn(3, np.random.default_rng(1), engine, np.float64)
+        engine: small_cnn(3, np.random.default_rng(1), engine, np.float64)
         for engine in ("loops", "vectorized")
     }
     for network in networks.values():
@@ -85,7 +85,7 @@ def test_the_engines_agree(make_optimizer, generator):
 
 
 def test_the_specified_cnn_has_the_specified_initial_weights(generator):
-    network = specified_cnn(3, generator)
+    network = small_cnn(3, generator)
     kernel, dense = network.layers[0].parameters["weights"], network.layers[-1].parameters["weights"]
     assert (kernel.shape, dense.shape) == ((16, 3, 3, 3), (3600, 3))
     assert kernel.std() == pytest.approx(1 / 9, rel=0.1)
@@ -121,7 +121,7 @@ def test_the_precision_is_kept(dtype, generator):
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
 
-@pytest.mark.parametrize("make", [specified_cnn, lambda classes, generator: full_cnn(classes, 46, generator)])
+@pytest.mark.parametrize("make", [small_cnn, lambda classes, generator: full_cnn(classes, 46, generator)])
 def test_the_seed_determines_the_weights(make):
     first, second, other = (make(3, np.random.default_rng(seed)).weights() for seed in (1, 1, 2))
     assert all((first[name] == second[name]).all() for name in first)
@@ -130,7 +130,7 @@ def test_the_seed_determines_the_weights(make):
 
 def test_the_specified_cnn_overfits_thirty_random_images(generator):
     images = generator.random((30, 3, 32, 32), dtype=np.float32)
-    labels, network, optimizer = generator.integers(0, 3, 30), specified_cnn(3, generator), Adam()
+    labels, network, optimizer = generator.integers(0, 3, 30), small_cnn(3, generator), Adam()
     losses = [network.train_step(images, labels, optimizer)[0] for _ in range(150)]
     assert losses[0] == pytest.approx(math.log(3), abs=0.05)
     assert losses[-1] < 0.05

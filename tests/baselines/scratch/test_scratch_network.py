@@ -4,7 +4,7 @@ import pytest
 from baselines.scratch.activation import ReLU
 from baselines.scratch.dense import Dense
 from baselines.scratch.dropout import Dropout
-from baselines.scratch.models import full_cnn, specified_cnn
+from baselines.scratch.models import full_cnn, small_cnn
 from baselines.scratch.network import Network
 from baselines.scratch.optimizers import SGD, Adam
 
@@ -108,12 +108,12 @@ def test_weights_are_copies_that_can_be_restored(network, generator):
 
 
 def test_weights_of_another_network_are_refused(network, generator):
-    with pytest.raises(ValueError, match="of another network"):
+    with pytest.raises(ValueError, match="belong to a different network"):
         network.load_weights(full_cnn(4, SIZE, generator).weights())
-    with pytest.raises(ValueError, match="of another network"):
-        network.load_weights(specified_cnn(3, generator).weights())
+    with pytest.raises(ValueError, match="belong to a different network"):
+        network.load_weights(small_cnn(3, generator).weights())
 
 
 def test_images_of_another_type_are_refused(network, generator):
-    with pytest.raises(TypeError, match="the images are uint8, the network's parameters float32"):
+    with pytest.raises(TypeError, match="the images are uint8, but the network's parameters are float32"):
         network.forward(generator.integers(0, 256, (2, 3, SIZE, SIZE), dtype=np.uint8))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from baselines.cli import main
-from baselines.scratch.training import _resized
+from baselines.scratch.training import _resize_images
 from data_prep.arrays.format import open_arrays
 from galaxy_lightning.runs.reader import read_run
 
@@ -65,13 +65,13 @@ def test_the_settings_of_the_reference_are_a_config(small_arrays, tmp_path):
 def test_images_are_averaged_down_to_32_pixels(small_arrays):
     arrays = open_arrays(small_arrays)
     means = arrays.images.reshape(len(arrays.images), 32, 2, 32, 2, 3).mean(axis=(2, 4))
-    assert np.abs(_resized(arrays) - means).max() <= 1  # Pillow rounds rows and columns in turn.
+    assert np.abs(_resize_images(arrays) - means).max() <= 1  # Pillow rounds rows and columns in turn.
 
 
 def test_a_diverging_fit_leaves_nothing_and_says_what_to_do(small_arrays, tmp_path, capsys):
     with pytest.raises(SystemExit):
         fit("scratch", small_arrays, tmp_path / "run", "--learning-rate", "1e30")
-    assert "begin again with a lower --learning-rate" in capsys.readouterr().err
+    assert "use a lower --learning-rate" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_prep.arrays.check import check, near_copies_between_splits
+from data_prep.arrays.check import check, find_near_copies_between_splits
 from data_prep.arrays.format import open_arrays
 from data_prep.cli import main
 from data_prep.common.errors import GalaxyError
@@ -79,7 +79,7 @@ def test_identical_pixels_in_two_splits_are_found(copy):
     with pytest.raises(GalaxyError) as caught:
         check(copy)
     assert f"objid {one} ({its}) and {other} ({others})" in str(caught.value)
-    assert "1 images have exactly the pixels of one in another split" in str(caught.value)
+    assert "1 images are identical to an image in another split" in str(caught.value)
 
 
 def test_identical_pixels_in_one_split_are_accepted(copy):
@@ -88,12 +88,12 @@ def test_identical_pixels_in_one_split_are_accepted(copy):
     pixels[other] = pixels[one]
     pixels.flush()
     edit_dataset(copy, lambda dataset: dataset["sha256"].update({"images.npy": sha256(copy / "images.npy")}))
-    assert len(near_copies_between_splits(check(copy))) == 0
+    assert len(find_near_copies_between_splits(check(copy))) == 0
 
 
 def test_a_near_copy_in_another_split_is_reported(copy, capsys):
     (row, one, its), (other_row, other, others) = put_copy(copy, lambda image: np.rot90(image)[:, ::-1])
-    assert near_copies_between_splits(check(copy)).tolist() == [[row, other_row]]
+    assert find_near_copies_between_splits(check(copy)).tolist() == [[row, other_row]]
     main(["check", str(copy)])
     out = capsys.readouterr().out
     assert "complete and consistent" in out
@@ -108,14 +108,14 @@ def test_valid_arrays_have_no_near_copies(small_arrays, capsys):
 
 def test_wrong_counts_are_found(copy):
     edit_dataset(copy, lambda dataset: dataset["counts"]["train"].update(spiral=1))
-    with pytest.raises(GalaxyError, match="1 spiral in train"):
+    with pytest.raises(GalaxyError, match="1 spiral galaxies in train"):
         check(copy)
 
 
 @pytest.mark.parametrize("name", ["images.npy", "catalog.csv", "dataset.json"])
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
-    with pytest.raises(GalaxyError, match=f"lacks {name}.*preprocess"):
+    with pytest.raises(GalaxyError, match=f"missing: .*{name}.*preprocess"):
         open_arrays(copy)
 
 
@@ -146,7 +146,7 @@ def test_pixels_of_wrong_shape_type_or_number_are_refused(copy, images):
 
 def test_a_pickle_instead_of_pixels_is_refused_and_not_loaded(copy):
     np.save(copy / "images.npy", np.array([{"run": "me"}], dtype=object), allow_pickle=True)
-    with pytest.raises(GalaxyError, match="no array that can be read"):
+    with pytest.raises(GalaxyError, match="cannot be read as an array"):
         open_arrays(copy)
 
 

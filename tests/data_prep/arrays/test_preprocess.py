@@ -67,7 +67,7 @@ def test_unusable_images_are_listed_and_skipped(raw, sample, tmp_path):
 
 
 def test_without_usable_images_nothing_is_written(sample, tmp_path):
-    with pytest.raises(GalaxyError, match="not one of the 80 images.*missing"):
+    with pytest.raises(GalaxyError, match="none of the 80 images.*missing"):
         preprocess(sample, tmp_path / "nowhere", tmp_path / "arrays", progress=False)
     assert list(tmp_path.iterdir()) == []
 
@@ -105,7 +105,11 @@ def test_memory_does_not_grow_with_the_sample(raw, sample, tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("label", "starburst", "line 2, column label: 'starburst' is none of elliptical, irregular, spiral"),
+        (
+            "label",
+            "starburst",
+            "line 2, column label: 'starburst' is not one of elliptical, irregular, spiral",
+        ),
         ("path", "", "line 2: the column path is empty"),
         ("split", "train", "the column split is made by preprocess"),
     ],
@@ -155,7 +159,7 @@ def test_an_image_under_two_ids_is_in_one_split(twice, tmp_path, monkeypatch, ro
     settings = {"crop": 64, "rotate_once": rotate_once, "progress": False}
     if cut_off:
         monkeypatch.setattr(image_writer, "BLOCK", 4)
-        monkeypatch.setattr(resumable_file, "NOTE_SECONDS", 0)
+        monkeypatch.setattr(resumable_file, "SAVE_SECONDS", 0)
         read, left = module.read_cutout, [50]
 
         def reading(*args):
@@ -182,9 +186,7 @@ def test_check_finds_copies_that_rotate_once_turned_differently(twice, tmp_path)
     row = int(np.argmax((turns[:40] != turns[40:]) & (split[:40] == "train")))
     catalog.loc[row, "split"] = "test"
     rewrite(tmp_path / "arrays", catalog)
-    with pytest.raises(
-        GalaxyError, match=f"1 images have exactly the pixels.*objid {catalog['objid'][row]} "
-    ):
+    with pytest.raises(GalaxyError, match=f"1 images are identical to.*objid {catalog['objid'][row]} "):
         check(tmp_path / "arrays")
     catalog.loc[3, "quarter_turns"] = 7
     rewrite(tmp_path / "arrays", catalog)

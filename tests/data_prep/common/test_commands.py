@@ -155,7 +155,7 @@ def test_it_is_followed_in_a_wait_for_a_lock_that_is_never_free(capsys, monkeypa
         with threading.Condition(lock):
             pytest.fail("the lock was free")
 
-    monkeypatch.setattr("data_prep.common.errors._PUT_OFF", 0.001)
+    monkeypatch.setattr("data_prep.common.errors._DEFERRAL_SECONDS", 0.001)
     lock = threading.Lock()
     lock.acquire()
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
@@ -184,7 +184,7 @@ def test_a_terminated_command_leaves_no_partial_result(raw, sample, tmp_path):
          "import data_prep.arrays.preprocess as p\n"
          "from data_prep.arrays import image_writer as w\n"
          "from data_prep.common import resumable_file as f\n"
-         "w.BLOCK, f.NOTE_SECONDS = 1, 0\n"
+         "w.BLOCK, f.SAVE_SECONDS = 1, 0\n"
          "p.read_cutout = lambda *a: (print(end='reading\\n', flush=True), time.sleep(0.2), read(*a))[2]\n"
          f"data_prep.cli.main({['preprocess', *words]!r})"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -8,7 +8,14 @@ import pytest
 
 from data_prep.common import files, replacing
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import new_file, new_files, new_folder, reading, refuse_existing, sha256
+from data_prep.common.files import (
+    explain_read_errors,
+    new_file,
+    new_files,
+    new_folder,
+    refuse_existing,
+    sha256,
+)
 from data_prep.common.json_files import read_json, write_json
 
 
@@ -24,11 +31,11 @@ def test_a_failed_write_keeps_the_older_file(tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "arrays"
-    with pytest.raises(RuntimeError), new_folder(path, holds=["m"]) as partial:
+    with pytest.raises(RuntimeError), new_folder(path, contents=["m"]) as partial:
         (partial / "m").touch()
         raise RuntimeError
     assert os.listdir(tmp_path) == []
-    with new_folder(path, holds=["m"]) as partial:
+    with new_folder(path, contents=["m"]) as partial:
         (partial / "m").write_text("1")
         assert not path.exists()
     assert os.listdir(tmp_path) == ["arrays"]
@@ -38,24 +45,27 @@ def test_overwriting_needs_the_option_and_a_folder_of_this_command(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     (home / "thesis.tex").touch()
-    with pytest.raises(GalaxyError, match="remove it yourself"), new_folder(home, holds=["m"]):
-        pass
-    with pytest.raises(GalaxyError, match="add --overwrite"), new_folder(home, overwrite=False, holds=["m"]):
+    with pytest.raises(GalaxyError, match="remove it yourself"), new_folder(home, contents=["m"]):
         pass
     with (
-        pytest.raises(GalaxyError, match="not all of it was made by this command"),
-        new_folder(home, overwrite=True, holds=["m"]),
+        pytest.raises(GalaxyError, match="add --overwrite"),
+        new_folder(home, overwrite=False, contents=["m"]),
+    ):
+        pass
+    with (
+        pytest.raises(GalaxyError, match="this command did not make all of it"),
+        new_folder(home, overwrite=True, contents=["m"]),
     ):
         pass
     assert (home / "thesis.tex").exists()
     (home / "m").touch()
     with (
         pytest.raises(GalaxyError, match=r"also holds thesis\.tex"),
-        new_folder(home, overwrite=True, holds=["m"]),
+        new_folder(home, overwrite=True, contents=["m"]),
     ):
         pass
     (home / "thesis.tex").unlink()
-    with new_folder(home, overwrite=True, holds=["m"]) as partial:
+    with new_folder(home, overwrite=True, contents=["m"]) as partial:
         (partial / "new").touch()
     assert os.listdir(home) == ["new"]
     assert os.listdir(tmp_path) == ["home"]
@@ -67,7 +77,7 @@ def test_a_folder_without_write_permission_is_a_one_line_error(tmp_path):
         pass
     with (
         pytest.raises(GalaxyError, match="cannot be written"),
-        new_folder(tmp_path / "file" / "b", holds=["m"]),
+        new_folder(tmp_path / "file" / "b", contents=["m"]),
     ):
         pass
 
@@ -91,7 +101,7 @@ def test_sha256_equals_that_of_hashlib(tmp_path):
 
 def test_a_folder_made_meanwhile_by_another_process_is_kept(tmp_path):
     path = tmp_path / "arrays"
-    with pytest.raises(GalaxyError, match="already exists"), new_folder(path, holds=["m"]) as partial:
+    with pytest.raises(GalaxyError, match="already exists"), new_folder(path, contents=["m"]) as partial:
         (partial / "m").write_text("mine")
         path.mkdir()
         (path / "m").write_text("theirs")
@@ -103,7 +113,7 @@ def test_a_symbolic_link_is_kept(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there/m").touch()
     (tmp_path / "link").symlink_to("there")
-    with new_folder(tmp_path / "link", overwrite=True, holds=["m"]) as partial:
+    with new_folder(tmp_path / "link", overwrite=True, contents=["m"]) as partial:
         (partial / "m").write_text("new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "there/m").read_text() == "new"
@@ -146,7 +156,7 @@ def exchange(request, monkeypatch):
 
 
 def replace_folder(path, content="new"):
-    with new_folder(path, overwrite=True, holds=["m"]) as partial:
+    with new_folder(path, overwrite=True, contents=["m"]) as partial:
         (partial / "m").write_text(content)
 
 
@@ -161,8 +171,8 @@ def test_a_folder_is_replaced(exchange, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="asks this system what it can")
 def test_folders_are_exchanged_in_one_step(tmp_path, monkeypatch):
     replace_folder(tmp_path / "out", "old")
-    monkeypatch.setattr(files, "restore", lambda path: None)
-    monkeypatch.setattr(Path, "rename", lambda *paths: sys.exit(9))  # A kill before the first rename.
+    monkeypatch.setattr(files, "restore_replaced", lambda path: None)
+    monkeypatch.setattr(Path, "rename", lambda *paths: sys.exit(9))  # As if killed before the first rename.
     with pytest.raises(SystemExit):
         replace_folder(tmp_path / "out")
     assert (tmp_path / "out/m").read_text() == "new"
@@ -190,7 +200,7 @@ def test_the_next_call_repairs_a_kill_between_two_renames(tmp_path, monkeypatch,
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert (tmp_path / "out").exists() == (renames == 2)
-    with pytest.raises(GalaxyError, match="already exists"), new_folder(tmp_path / "out", holds=["m"]):
+    with pytest.raises(GalaxyError, match="already exists"), new_folder(tmp_path / "out", contents=["m"]):
         pass
     assert (tmp_path / "out/m").read_text() == ("old" if renames == 1 else "new")
     assert not list(tmp_path.glob(".out.replaced-*"))
@@ -215,14 +225,14 @@ def test_a_failed_replacement_keeps_the_older_folder(tmp_path, monkeypatch):
 
 def test_a_file_that_cannot_be_read_is_not_called_unwritable(tmp_path):
     out, absent = tmp_path / "out", tmp_path / "absent.jpg"
-    with pytest.raises(GalaxyError) as caught, new_folder(out, holds=["m"]):
+    with pytest.raises(GalaxyError) as caught, new_folder(out, contents=["m"]):
         absent.read_bytes()
     assert str(caught.value) == f"{absent} cannot be read: No such file or directory"
     with pytest.raises(GalaxyError) as caught, new_file(tmp_path / "table.csv"):
         shutil.copyfile(absent, tmp_path / "table.csv")
     assert str(caught.value) == f"{absent} cannot be read: No such file or directory"
-    with pytest.raises(GalaxyError) as caught, new_folder(out, holds=["m"]), reading(absent):
-        raise OSError(errno.EIO, "Input/output error")  # On an open file, which has no name.
+    with pytest.raises(GalaxyError) as caught, new_folder(out, contents=["m"]), explain_read_errors(absent):
+        raise OSError(errno.EIO, "Input/output error")  # As of a file that is open: it has no name.
     assert str(caught.value) == f"{absent} cannot be read: Input/output error"
     assert os.listdir(tmp_path) == []
 
@@ -232,7 +242,7 @@ def test_a_file_that_cannot_be_written_is_called_unwritable(tmp_path, name):
     out = tmp_path / "out"
     with (
         pytest.raises(GalaxyError, match=f"^{out} cannot be written: No such file"),
-        new_folder(out, holds=["m"]) as partial,
+        new_folder(out, contents=["m"]) as partial,
     ):
         (partial / name / "file").write_text("x")
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "source"))  # In a copy.
@@ -252,8 +262,11 @@ def test_the_current_folder_is_never_replaced(tmp_path, monkeypatch, place, over
     if place != "inner/..":
         (tmp_path / "out/inner").rmdir()
     monkeypatch.chdir(tmp_path / "out")
-    holds = ["inner"] if place == "inner/.." else ["out"] if place == ".." else []
-    with pytest.raises(GalaxyError) as caught, new_folder(Path(place), overwrite=overwrite, holds=holds):
+    contents = ["inner"] if place == "inner/.." else ["out"] if place == ".." else []
+    with (
+        pytest.raises(GalaxyError) as caught,
+        new_folder(Path(place), overwrite=overwrite, contents=contents),
+    ):
         pass
     assert "is the current folder" in str(caught.value) or "already exists" in str(caught.value)
     assert Path.cwd() == tmp_path / "out"
@@ -263,11 +276,11 @@ def test_the_current_folder_is_never_replaced(tmp_path, monkeypatch, place, over
 def test_an_empty_folder_and_trailing_slashes_are_accepted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for place in ("out/", "./out//", "new/../out", f"{tmp_path}/out/."):
-        with new_folder(Path(place), overwrite=True, holds=["m"]) as partial:
+        with new_folder(Path(place), overwrite=True, contents=["m"]) as partial:
             (partial / "m").write_text(place)
         assert (tmp_path / "out/m").read_text() == place
     (tmp_path / "empty").mkdir()
-    with new_folder(Path("empty"), holds=["m"]) as partial:
+    with new_folder(Path("empty"), contents=["m"]) as partial:
         (partial / "m").touch()
     assert sorted(os.listdir(tmp_path)) == ["empty", "out"]
 
@@ -275,10 +288,10 @@ def test_an_empty_folder_and_trailing_slashes_are_accepted(tmp_path, monkeypatch
 def test_circular_links_are_refused_and_dangling_ones_followed(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(GalaxyError, match="Too many levels"), new_folder(tmp_path / "a", holds=["m"]):
+    with pytest.raises(GalaxyError, match="Too many levels"), new_folder(tmp_path / "a", contents=["m"]):
         pass
     (tmp_path / "dangling").symlink_to("there")
-    with new_folder(tmp_path / "dangling", holds=["m"]) as partial:
+    with new_folder(tmp_path / "dangling", contents=["m"]) as partial:
         (partial / "m").touch()
     assert os.listdir(tmp_path / "there") == ["m"]
 
@@ -286,5 +299,5 @@ def test_circular_links_are_refused_and_dangling_ones_followed(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_only_regular_files_are_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(GalaxyError, match="is no regular file, and is not replaced"):
+    with pytest.raises(GalaxyError, match="is not a file, and is not replaced"):
         refuse_existing(tmp_path / "pipe.csv", overwrite=True)

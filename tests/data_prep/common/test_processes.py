@@ -34,7 +34,7 @@ def test_a_module_is_run_with_its_arguments_and_its_output_is_shown(module, capf
     [
         ("sys.exit('told: error: no such\\n galaxy')", "ended with status 1: no such galaxy"),
         ("sys.exit('the last word')", "ended with status 1: the last word"),
-        ("os.kill(os.getpid(), 9)", "was killed by signal 9, perhaps for want of memory"),
+        ("os.kill(os.getpid(), 9)", "was killed by signal 9 (possibly out of memory)"),
         ("os.kill(os.getpid(), 6)", "was killed by signal 6"),
     ],
 )
@@ -67,7 +67,7 @@ def test_the_child_ends_when_the_parent_is_interrupted(module, monkeypatch, tmp_
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.stderr, "write", interrupted)
-    monkeypatch.setattr("data_prep.common.processes._OWN_END", 0.1)
+    monkeypatch.setattr("data_prep.common.processes._INTERRUPT_SECONDS", 0.1)
     begun = "print('begun', file=sys.stderr, flush=True)"
     ended = f"open({str(tmp_path / 'ended')!r}, 'w')"
     with pytest.raises(KeyboardInterrupt):

@@ -41,7 +41,7 @@ def test_a_threshold_that_is_not_a_vote_fraction_is_refused(threshold):
 
 
 def test_an_unknown_label_rule_is_refused():
-    with pytest.raises(GalaxyError, match="no label rule 'majority': the rules are threshold, flags"):
+    with pytest.raises(GalaxyError, match="unknown label rule 'majority': use one of threshold, flags"):
         label_galaxies(pd.DataFrame(columns=list(TABLE2_COLUMNS), dtype=float), "majority")
 
 

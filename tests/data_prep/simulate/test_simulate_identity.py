@@ -8,7 +8,7 @@ from PIL import Image
 
 from data_prep.cli import main
 from data_prep.simulate.identity import PRETRAINING_SEED, draw_numbered_galaxy, object_ids
-from data_prep.simulate.sky import cutout
+from data_prep.simulate.sky import render_cutout
 
 
 def test_object_ids_have_the_form_of_sdss_dr7() -> None:
@@ -33,14 +33,14 @@ def test_galaxies_of_different_seeds_differ() -> None:
     drawn = {place: draw_numbered_galaxy(*place) for place in places}
 
     assert len({galaxy for galaxy, _ in drawn.values()}) == len(places)
-    for source in ("votes", "picture", "position"):
+    for source in ("votes", "image", "position"):
         assert len({getattr(generators, source).random() for _, generators in drawn.values()}) == len(places)
 
 
 def test_images_for_pretraining_are_in_no_survey() -> None:
     def picture(seed: int, index: int) -> np.ndarray:
         galaxy, generators = draw_numbered_galaxy(seed, index)
-        return np.asarray(Image.open(io.BytesIO(cutout(galaxy, generators.picture))))
+        return np.asarray(Image.open(io.BytesIO(render_cutout(galaxy, generators.image))))
 
     assert not (picture(PRETRAINING_SEED, 0) == picture(0, 0)).all()
 

@@ -24,7 +24,7 @@ from data_prep.schema import (
 )
 from data_prep.simulate import simulate_survey
 from data_prep.simulate.identity import draw_numbered_galaxy
-from data_prep.simulate.sky import cutout
+from data_prep.simulate.sky import render_cutout
 from data_prep.simulate.votes import draw_votes
 
 
@@ -131,7 +131,7 @@ def test_colour_does_not_give_the_class_away() -> None:
     for index in range(200):
         galaxy, generators = draw_numbered_galaxy(0, index)
         row = draw_votes(galaxy, generators.votes)
-        pixels = np.asarray(Image.open(io.BytesIO(cutout(galaxy, generators.picture)))).astype(float)
+        pixels = np.asarray(Image.open(io.BytesIO(render_cutout(galaxy, generators.image)))).astype(float)
         middle = CUTOUT_PX // 2
         centre.append(pixels[middle - 20 : middle + 20, middle - 20 : middle + 20].mean(axis=(0, 1)))
         frame.append(pixels[100:-100, 100:-100].mean(axis=(0, 1)))

@@ -82,9 +82,7 @@ def test_images_with_other_names_are_reported(few, tmp_path):
     folder, mapping, images = few
     put(images, folder / IMAGES_FOLDER, "galaxy_{}.jpg")
     first = mapping["asset_id"].iloc[0]
-    with pytest.raises(
-        GalaxyError, match=rf"looked for {first}\.jpg, for example, and found galaxy_\d+\.jpg"
-    ):
+    with pytest.raises(GalaxyError, match=rf"expected names such as {first}\.jpg, found galaxy_\d+\.jpg"):
         extract(folder, tmp_path / "s.csv", n="all")
 
 
@@ -101,14 +99,14 @@ def test_unused_files_are_counted_except_system_files(tmp_path):
     (raw / "images").mkdir()
     (raw / "images/4.jpg").touch()
     summary = extract(raw, tmp_path / "s.csv", n="all")
-    assert summary["left_out"] == {
+    assert summary["excluded"] == {
         "images not in the mapping": 1,
-        "more image files of one name": 2,
+        "image files of the same name": 2,
         "files that are not images": 1,
-        "objid of Table 2 not in the mapping": 3,
+        "Table 2 objid not in the mapping": 3,
         "no image": 1,
     }
-    assert summary["notes"] == [f"1 images in {raw / 'images'} are not used: those in {images} are"]
+    assert summary["notes"] == [f"1 images in {raw / 'images'} are ignored, since {images} holds images"]
     assert set(pd.read_csv(tmp_path / "s.csv")["path"]) == {f"{IMAGES_FOLDER}/{k}.jpg" for k in (1, 2, 3)}
 
 
@@ -118,12 +116,12 @@ def test_invalid_ids_and_images_of_two_galaxies_are_excluded_and_counted(tmp_pat
     mapping = pd.read_csv(raw / MAPPING_FILE).assign(asset_id=[1, 2, 2, 4, 5])
     mapping.to_csv(raw / MAPPING_FILE, index=False)
     summary = extract(raw, tmp_path / "s.csv", n="all")
-    assert summary["left_out"] == {
+    assert summary["excluded"] == {
         "images not in the mapping": 1,
-        "objid of the mapping not positive": 2,
-        "asset id of several galaxies": 2,
-        "objid of Table 2 not positive": 1,
-        "objid of Table 2 not in the mapping": 2,
+        "mapping objid not positive": 2,
+        "asset id shared by several galaxies": 2,
+        "Table 2 objid not positive": 1,
+        "Table 2 objid not in the mapping": 2,
     }
     assert summary["galaxies"] == 1
 
@@ -138,7 +136,7 @@ def test_a_missing_image_folder_or_a_file_in_its_place_is_refused(few, tmp_path)
         extract(folder, tmp_path / "s.csv")
     (folder / IMAGES_FOLDER).unlink()
     (folder / IMAGES_FOLDER).mkdir()
-    with pytest.raises(GalaxyError, match="looked for .* and found no image"):
+    with pytest.raises(GalaxyError, match="expected names such as .* found no image"):
         extract(folder, tmp_path / "s.csv")
     with pytest.raises(GalaxyError, match="is not a folder: name the folder of the raw survey"):
         extract(folder / MAPPING_FILE, tmp_path / "s.csv")

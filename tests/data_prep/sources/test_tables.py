@@ -34,7 +34,7 @@ def test_ids_written_as_floats_are_refused_with_their_line(tmp_path, written):
     path = write(
         tmp_path / "mapping.csv", f"objid,sample,asset_id\n{OBJID},original,3\n{written},original,4\n"
     )
-    with pytest.raises(GalaxyError, match="line 3, column objid.*came through a float"):
+    with pytest.raises(GalaxyError, match="line 3, column objid.*converted to floats"):
         read_mapping(path)
 
 
@@ -119,7 +119,7 @@ def test_rows_with_more_cells_than_the_header_are_refused(tmp_path, rows):
 def test_a_repeated_header_in_joined_tables_is_explained(tmp_path):
     head = "objid,sample,asset_id\n"
     path = write(tmp_path / "mapping.csv", f"{head}{OBJID},original,3\n{head}{OBJID + 1},original,4\n")
-    with pytest.raises(GalaxyError, match="line 3, column objid: 'objid': the column names again.*delete"):
+    with pytest.raises(GalaxyError, match="line 3, column objid: 'objid': the header is repeated.*delete"):
         read_mapping(path)
 
 
@@ -127,5 +127,5 @@ def test_an_index_column_of_pandas_is_skipped(tmp_path):
     path = write(tmp_path / "mapping.csv", f",objid,sample,asset_id,\n0,{OBJID},original,3,\n")
     assert read_mapping(path)["objid"].tolist() == [OBJID]
     path.write_text(f"objid,sample,asset_id\n{OBJID},original,3,\n")
-    with pytest.raises(GalaxyError, match="rows have more cells than its first line has names"):
+    with pytest.raises(GalaxyError, match="rows have more cells than the header has names"):
         read_mapping(path)

@@ -321,7 +321,7 @@ def test_a_results_folder_with_other_content_is_refused_beforehand(run, tmp_path
     monkeypatch.setattr(GalaxyClassifier, "test_step", lambda *batch: pytest.fail("it was tested"))
     with pytest.raises(SystemExit):
         main(["test", f"--ckpt_path={run}", f"--out={tmp_path}"])
-    assert "name another place" in capsys.readouterr().err
+    assert "choose another path" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -584,7 +584,7 @@ def test_user_errors_are_one_line_and_leave_no_run_folder(
         file.write(b"\x00\xff\x00\xff")
     config = f"--config={REFERENCE}"
     for words, message in (
-        (["fit", config, "--data.arrays=nowhere"], "nowhere holds no galaxy arrays"),
+        (["fit", config, "--data.arrays=nowhere"], "nowhere does not hold galaxy arrays"),
         (["fit", config, f"--data.arrays={damaged}"], "changed or damaged"),
         (["fit", config, f"--data.arrays={small_arrays}"], "--model.image_size 64"),
         (["fit", config, *small(small_arrays), "--model.network=vit"], "no network 'vit'"),
@@ -686,7 +686,7 @@ def test_other_commands_find_the_arrays_from_any_folder_and_never_simulate(
     main(["test", f"--ckpt_path={folder}"])
     with pytest.raises(SystemExit):
         main(["test", f"--ckpt_path={folder}", "--data.arrays=absent"])
-    assert "absent holds no galaxy arrays" in capsys.readouterr().err
+    assert "absent does not hold galaxy arrays" in capsys.readouterr().err
     assert not (tmp_path / "absent").exists()
 
 
@@ -835,7 +835,7 @@ def test_missing_arrays_named_by_the_user_are_not_simulated(place, tmp_path, mon
         words += ["--config=mine.yaml"]
     with pytest.raises(SystemExit):
         main(["fit", *words])
-    assert "data/quikstart holds no galaxy arrays" in capsys.readouterr().err
+    assert "data/quikstart does not hold galaxy arrays" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
     assert not (tmp_path / "runs").exists()
 

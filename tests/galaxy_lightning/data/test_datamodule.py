@@ -61,7 +61,7 @@ def test_damaged_arrays_are_refused_unless_verification_is_off(small_arrays, tmp
 
 
 def test_missing_arrays_are_simulated_only_on_request(tmp_path):
-    with pytest.raises(GalaxyError, match="holds no galaxy arrays"):
+    with pytest.raises(GalaxyError, match="does not hold galaxy arrays"):
         GalaxyDataModule(str(tmp_path / "arrays")).prepare_data()
     with pytest.raises(GalaxyError, match=r"add --data.arrays"):
         GalaxyDataModule().prepare_data()

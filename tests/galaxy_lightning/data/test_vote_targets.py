@@ -81,7 +81,7 @@ def test_arrays_with_other_classes_are_refused(arrays):
 
 def test_only_the_flags_rule_uses_the_threshold_of_the_flags(arrays):
     for rule, threshold in (
-        ("unknown: no summary lay beside the sample", None),
+        ("unknown: the sample has no summary", None),
         ("my own", None),
         (None, None),
     ):

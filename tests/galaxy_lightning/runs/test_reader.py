@@ -69,8 +69,8 @@ def test_a_run_written_by_hand_is_read_in_the_order_of_the_arrays(arrays, by_han
         (lambda t: t.assign(p_spiral=t["p_spiral"] + 0.1), "do not sum to 1"),
         (lambda t: t.assign(p_spiral=-0.5, p_irregular=1.5, p_elliptical=0), "below 0"),
         (lambda t: t.assign(p_merger=0.0), "p_merger is of none of the arrays' classes"),
-        (lambda t: t.assign(predicted="merger"), "column predicted: 'merger' is none of elliptical"),
-        (lambda t: t.assign(label="blob"), "column label: 'blob' is none of"),
+        (lambda t: t.assign(predicted="merger"), "column predicted: 'merger' is not one of elliptical"),
+        (lambda t: t.assign(label="blob"), "column label: 'blob' is not one of"),
         (lambda t: t.assign(label="spiral"), "the label of objid .* is 'spiral' there"),
         (lambda t: t.assign(split="test"), "the split of objid .* is 'test' there"),
         (lambda t: t.drop(columns="p_irregular"), "lacks the column p_irregular"),
@@ -138,7 +138,7 @@ def test_invalid_numbers_are_refused(arrays, by_hand, row, message):
 def test_numbers_beyond_float_are_invalid_json(arrays, by_hand):
     path = by_hand / "run.json"
     path.write_text(path.read_text().replace("{", '{"seed": 1e999, ', 1))
-    with pytest.raises(GalaxyError, match="1e999 is no JSON"):
+    with pytest.raises(GalaxyError, match="1e999 is too large"):
         read_run(by_hand, arrays)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
 from galaxy_lightning.runs.writer import (
     claim_run_folder,
-    environment,
+    describe_environment,
     prediction_table,
     read_history,
     write_history,
@@ -47,7 +47,7 @@ def test_history_round_trip(tmp_path):
 
 
 def test_the_environment_is_recorded():
-    found = environment("torch", "no-such-package")
+    found = describe_environment("torch", "no-such-package")
     assert {"python", "numpy", "torch", "galaxy-lightning"} == set(found["versions"])
 
 
@@ -58,6 +58,6 @@ def test_run_folders_need_no_torch():
 
 
 def test_the_environment_is_recorded_on_other_systems(monkeypatch):
-    here = environment()
+    here = describe_environment()
     monkeypatch.setattr(Path, "is_file", lambda path: False)
-    assert environment().keys() == here.keys()
+    assert describe_environment().keys() == here.keys()
