@@ -95,7 +95,7 @@ def extract(
         raw, out, n=n, label_rule=label_rule, threshold=threshold, seed=seed, overwrite=overwrite
     )
     counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
-    print(f"{summary['galaxies']:,} of {summary['that_fit']:,} eligible galaxies: {counts}")
+    print(f"{summary['galaxies']:,} of {summary['eligible']:,} eligible galaxies: {counts}")
     excluded = [f"{count:,} {why}" for why, count in summary["excluded"].items() if count]
     print(f"excluded: {', '.join(excluded) or 'none'}")
     for note in summary["notes"]:

@@ -176,13 +176,13 @@ def test_a_folder_that_can_be_resumed_is_made_by_one_process(tmp_path, end):
     error = {"finished": None, "interrupted": KeyboardInterrupt, "failed": RuntimeError}[end]
     with (
         pytest.raises(error) if error else contextlib.nullcontext(),
-        new_folder(out, holds=["data"], note="note") as folder,
+        new_folder(out, contents=["data"], progress_file="note") as folder,
     ):
         if end != "failed":
             (folder / "note").touch()
         with (
             pytest.raises(GalaxyError, match=f"another process is making {out}"),
-            new_folder(out, holds=["data"], note="note"),
+            new_folder(out, contents=["data"], progress_file="note"),
         ):
             pass
         if error:
