@@ -96,7 +96,7 @@ def test_it_goes_on_where_it_was(words, cut_off, go_on, tmp_path, batches, capsy
     assert sorted(os.listdir(tmp_path / "cut")) == ["p.partial-0.csv", "p.partial-0.json"]
     assert "p.partial-0.csv: run the same command again to resume" in capsys.readouterr().err
     assert go_on(there) == IMAGES / BATCH - batches
-    assert "Resuming, with" in capsys.readouterr().out
+    assert "Resuming after" in capsys.readouterr().out
     assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
 
 
@@ -179,7 +179,7 @@ def test_where_no_image_can_be_used_no_older_table_stays(run, images, tmp_path, 
     words = predict(run, f"--data.images={tmp_path}/images", f"--out={tmp_path}/p.csv", "--overwrite")
     with pytest.raises(SystemExit, match="1"):
         main(words)
-    assert "not one of the 1 images can be used" in capsys.readouterr().err
+    assert "none of the 1 images is usable" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["images", "p_skipped.csv"]
 
 

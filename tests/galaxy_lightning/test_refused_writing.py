@@ -154,7 +154,7 @@ def test_a_later_epoch_with_a_file_that_finds_no_room(run, begun, ended, capsys,
     before = contents(run)
     with monkeypatch.context() as patch:
         refuse_within(patch, *refusal)
-        advice = f"Nothing was saved since {run}/last.ckpt: run the same command again"
+        advice = f"Nothing has been saved since {run}/last.ckpt: run the same command again"
         line = refused(main, go_on(run), capsys, advice if (file, refusal) in LATE else "")
     assert re.search(rf"{run}/{file}\S* cannot be written: File too large$", line)
     check_whole(run, begun)
@@ -258,7 +258,7 @@ def test_a_prediction_that_found_no_room_is_gone_on_with(
             refused(main, words, capsys)
     assert sorted(contents(tmp_path)) == ["table.partial-0.csv", "table.partial-0.json"]
     main(words)
-    assert "Resuming, with" in capsys.readouterr().out
+    assert "Resuming after" in capsys.readouterr().out
     assert list(contents(tmp_path)) == ["table.csv"]
     assert len(pd.read_csv(table)) == 80
 

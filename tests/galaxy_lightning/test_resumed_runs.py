@@ -85,7 +85,7 @@ def test_interrupted_before_a_new_epoch_the_old_run_stays_complete(run, capsys, 
         interrupted_at(monkeypatch, GalaxyClassifier, "training_step", 1)
         main(["fit", f"--ckpt_path={run}", "--trainer.max_epochs=3"])
     said = capsys.readouterr().out
-    assert f"Nothing was saved since {run}/last.ckpt: run the same command again" in said
+    assert f"Nothing has been saved since {run}/last.ckpt: run the same command again" in said
     assert without_log(run).items() >= before.items()
 
 
@@ -96,8 +96,8 @@ def test_with_a_new_epoch_the_run_is_incomplete_and_told_how_to_resume(run, fini
         main(["fit", f"--ckpt_path={run}", "--trainer.max_epochs=4"])
     assert not (run / "run.json").exists()
     assert len(pd.read_csv(run / "history.csv")) == 3
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Go on with: "))
-    python, option, package, *command = shlex.split(line.removeprefix("Go on with: "))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("To resume: "))
+    python, option, package, *command = shlex.split(line.removeprefix("To resume: "))
     assert (python, option, package) == ("python", "-m", "galaxy_lightning")
     main(command)
     new = json.loads((run / "run.json").read_text())

@@ -143,7 +143,7 @@ def test_a_run_that_cannot_be_compared_stops_before_training(fourth_model, array
     with pytest.raises(SystemExit):
         compare(arrays, tmp_path / "report", "--models", "scratch", "--runs", fourth_model)
     said = capfd.readouterr()
-    assert "made on other galaxy arrays" in said.err
+    assert "was not made on the galaxy arrays" in said.err
     assert "training" not in said.out
     assert not (tmp_path / "report").exists()
 
@@ -233,7 +233,7 @@ def test_any_name_can_be_drawn(name, fourth_model, small_arrays, tmp_path):
     [
         (["--models", "resnet9000"], "there is no model 'resnet9000': --models takes majority, keras"),
         (["--models"], "nothing to compare"),
-        (["--models", "majority", "--runs", "nowhere"], "nowhere is no complete run"),
+        (["--models", "majority", "--runs", "nowhere"], "nowhere is not a complete run"),
     ],
 )
 def test_what_makes_no_sense_is_refused(words, message, small_arrays, tmp_path, capfd):

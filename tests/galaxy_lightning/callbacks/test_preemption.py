@@ -77,9 +77,7 @@ def test_a_fit_that_is_asked_to_end_goes_on_to_the_same_end(whole, small_arrays,
     run = tmp_path / "ended/version_0"
     assert not (run / "run.json").exists()
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == place + 1
-    assert (
-        f"Go on with: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
-    )
+    assert f"To resume: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
     main(["fit", f"--ckpt_path={run}/last.ckpt"])
     assert [path.name for path in tmp_path.joinpath("ended").iterdir()] == ["version_0"]
     same(run, folder)
@@ -136,9 +134,7 @@ def test_whenever_it_is_validated_it_goes_on_from_its_last_epoch(small_arrays, t
         main([*words("reference_cnn", small_arrays, tmp_path, "ended"), *more])
     run = tmp_path / "ended/version_0"
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2 * BATCHES
-    assert (
-        f"Go on with: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
-    )
+    assert f"To resume: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
     main(["fit", f"--ckpt_path={run}/last.ckpt"])
     same(run, tmp_path / "whole/version_0")
 
@@ -150,7 +146,7 @@ def test_interrupted_in_the_first_epoch_there_is_nothing_to_go_on_with(small_arr
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="130"):
         patch.setattr(GalaxyClassifier, "training_step", interrupted)
         main(words("reference_cnn", small_arrays, tmp_path, "ended"))
-    assert "No epoch was finished" in capsys.readouterr().out
+    assert "no epoch was finished" in capsys.readouterr().out
 
 
 def test_asked_in_the_last_epoch_it_ends_and_can_be_completed(small_arrays, tmp_path):
