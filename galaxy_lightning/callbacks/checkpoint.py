@@ -39,7 +39,7 @@ class RunCheckpoint(ModelCheckpoint):
         return super().state_key.replace("val_loss", "val/loss")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Sets the run folder, and makes the trainer write each checkpoint whole or not at all."""
+        """Sets the run folder, and makes the trainer write checkpoints atomically."""
         self.dirpath = trainer.log_dir
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # The user has not chosen another one.
             trainer.strategy.checkpoint_io = WholeCheckpoints()

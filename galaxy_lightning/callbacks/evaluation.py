@@ -29,15 +29,15 @@ class ConfusionMatrixLogger(Callback):
     """Logs the confusion matrices of training and validation to TensorBoard after every epoch."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs that of the training split, counted while the weights change."""
-        self._log(trainer, pl_module, "train")
+        """Logs the matrix of the training split, counted while the weights change."""
+        self._show(trainer, pl_module, "train")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs that of the validation split, except in the sanity check."""
+        """Logs the matrix of the validation split, except in the sanity check."""
         if not trainer.sanity_checking:
-            self._log(trainer, pl_module, "val")
+            self._show(trainer, pl_module, "val")
 
-    def _log(self, trainer: Trainer, module: LightningModule, split: str) -> None:
+    def _show(self, trainer: Trainer, module: LightningModule, split: str) -> None:
         counts, classes = _counts(module, split)
         if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
             figure = confusion_matrix(counts, classes, f"{split}, epoch {trainer.current_epoch}")

@@ -1,4 +1,4 @@
-"""What the training commands print before and after their work."""
+"""Messages that the training commands print before and after their work."""
 
 import shlex
 from collections.abc import Iterator

@@ -101,7 +101,7 @@ def fixed_model_settings(trained: Trained, command: str, parsed: Mapping[str, An
     """
     if command != "fit":
         return dict(trained.hyperparameters)
-    # A resumed fit does not need the weights that it once started from.
+    # A resumed fit does not need its initial weights again, unless others are named.
     initial = trained.pretrained or {}
     if any(parsed[name] != value for name, value in initial.items()):
         return {}

@@ -5,6 +5,7 @@ merely lies next to a checkpoint may come from anyone: only its plain settings a
 imported.
 """
 
+import shlex
 from argparse import ArgumentError
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def read_saved_config(folder: Path) -> SavedConfig | None:
             else:
                 raise GalaxyError(
                     f"{path}: {section}.{name} is not a plain value: if you trust the file, "
-                    f"add --config {path}"
+                    f"add --config {shlex.quote(str(path))}"
                 )
     seed = content.get("seed_everything")
     if isinstance(seed, int):
@@ -118,7 +119,7 @@ def _names_class(name: str, value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Returns whether a value is a number, string, boolean or None, a list of these, or a mapping."""
+    """Returns whether a value is a scalar, a list of scalars, or a mapping to numbers."""
     if isinstance(value, dict):
         return "class_path" not in value and all(isinstance(item, int | float) for item in value.values())
     values = value if isinstance(value, list) else [value]

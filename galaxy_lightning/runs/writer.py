@@ -137,7 +137,7 @@ def write_predictions(
     classes: Sequence[str],
     extra: Mapping[str, npt.NDArray[Any] | None] | None = None,
 ) -> None:
-    """Writes a table of predictions, whole or not at all.
+    """Writes a table of predictions atomically.
 
     Args:
         path: The CSV file to write.
@@ -154,7 +154,7 @@ def write_predictions(
 
 
 def write_history(folder: Path, epochs: Sequence[Mapping[str, float]]) -> None:
-    """Writes ``history.csv``, whole or not at all."""
+    """Writes ``history.csv`` atomically."""
     with new_file(folder / HISTORY) as partial:
         pd.DataFrame(list(epochs), columns=list(HISTORY_COLUMNS)).to_csv(partial, index=False)
 

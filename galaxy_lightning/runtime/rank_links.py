@@ -25,7 +25,7 @@ class Ending:
     message: str = ""
 
     @classmethod
-    def of(cls, error: BaseException, rank: int) -> "Ending":
+    def from_error(cls, error: BaseException, rank: int) -> "Ending":
         """Returns the reason that an error on a rank gives to all ranks."""
         if isinstance(error, Terminated):
             return cls(143)
@@ -37,7 +37,7 @@ class Ending:
             return cls(1, str(error))
         return cls(1, f"process {rank} has failed: {type(error).__name__}: {error}")
 
-    def error(self) -> BaseException:
+    def exception(self) -> BaseException:
         """Returns the exception that ends a rank for this reason."""
         if self.status in (143, 130):
             return Terminated() if self.status == 143 else KeyboardInterrupt()

@@ -88,7 +88,7 @@ class Ranks:
             if error is not None:
                 self._end_by_error(error)
             elif self.ending is not None:
-                raise self.ending.error()
+                raise self.ending.exception()
             else:
                 for link in self._links:
                     link.send({"done": True})
@@ -244,7 +244,7 @@ class Ranks:
             # A connection may be broken because another rank has ended: wait for its reason.
             self._ending_known.wait(_REASON_LIMIT)
         if self.ending is None:
-            self._end_all(Ending.of(error, self._rank), interrupt=False)
+            self._end_all(Ending.from_error(error, self._rank), interrupt=False)
             if not is_expected and "Connection closed by peer" in str(error):
                 problem = "another process of this command has ended; see its message"
                 raise OtherProcessEndedError(problem) from error
@@ -253,8 +253,8 @@ class Ranks:
             return
         if self._silent:
             raise SystemExit(self.ending.status) from error
-        if not (is_expected and Ending.of(error, self._rank) == self.ending):
-            raise self.ending.error() from error
+        if not (is_expected and Ending.from_error(error, self._rank) == self.ending):
+            raise self.ending.exception() from error
 
     def _force_exit(self) -> None:
         """Exits at once, without cleaning up."""

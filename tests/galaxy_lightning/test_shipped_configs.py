@@ -26,7 +26,7 @@ def test_what_is_no_name_is_a_path(name):
 
 
 def test_without_the_folder_there_are_no_names(monkeypatch):
-    monkeypatch.setattr(shipped_configs, "_PLACES", ())
+    monkeypatch.setattr(shipped_configs, "_FOLDERS", ())
     assert config_folder() is None
     assert config_names() == []
     assert find_config("galaxy_cnn") == "galaxy_cnn"
