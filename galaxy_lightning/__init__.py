@@ -1,5 +1,5 @@
-"""Galaxy arrays to trained, tested and predicting models, on PyTorch Lightning.
+"""Trains and evaluates galaxy classifiers, and predicts with them, on PyTorch Lightning.
 
-Nothing is imported here, so that a part that needs no torch (the run folders, say) can be used
+This module imports nothing, so that parts that do not need torch (the run folders, for example) can be used
 without it.
 """

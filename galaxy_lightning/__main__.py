@@ -1,13 +1,14 @@
-"""``python -m galaxy_lightning``."""
+"""Runs ``python -m galaxy_lightning``."""
 
 import contextlib
 import sys
 from pathlib import Path
 
-# ``python -m`` searches the current folder first: a user's random.py or numpy.py there would be imported
-# instead of the libraries'. It is searched last, so that classes of the user's own are still found.
+# ``python -m`` puts the current folder first in the search path, so that a random.py or numpy.py of the user
+# would be imported instead of the library. At the end of the path, the user's own classes are still found.
 with contextlib.suppress(OSError):  # The current folder may have been removed.
-    if sys.path[0] == str(Path.cwd()) != str(Path(__file__).resolve().parents[1]):
+    current, root = str(Path.cwd()), str(Path(__file__).resolve().parents[1])
+    if sys.path[0] == current and current != root:
         sys.path.append(sys.path.pop(0))
 
 from galaxy_lightning.cli.main import main

@@ -1,4 +1,4 @@
-"""How the program is called."""
+"""The command that starts the program, as messages and help quote it."""
 
 from typing import Final
 

@@ -4,15 +4,15 @@ import os
 from pathlib import Path
 from typing import Final
 
-_PLACES: Final = (Path(__file__).with_name("configs"), Path(__file__).parents[1] / "configs")
-"""Where they are: in an installed package, and in a clone."""
-MAIN: Final = "galaxy_cnn"
-"""The name of the main network and of its config."""
+_FOLDERS: Final = (Path(__file__).with_name("configs"), Path(__file__).parents[1] / "configs")
+"""The folder of the configs in an installed package, and in a clone of the repository."""
+MAIN_NETWORK: Final = "galaxy_cnn"
+"""Name of the main network, and of its config."""
 
 
 def config_folder() -> Path | None:
-    """Returns the folder of the shipped configs; None where they are not installed."""
-    return next((place for place in _PLACES if place.is_dir()), None)
+    """Returns the folder of the shipped configs, or None if they are not installed."""
+    return next((folder for folder in _FOLDERS if folder.is_dir()), None)
 
 
 def config_names() -> list[str]:
@@ -24,10 +24,10 @@ def config_names() -> list[str]:
 
 
 def find_config(name: str) -> str:
-    """Returns the path of a config: a file as it is, else the shipped config of that name.
+    """Returns the path of a shipped config; an existing file, or an unknown name, is returned unchanged.
 
     Args:
-        name: A path, or the name of a shipped config, ``galaxy_cnn`` say.
+        name: A path, or the name of a shipped config, such as ``galaxy_cnn``.
     """
     folder = config_folder()
     if folder is None or os.path.isfile(name) or name not in config_names():  # noqa: PTH113 - Path raises for odd names.

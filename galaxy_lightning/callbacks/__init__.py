@@ -1,1 +1,1 @@
-"""What a fit, an evaluation or a prediction leaves behind."""
+"""Lightning callbacks that save the results of a fit, an evaluation or a prediction."""

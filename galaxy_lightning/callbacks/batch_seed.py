@@ -1,4 +1,4 @@
-"""Seeds torch at every training batch, so that a resumed fit draws the same random numbers."""
+"""Seeds torch before every training batch, so that a resumed fit draws the same random numbers."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from galaxy_lightning.runtime.seeding import Stream, seed_for
 
 
 class BatchSeed(Callback):
-    """Seeds torch anew for every training batch, for dropout and whatever else draws.
+    """Seeds torch before every training batch, for dropout and other random operations.
 
     Args:
-        seed: The one seed of the fit.
+        seed: The seed of the fit.
     """
 
     def __init__(self, seed: int) -> None:
@@ -22,5 +22,5 @@ class BatchSeed(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seeds torch for this epoch, batch and process."""
-        place = (trainer.current_epoch, batch_idx, trainer.global_rank)
-        torch.manual_seed(seed_for(Stream.MODEL, self.seed, *place))
+        position = (trainer.current_epoch, batch_idx, trainer.global_rank)
+        torch.manual_seed(seed_for(Stream.MODEL, self.seed, *position))

@@ -1,4 +1,4 @@
-"""The checkpoints of a fit, best.ckpt and last.ckpt in its run folder, and how to resume from them."""
+"""Saves the checkpoints of a fit, ``best.ckpt`` and ``last.ckpt``, and says how to resume from them."""
 
 import os
 import shlex
@@ -18,8 +18,8 @@ class RunCheckpoint(ModelCheckpoint):
     """Keeps ``best.ckpt`` and ``last.ckpt`` in the run folder itself.
 
     Args:
-        newest: Take the newest weights for the best: a schedule that ends at a rate of nothing makes them
-            so, and the validation galaxies have no say in it. Without it, the best are those of the
+        newest: Take the newest weights as the best, independently of the validation galaxies, as suits a
+            schedule that ends at a learning rate of zero. Otherwise the best weights are those with the
             lowest validation loss.
     """
 
@@ -28,25 +28,25 @@ class RunCheckpoint(ModelCheckpoint):
             filename=Path(BEST_CHECKPOINT).stem,
             monitor=None if newest else "val_loss",
             mode="min",
-            save_on_train_epoch_end=newest or None,  # Also of an epoch that is not validated.
+            save_on_train_epoch_end=newest or None,  # Also after an epoch without validation.
             enable_version_counter=False,
         )
         self._saved = False
 
     @property
     def state_key(self) -> str:
-        """What a checkpoint keeps its state under: as in older ones, which named the loss otherwise."""
+        """Key of this callback's state in a checkpoint; older versions named the loss ``val/loss``."""
         return super().state_key.replace("val_loss", "val/loss")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Learns where the run folder is, and has checkpoints saved there as a whole."""
+        """Sets the run folder, and makes the trainer write checkpoints atomically."""
         self.dirpath = trainer.log_dir
-        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # The user has chosen no other.
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # The user has not chosen another one.
             trainer.strategy.checkpoint_io = WholeCheckpoints()
         super().setup(trainer, pl_module, stage)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves ``last.ckpt`` after every epoch; Lightning does after one that is the best so far."""
+        """Saves ``last.ckpt`` after every epoch; Lightning saves it only after the best epoch so far."""
         super().on_train_epoch_end(trainer, pl_module)
         self.save_newest(trainer)
 
@@ -57,54 +57,55 @@ class RunCheckpoint(ModelCheckpoint):
         trainer.save_checkpoint(self.last_model_path)
         self._saved = True
 
-    def how_to_resume(self, trainer: Trainer) -> str:
-        """Says how to resume a fit that ends here, by what is on the disk."""
+    def resume_advice(self, trainer: Trainer) -> str:
+        """Returns how to resume the interrupted fit, depending on which checkpoints are on disk."""
         folder = Path(self.dirpath or "")
         last, best = folder / LAST_CHECKPOINT, folder / BEST_CHECKPOINT
-        begun_from = Path(trainer.ckpt_path) if trainer.ckpt_path else None
-        if not self._saved and begun_from is not None and begun_from.is_file():
-            return f"Nothing was saved since {begun_from}: run the same command again to resume from it"
-        # `best` alone: the first epoch was validated, and the fit ended before it saved `last`.
-        found = next((path for path in (last, best) if path.is_file()), None)
-        if found is None:
-            return "No epoch was finished, so there is nothing to resume: run the same command again"
-        config = _latest_config(folder)
-        words = [] if config is None else ["--config", str(config)]
-        return f"Go on with: {PROGRAM} fit {shlex.join([*words, '--ckpt_path', str(found)])}"
+        initial = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+        if not self._saved and initial is not None and initial.is_file():
+            return f"Nothing has been saved since {initial}: run the same command again to resume from it"
+        # Only `best` exists if the fit ended right after the validation of the first epoch.
+        checkpoint = next((path for path in (last, best) if path.is_file()), None)
+        if checkpoint is None:
+            return "Nothing to resume, since no epoch was finished: run the same command again"
+        config = _changed_config(folder)
+        options = [] if config is None else ["--config", str(config)]
+        return f"To resume: {PROGRAM} fit {shlex.join([*options, '--ckpt_path', str(checkpoint)])}"
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over the best score, also where the run folder has moved or its path is spelled otherwise.
+        """Restores the best score, even if the run folder has been moved.
 
-        Where the best weights are not there, as when ``last.ckpt`` alone was copied, there is no best yet.
+        Without ``best.ckpt``, as when only ``last.ckpt`` was copied, there is no best score yet.
         """
         folder = str(self.dirpath)
         if not Path(folder, BEST_CHECKPOINT).is_file():
             return
 
-        def moved(path: str) -> str:
+        def relocate(path: str) -> str:
             return os.path.join(folder, os.path.basename(path)) if path else path  # noqa: PTH118, PTH119
 
         paths = ("best_model_path", "kth_best_model_path", "last_model_path")
-        best = {moved(path): score for path, score in state_dict["best_k_models"].items()}
+        best = {relocate(path): score for path, score in state_dict["best_k_models"].items()}
         super().load_state_dict(
             state_dict
             | {"dirpath": self.dirpath, "best_k_models": best}
-            | {name: moved(state_dict[name]) for name in paths}
+            | {name: relocate(state_dict[name]) for name in paths}
         )
 
 
-def _resumes(folder: Path) -> int:
-    """Returns how many resumed fits have saved their config in a run folder."""
+def count_resumed_configs(folder: Path) -> int:
+    """Returns the number of resumed fits that have saved their config in a run folder."""
     return len(list(folder.glob("config_resumed_*.yaml")))
 
 
-def _resumed_config(folder: Path, number: int) -> Path:
+def resumed_config(folder: Path, number: int) -> Path:
+    """Returns the path of the config of a resumed fit; the first has number 1."""
     return folder / f"config_resumed_{number}.yaml"
 
 
-def _latest_config(folder: Path) -> Path | None:
-    """Returns the config of the latest resumed fit; None where it is the run's, which needs no naming."""
-    latest = _resumed_config(folder, _resumes(folder))
+def _changed_config(folder: Path) -> Path | None:
+    """Returns the config of the last resumed fit, or None if it is the same as the run's own."""
+    last = resumed_config(folder, count_resumed_configs(folder))
     first = folder / CONFIG
-    changed = latest.is_file() and first.is_file() and latest.read_bytes() != first.read_bytes()
-    return latest if changed else None
+    changed = last.is_file() and first.is_file() and last.read_bytes() != first.read_bytes()
+    return last if changed else None

@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture while a fit goes on, and the files that ``test`` leaves."""
+"""Draws the confusion matrices during a fit, and writes the results of ``test`` and ``validate``."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -26,14 +26,14 @@ _OVERALL: Final = {
 
 
 class ConfusionMatrixLogger(Callback):
-    """Shows TensorBoard the confusion matrices of training and validation after every epoch."""
+    """Logs the confusion matrices of training and validation to TensorBoard after every epoch."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws the training split's, as counted while the weights changed."""
+        """Logs the matrix of the training split, counted while the weights change."""
         self._show(trainer, pl_module, "train")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draws the validation split's, but for the sanity check's."""
+        """Logs the matrix of the validation split, except in the sanity check."""
         if not trainer.sanity_checking:
             self._show(trainer, pl_module, "val")
 
@@ -45,15 +45,15 @@ class ConfusionMatrixLogger(Callback):
 
 
 class EvaluationWriter(Callback):
-    """Writes what ``test`` or ``validate`` found: metrics, the confusion matrix, and two pictures of trust.
+    """Writes the results of ``test`` or ``validate``: metrics, confusion matrix, reliability and coverage.
 
     Args:
-        folder: The folder to make of them; that of an earlier evaluation is replaced as a whole.
+        folder: The folder to make; the folder of an earlier evaluation is replaced as a whole.
         split: ``"test"`` or ``"val"``.
-        about: What was evaluated on what; kept with the metrics.
+        about: The checkpoint and the arrays, to be saved with the metrics.
 
     Attributes:
-        report: What was found, as lines of text, once it is known.
+        report: The results as lines of text; empty before the evaluation.
     """
 
     report: tuple[str, ...] = ()
@@ -64,15 +64,15 @@ class EvaluationWriter(Callback):
         self.about = about
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuses a folder that holds anything else, before the evaluation."""
+        """Refuses a folder with other files before the evaluation starts."""
         refuse_existing(self.folder, overwrite=True, contents=_FILES)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes what was found on the test split."""
+        """Writes the results on the test split."""
         self._write(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes what was found on the validation split."""
+        """Writes the results on the validation split."""
         self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, module: LightningModule) -> None:
@@ -85,25 +85,25 @@ class EvaluationWriter(Callback):
         assert isinstance(module, GalaxyClassifier)
         logits, labels = getattr(module, f"{self.split}_metrics").answers()
         probabilities, calibration = softmax(logits, axis=1), module.inference.calibration
-        found = HeldOut(
+        held_out = HeldOut(
             module.classes,
             labels,
             probabilities,
             calibration.uncertain(probabilities),
             calibration.target_accuracy,
         )
-        metrics |= found.trust
+        metrics |= held_out.trust
         overall = ", ".join(f"{name} {metrics[key]:.3f}" for key, name in _OVERALL.items())
-        self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *found.report())
+        self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *held_out.report())
         if not trainer.is_global_zero:
             return
         with new_folder(self.folder, overwrite=True, contents=_FILES) as folder:
-            found.write(folder, f"{self.split}, {len(labels):,} galaxies")
+            held_out.write(folder, f"{self.split}, {len(labels):,} galaxies")
             write_json(folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
 
 
 def _counts(module: LightningModule, split: str) -> tuple[Counts, list[str]]:
-    """Returns a split's confusion matrix, over all devices, and the class names. Call it on every rank."""
+    """Returns a split's confusion matrix over all devices, and the class names. Call it on every rank."""
     assert isinstance(module, GalaxyClassifier)
     metrics = getattr(module, f"{split}_metrics")
     assert isinstance(metrics, SplitMetrics)

@@ -1,4 +1,4 @@
-"""Leaves a fit's record in its run folder while it trains."""
+"""Records the history of a fit in its run folder while it trains."""
 
 import math
 import time
@@ -21,51 +21,51 @@ from galaxy_lightning.runtime.memory import PeakMemory
 class HistoryRecorder(Callback):
     """Writes ``history.csv`` after every epoch; a resumed fit continues it.
 
-    A run stays complete until the fit that resumes it saves something: ``run.json`` goes before that.
+    A complete run remains complete until a resumed fit saves something; ``run.json`` is removed just before.
 
     Args:
         trainer_settings: The trainer's settings as the user gave them.
 
     Attributes:
-        epochs: The rows so far.
-        images: Training images seen by this process, since it began.
-        train_seconds: Time spent on them.
-        memory: The peak of this process's memory while it trains.
+        epochs: The rows of ``history.csv`` so far.
+        images: Number of training images that this process has seen since it started.
+        train_seconds: Time in seconds spent on these images.
+        memory: Peak memory of this process while it trains.
     """
 
     def __init__(self, trainer_settings: Mapping[str, Any] | None = None) -> None:
         self.memory = PeakMemory()
-        self._given = trainer_settings or {}
+        self._trainer_settings = trainer_settings or {}
         self._folder: Path | None = None
         self._trainings: list[dict[str, Any]] = []
         self.epochs: list[dict[str, float]] = []
         self.images = 0
         self.train_seconds = 0.0
-        self._epoch_began = self._validation_began = self._validation_seconds = 0.0
+        self._epoch_start = self._validation_start = self._validation_seconds = 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Reads the epochs that a resumed fit has behind it."""
+        """Reads the earlier epochs of a resumed fit."""
         self.memory.start()
-        folder = trainer.log_dir  # All processes ask for it together, or they wait for each other forever.
+        folder = trainer.log_dir  # Every process must read it, or they wait for each other forever.
         if folder is None:
             return
         self._folder = Path(folder)
         self.epochs = read_history(self._folder)
         if trainer.is_global_zero and not (self._folder / HISTORY).exists():
-            # It makes the folder a run's, also before its first epoch ends.
+            # The file marks a run folder, even before the first epoch ends.
             write_history(self._folder, self.epochs)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keeps those before the checkpoint, which is loaded by now, and starts the clock."""
-        settings = training_settings(trainer, pl_module, self._given)
+        """Drops the epochs after the checkpoint, which is loaded by now, and starts the timer."""
+        settings = training_settings(trainer, pl_module, self._trainer_settings)
         if not self._trainings or self._trainings[-1]["settings"] != settings:
             self._trainings.append({"from_epoch": trainer.current_epoch, "settings": settings})
         self.epochs = [row for row in self.epochs if row["epoch"] < trainer.current_epoch]
-        self._epoch_began = time.perf_counter()
+        self._epoch_start = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the clock of an epoch."""
-        self._epoch_began, self._validation_seconds = time.perf_counter(), 0.0
+        """Starts the timer of an epoch."""
+        self._epoch_start, self._validation_seconds = time.perf_counter(), 0.0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: GalaxyBatch, batch_idx: int
@@ -74,79 +74,79 @@ class HistoryRecorder(Callback):
         self.images += len(batch.rows)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the clock of the validation."""
-        self._validation_began = time.perf_counter()
+        """Starts the timer of the validation."""
+        self._validation_start = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Counts the validation's time apart."""
-        self._validation_seconds += time.perf_counter() - self._validation_began
+        """Adds up the time of the validation, which is not training time."""
+        self._validation_seconds += time.perf_counter() - self._validation_start
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Adds the epoch; what was not validated in it stays empty."""
-        seconds = time.perf_counter() - self._epoch_began
+        """Adds the epoch; the validation columns stay empty if it was not validated."""
+        seconds = time.perf_counter() - self._epoch_start
         train_seconds = seconds - self._validation_seconds
         self.train_seconds += train_seconds
         row: dict[str, float] = {"epoch": trainer.current_epoch}
-        for split, measured in (("train", True), ("val", self._validation_seconds > 0)):
+        for split, is_measured in (("train", True), ("val", self._validation_seconds > 0)):
             for name in ("loss", "accuracy"):
-                value = trainer.callback_metrics.get(f"{split}_{name}") if measured else None
+                value = trainer.callback_metrics.get(f"{split}_{name}") if is_measured else None
                 row[f"{split}_{name}"] = float("nan") if value is None else round(float(value), 6)
         self.epochs.append(row | {"seconds": round(seconds, 3), "train_seconds": round(train_seconds, 3)})
-        self._reopen(trainer)
+        self._mark_incomplete(trainer)
         if trainer.is_global_zero and self._folder is not None:
             write_history(self._folder, self.epochs)
-        # A fit that goes on from within an epoch's end has no loss to tell.
+        # A fit that resumes at the very end of an epoch has no training loss.
         if "train_loss" in trainer.callback_metrics and not math.isfinite(row["train_loss"]):
             raise GalaxyError(
                 f"the training loss is {row['train_loss']} after epoch {trainer.current_epoch}: the fit has "
-                "diverged; begin again with a lower --model.learning_rate"
+                "diverged; start again with a lower --model.learning_rate"
             )
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Makes the run incomplete before a newer checkpoint is in it."""
+        """Marks the run as incomplete before a newer checkpoint is saved."""
         if trainer.state.fn == TrainerFn.FITTING:
-            self._reopen(trainer)
+            self._mark_incomplete(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the settings that the epochs so far were trained with."""
+        """Returns the settings of the epochs so far."""
         return {"trainings": self._trainings}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over the settings that the epochs of a resumed fit were trained with."""
+        """Restores the settings of the earlier epochs of a resumed fit."""
         self._trainings = list(state_dict.get("trainings", []))
 
-    def training(self) -> dict[str, Any]:
-        """Returns what ``run.json`` says of the training.
+    def describe_training(self) -> dict[str, Any]:
+        """Returns the ``training`` entry of ``run.json``.
 
-        The settings; ``resumed_from``, which epochs were trained with other settings, if that is known; and
+        It holds the settings; ``resumed_from``, the earlier settings and their first epochs, if known; and
         ``epochs_trained``.
         """
         about: dict[str, Any] = {"epochs_trained": len(self.epochs)}
         if not self._trainings:
             return about
         *earlier, last = self._trainings
-        # Checkpoints of older versions do not know.
+        # Checkpoints of older versions do not hold the settings.
         known = {"resumed_from": earlier} if self._trainings[0]["from_epoch"] == 0 else {}
         return {**last["settings"], **known, **about}
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ends the watch over the memory."""
+        """Stops measuring the memory."""
         self.memory.stop()
 
-    def _reopen(self, trainer: Trainer) -> None:
-        """Removes ``run.json``: what it says is about to be no longer so."""
+    def _mark_incomplete(self, trainer: Trainer) -> None:
+        """Removes ``run.json``, which is about to become outdated."""
         if trainer.is_global_zero and self._folder is not None:
             (self._folder / RUN).unlink(missing_ok=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Says how a fit goes on that was interrupted, or found no room for what it writes."""
+        """Prints how to resume a fit that was interrupted or could not write a file."""
         self.memory.stop()
-        refused = isinstance(exception.__cause__, OSError)
+        write_failed = isinstance(exception.__cause__, OSError)
         interrupted = isinstance(exception, KeyboardInterrupt | Terminated)
-        if not (trainer.is_global_zero and (refused or interrupted)):
+        if not (trainer.is_global_zero and (write_failed or interrupted)):
             return
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, RunCheckpoint) and callback.dirpath:
-                print(f"\n{callback.how_to_resume(trainer)}")
+                print(f"\n{callback.resume_advice(trainer)}")

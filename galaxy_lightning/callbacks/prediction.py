@@ -1,4 +1,4 @@
-"""Writes predictions as a table with each galaxy's identity: as they come, and whole at the end."""
+"""Writes predictions to a table, batch by batch, with the identifiers of each galaxy."""
 
 import contextlib
 import csv
@@ -27,36 +27,37 @@ from galaxy_lightning.runs.writer import arrays_identity, as_flags, prediction_t
 from galaxy_lightning.training.module import GalaxyClassifier
 
 _ROW = "row"
-"""The column of a part that says where in the table each of its galaxies belongs."""
+"""Column of a part: the row of the galaxy in the table."""
 _OBJID: Final = re.compile(r"\d{18,19}")
-"""An object id of SDSS; images that are all named by one can be joined with a catalogue."""
+"""An SDSS object id. If all images are named by one, the table can be joined with a catalogue."""
 
 
 class PredictionWriter(Callback):
-    """Writes one row per galaxy: what identifies it, a calibrated probability per class, the likeliest class.
+    """Writes a row per galaxy: its identifiers, a calibrated probability per class, and the predicted class.
 
-    Each process appends every batch to a part of its own beside the table (``NAME.partial-0.csv``), so that
-    memory does not grow with the number of galaxies, and an interrupted prediction can be resumed. At
-    the end the parts become the table, in the galaxies' order, and are removed. Processes that predict
-    together share the folder.
+    Each process appends its batches to its own part next to the table (``NAME.partial-0.csv``), so that
+    memory does not grow with the number of galaxies, and an interrupted prediction can be resumed. At the
+    end, the parts are merged into the table in the order of the galaxies, and removed. All processes must
+    have access to the folder of the table.
 
-    A galaxy whose image cannot be used gets no row; it is listed beside the table instead, in a
-    CSV whose name ends in ``_skipped``, and so is what else is in the folder of images.
+    Galaxies whose image is unusable are not in the table but in a CSV file next to it, whose name ends in
+    ``_skipped``, together with other files in the folder of images.
 
     Args:
-        path: The CSV to write.
-        galaxies: What identifies each galaxy, by the row number that its batch carries.
+        path: The CSV file to write.
+        galaxies: The identifiers of each galaxy, indexed by the row numbers in the batches.
         classes: The class names, in order.
-        with_uncertainty: Add how sure the model is: the ``entropy`` in bits, and whether it is ``uncertain``,
-            less sure than its calibration asks for; empty where it has no calibration.
-        made_of: What the predictions depend on, as JSON has it; what an interruption has left of the same
-            is gone on with. None always begins anew.
-        images: The folder of images that the galaxies come from, if it is one.
+        with_uncertainty: Add the columns ``entropy``, in bits, and ``uncertain``, which flags galaxies whose
+            top probability is below the calibrated threshold and is empty without a calibration.
+        made_of: What the predictions depend on, as JSON types. Unfinished work with the same value is
+            resumed; None never resumes.
+        images: The folder of images that the galaxies come from, if any.
 
     Attributes:
-        written: How many galaxies have a row, once written.
-        skipped: The galaxies and other files without one, with a ``reason``, once written.
-        uncertain: How many are uncertain, once written.
+        written: Number of galaxies in the table, after the prediction.
+        skipped: Galaxies and other files that are not in the table, with the ``reason``, after the
+            prediction.
+        uncertain: Number of galaxies flagged as uncertain, after the prediction.
     """
 
     def __init__(
@@ -81,17 +82,18 @@ class PredictionWriter(Callback):
 
     @property
     def skipped_path(self) -> Path:
-        """Where the galaxies without a prediction are listed."""
+        """Path of the list of galaxies without a prediction."""
         return self.path.with_name(f"{self.path.stem}_skipped.csv")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Begins this process's part, or goes on with it, before the galaxies are loaded."""
+        """Starts or resumes the part of this process, before the galaxies are loaded."""
         if stage != "predict":
             return
-        self.path = trainer.strategy.broadcast(self.path)  # Only the first knows the run folder.
+        self.path = trainer.strategy.broadcast(self.path)  # Only the first process knows the run folder.
         made_of = None
-        whole = isinstance(trainer.limit_predict_batches, float) and trainer.limit_predict_batches == 1
-        if self.made_of is not None and whole:  # What is limited, or is but a trial, is no part of the whole.
+        limit = trainer.limit_predict_batches
+        is_complete = isinstance(limit, float) and limit == 1
+        if self.made_of is not None and is_complete:  # A limited prediction, or a trial, is not resumed.
             made_of = {
                 **self.made_of,
                 "torch": torch.__version__,
@@ -99,13 +101,13 @@ class PredictionWriter(Callback):
                 "device": trainer.strategy.root_device.type,
                 "precision": str(trainer.precision),
             }
-        self._part = PredictionPart(self._part_of(trainer.global_rank), self.path, made_of)
+        self._part = PredictionPart(self._part_path(trainer.global_rank), self.path, made_of)
         if self._part.batches:
-            data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it, and declares it not.
+            data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it.
             assert isinstance(data, GalaxyDataModule)
             data.resume_prediction(self._part.batches)
             if trainer.is_global_zero:
-                print(f"Resuming, with {self._part.written:,} galaxies predicted")
+                print(f"Resuming after {self._part.written:,} galaxies")
 
     def on_predict_batch_end(
         self,
@@ -116,7 +118,7 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Appends a batch's galaxies."""
+        """Appends the galaxies of a batch to the part."""
         assert isinstance(pl_module, GalaxyClassifier)
         assert self._part is not None
         rows, probabilities = batch.rows.cpu().numpy(), outputs.cpu().numpy()
@@ -133,108 +135,112 @@ class PredictionWriter(Callback):
         self._part.append(table, batch.problems, uncertain=count, last=last)
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Makes the table of what all devices have predicted."""
+        """Merges the parts of all processes into the table."""
         part = self._part
         assert part is not None
         part.end()
-        counted: list[Any] = [(part.written, part.uncertain, part.problems)]
+        own = (part.written, part.uncertain, part.problems)
+        results: list[Any] = [own]
         if trainer.world_size > 1:
-            counted = [None] * trainer.world_size
-            torch.distributed.all_gather_object(counted, (part.written, part.uncertain, part.problems))
-        self.written, self.uncertain = (sum(each[place] for each in counted) for place in (0, 1))
+            results = [None] * trainer.world_size
+            torch.distributed.all_gather_object(results, own)
+        self.written = sum(written for written, _, _ in results)
+        self.uncertain = sum(uncertain for _, uncertain, _ in results)
         if trainer.is_global_zero:
-            self._finish(
-                {row: why for *_, problems in counted for row, why in problems.items()}, len(counted)
-            )
+            problems = {row: reason for _, _, problems in results for row, reason in problems.items()}
+            self._write_table(problems, len(results))
         part.release()
         self._part = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leaves what there is in the part, and says so."""
+        """Closes the part, and prints how to resume."""
         if self._part is not None:
             self._part.leave()
             self._part = None
 
-    def _finish(self, problems: dict[int, str], processes: int) -> None:
+    def _write_table(self, problems: dict[int, str], processes: int) -> None:
         rows = sorted(problems)
-        bad = self.galaxies.iloc[rows].assign(reason=[problems[row] for row in rows])
-        others = self._others()
-        self.skipped = pd.concat([bad, others]).sort_values("path") if len(others) else bad
+        unusable = self.galaxies.iloc[rows].assign(reason=[problems[row] for row in rows])
+        others = self._other_files()
+        self.skipped = pd.concat([unusable, others]).sort_values("path") if len(others) else unusable
         if not self.written:
-            self.path.unlink(missing_ok=True)  # An older one: the list is not of its galaxies.
+            self.path.unlink(missing_ok=True)  # An older table does not belong to the new list.
             with new_file(self.skipped_path) as skipped:
                 self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
         else:
             with new_files(self.path, self.skipped_path) as (table, skipped):
-                _merge([self._part_of(rank) for rank in range(processes)], table)
+                _merge([self._part_path(rank) for rank in range(processes)], table)
                 if len(self.skipped):
                     self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
-        # Those too that an interruption of more processes has left.
+        # These include the parts of an interrupted prediction with more processes.
         for part in self.path.parent.glob(f"{glob.escape(self.path.stem)}.partial-*.*"):
             if self._is_part(part.name):
                 part.unlink(missing_ok=True)
         if not self.written:
-            first = bad.iloc[0]
+            first = unusable.iloc[0]
             raise GalaxyError(
-                f"not one of the {len(bad):,} images can be used (listed in {self.skipped_path}); the first, "
-                f"{first['path']}: {first['reason']}"
+                f"none of the {len(unusable):,} images is usable (listed in {self.skipped_path}); the first "
+                f"is {first['path']}: {first['reason']}"
             )
 
-    def _others(self) -> pd.DataFrame:
-        """Returns what else is in the folder of images, but for what this command writes there itself."""
+    def _other_files(self) -> pd.DataFrame:
+        """Returns the other files in the folder of images, except those that this command writes there."""
         if self.images is None:
             return self.galaxies.iloc[:0]
-        folder, ours = self.path.parent.resolve(), (self.path.name, self.skipped_path.name)
+        folder, outputs = self.path.parent.resolve(), (self.path.name, self.skipped_path.name)
         others = {
             path: reason
             for path, reason in self.images.left_out.items()
-            if not (path.name in ours or self._is_part(path.name))
+            if not (path.name in outputs or self._is_part(path.name))
             or (self.images.folder / path).parent.resolve() != folder
         }
         if not others:
             return self.galaxies.iloc[:0]
-        return _named(list(others), str(self.galaxies.columns[0])).assign(reason=list(others.values()))
+        return _identify_images(list(others), str(self.galaxies.columns[0])).assign(
+            reason=list(others.values())
+        )
 
     def _is_part(self, name: str) -> bool:
-        rest = name.removeprefix(self.path.stem)
-        return rest != name and re.fullmatch(r"\.partial-\d+\.(csv|json)", rest) is not None
+        return re.fullmatch(rf"{re.escape(self.path.stem)}\.partial-\d+\.(csv|json)", name) is not None
 
-    def _part_of(self, rank: int) -> Path:
+    def _part_path(self, rank: int) -> Path:
         return self.path.with_name(f"{self.path.stem}.partial-{rank}.csv")
 
 
 def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dict[str, Any]]:
-    """Says which galaxies are predicted.
+    """Returns the galaxies to predict, and where they come from.
 
     Args:
-        data: The galaxy arrays, or the folder of images.
+        data: The data module, with galaxy arrays or a folder of images.
 
     Returns:
-        What identifies each galaxy, by its row; the folder that they come from; and what tells it from any
-        other, as JSON has it. Of a folder of images that is the files' names.
+        The identifiers of each galaxy, by row; the folder of the galaxies; and what identifies the folder's
+        content, as JSON types: the SHA-256 of the arrays, or that of the names of the image files.
     """
     if data.images_folder is None:
         arrays = data.arrays
         return arrays.catalog[[*IDENTITY_COLUMNS, "path"]], arrays.folder, arrays_identity(arrays)
     paths = data.image_folder.paths
-    galaxies = _named(paths, "objid" if all(_OBJID.fullmatch(path.stem) for path in paths) else "id")
-    listed = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
-    about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": listed}
+    galaxies = _identify_images(
+        paths, "objid" if all(_OBJID.fullmatch(path.stem) for path in paths) else "id"
+    )
+    digest = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
+    about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": digest}
     return galaxies, data.images_folder, about
 
 
-def _named(paths: Sequence[Path], column: str) -> pd.DataFrame:
-    """Returns what identifies image files: their names without suffix, in ``column``, and ``path``."""
-    # A return in a name would end a line of the table.
+def _identify_images(paths: Sequence[Path], column: str) -> pd.DataFrame:
+    """Returns the identifiers of image files: the name without suffix, in ``column``, and the ``path``."""
+    # A carriage return in a name would end a line of the table.
     names = [str(path).replace("\r", "\\r") for path in paths]
     return pd.DataFrame({column: [Path(name).stem for name in names], "path": names})
 
 
 def _merge(parts: Sequence[Path], out: Path) -> None:
-    """Writes the rows of all parts in the galaxies' order, a few in memory at a time."""
+    """Merges the rows of all parts in the order of the galaxies, with few rows in memory at a time."""
     with contextlib.ExitStack() as stack:
         tables = [csv.reader(stack.enter_context(part.open(newline="", encoding="utf-8"))) for part in parts]
-        # A part is empty where all of its images were unusable.
+        # A part is empty if all of its images are unusable.
         headers = [header for table in tables if (header := next(table, None))]
         file = stack.enter_context(out.open("w", newline="", encoding="utf-8"))
         writer = csv.writer(file, lineterminator=os.linesep)

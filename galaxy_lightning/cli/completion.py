@@ -1,4 +1,4 @@
-"""What completes a fit: the calibration of its best weights, and ``run.json``."""
+"""Completes a fit: calibrates the best weights, predicts the held-out galaxies, and writes ``run.json``."""
 
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from galaxy_lightning.training.module import GalaxyClassifier
 
 
 def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataModule, best: Path) -> None:
-    """Calibrates the best weights if the fit has not: it ended without validating them.
+    """Calibrates the best weights, unless the fit has done so: it may end without validating them.
 
     Args:
         trainer: The trainer, after the fit.
         model: The model.
-        data: What it was trained on.
-        best: The checkpoint, which is written anew.
+        data: The data module of the fit.
+        best: The best checkpoint; it is overwritten.
     """
     if is_calibrated(best) or not trainer.limit_val_batches:
         return
@@ -30,7 +30,7 @@ def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataMo
         trainer.validate(model, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
     finally:
         model.inference.calibrating = False
-    trainer.strategy.barrier()  # All have read it.
+    trainer.strategy.barrier()  # Until every process has read the checkpoint.
     if trainer.is_global_zero:
         add_calibration(best, model.inference.calibrations)
     trainer.strategy.barrier()
@@ -42,8 +42,8 @@ def predict_held_out(trainer: Trainer, model: GalaxyClassifier, data: GalaxyData
     Args:
         trainer: The trainer, after the fit.
         model: The model.
-        data: What it was trained on.
-        best: The checkpoint.
+        data: The data module of the fit.
+        best: The best checkpoint.
     """
     data.predict_on("val", "test")
     trainer.limit_predict_batches = 1.0
@@ -58,48 +58,54 @@ def record_run(
     seed: int,
     history: HistoryRecorder,
 ) -> None:
-    """Writes ``run.json`` of a finished fit.
+    """Writes the ``run.json`` of a finished fit.
 
     Args:
         folder: The run folder.
         model: The trained model.
         trainer: The trainer, after the fit.
-        data: What the model was trained on.
+        data: The data module of the fit.
         seed: The seed of the fit.
-        history: The epochs of the fit.
+        history: The record of its epochs.
     """
     device = trainer.strategy.root_device
-    fed = {"batch_size": data.batch_size, "augment": data.augment, "targets": data.targets}
-    # As asked for: two fits that differ in what they started from are two models.
-    started_from = model.pretrained["weights"] if model.pretrained else model.hparams["weights"]
-    more: dict[str, Any] = {"pretrained": model.pretrained} if model.pretrained else {}
-    more |= {"devices": trainer.world_size, "precision": str(trainer.precision)}
-    more["training"] = history.training()
+    data_settings = {"batch_size": data.batch_size, "augment": data.augment, "targets": data.targets}
+    # The weights as the user named them: fits that start from different weights are different models.
+    weights = model.pretrained["weights"] if model.pretrained else model.hparams["weights"]
+    extra: dict[str, Any] = {"pretrained": model.pretrained} if model.pretrained else {}
+    extra |= {"devices": trainer.world_size, "precision": str(trainer.precision)}
+    extra["training"] = history.describe_training()
     if device.type == "cuda":
-        more["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+        extra["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+    rate = history.images * trainer.world_size / history.train_seconds if history.train_seconds else None
     write_run(
         folder,
         data.arrays,
         history.epochs,
         model=model.network.name,
-        parameters=sum(weights.numel() for weights in model.parameters() if weights.requires_grad),
-        hyperparameters={**model.hparams, "weights": started_from, **fed, "epochs": trainer.max_epochs},
+        parameters=sum(tensor.numel() for tensor in model.parameters() if tensor.requires_grad),
+        hyperparameters={
+            **model.hparams,
+            "weights": weights,
+            **data_settings,
+            "epochs": trainer.max_epochs,
+        },
         seed=seed,
-        device=_device_name(device),
-        # None where an earlier process has trained all epochs.
-        images_per_second=history.images * trainer.world_size / history.train_seconds
-        if history.train_seconds
-        else None,
+        device=_describe_device(device),
+        images_per_second=rate,  # None if an earlier process trained all epochs.
         peak_memory_mb=history.memory.mb,
         best_epoch=int(history.epochs[-1]["epoch"]) if model.optimization.ends_at_zero else None,
         packages=("torch", "lightning", "torchmetrics"),
         calibration=model.inference.calibrations.own.state(),
-        **more,
+        **extra,
     )
 
 
-def _device_name(device: torch.device) -> str:
-    """Returns what a model was trained on, in words."""
+def _describe_device(device: torch.device) -> str:
+    """Returns the name of a GPU, the number of CPU threads, or else the type of the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"{threads} CPU thread{'s' if threads > 1 else ''}"
+    return device.type

@@ -1,4 +1,4 @@
-"""The config files that a command line names, looked at before anything is made of them."""
+"""The config files that a command line names, read before the parser uses them."""
 
 import argparse
 import os
@@ -8,157 +8,160 @@ from typing import TYPE_CHECKING, Any, Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
-from galaxy_lightning.shipped_configs import MAIN, config_names, find_config
+from galaxy_lightning.shipped_configs import MAIN_NETWORK, config_names, find_config
 
 if TYPE_CHECKING:
     import yaml
 
-_CONFIG: Final = ("-c", "--config")
-_EARLY: Final = (*_CONFIG, "--ckpt_path", "--out", "--runs")
+_CONFIG_OPTIONS: Final = ("-c", "--config")
+_PATH_OPTIONS: Final = (*_CONFIG_OPTIONS, "--ckpt_path", "--out", "--runs")
+"""The paths that are read before the whole command line is parsed."""
 
 
-def named_configs(words: Sequence[str]) -> list[str]:
-    """Returns the config files that a command line names, however their option is spelled.
+def named_configs(args: Sequence[str]) -> list[str]:
+    """Returns the config files that a command line names with ``-c`` or ``--config``.
 
     Args:
-        words: The command line.
+        args: The command line.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("-c", "--config", action="append", default=[])
-    found: list[str] = parser.parse_known_args(words)[0].config
-    return found
+    parser.add_argument(*_CONFIG_OPTIONS, action="append", default=[])
+    names: list[str] = parser.parse_known_args(args)[0].config
+    return names
 
 
-def expand_paths(words: Sequence[str]) -> list[str]:
-    """Expands the paths that options name, those that are read before the whole command line is parsed.
+def expand_paths(args: Sequence[str]) -> list[str]:
+    """Expands the paths that are read before the whole command line is parsed.
 
     The name of a shipped config becomes its path.
 
     Args:
-        words: The command line's options.
+        args: The options of a command.
 
     Raises:
-        GalaxyError: One cannot be expanded; see :func:`data_prep.common.paths.expand_path`.
+        GalaxyError: A path cannot be expanded; see :func:`data_prep.common.paths.expand_path`.
     """
-    expanded, before = [], ""
-    for word in words:
-        option, equals, path = word.partition("=")
-        if equals and option in _EARLY:
-            word = f"{option}={_expanded(option, path)}"
-        elif before in _EARLY:
-            word = _expanded(before, word)
-        expanded.append(word)
-        before = word
+    expanded, previous = [], ""
+    for arg in args:
+        option, equals, path = arg.partition("=")
+        if equals and option in _PATH_OPTIONS:
+            arg = f"{option}={_expand(option, path)}"
+        elif previous in _PATH_OPTIONS:
+            arg = _expand(previous, arg)
+        expanded.append(arg)
+        previous = arg
     return expanded
 
 
-def add_recipe(words: Sequence[str]) -> list[str]:
-    """Adds the shipped config of the network that a fit trains, where the command line names no config.
+def add_default_config(args: Sequence[str]) -> list[str]:
+    """Adds the shipped config of the network to a fit without a config.
 
-    That is the main network, or the one named by ``--model.network``; a backbone, and a network without a
-    shipped config, get none.
+    The network is the main network, or the one that ``--model.network`` names. Nothing is added to a fit that
+    starts from a checkpoint, for a backbone, or for a network without a shipped config.
 
     Args:
-        words: The options of a fit.
+        args: The options of a fit.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--model.network", dest="network", default=MAIN)
+    parser.add_argument("--model.network", dest="network", default=MAIN_NETWORK)
     parser.add_argument("--model.backbone", dest="backbone")
     parser.add_argument("--ckpt_path")
-    given = parser.parse_known_args(words)[0]
-    named = named_configs(words) or given.ckpt_path or given.backbone
-    if named or given.network not in config_names():
-        return list(words)
-    return ["--config", find_config(given.network), *words]
+    options = parser.parse_known_args(args)[0]
+    has_settings = named_configs(args) or options.ckpt_path or options.backbone
+    if has_settings or options.network not in config_names():
+        return list(args)
+    return ["--config", find_config(options.network), *args]
 
 
-def named_networks(words: Sequence[str]) -> list[str]:
-    """Returns the networks that a command line, or a config that it names, asks for.
+def named_networks(args: Sequence[str]) -> list[str]:
+    """Returns the networks that a command line and its configs name.
 
     Args:
-        words: The command line, whose configs can be read.
+        args: The command line; its configs must be readable.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--model.network", dest="networks", action="append", default=[])
-    found: list[str] = parser.parse_known_args(words)[0].networks
-    sections = [content.get("model") for _, content in _read_named(words)]
-    return found + [str(section.get("network")) for section in sections if isinstance(section, dict)]
+    networks: list[str] = parser.parse_known_args(args)[0].networks
+    sections = [content.get("model") for _, content in _read_configs(args)]
+    return networks + [str(section.get("network")) for section in sections if isinstance(section, dict)]
 
 
-def _expanded(option: str, path: str) -> str:
-    return expand_path(find_config(path) if option in _CONFIG else path)
+def _expand(option: str, path: str) -> str:
+    return expand_path(find_config(path) if option in _CONFIG_OPTIONS else path)
 
 
-def check_configs(words: Sequence[str]) -> None:
-    """Stops at a config file that cannot be read: what the parser says of one does not name it.
+def check_configs(args: Sequence[str]) -> None:
+    """Checks that the config files can be read: the parser's own messages do not name the file.
+
+    The parser reports missing files.
 
     Args:
-        words: The command line. That a file is missing, the parser says.
+        args: The command line.
 
     Raises:
-        GalaxyError: One is empty, not text, not YAML, or not settings by name.
+        GalaxyError: A file cannot be used; see :func:`read_config`.
     """
-    for _ in _read_named(words):
+    for _ in _read_configs(args):
         pass
 
 
-def _read_named(words: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yields the config files that a command line names, with their sections by name.
+def _read_configs(args: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yields the path and the content of each config file that a command line names.
 
-    One that is no file (missing, written out on the command line, or a pipe, which can be read only once) is
-    left to the parser.
+    Configs that are not regular files are left to the parser: missing files, configs written out on the
+    command line, and pipes, which can be read only once.
     """
-    for name in named_configs(words):
-        if os.path.isfile(name):  # noqa: PTH113 - Path raises where a name is too long to be one.
+    for name in named_configs(args):
+        if os.path.isfile(name):  # noqa: PTH113 - Path raises if the name is too long for a path.
             yield Path(name), read_config(Path(name))
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Reads a config file without making anything of it.
+    """Reads a config file without instantiating anything.
 
     Args:
         path: The YAML file.
 
     Returns:
-        Its sections by name.
+        The sections by name.
 
     Raises:
-        GalaxyError: It cannot be read, or is empty, not text, not YAML, or not settings by name; or a
-            section has a name twice.
+        GalaxyError: The file cannot be read, is empty, is not YAML, does not hold named settings, or repeats
+            a name within a section.
     """
-    import yaml  # Help needs none of it.
+    import yaml  # Imported here because --help does not need it.
 
     try:
         text = path.read_text(encoding="utf-8-sig")
-        if (repeated := _repeated_name(yaml.compose(text, Loader=yaml.SafeLoader))) is not None:
+        if (repeated := _find_repeated_name(yaml.compose(text, Loader=yaml.SafeLoader))) is not None:
             raise GalaxyError(
-                f"the config {path} has {repeated.value} twice in one section, the second time in line "
-                f"{repeated.start_mark.line + 1}: keep one, or join the two sections"
+                f"{path}, line {repeated.start_mark.line + 1}: {repeated.value} occurs twice in the same "
+                "section: remove one, or merge the two"
             )
         content = yaml.safe_load(text)
     except RecursionError as error:
-        raise GalaxyError(f"the config {path} cannot be read: it is nested too deeply") from error
+        raise GalaxyError(f"{path} cannot be read: it is nested too deeply") from error
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
-        raise GalaxyError(f"the config {path} cannot be read: {error}") from error
+        raise GalaxyError(f"{path} cannot be read: {error}") from error
     if content is None:
-        raise GalaxyError(f"the config {path} is empty")
+        raise GalaxyError(f"the config file {path} is empty")
     if not isinstance(content, dict):
-        raise GalaxyError(f"the config {path} does not hold settings by name, as in 'trainer:'")
+        raise GalaxyError(f"{path} does not hold named settings, such as 'trainer:'")
     return content
 
 
-def _repeated_name(node: "yaml.Node | None") -> "yaml.ScalarNode | None":
-    """Returns the first name that a section of a YAML file holds twice: only the last value would be used."""
+def _find_repeated_name(node: "yaml.Node | None") -> "yaml.ScalarNode | None":
+    """Returns the first name that occurs twice in a section: YAML would use the last value only."""
     import yaml
 
-    waiting, seen = [node], set()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:  # An alias of a node that has been visited.
+    pending, visited = [node], set()
+    while pending:
+        node = pending.pop()
+        if id(node) in visited:  # An alias of an earlier node.
             continue
-        seen.add(id(node))
+        visited.add(id(node))
         if isinstance(node, yaml.SequenceNode):
-            waiting += node.value
+            pending += node.value
         elif isinstance(node, yaml.MappingNode):
             names: set[str] = set()
             for name, value in node.value:
@@ -166,48 +169,48 @@ def _repeated_name(node: "yaml.Node | None") -> "yaml.ScalarNode | None":
                     if name.value in names:
                         return name
                     names.add(name.value)
-                waiting.append(value)
+                pending.append(value)
     return None
 
 
-def configured_checkpoint(words: Sequence[str]) -> str | None:
-    """Returns the checkpoint that the configs of a command line name, if any; of several, the last.
+def configured_checkpoint(args: Sequence[str]) -> str | None:
+    """Returns the checkpoint that the configs of a command line name: the last one, or None.
 
     Args:
-        words: The command line.
+        args: The command line.
 
     Raises:
-        GalaxyError: A config cannot be read, or what it names is no path.
+        GalaxyError: A config cannot be read, or its ``ckpt_path`` is not a path.
     """
-    found = None
-    for config, content in _read_named(words):
-        named = content.get("ckpt_path")
-        if named is not None:
-            if not isinstance(named, str):
-                raise GalaxyError(f"the config {config}: ckpt_path is not the path of a checkpoint")
-            found = expand_path(named)
-    return found
+    checkpoint = None
+    for config, content in _read_configs(args):
+        value = content.get("ckpt_path")
+        if value is not None:
+            if not isinstance(value, str):
+                raise GalaxyError(f"{config}: ckpt_path is not the path of a checkpoint")
+            checkpoint = expand_path(value)
+    return checkpoint
 
 
-def asks_to_simulate(words: Sequence[str]) -> bool:
-    """Says whether arrays that are missing may be simulated where the command line says that they are.
+def allows_simulation(args: Sequence[str]) -> bool:
+    """Returns whether missing arrays may be simulated.
 
-    A config may name arrays and have them simulated where they are missing. Other arrays that the user names
-    instead of them are not to be simulated: their name may be mistyped.
+    A config may name arrays and ask for their simulation if they are missing. If the user names other arrays
+    instead, these are not simulated, because the name may be mistyped.
 
     Args:
-        words: The command line, whose configs can be read.
+        args: The command line; its configs must be readable.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in ("--data.arrays", "--data.simulate"):
         parser.add_argument(option, dest=option)
-    given = vars(parser.parse_known_args(words)[0])
-    if given["--data.arrays"] is not None or given["--data.simulate"] is not None:
-        return given["--data.simulate"] is not None
-    sections = [content.get("data") for _, content in _read_named(words)]
-    named = [
+    options = vars(parser.parse_known_args(args)[0])
+    if options["--data.arrays"] is not None or options["--data.simulate"] is not None:
+        return options["--data.simulate"] is not None
+    sections = [content.get("data") for _, content in _read_configs(args)]
+    relevant = [
         section
         for section in sections
         if isinstance(section, dict) and section.keys() & {"arrays", "simulate"}
     ]
-    return bool(named) and "simulate" in named[-1]
+    return bool(relevant) and "simulate" in relevant[-1]

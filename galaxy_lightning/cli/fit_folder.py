@@ -1,4 +1,4 @@
-"""The run folder of a fit: a new one, or that of the checkpoint which it resumes."""
+"""The run folder of a fit: a new folder, or that of the checkpoint to resume from."""
 
 import contextlib
 import re
@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 
 from galaxy_lightning.callbacks.run_lock import RunLock
 from galaxy_lightning.runs.names import CONFIG, HISTORY
-from galaxy_lightning.runs.writer import claim_run_folder, remove_unless_begun
+from galaxy_lightning.runs.writer import claim_run_folder, remove_without_checkpoint
 from galaxy_lightning.runtime.rank_zero import is_first_process
 
 
@@ -17,17 +17,17 @@ class FitFolder:
     """Makes the run folder of a fit, and removes it if the fit fails before it saves a checkpoint.
 
     Args:
-        lock: Is taken on the folder of a resumed fit.
+        lock: The lock to take on the folder of a resumed fit.
     """
 
     def __init__(self, lock: RunLock) -> None:
         self._lock = lock
-        self._claimed: Path | None = None
+        self._new_folder: Path | None = None
 
     def make(self, options: Namespace) -> Path:
-        """Makes the folder, or takes that of the checkpoint where it lies in one.
+        """Makes a new run folder, or returns that of the checkpoint to resume from.
 
-        Only the first process does; the trainer tells the others where it is.
+        Only the first process makes the folder; the trainer tells the others where it is.
 
         Args:
             options: The options of ``fit``.
@@ -39,22 +39,22 @@ class FitFolder:
             return resumed
         if not is_first_process():
             return Path(options.runs)
-        self._claimed = claim_run_folder(Path(options.runs), run_name(options))
-        return self._claimed
+        self._new_folder = claim_run_folder(Path(options.runs), run_name(options))
+        return self._new_folder
 
     @contextlib.contextmanager
-    def removed_unless_begun(self) -> Iterator[None]:
-        """Removes the new folder if the block fails before there is a checkpoint in it."""
+    def remove_on_early_failure(self) -> Iterator[None]:
+        """Removes the new folder if the block fails before the first checkpoint."""
         try:
             yield
         except BaseException:
-            if self._claimed:
-                remove_unless_begun(self._claimed)
+            if self._new_folder:
+                remove_without_checkpoint(self._new_folder)
             raise
 
 
 def run_name(options: Namespace) -> str:
-    """Returns the name of a fit's run: what the user says, or its config's or network's name.
+    """Returns the name of a fit's run: ``--name``, or else the name of the last config or of the network.
 
     Args:
         options: The options of ``fit``.
@@ -63,7 +63,7 @@ def run_name(options: Namespace) -> str:
         return str(options.name)
     if options.config:
         config = Path(str(options.config[-1])).absolute()
-        # A config that an older run has saved stands for that run.
+        # The config.yaml of an earlier run gives that run's name.
         name = config.parent.parent.name if config.name == CONFIG else config.stem
     else:
         name = options.model.backbone or options.model.network

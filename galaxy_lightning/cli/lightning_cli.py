@@ -1,4 +1,4 @@
-"""LightningCLI with run folders: where results go, and that nothing untrained is ever measured."""
+"""LightningCLI with run folders: it decides where results go, and never evaluates an untrained model."""
 
 import json
 from collections.abc import Mapping
@@ -14,29 +14,39 @@ from data_prep.common.errors import GalaxyError
 from data_prep.schema import SPLITS
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.callbacks.preemption import EndTogether, Preemption
-from galaxy_lightning.callbacks.run_config import RunConfig, is_shared
+from galaxy_lightning.callbacks.run_config import RunConfig
 from galaxy_lightning.callbacks.run_lock import RunLock
 from galaxy_lightning.callbacks.run_logger import RunLogger
 from galaxy_lightning.callbacks.unchanged_arrays import UnchangedArrays
 from galaxy_lightning.cli import messages
 from galaxy_lightning.cli.completion import calibrate_best, predict_held_out, record_run
-from galaxy_lightning.cli.configs import asks_to_simulate, check_configs, named_configs, named_networks
-from galaxy_lightning.cli.fit_folder import FitFolder, run_name
+from galaxy_lightning.cli.configs import allows_simulation, check_configs, named_configs, named_networks
+from galaxy_lightning.cli.descriptions import DESCRIPTIONS
+from galaxy_lightning.cli.fit_folder import FitFolder
 from galaxy_lightning.cli.lightning_errors import lightning_errors_in_one_line
 from galaxy_lightning.cli.options import (
-    SPLIT_OF,
+    EVALUATED_SPLITS,
     Parser,
     add_output_options,
     expand_path_options,
-    model_settings,
+    fixed_model_settings,
     named_checkpoint,
     set_defaults,
 )
-from galaxy_lightning.cli.results import evaluation_writer, prediction_writer
-from galaxy_lightning.cli.trainer_checks import check_callbacks, check_settings, check_shares
-from galaxy_lightning.cli.trainer_parts import listed, loggers, progress_callbacks, run_callbacks
+from galaxy_lightning.cli.results import make_evaluation_writer, make_prediction_writer
+from galaxy_lightning.cli.trainer_checks import (
+    check_callbacks,
+    check_galaxy_counts,
+    check_settings,
+    report_invalid_settings,
+)
+from galaxy_lightning.cli.trainer_parts import (
+    configured_callbacks,
+    configured_loggers,
+    make_run_callbacks,
+    progress_callbacks,
+)
 from galaxy_lightning.cli.training_help import TrainingHelp
-from galaxy_lightning.cli.words import DESCRIPTIONS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, RUN
@@ -48,39 +58,31 @@ from galaxy_lightning.training.checkpoints import Trained, galaxies_seen, read_c
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
-def run(words: list[str]) -> None:
+def run(args: list[str]) -> None:
     """Runs one command.
 
     Args:
-        words: The complete command line; see :func:`galaxy_lightning.cli.main.complete`.
+        args: The completed command line; see :func:`galaxy_lightning.cli.main.complete`.
     """
     quieten()
     keep_freed_memory()
-    with lightning_errors_in_one_line(), Ranks(words) as ranks, RunLock() as lock:
-        GalaxyCLI(args=words, ranks=ranks, lock=lock)
-
-
-def settings_of_fit(words: list[str]) -> tuple[str, dict[str, Any]]:
-    """Parses the options of a fit without making anything of them.
-
-    Args:
-        words: The command line's words after ``fit``.
-
-    Returns:
-        The name that its run would have, and the settings that all commands share, as plain values.
-    """
-    cli = _Settings(args=["fit", *words])
-    settings = json.loads(cli.parser.dump(cli.config, format="json"))["fit"]
-    return run_name(cli.config["fit"]), {key: value for key, value in settings.items() if is_shared(key)}
+    with lightning_errors_in_one_line(), Ranks(args) as ranks, RunLock() as lock:
+        GalaxyCLI(args=args, ranks=ranks, lock=lock)
 
 
 class GalaxyCLI(LightningCLI):
-    """LightningCLI with run folders."""
+    """LightningCLI with run folders.
+
+    Args:
+        args: The completed command line.
+        ranks: The processes of the command.
+        lock: The lock on the run folder of a fit.
+    """
 
     history: HistoryRecorder | None = None
-    """The epochs of a fit that leaves a run; a fast_dev_run leaves none."""
+    """The record of a fit; None for a fast_dev_run, which leaves no run."""
     trained: Trained | None = None
-    """What the checkpoint remembers, where one is named."""
+    """The metadata of the checkpoint, if one is named."""
 
     def __init__(self, args: ArgsType, ranks: Ranks | None = None, lock: RunLock | None = None) -> None:
         self.ranks, self.lock = ranks or Ranks(()), lock or RunLock()
@@ -108,35 +110,35 @@ class GalaxyCLI(LightningCLI):
         )
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
-        """Makes a parser that takes no abbreviated options: a slip would set what it happens to begin."""
+        """Makes a parser that rejects abbreviated options: a typo could set another option."""
         return super().init_parser(allow_abbrev=False, **kwargs)
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
-        """Adds where results go."""
+        """Adds the options for the output."""
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
         add_output_options(self._subcommand_parsers)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds the one seed."""
+        """Adds the seed."""
         parser.add_argument(
             "--seed_everything",
             type=NonNegativeInt,
             default=0,
-            help="the one seed: of weights, shuffling and augmentation",
+            help="seed of weights, shuffling and augmentation",
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Hands the data what it shares with the model: the one seed, and the auxiliary targets."""
+        """Links the settings that the data shares with the model: the seed and the auxiliary targets."""
         parser.link_arguments("seed_everything", "data.seed")
         parser.link_arguments("model.auxiliary", "data.auxiliary")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parses ``args``, which ``main`` has completed.
 
-        Without a config that the user names, the settings of a trained model are the defaults: those of the
-        model as the checkpoint has them, the others as its run folder has saved them.
+        If a checkpoint but no config is named, the settings of the trained model are the defaults: those of
+        the model come from the checkpoint, the others from the config in its run folder.
         """
         assert isinstance(args, list)
         check_configs(args)
@@ -148,68 +150,72 @@ class GalaxyCLI(LightningCLI):
         self.config = parser.parse_args(args)
         options = self.config[command]
         if options.ckpt_path and not checkpoint:
-            # Named where `complete` does not look; without `read_checkpoint` it would be used unchecked.
+            # It was named in a way that `complete` does not see, and `read_checkpoint` has not checked it.
             raise GalaxyError("name the checkpoint with --ckpt_path, or as ckpt_path in a config file")
-        if command != "fit" or not asks_to_simulate(args):
+        if command != "fit" or not allows_simulation(args):
             options.data.simulate = 0
         expand_path_options(options)
 
     def _parse_ckpt_path(self) -> None:
-        """Takes the model's settings from the checkpoint; a resumed fit keeps those that are asked for."""
+        """Takes the model settings from the checkpoint; a resumed fit takes them from the command line."""
         if self.trained is None:
             return
         command = self.config.subcommand
-        model = model_settings(self.trained, command, self.config[command].model)
+        model = fixed_model_settings(self.trained, command, self.config[command].model)
         self.config = self.parser.parse_object({command: {"model": model}}, self.config)
 
     def before_instantiate_classes(self) -> None:
-        """Refuses settings of the trainer that cannot work, before anything is made."""
+        """Checks the trainer's settings before anything is made."""
         self.processes = check_settings(self._get(self.config, "trainer"), str(self.subcommand))
 
     def instantiate_classes(self) -> None:
-        """Makes model, data and trainer; then the other ranks of this machine are started."""
+        """Makes the model, the data and the trainer, then starts the other ranks of this machine."""
         super().instantiate_classes()
         self.ranks.start(self.trainer)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Checks the data first, so that a fit that cannot begin leaves no run folder; then makes one."""
+        """Makes the trainer; checks the data before, so that a fit that cannot start leaves no run folder."""
         self.datamodule.simulate_missing()
         if is_first_on_machine():
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
-        check_shares(self.datamodule, self.processes, str(self.subcommand))
+        check_galaxy_counts(self.datamodule, self.processes, str(self.subcommand))
         settings = self._get(self.config_init, "trainer")
-        shown, progress = progress_callbacks(settings)
-        callbacks = [*listed(settings), *progress, EndTogether(self.ranks), UnchangedArrays(self.datamodule)]
-        # Lightning's table of layers says less of a whole network than the one line of before_fit.
+        has_bar, progress = progress_callbacks(settings)
+        callbacks = [
+            *configured_callbacks(settings),
+            *progress,
+            EndTogether(self.ranks),
+            UnchangedArrays(self.datamodule),
+        ]
+        # The line that before_fit prints says more about a network than Lightning's table of its top layers.
         kwargs |= {
             "callbacks": callbacks,
-            "enable_progress_bar": shown,
+            "enable_progress_bar": has_bar,
             "enable_model_summary": settings.get("enable_model_summary") or False,
         }
         if self.subcommand != "fit":
-            callbacks.append(self._result_writer())
+            callbacks.append(self._make_result_writer())
             return super().instantiate_trainer(logger=False, **kwargs)
         self._check_fit(settings)
         if settings.get("fast_dev_run"):
             return super().instantiate_trainer(logger=False, **kwargs)
         folder = self.folder.make(self.config["fit"])
-        callbacks += self._run_callbacks(folder)
-        run_loggers = [RunLogger(folder), *loggers(settings)]
-        try:
-            with self.folder.removed_unless_begun():
-                return super().instantiate_trainer(logger=run_loggers, default_root_dir=folder, **kwargs)
-        except (ValueError, TypeError) as error:
-            raise GalaxyError(f"invalid Trainer settings: {error}") from error
+        callbacks += self._make_run_callbacks(folder)
+        loggers = [RunLogger(folder), *configured_loggers(settings)]
+        with report_invalid_settings(), self.folder.remove_on_early_failure():
+            return super().instantiate_trainer(logger=loggers, default_root_dir=folder, **kwargs)
 
     def _check_fit(self, settings: Mapping[str, Any]) -> None:
-        """Refuses a fit that could not be trained, or not be measured."""
-        check_callbacks(listed(settings), [*self.model.train_metrics.names, *self.model.val_metrics.names])
+        """Refuses a fit that could not be trained or evaluated."""
+        metrics = [*self.model.train_metrics.names, *self.model.val_metrics.names]
+        check_callbacks(configured_callbacks(settings), metrics)
         if self.trained:
-            fed = self.datamodule.state_dict()["settings"]
-            self.trained.require_same_settings(dict(self.model.hparams), fed)
-            scheduled = self.model.optimization.ends_at_zero
-            self.trained.require_same_processes(self.processes, scheduled=scheduled)
+            data_settings = self.datamodule.state_dict()["settings"]
+            self.trained.require_same_settings(dict(self.model.hparams), data_settings)
+            self.trained.require_same_processes(
+                self.processes, scheduled=self.model.optimization.ends_at_zero
+            )
             self.datamodule.exclude(self.trained.train_objids)
         elif self.model.pretrained:
             self.datamodule.exclude(galaxies_seen(self.model.pretrained["weights"]))
@@ -219,27 +225,27 @@ class GalaxyCLI(LightningCLI):
         self.model.new_optimizer()
 
     def fit(self, model: GalaxyClassifier, **kwargs: Any) -> None:
-        """Trains, and removes the run folder if the fit fails before its first checkpoint."""
-        with self.folder.removed_unless_begun():
+        """Trains the model, and removes the run folder if the fit fails before its first checkpoint."""
+        with self.folder.remove_on_early_failure():
             self.trainer.fit(model, **kwargs)
 
     def before_fit(self) -> None:
-        """Says what is about to be trained on what."""
+        """Prints what is about to be trained."""
         rank_zero_print(*messages.before_fit(self.model, self.datamodule.arrays))
 
     def after_fit(self) -> None:
-        """Predicts the held-out galaxies with the best weights, completes the run, says what is next."""
+        """Predicts the held-out galaxies with the best weights, completes the run, and prints next steps."""
         folder = self.trainer.log_dir
         if folder is None or self.history is None:
             return
         run, best = Path(folder), Path(folder) / BEST_CHECKPOINT
         if self.trainer.strategy.broadcast((run / RUN).is_file()):
-            rank_zero_print(f"Nothing left to train: the run in {run} is complete, and stays as it is")
+            rank_zero_print(f"Nothing left to train: the run in {run} is complete and remains unchanged")
             return
         if not best.is_file():
             raise GalaxyError(
-                "the fit ended before it had validated an epoch, so there are no best weights and the run in "
-                f"{run} is not complete: let it train and validate for one epoch at least"
+                f"the run in {run} has no best weights, since the fit ended before its first validation: "
+                "train and validate for at least one epoch"
             )
         calibrate_best(self.trainer, self.model, self.datamodule, best)
         predict_held_out(self.trainer, self.model, self.datamodule, best)
@@ -248,45 +254,35 @@ class GalaxyCLI(LightningCLI):
         rank_zero_print(*messages.after_fit(run, best, self.model))
 
     def after_test(self) -> None:
-        """Shows what was found, and says where it is."""
+        """Prints the results, and where they are saved."""
         rank_zero_print(*messages.after_evaluation(self.evaluation, self.model))
 
     after_validate = after_test
 
     def after_predict(self) -> None:
-        """Says where the table is."""
+        """Prints where the table is."""
         rank_zero_print(*messages.after_predict(self.predictions, self.model))
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True}
         if subcommand == "predict":
             return kwargs | {"return_predictions": False}
-        return kwargs | ({"verbose": False} if subcommand in SPLIT_OF else {})
+        return kwargs | ({"verbose": False} if subcommand in EVALUATED_SPLITS else {})
 
-    def _run_callbacks(self, folder: Path) -> list[Callback]:
-        """Makes what leaves a fit's record in its run folder."""
-        given = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
-        self.history = HistoryRecorder(given)
+    def _make_run_callbacks(self, folder: Path) -> list[Callback]:
+        """Makes the callbacks that save a fit's record in its run folder."""
+        trainer_settings = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
+        self.history = HistoryRecorder(trainer_settings)
         seed = int(self._get(self.config, "seed_everything"))
-        record = run_callbacks(folder, self.model, self.datamodule, seed)
-        return [self.lock, self.history, *record, Preemption(self.ranks)]
+        callbacks = make_run_callbacks(folder, self.model, self.datamodule, seed)
+        return [self.lock, self.history, *callbacks, Preemption(self.ranks)]
 
-    def _result_writer(self) -> Callback:
-        """Makes what writes the results of ``test``, ``validate`` or ``predict``."""
+    def _make_result_writer(self) -> Callback:
+        """Makes the callback that writes the results of ``test``, ``validate`` or ``predict``."""
         command, options = str(self.subcommand), self.config[self.subcommand]
-        if command in SPLIT_OF:
+        if command in EVALUATED_SPLITS:
             assert self.trained is not None
-            self.evaluation = evaluation_writer(command, options, self.datamodule, self.trained)
+            self.evaluation = make_evaluation_writer(command, options, self.datamodule, self.trained)
             return self.evaluation
-        self.predictions = prediction_writer(options, self.datamodule, self.model)
+        self.predictions = make_prediction_writer(options, self.datamodule, self.model)
         return self.predictions
-
-
-class _Settings(GalaxyCLI):
-    """Parses, and makes and runs nothing."""
-
-    def instantiate_classes(self) -> None:
-        """Makes nothing."""
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Runs nothing."""

@@ -1,7 +1,7 @@
 """The command line: ``python -m galaxy_lightning fit|validate|test|crossval|predict``.
 
-What needs no torch is done here, so that ``--help`` and a wrong path are answered at once; the
-rest is in :mod:`galaxy_lightning.cli.lightning_cli`.
+This module does not import torch, so that ``--help`` and wrong paths are answered at once; the rest is in
+:mod:`galaxy_lightning.cli.lightning_cli`.
 """
 
 import argparse
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from data_prep.common.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
 from data_prep.common.output import guarded_output
-from galaxy_lightning.cli.configs import add_recipe, configured_checkpoint, expand_paths
-from galaxy_lightning.cli.words import DESCRIPTIONS
+from galaxy_lightning.cli.configs import add_default_config, configured_checkpoint, expand_paths
+from galaxy_lightning.cli.descriptions import DESCRIPTIONS
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, LAST_CHECKPOINT
 
@@ -22,68 +22,69 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs one command.
 
     Args:
-        args: The command line's words; by default those the program was started with.
+        args: The command line; by default that of the program.
     """
     with guarded_output(PROGRAM):
         _run(sys.argv[1:] if args is None else args)
 
 
 def _run(args: Sequence[str]) -> None:
-    words, debug = without_debug(args)
-    words = [_with_underscores(word) for word in words]
-    if not words or words[0] in ("-h", "--help"):
-        _overview().print_help()
+    args, debug = without_debug(args)
+    args = [_use_underscores(arg) for arg in args]
+    if not args or args[0] in ("-h", "--help"):
+        _make_overview().print_help()
         return
-    with errors_in_one_line(" ".join([PROGRAM, *words[:1]]), debug=debug):
+    with errors_in_one_line(" ".join([PROGRAM, *args[:1]]), debug=debug):
         _refuse_removed_folder()
-        if words[0] == "crossval":
+        if args[0] == "crossval":
             from galaxy_lightning.cli.crossval import run as crossval
 
-            crossval(words[1:])
+            crossval(args[1:])
             return
-        words = complete(words)
+        args = complete(args)
         try:
             from galaxy_lightning.cli.lightning_cli import run
         except ImportError as error:
             if "failed to map segment" not in str(error):
                 raise
             raise GalaxyError(
-                f"not enough memory to load PyTorch ({error}): raise the limit on address space, which "
-                "ulimit -v shows, or work on a machine with a higher one"
+                f"not enough memory to load PyTorch ({error}): raise the limit on address space (see ulimit "
+                "-v), or use another machine"
             ) from error
-        run(words)
+        run(args)
 
 
-def complete(words: list[str]) -> list[str]:
-    """Completes a command line: expanded paths, and the checkpoint of a run folder.
+def complete(args: list[str]) -> list[str]:
+    """Completes a command line: expands paths, and replaces a run folder by the checkpoint in it.
 
     Args:
-        words: The command line, a command's name first.
+        args: The command line, starting with the command.
 
     Returns:
         The command line, with ``--ckpt_path`` naming a file.
 
     Raises:
-        GalaxyError: There is no such command, or one needs a checkpoint and there is none.
+        GalaxyError: The command is unknown, or its checkpoint is missing.
     """
-    command, *options = words
+    command, *options = args
     if command not in DESCRIPTIONS:
-        raise GalaxyError(f"the first word names a command: {', '.join(DESCRIPTIONS)}")
-    words = [command, *expand_paths(options)]
-    if any(re.match(r"-h$|--help", word) for word in words):
-        return words
-    if any(word.startswith("--print_config") for word in words):
-        return [command, *add_recipe(words[1:])] if command == "fit" else words
+        raise GalaxyError(f"unknown command {command!r}: use one of {', '.join(DESCRIPTIONS)}")
+    options = expand_paths(options)
+    if any(re.match(r"-h$|--help", option) for option in options):
+        return [command, *options]
+    default_options = add_default_config(options) if command == "fit" else options
+    if any(option.startswith("--print_config") for option in options):
+        return [command, *default_options]
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ckpt_path")
-    known, others = parser.parse_known_args(words[1:])
+    known, others = parser.parse_known_args(options)
     known.ckpt_path = known.ckpt_path or configured_checkpoint(others)
     if known.ckpt_path is None:
         if command == "fit":
-            return [command, *add_recipe(words[1:])]
+            return [command, *default_options]
         raise GalaxyError(
-            f"{command} without a checkpoint would use an untrained network. Train one with: {PROGRAM} fit "
-            f"--data.arrays ARRAYS; then: {PROGRAM} {command} "
+            f"{command} needs the checkpoint of a trained model. Train a model with: {PROGRAM} fit "
+            f"--data.arrays ARRAYS; then run: {PROGRAM} {command} "
             "--ckpt_path runs/galaxy_cnn/version_0/best.ckpt"
         )
     checkpoint = Path(known.ckpt_path)
@@ -91,41 +92,42 @@ def complete(words: list[str]) -> list[str]:
         checkpoint /= LAST_CHECKPOINT if command == "fit" else BEST_CHECKPOINT
     if not checkpoint.is_file():
         raise GalaxyError(
-            f"there is no checkpoint {checkpoint}: a run folder holds {BEST_CHECKPOINT} and {LAST_CHECKPOINT}"
+            f"there is no checkpoint {checkpoint}: name a .ckpt file, or a run folder with {BEST_CHECKPOINT} "
+            f"and {LAST_CHECKPOINT}"
         )
     return [command, *others, "--ckpt_path", str(checkpoint)]
 
 
 def _refuse_removed_folder() -> None:
-    """Stops where the current folder has been removed: torch's libraries would end the process.
+    """Stops if the current folder has been removed: libraries that torch loads would end the process.
 
     Raises:
-        GalaxyError: It has been.
+        GalaxyError: The current folder has been removed.
     """
     try:
         Path.cwd()
     except FileNotFoundError:
         raise GalaxyError(
-            "the current folder has been removed or replaced: change to it again (cd), or to another"
+            "the current folder has been removed or replaced: change to it again (cd), or to another folder"
         ) from None
 
 
-def _overview() -> argparse.ArgumentParser:
-    """Makes the parser that shows all commands."""
+def _make_overview() -> argparse.ArgumentParser:
+    """Makes the parser that lists all commands."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND [--config FILE] [options]",
-        description="From galaxy arrays to a trained, tested and predicting classifier. "
-        "The usual order: fit, test, predict.",
+        description="Train galaxy classifiers on galaxy arrays, evaluate them, and classify galaxies. "
+        "Usual order: fit, test, predict.",
         epilog=EXIT_STATUS,
     )
-    title = "commands (add --help to one for its options, --debug to see where an error came from)"
-    commands = parser.add_subparsers(title=title, metavar="")
+    title = "commands (COMMAND --help shows the options; --debug shows the traceback of an error)"
+    commands = parser.add_subparsers(title=title, metavar="COMMAND")
     for name, text in DESCRIPTIONS.items():
         commands.add_parser(name, help=text.partition(". ")[0])
     return parser
 
 
-def _with_underscores(word: str) -> str:
-    """Takes ``--data.batch-size`` for ``--data.batch_size``: the data preparation spells its options so."""
-    return re.sub(r"^--[\w.+-]+", lambda option: "--" + option.group()[2:].replace("-", "_"), word)
+def _use_underscores(arg: str) -> str:
+    """Accepts ``--data.batch-size`` for ``--data.batch_size``: the data preparation spells options so."""
+    return re.sub(r"^--[\w.+-]+", lambda option: "--" + option.group()[2:].replace("-", "_"), arg)

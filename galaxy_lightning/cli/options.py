@@ -16,8 +16,8 @@ from galaxy_lightning.cli.saved_config import SavedConfig, read_saved_config
 from galaxy_lightning.runtime.rank_zero import rank_zero_print
 from galaxy_lightning.training.checkpoints import Trained
 
-SPLIT_OF: Final = {"test": "test", "validate": "val"}
-"""The split that a command evaluates a model on."""
+EVALUATED_SPLITS: Final = {"test": "test", "validate": "val"}
+"""The split that each evaluation command uses."""
 _PATHS: Final = ("data.arrays", "data.images", "model.weights", "runs", "out", "trainer.default_root_dir")
 
 
@@ -26,28 +26,31 @@ class Parser(LightningArgumentParser, SuggestingParser):
 
 
 def add_output_options(parsers: Mapping[str, LightningArgumentParser]) -> None:
-    """Adds the options that say where results go.
+    """Adds the options for the output of each command.
 
     Args:
         parsers: The parsers of ``fit``, ``validate``, ``test`` and ``predict``.
     """
     fit, predict = parsers["fit"], parsers["predict"]
-    fit.add_argument("--name", type=str | None, help="the run's name; by default the (last) config file's")
+    fit.add_argument(
+        "--name", type=str | None, help="name of the run (default: that of the last config file)"
+    )
     fit.add_argument("--runs", type=str, default="runs", help="folder of all runs")
-    for command in SPLIT_OF:
+    for command in EVALUATED_SPLITS:
         parsers[command].add_argument(
             "--out",
             type=str | None,
-            help="folder for the results; by default one beside the checkpoint",
+            help="folder for the results (default: a folder next to the checkpoint)",
         )
     predict.add_argument(
-        "--out", type=str | None, help="table to write (CSV); by default beside the checkpoint"
+        "--out", type=str | None, help="table to write, as CSV (default: a file next to the checkpoint)"
     )
     predict.add_argument("--overwrite", action="store_true", help="replace an existing table")
     predict.add_argument(
         "--zooms",
         type=PositiveInt | None,
-        help="number of sizes at which each galaxy is shown; by default as in the fit; 1 is the fastest",
+        help="number of sizes at which each galaxy is classified, for the mean over them; 1 is the fastest "
+        "(default: as in the fit)",
     )
 
 
@@ -58,15 +61,15 @@ def expand_path_options(options: Namespace) -> None:
             options[key] = expand_path(options[key])
 
 
-def named_checkpoint(words: list[str]) -> Path | None:
-    """Returns the checkpoint that a complete command line names, if any."""
-    return Path(words[words.index("--ckpt_path") + 1]) if "--ckpt_path" in words else None
+def named_checkpoint(args: list[str]) -> Path | None:
+    """Returns the checkpoint that a completed command line names, or None."""
+    return Path(args[args.index("--ckpt_path") + 1]) if "--ckpt_path" in args else None
 
 
 def set_defaults(parser: LightningArgumentParser, trained: Trained, command: str) -> None:
-    """Sets the settings of a trained model as a command's defaults.
+    """Makes the settings of a trained model the defaults of a command.
 
-    Those of the model come from the checkpoint, the others from the config in its run folder.
+    The settings of the model come from the checkpoint, the others from the config in its run folder.
 
     Args:
         parser: The command's parser.
@@ -74,7 +77,8 @@ def set_defaults(parser: LightningArgumentParser, trained: Trained, command: str
         command: The command.
 
     Raises:
-        GalaxyError: They do not fit; or a fit would be resumed without the callbacks that it began with.
+        GalaxyError: A setting is unknown or invalid, or a fit would be resumed without the classes in its
+            config.
     """
     defaults = {f"model.{name}": value for name, value in trained.hyperparameters.items()}
     if trained.arrays_folder:
@@ -87,27 +91,28 @@ def set_defaults(parser: LightningArgumentParser, trained: Trained, command: str
     parser.set_defaults(defaults)
 
 
-def model_settings(trained: Trained, command: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the model's settings that a checkpoint decides, whatever the command line says.
+def fixed_model_settings(trained: Trained, command: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the model settings that come from the checkpoint, whatever the command line says.
 
     Args:
         trained: The checkpoint.
-        command: The command; a resumed fit keeps what is asked for.
-        asked: The model's settings as they were parsed.
+        command: The command. A resumed fit takes its settings from the command line.
+        parsed: The model settings of the command line.
     """
     if command != "fit":
         return dict(trained.hyperparameters)
-    # The weights that the fit once started from are not needed again.
-    started = trained.pretrained or {}
-    same = bool(started) and all(asked[name] == started[name] for name in started)
-    return {name: trained.hyperparameters[name] for name in started} if same else {}
+    # A resumed fit does not need its initial weights again, unless others are named.
+    initial = trained.pretrained or {}
+    if any(parsed[name] != value for name, value in initial.items()):
+        return {}
+    return {name: trained.hyperparameters[name] for name in initial}
 
 
 def _refuse_classes(saved: SavedConfig, command: str) -> None:
-    """Reports that classes in a run's config are not used, and refuses to resume a fit without them.
+    """Reports that the classes in a run's config are ignored; refuses to resume a fit without them.
 
     Raises:
-        GalaxyError: A fit would be resumed without them.
+        GalaxyError: A fit would be resumed without the classes in its config.
     """
     names = ", ".join(saved.classes)
     if saved.classes and command == "fit":
@@ -117,5 +122,5 @@ def _refuse_classes(saved: SavedConfig, command: str) -> None:
         )
     if saved.classes:
         rank_zero_print(
-            f"Not used: {names} of {saved.path}; to use these settings, name the file with --config"
+            f"Ignored: {names} in {saved.path}; to use these settings, name the file with --config"
         )

@@ -9,53 +9,53 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import refuse_existing, sha256
 from galaxy_lightning.callbacks.evaluation import EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter, galaxies_to_predict
-from galaxy_lightning.cli.options import SPLIT_OF
+from galaxy_lightning.cli.options import EVALUATED_SPLITS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.writer import arrays_identity
 from galaxy_lightning.training.checkpoints import Trained
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
-def evaluation_writer(
+def make_evaluation_writer(
     command: str, options: Namespace, data: GalaxyDataModule, trained: Trained
 ) -> EvaluationWriter:
-    """Makes what writes the results of ``validate`` or ``test``.
+    """Makes the callback that writes the results of ``validate`` or ``test``.
 
     Args:
-        command: Which of them.
-        options: Its options.
-        data: The galaxies.
+        command: ``validate`` or ``test``.
+        options: The options of the command.
+        data: The data module.
         trained: The checkpoint.
 
     Raises:
         GalaxyError: The galaxies have no labels, or the model was trained on some of them.
     """
     if data.images_folder is not None:
-        raise GalaxyError(f"{command} needs labels: name galaxy arrays with --data.arrays")
-    trained.require_unseen(data.arrays, SPLIT_OF[command])
+        raise GalaxyError(f"{command} needs labels: use galaxy arrays (--data.arrays) instead of images")
+    trained.require_unseen(data.arrays, EVALUATED_SPLITS[command])
     about = {"checkpoint": str(options.ckpt_path), "arrays": arrays_identity(data.arrays)}
     folder = Path(options.out or Path(options.ckpt_path).parent / command)
-    return EvaluationWriter(folder, SPLIT_OF[command], about)
+    return EvaluationWriter(folder, EVALUATED_SPLITS[command], about)
 
 
-def prediction_writer(
+def make_prediction_writer(
     options: Namespace, data: GalaxyDataModule, model: GalaxyClassifier
 ) -> PredictionWriter:
-    """Makes what writes the table of ``predict``.
+    """Makes the callback that writes the table of ``predict``.
 
     Args:
-        options: Its options.
-        data: The galaxies.
-        model: The model; it is given the number of zooms that the options name.
+        options: The options of ``predict``.
+        data: The data module.
+        model: The model. Its number of zooms is set to that of the options.
 
     Raises:
-        GalaxyError: The table is no CSV, or exists and must not be replaced.
+        GalaxyError: The table is not a CSV file, or it exists and must not be replaced.
     """
     checkpoint = Path(options.ckpt_path)
     galaxies, source, about = galaxies_to_predict(data)
     table = Path(options.out or checkpoint.parent / f"predictions_{source.resolve().name}.csv")
     if table.suffix != ".csv":
-        raise GalaxyError(f"{table}: predictions are written as CSV: name it .csv")
+        raise GalaxyError(f"{table}: predictions are written as CSV: use a name that ends in .csv")
     if options.zooms:
         model.inference.choose_zooms(options.zooms)
     made_of = {

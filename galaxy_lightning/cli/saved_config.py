@@ -1,9 +1,11 @@
-"""The config that a run folder holds, read without trusting it.
+"""Reads the config in a run folder without trusting it.
 
-A config that the user names may name classes, as any of Lightning's may, and so can run code. One that merely
-lies beside a checkpoint may come from anybody: plain settings of it are used, and no class is imported.
+A config that the user names may name classes, like any of Lightning's, and thus run code. A config that
+merely lies next to a checkpoint may come from anyone: only its plain settings are used, and no class is
+imported.
 """
 
+import shlex
 from argparse import ArgumentError
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,26 +20,26 @@ from galaxy_lightning.cli.configs import read_config
 from galaxy_lightning.runs.names import CONFIG
 
 _CLASSES: Final = ("callbacks", "logger", "plugins", "profiler")
-"""Settings of the trainer whose values are classes; as in ``logger: true``, some have plain values too."""
+"""Trainer settings whose values are classes; some also accept plain values, such as ``logger: true``."""
 _REGISTERED: Final = {
     "accelerator": AcceleratorRegistry.available_accelerators,
     "strategy": StrategyRegistry.available_strategies,
 }
-"""Settings of the trainer that name a class, and the names that import nothing."""
-_ELSEWHERE: Final = ("default_root_dir", "model_registry")
-"""Settings of the trainer that name a place; a run's own is its folder."""
-_COMPILE: Final = ("default", "reduce-overhead", "max-autotune")
+"""Trainer settings that name a class, with functions that return the names which import nothing."""
+_LOCATIONS: Final = ("default_root_dir", "model_registry")
+"""Trainer settings that name a location; a run is always saved in its own folder."""
+_COMPILE_MODES: Final = ("default", "reduce-overhead", "max-autotune")
 
 
 @dataclass(frozen=True)
 class SavedConfig:
-    """What a run's own config says.
+    """The usable content of a run's config.
 
     Attributes:
-        path: The file.
+        path: The config file.
         settings: Plain settings by name: ``seed_everything``, ``trainer.*``, ``data.*``, ``model.compile``.
-            The other settings of the model are the checkpoint's.
-        classes: Names of the settings that name classes, and are not used.
+            The other settings of the model come from the checkpoint.
+        classes: Names of the settings that name classes, which are ignored.
     """
 
     path: Path
@@ -45,13 +47,13 @@ class SavedConfig:
     classes: list[str]
 
     def check(self, parser: ArgumentParser) -> None:
-        """Checks that a command knows these settings, and that their values are what it takes.
+        """Checks that a command accepts these settings.
 
         Args:
             parser: The command's parser.
 
         Raises:
-            GalaxyError: One is unknown, or does not fit.
+            GalaxyError: A setting is unknown, or its value is invalid.
         """
         nested: dict[str, Any] = {}
         for name, value in self.settings.items():
@@ -67,13 +69,13 @@ class SavedConfig:
 
 
 def read_saved_config(folder: Path) -> SavedConfig | None:
-    """Reads the config that a run folder holds, if any.
+    """Reads the config in a run folder; returns None if there is none.
 
     Args:
         folder: The run folder.
 
     Raises:
-        GalaxyError: It cannot be read, or is not a config.
+        GalaxyError: The file cannot be read, or is not a config.
     """
     path = folder / CONFIG
     if not path.is_file():
@@ -85,19 +87,19 @@ def read_saved_config(folder: Path) -> SavedConfig | None:
         for name, value in _section(content, section, path).items():
             if section == "trainer" and _names_class(name, value):
                 classes.append(f"{section}.{name}")
-            elif section == "trainer" and name in (*_CLASSES, *_ELSEWHERE):
+            elif section == "trainer" and name in (*_CLASSES, *_LOCATIONS):
                 continue
             elif _is_plain(value):
                 settings[f"{section}.{name}"] = value
             else:
                 raise GalaxyError(
-                    f"{path}: {section}.{name} is not a plain value; if you trust the file, "
-                    f"add --config {path}"
+                    f"{path}: {section}.{name} is not a plain value: if you trust the file, "
+                    f"add --config {shlex.quote(str(path))}"
                 )
     seed = content.get("seed_everything")
     if isinstance(seed, int):
         settings["seed_everything"] = seed
-    if _section(content, "model", path).get("compile") in _COMPILE:
+    if _section(content, "model", path).get("compile") in _COMPILE_MODES:
         settings["model.compile"] = content["model"]["compile"]
     return SavedConfig(path, settings, classes)
 
@@ -105,20 +107,20 @@ def read_saved_config(folder: Path) -> SavedConfig | None:
 def _section(content: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     section = content.get(name) or {}
     if not isinstance(section, dict) or not all(isinstance(key, str) for key in section):
-        raise GalaxyError(f"{path}: {name} does not hold settings by name")
+        raise GalaxyError(f"{path}: {name} does not hold named settings")
     return section
 
 
 def _names_class(name: str, value: Any) -> bool:
-    """Says whether a setting of the trainer names a class."""
+    """Returns whether a trainer setting names a class."""
     if name in _REGISTERED:
         return value not in ("auto", "gpu", *_REGISTERED[name]())
     return name in _CLASSES and not (value is None or isinstance(value, bool) or value == [])
 
 
 def _is_plain(value: Any) -> bool:
-    """Says whether a value is a number, a text, a switch or nothing, or holds only those."""
+    """Returns whether a value is a scalar, a list of scalars, or a mapping to numbers."""
     if isinstance(value, dict):
-        return "class_path" not in value and all(isinstance(each, int | float) for each in value.values())
+        return "class_path" not in value and all(isinstance(item, int | float) for item in value.values())
     values = value if isinstance(value, list) else [value]
-    return all(each is None or isinstance(each, bool | int | float | str) for each in values)
+    return all(item is None or isinstance(item, bool | int | float | str) for item in values)

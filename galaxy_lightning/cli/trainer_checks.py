@@ -1,4 +1,4 @@
-"""Settings of the trainer that cannot work here, refused in one line before anything begins."""
+"""Checks the trainer's settings before anything is made or started."""
 
 import contextlib
 import difflib
@@ -29,14 +29,14 @@ def check_settings(settings: Mapping[str, Any], command: str) -> int:
     """Checks the trainer's settings.
 
     Args:
-        settings: The settings, as they were parsed: of a class its ``class_path`` and ``init_args``.
-        command: What the trainer is for: fit, validate, test or predict.
+        settings: The parsed settings; classes are given by their ``class_path`` and ``init_args``.
+        command: The command that the trainer runs: fit, validate, test or predict.
 
     Returns:
-        How many processes the command has, on all machines.
+        The number of processes of the command, on all machines together.
 
     Raises:
-        GalaxyError: One of them cannot work; the message says what to set instead.
+        GalaxyError: A setting is not supported; the message says what to set instead.
     """
     _check_strategy(settings.get("strategy"))
     precision = settings.get("precision")
@@ -45,18 +45,18 @@ def check_settings(settings: Mapping[str, Any], command: str) -> int:
             f"trainer.precision {precision} is not supported: use 32-true, or on a GPU bf16-mixed or 16-mixed"
         )
     if settings.get("barebones"):
-        raise GalaxyError(f"trainer.barebones leaves nothing of a {command}: leave it out")
+        raise GalaxyError(f"trainer.barebones disables the callbacks that {command} needs: remove it")
     if command == "fit" and not settings.get("fast_dev_run"):
         _check_fit(settings)
-    return _processes(settings)
+    return _count_processes(settings)
 
 
-def check_shares(data: GalaxyDataModule, processes: int, command: str) -> None:
-    """Stops a command in which a process would have no galaxy to work on.
+def check_galaxy_counts(data: GalaxyDataModule, processes: int, command: str) -> None:
+    """Checks that every process of a command has at least one galaxy.
 
     Args:
-        data: The data.
-        processes: How many processes share them.
+        data: The data module.
+        processes: The number of processes that share the galaxies.
         command: The command.
 
     Raises:
@@ -65,35 +65,35 @@ def check_shares(data: GalaxyDataModule, processes: int, command: str) -> None:
     if processes == 1:
         return
     if data.images_folder is not None:
-        shares = {"images": len(data.image_folder)}
+        counts = {"images": len(data.image_folder)}
     elif command == "predict":
-        shares = {"galaxies": len(data.arrays.rows(*data.predicted_splits))}
+        counts = {"galaxies": len(data.arrays.rows(*data.predicted_splits))}
     else:
-        shares = {f"{split} galaxies": len(data.arrays.rows(split)) for split in _SPLITS[command]}
-    for name, count in shares.items():
+        counts = {f"{split} galaxies": len(data.arrays.rows(split)) for split in _SPLITS[command]}
+    for name, count in counts.items():
         if 0 < count < processes:
             raise GalaxyError(
-                f"there are {count:,} {name} for {processes:,} processes, each of which needs one: "
-                f"set --trainer.devices to {count:,} or less"
+                f"too few {name} ({count:,}) for {processes:,} processes: set --trainer.devices to {count:,} "
+                "or less"
             )
 
 
 def check_callbacks(callbacks: Iterable[Callback], names: Sequence[str]) -> None:
-    """Stops a fit whose callbacks cannot do their work: Lightning would notice after epochs, or never.
+    """Refuses callbacks that cannot work: Lightning would notice after epochs, or never.
 
     Args:
-        callbacks: The callbacks that the user has asked for.
-        names: What is measured.
+        callbacks: The callbacks that the user has configured.
+        names: Names of the logged metrics. A callback of the user's own may log more, so that any name is
+            accepted if there is one.
 
     Raises:
-        GalaxyError: One monitors what is not measured (a callback of the user's own may log more, so with one
-            any name is taken), or averages weights after the last checkpoint.
+        GalaxyError: A callback monitors an unknown metric, or averages weights after the last checkpoint.
     """
     callbacks = list(callbacks)
     if any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks):
         raise GalaxyError(
             "StochasticWeightAveraging averages the weights only after the last checkpoint is saved, so that "
-            "they would be lost: use EMAWeightAveraging or WeightAveraging instead"
+            "the average would be lost: use EMAWeightAveraging or WeightAveraging instead"
         )
     if not all(type(callback).__module__.startswith("lightning.") for callback in callbacks):
         return
@@ -103,57 +103,59 @@ def check_callbacks(callbacks: Iterable[Callback], names: Sequence[str]) -> None
             near = difflib.get_close_matches(str(monitor).replace("/", "_"), names, n=1)
             overall = ", ".join(name for name in names if name.count("_") == 1)
             raise GalaxyError(
-                f"{type(callback).__name__} monitors {monitor}, which is not measured"
+                f"{type(callback).__name__} monitors {monitor}, which is not a logged metric"
                 + (f": did you mean {near[0]}?" if near else ".")
-                + f" There are {overall}, and recall, precision and F1 of each class, as val_recall_spiral"
+                + f" The metrics are {overall}, and recall, precision and F1 per class, such as "
+                "val_recall_spiral"
             )
 
 
 def _check_strategy(strategy: Any) -> None:
-    """Refuses ways to share a fit between devices that leave no run, or that nobody has tried."""
+    """Refuses strategies that leave no run, or that are not tested."""
     if strategy is None:
         return
     if isinstance(strategy, str):
         name, allowed = strategy, strategy.lower() in _STRATEGIES
-        starts = next((way for way in ("spawn", "fork", "notebook") if way in strategy.lower()), None)
+        in_children = any(method in strategy.lower() for method in ("spawn", "fork", "notebook"))
     else:
         name = str(strategy.get("class_path", "")).rpartition(".")[2]
-        method = (strategy.get("init_args") or {}).get("start_method")
-        starts = None if method in (None, "popen") else str(method)
-        allowed = name in _STRATEGY_CLASSES and starts is None
+        in_children = (strategy.get("init_args") or {}).get("start_method") not in (None, "popen")
+        allowed = name in _STRATEGY_CLASSES and not in_children
     if not allowed:
-        why = (
-            "keeps the results of a fit in processes that end with it"
-            if starts
-            else "is not supported: the networks here fit on one device"
+        problem = (
+            "trains in child processes, whose results are lost when they end"
+            if in_children
+            else "is not supported, since the networks fit on one device"
         )
-        raise GalaxyError(f"trainer.strategy {name} {why}; use --trainer.strategy ddp for several devices")
+        raise GalaxyError(
+            f"trainer.strategy {name} {problem}: for several devices, use --trainer.strategy ddp"
+        )
 
 
 def _check_fit(settings: Mapping[str, Any]) -> None:
-    """Refuses what would leave no run, or one that looks whole and is not."""
+    """Refuses settings that would leave no run, or a run that looks complete but is not."""
 
-    def is_nothing(name: str) -> bool:
+    def is_zero(name: str) -> bool:
         value = settings.get(name)
         return value is not None and not isinstance(value, bool | str) and value == 0
 
     if settings.get("enable_checkpointing") is False:
-        raise GalaxyError("trainer.enable_checkpointing false would leave no weights: leave it out")
+        raise GalaxyError("trainer.enable_checkpointing false would save no weights: remove it")
     if settings.get("overfit_batches"):
         raise GalaxyError(
-            "trainer.overfit_batches is not supported, as training galaxies are shuffled anew in each epoch: "
-            "for a trial use --trainer.fast_dev_run true or --trainer.limit_train_batches"
+            "trainer.overfit_batches is not supported, since the training galaxies are reshuffled in every "
+            "epoch: for a trial, use --trainer.fast_dev_run true or --trainer.limit_train_batches"
         )
     for name in ("max_epochs", "max_steps", "limit_train_batches"):
-        if is_nothing(name):
+        if is_zero(name):
             raise GalaxyError(
-                f"trainer.{name} 0 would train nothing: set it higher, or leave it out; for a trial use "
+                f"trainer.{name} 0 would train nothing: increase or remove it; for a trial, use "
                 "--trainer.fast_dev_run true"
             )
-    if is_nothing("limit_val_batches"):
+    if is_zero("limit_val_batches"):
         raise GalaxyError(
-            "trainer.limit_val_batches 0 would leave the fit without validation, which the best weights and "
-            "their calibration come from: set it higher, or leave it out"
+            "trainer.limit_val_batches 0 would skip the validation, which selects and calibrates the best "
+            "weights: increase or remove it"
         )
     epochs, every = settings.get("max_epochs"), settings.get("check_val_every_n_epoch")
     if epochs is not None and every is not None and 0 < epochs < every:
@@ -164,16 +166,16 @@ def _check_fit(settings: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _invalid_settings() -> Iterator[None]:
-    """Says of what a trainer refuses that it is a setting."""
+def report_invalid_settings() -> Iterator[None]:
+    """Reports the errors that a trainer raises as invalid settings."""
     try:
         yield
     except (ValueError, TypeError) as error:
         raise GalaxyError(f"invalid Trainer settings: {error}") from error
 
 
-def _processes(settings: Mapping[str, Any]) -> int:
-    """Returns how many processes a trainer of these settings has, by making one that is not used."""
+def _count_processes(settings: Mapping[str, Any]) -> int:
+    """Returns the number of processes of a trainer with these settings, by making one that is not used."""
     devices = settings.get("devices")
     if devices is not None and str(devices) in ("0", "[]"):
         raise GalaxyError("trainer.devices must be at least 1, or auto")
@@ -184,9 +186,9 @@ def _processes(settings: Mapping[str, Any]) -> int:
     }
     strategy = settings.get("strategy") or "auto"
     level = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # The trainer that is used says the same.
+    logging.disable(logging.WARNING)  # The trainer that is used repeats the warnings.
     try:
-        with lightning_errors_in_one_line(), _invalid_settings(), warnings.catch_warnings():
+        with lightning_errors_in_one_line(), report_invalid_settings(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trainer = Trainer(
                 **plain,

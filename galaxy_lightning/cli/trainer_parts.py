@@ -20,30 +20,32 @@ from galaxy_lightning.training.module import GalaxyClassifier
 
 
 def progress_callbacks(settings: Mapping[str, Any]) -> tuple[bool, list[Callback]]:
-    """Makes what shows the progress: a bar in a terminal, else a line for every epoch.
+    """Chooses how to show progress: by default as a bar in a terminal, otherwise as a line per epoch.
 
     Args:
         settings: The trainer's settings.
 
     Returns:
-        Whether there is a bar, and the callback, if the settings hold none.
+        Whether there is a progress bar, and the callback to add, if any.
     """
-    asked = settings.get("enable_progress_bar")
-    if any(isinstance(callback, ProgressBar) for callback in listed(settings)):
+    if any(isinstance(callback, ProgressBar) for callback in configured_callbacks(settings)):
         return True, []
-    # Piped, a bar would fill a log with its states.
-    if sys.stdout.isatty() if asked is None else asked:
+    enabled = settings.get("enable_progress_bar")
+    if enabled or (enabled is None and sys.stdout.isatty()):
         return True, [TQDMProgressBar()]
-    return False, [EpochLines()] if asked is None else []
+    # A bar would fill a log file with all its states.
+    return False, [EpochLines()] if enabled is None else []
 
 
-def run_callbacks(folder: Path, model: GalaxyClassifier, data: GalaxyDataModule, seed: int) -> list[Callback]:
-    """Makes what leaves a fit's results in its run folder.
+def make_run_callbacks(
+    folder: Path, model: GalaxyClassifier, data: GalaxyDataModule, seed: int
+) -> list[Callback]:
+    """Makes the callbacks that save a fit's results in its run folder.
 
     Args:
         folder: The run folder.
         model: The model.
-        data: The galaxies.
+        data: The data module.
         seed: The seed of the fit.
     """
     return [
@@ -55,15 +57,15 @@ def run_callbacks(folder: Path, model: GalaxyClassifier, data: GalaxyDataModule,
     ]
 
 
-def listed(settings: Mapping[str, Any]) -> list[Callback]:
+def configured_callbacks(settings: Mapping[str, Any]) -> list[Callback]:
     """Returns the callbacks in the trainer's settings as a list."""
-    callbacks = settings.get("callbacks")
-    return [] if callbacks is None else list(callbacks) if isinstance(callbacks, list) else [callbacks]
+    callbacks = settings.get("callbacks") or []
+    return list(callbacks) if isinstance(callbacks, list) else [callbacks]
 
 
-def loggers(settings: Mapping[str, Any]) -> list[Logger]:
-    """Returns the loggers in the trainer's settings, besides the run's own."""
-    logger = settings.get("logger")
+def configured_loggers(settings: Mapping[str, Any]) -> list[Logger]:
+    """Returns the loggers in the trainer's settings as a list."""
+    value = settings.get("logger")
     return [
-        entry for entry in (logger if isinstance(logger, list) else [logger]) if isinstance(entry, Logger)
+        logger for logger in (value if isinstance(value, list) else [value]) if isinstance(logger, Logger)
     ]

@@ -1,39 +1,43 @@
-"""How ``fit --help`` and its like read: the options that most users need, in plain words.
+"""The help of the training commands: the options that most users need, in plain words.
 
-Lightning's Trainer has some fifty options, each explained to programmers. All of them work; only
-these are shown.
+Lightning's Trainer has about fifty options, documented for programmers. All of them work; few are shown.
 """
 
+import inspect
 from argparse import SUPPRESS, Action
 from collections.abc import Iterable
 from typing import Final
 
+from lightning.pytorch import Trainer
+
 from data_prep.common.plain_help import PlainHelp
+from galaxy_lightning.data.datamodule import GalaxyDataModule
+from galaxy_lightning.training.module import GalaxyClassifier
 
 _DEVICE_TEXTS: Final = {
-    "accelerator": "what to compute on: auto, cpu, gpu, mps",
-    "devices": "how many of them, or which: 2, or [0, 3]",
-    "num_nodes": "machines of a cluster to work on",
+    "accelerator": "hardware to use: auto, cpu, gpu, mps",
+    "devices": "number of devices, or a list of them: 2, or [0, 3]",
+    "num_nodes": "number of machines",
     "strategy": "how several devices share the work: auto, ddp, ...",
-    "precision": "32-true, bf16-mixed, 16-mixed, ...",
+    "precision": "float format: 32-true, bf16-mixed or 16-mixed",
 }
 _TRAINING_TEXTS: Final = {
-    "max_epochs": "passes through the training galaxies",
-    "max_time": "stop after this long: DD:HH:MM:SS",
-    "limit_train_batches": "train on a part only: a number of batches, or a fraction such as 0.1",
-    "accumulate_grad_batches": "batches that make one optimiser step together",
-    "gradient_clip_val": "largest norm of the gradient",
+    "max_epochs": "number of passes through the training galaxies",
+    "max_time": "maximum duration of the fit: DD:HH:MM:SS",
+    "limit_train_batches": "train on a part of the galaxies: a number of batches, or a fraction such as 0.1",
+    "accumulate_grad_batches": "batches per optimiser step",
+    "gradient_clip_val": "maximum norm of the gradient",
     "callbacks": "Lightning callbacks to add, by class path",
-    "fast_dev_run": "run one batch of everything and leave nothing, to see whether it works",
+    "fast_dev_run": "run a single batch of everything and save nothing, to check that the fit works",
 }
 _TEXTS: Final = {
-    "config": "YAML file of options; may be repeated; later files and options override earlier ones. It can "
-    "name classes, and so run code: read a stranger's before you use it",
+    "config": "YAML file of options, or the name of a shipped config; may be repeated; later files and "
+    "options override earlier ones. A config can name classes and so run code: use only files you trust",
     "print_config": "print the resolved configuration and exit",
-    "ckpt_path": "checkpoint: a .ckpt file, or the run folder that holds it",
+    "ckpt_path": "checkpoint: a .ckpt file, or a run folder",
     **{f"trainer.{name}": text for name, text in (_DEVICE_TEXTS | _TRAINING_TEXTS).items()},
 }
-_UNSHOWN: Final = (
+_HIDDEN: Final = (
     "model",
     "data",
     "trainer",
@@ -42,11 +46,19 @@ _UNSHOWN: Final = (
     "return_predictions",
     "verbose",
 )
-_FIT_DATA: Final = ("augment", "simulate")
+_FIT_OPTIONS: Final = ("seed_everything", "augment", "targets", "simulate", "simulate_seed", *_TRAINING_TEXTS)
+"""Options that only the help of ``fit`` shows, besides those of the model."""
+
+
+def _summary(documented: object) -> str:
+    """Returns the first line of a docstring, which jsonargparse uses as the heading of a class's options."""
+    return (inspect.getdoc(documented) or "").partition("\n")[0].rstrip(".")
+
+
 _HEADINGS: Final = {
-    "Customize every aspect of training via flags": "Trainer (Lightning's other options work too)",
-    "Sorts galaxy images into classes": "Model",
-    "Feeds the galaxy arrays to a model, or, for ``predict``, any folder of images": "Data",
+    _summary(Trainer.__init__): "Trainer (Lightning's other options work too)",
+    _summary(GalaxyClassifier): "Model",
+    _summary(GalaxyDataModule): "Data",
 }
 
 
@@ -54,21 +66,21 @@ class TrainingHelp(PlainHelp):
     """Shows the options that most users need."""
 
     def start_section(self, heading: str | None) -> None:
-        """Names a group of options in the user's words."""
-        known = _HEADINGS.get(heading or "", heading)
-        super().start_section(known if known in (*_HEADINGS.values(), "options") else "Checkpoint")
+        """Replaces the heading of a group of options by a short one."""
+        short = _HEADINGS.get(heading or "", heading)
+        super().start_section(short if short in (*_HEADINGS.values(), "options") else "Checkpoint")
 
     def add_arguments(self, actions: Iterable[Action]) -> None:
-        """Adds those options of a group that are shown."""
+        """Adds the options of a group, except the hidden ones."""
         super().add_arguments([action for action in actions if self._is_shown(action.dest)])
 
     def _is_shown(self, option: str) -> bool:
-        """Says whether the help shows an option; those of a fit, only the fit's."""
+        """Returns whether the help of the command shows an option."""
         command = self._prog.split()[-1]
         group, _, name = option.rpartition(".")
-        if option in _UNSHOWN or option.endswith((".help", ".seed")):
+        if option in _HIDDEN or option.endswith((".help", ".seed")):
             return False
-        if command != "fit" and (group == "model" or name in (*_TRAINING_TEXTS, *_FIT_DATA)):
+        if command != "fit" and (group == "model" or name in _FIT_OPTIONS):
             return False
         if option == "data.images" and command != "predict":
             return False
@@ -78,5 +90,5 @@ class TrainingHelp(PlainHelp):
         text = _TEXTS.get(action.dest)
         if text is None:
             return super()._get_help_string(action).replace("``", "")
-        shown = action.default is not None and action.default is not False and action.default != SUPPRESS
-        return f"{text} (default: %(default)s)" if shown else text
+        has_default = action.default not in (None, False, SUPPRESS)
+        return f"{text} (default: %(default)s)" if has_default else text

@@ -1,1 +1,1 @@
-"""The run folder that every trained model leaves. Nothing here imports torch."""
+"""Run folders, which hold the results of a trained model. No module here imports torch."""

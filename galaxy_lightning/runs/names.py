@@ -1,4 +1,4 @@
-"""The names of the files in a run folder, and of their columns."""
+"""Names of the files in a run folder, and of their columns."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ PREDICTIONS: Final = "predictions.csv"
 RUN: Final = "run.json"
 
 IDENTITY_COLUMNS: Final = ["objid", "asset_id", "split", "label"]
-"""What ``predictions.csv`` says of each galaxy besides the predictions."""
+"""Columns of ``predictions.csv`` that identify a galaxy."""
 
 HISTORY_COLUMNS: Final = (
     "epoch",

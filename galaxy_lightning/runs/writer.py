@@ -1,15 +1,14 @@
-"""A run: the folder that every trained model leaves, whatever trained it.
+"""Writes a run folder, which holds the results of a trained model, whichever program trained it.
 
 ===================  ===============================================================================
 ``history.csv``      per epoch: training and validation loss and accuracy, seconds
 ``predictions.csv``  per validation and test galaxy: objid, asset_id, split, label, ``p_<class>`` for
                      each class, predicted
 ``run.json``         model, parameters, hyperparameters, seed, SHA-256 of the arrays, epochs, seconds,
-                     images/s, peak memory, device, versions. It is written last: a run that has it
-                     is complete
+                     images/s, peak memory, device, versions. Written last: it marks the run as complete
 ===================  ===============================================================================
 
-Needs no torch, so that a model from anywhere can leave its run with it.
+This module does not need torch, so that any program can write a run with it.
 """
 
 import contextlib
@@ -33,17 +32,17 @@ from galaxy_lightning.runs.names import HISTORY, HISTORY_COLUMNS, RUN
 
 
 def claim_run_folder(runs: Path, name: str) -> Path:
-    """Makes the next ``runs/name/version_<k>``; two fits that start together get two folders.
+    """Makes the next ``runs/name/version_<k>``; two fits that start together get different folders.
 
     Args:
         runs: Folder of all runs.
-        name: The run's name.
+        name: Name of the run.
 
     Returns:
-        The new folder, empty.
+        The new, empty folder.
 
     Raises:
-        GalaxyError: It cannot be made there, or the name is not one; see :func:`require_run_name`.
+        GalaxyError: The folder cannot be made, or the name is invalid; see :func:`require_run_name`.
     """
     require_run_name(name)
     parent = runs / name
@@ -65,68 +64,68 @@ def claim_run_folder(runs: Path, name: str) -> Path:
         number += 1
 
 
-def remove_unless_begun(folder: Path) -> None:
-    """Removes a run folder whose fit has failed before it saved a checkpoint.
+def remove_without_checkpoint(folder: Path) -> None:
+    """Removes the run folder of a fit that failed before it saved a checkpoint.
 
-    A file that no fit makes stays, and the folder with it.
+    A folder that also holds other files is kept, with these files.
 
     Args:
         folder: The run folder, ``RUNS/NAME/version_<k>``.
     """
     if any(folder.glob("*.ckpt")):
         return
-    with contextlib.suppress(OSError):  # What cannot be removed stays; the error is told already.
+    with contextlib.suppress(OSError):  # The failure of the fit is the error to report.
         for path in folder.iterdir():
             if path.name in (HISTORY, "config.yaml", "hparams.yaml") or path.name.startswith("events.out."):
                 path.unlink()
-        for empty in (folder, folder.parent):
-            empty.rmdir()
+        folder.rmdir()
+        folder.parent.rmdir()
 
 
 def require_run_name(name: str) -> None:
-    """Stops at a name that would lead elsewhere than into the folder of all runs.
+    """Checks that a run's name does not lead out of the folder of all runs.
 
     Raises:
-        GalaxyError: It is a path, ``..``, or something that a library might expand.
+        GalaxyError: The name is a path, ``..``, or something that a library might expand.
     """
     if name in ("", ".", "..") or re.search(r"^~|[/\\$\x00-\x1f]", name):
         raise GalaxyError(
-            f"{name!r} cannot name a run: use letters, digits, '.', '_' and '-'; --runs sets the folder"
+            f"{name!r} is not a valid run name: use letters, digits, '.', '_' and '-'; --runs sets the folder"
         )
 
 
 def complete_run(folder: Path) -> Path | None:
-    """Returns the complete run in a folder: the folder itself, or the first ``version_<k>`` in it, if any."""
-    found = [folder, *sorted(folder.glob("version_*"))]
-    return next((run for run in found if (run / RUN).is_file()), None)
+    """Returns a complete run: the folder itself, the first complete ``version_<k>`` in it, or None."""
+    candidates = [folder, *sorted(folder.glob("version_*"))]
+    return next((run for run in candidates if (run / RUN).is_file()), None)
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
-    """Returns the names of the columns that hold the probability of each class."""
+    """Returns the names of the columns with the probability of each class."""
     return [f"p_{name}" for name in classes]
 
 
 def as_flags(values: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.int8] | None:
-    """Returns booleans as 0 and 1: astropy and TOPCAT read ``False`` in a CSV as a text, which is true."""
+    """Returns booleans as 0 and 1: astropy and TOPCAT read ``False`` in a CSV as a string, which is true."""
     return None if values is None else values.astype(np.int8)
 
 
 def prediction_table(
     galaxies: pd.DataFrame, probabilities: npt.NDArray[np.floating], classes: Sequence[str]
 ) -> pd.DataFrame:
-    """Puts what is known of the galaxies and what is predicted side by side.
+    """Makes a table of predictions.
 
     Args:
-        galaxies: ``N`` rows of identification.
-        probabilities: ``[N, classes]``.
+        galaxies: ``N`` rows of identifiers.
+        probabilities: ``[N, classes]`` probabilities.
         classes: The class names, in order.
 
     Returns:
-        The identification, ``p_<class>`` for each class, and ``predicted``, the likeliest class.
+        The identifiers, ``p_<class>`` for each class, and ``predicted``, the most probable class.
     """
     table = galaxies.reset_index(drop=True)
-    for place, column in enumerate(probability_columns(classes)):
-        table[column] = probabilities[:, place]
+    for number, column in enumerate(probability_columns(classes)):
+        table[column] = probabilities[:, number]
     table["predicted"] = np.asarray(classes)[probabilities.argmax(axis=1)]
     return table
 
@@ -136,32 +135,32 @@ def write_predictions(
     galaxies: pd.DataFrame,
     probabilities: npt.NDArray[np.floating],
     classes: Sequence[str],
-    more: Mapping[str, npt.NDArray[Any] | None] | None = None,
+    extra: Mapping[str, npt.NDArray[Any] | None] | None = None,
 ) -> None:
-    """Writes a table of predictions, whole or not at all.
+    """Writes a table of predictions atomically.
 
     Args:
-        path: The CSV to write.
-        galaxies: ``N`` rows of identification.
-        probabilities: ``[N, classes]``.
+        path: The CSV file to write.
+        galaxies: ``N`` rows of identifiers.
+        probabilities: ``[N, classes]`` probabilities.
         classes: The class names, in order.
-        more: Further columns of ``N`` values, by name, after those of :func:`prediction_table`; None for one
-            that is empty.
+        extra: Columns of ``N`` values, by name, to add to those of :func:`prediction_table`; None makes an
+            empty column.
     """
-    table = prediction_table(galaxies, probabilities, classes).assign(**(more or {}))
+    table = prediction_table(galaxies, probabilities, classes).assign(**(extra or {}))
     with new_file(path) as partial:
-        # A file name that is no valid UTF-8 is written with its odd bytes escaped.
+        # Bytes of file names that are not valid UTF-8 are escaped.
         table.to_csv(partial, index=False, errors="backslashreplace")
 
 
 def write_history(folder: Path, epochs: Sequence[Mapping[str, float]]) -> None:
-    """Writes ``history.csv``, whole or not at all."""
+    """Writes ``history.csv`` atomically."""
     with new_file(folder / HISTORY) as partial:
         pd.DataFrame(list(epochs), columns=list(HISTORY_COLUMNS)).to_csv(partial, index=False)
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """Reads the epochs of a ``history.csv`` of ours; none where there is no such file.
+    """Reads the epochs of a ``history.csv`` that a fit has written; none if there is no such file.
 
     Raises:
         GalaxyError: The file is damaged.
@@ -189,24 +188,24 @@ def write_run(
     packages: Sequence[str] = (),
     **more: Any,
 ) -> None:
-    """Writes ``run.json``, which makes a run complete.
+    """Writes ``run.json``, which marks a run as complete.
 
     Args:
         folder: The run folder.
-        arrays: What the model was trained on.
+        arrays: The galaxy arrays that the model was trained on.
         history: The epochs, as in ``history.csv``.
-        model: The model's name.
-        parameters: How many numbers it learns.
-        hyperparameters: What it was made with.
-        seed: The one seed of the fit.
-        device: What it was trained on, in words.
-        images_per_second: Training images, over the time of training without validation; none where
-            no image is looked at.
-        peak_memory_mb: Peak of the process's own memory; see
+        model: Name of the model.
+        parameters: Number of trainable parameters.
+        hyperparameters: Hyperparameters of the model.
+        seed: The seed of the fit.
+        device: Description of the device.
+        images_per_second: Training images per second of training time, without validation; None if the model
+            uses no images.
+        peak_memory_mb: Peak of the process's own memory in megabytes; see
             :class:`galaxy_lightning.runtime.memory.PeakMemory`.
-        best_epoch: Whose weights the predictions were made with; by default that of the lowest validation
+        best_epoch: The epoch whose weights made the predictions; by default that of the lowest validation
             loss.
-        packages: Distributions whose versions matter to it, besides NumPy and this one.
+        packages: Distributions whose versions to record, besides those of NumPy and this package.
         more: Further entries.
     """
     validated = [row for row in history if not math.isnan(row["val_loss"])]
@@ -230,5 +229,5 @@ def write_run(
 
 
 def arrays_identity(arrays: GalaxyArrays) -> dict[str, Any]:
-    """Returns what tells these arrays from any others: where they lie, and their SHA-256."""
+    """Returns what identifies galaxy arrays: their folder, number of galaxies, and SHA-256."""
     return {"path": str(arrays.folder), "galaxies": len(arrays.catalog), "sha256": arrays.dataset["sha256"]}

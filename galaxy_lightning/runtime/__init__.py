@@ -1,1 +1,1 @@
-"""How the process behaves: random numbers, memory, ranks."""
+"""The process: random numbers, memory, and the ranks of a command."""

@@ -1,7 +1,7 @@
-"""How much memory a process has for itself: without the pages of the files that it has mapped.
+"""Measures the private memory of a process, which excludes the pages of mapped files.
 
-The galaxy arrays are mapped. The pages that were read of them stay in memory for as long as nothing else
-needs it, and count as resident: a process that uses 1 GB would seem to use as much as the arrays are large.
+The galaxy arrays are memory-mapped. Pages that have been read stay in memory until another program needs the
+memory, and count as resident: a process that uses 1 GB would seem to use as much as the arrays.
 """
 
 import sys
@@ -10,35 +10,36 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-_SECONDS: Final = 0.05
-"""Time between two looks; one takes some hundredths of a millisecond."""
+_INTERVAL: Final = 0.05
+"""Seconds between two measurements; one takes a few hundredths of a millisecond."""
 
 
 def own_memory_mb(process: int | str = "self") -> float | None:
-    """Returns the memory that a process has for itself at this moment, in megabytes.
+    """Returns the current private memory of a process in megabytes.
 
-    Shared memory is left out too: mapped files on a disk that is in memory are counted there.
+    Shared memory is excluded too, because it includes mapped files on an in-memory file system.
 
     Args:
-        process: Its number; by default this process.
+        process: The process id; by default that of this process.
 
     Returns:
-        The memory; None where the system does not tell, or there is no such process.
+        The memory, or None if the system does not report it or there is no such process.
     """
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     except OSError:
         return None
-    found = (line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:"))
-    kilobytes = next(found, None)
-    return None if kilobytes is None else int(kilobytes) * 1024 / 1e6
+    kibibytes = (line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:"))
+    value = next(kibibytes, None)
+    return None if value is None else int(value) * 1024 / 1e6
 
 
 class PeakMemory:
-    """Finds the peak of this process's own memory, as a context manager or from ``start`` to ``stop``.
+    """Measures this process's peak private memory, as a context manager or with ``start`` and ``stop``.
 
-    Linux keeps the peak of all resident memory only, so a thread looks at regular times. Other systems tell
-    nothing else: there it is the peak of all resident memory since the process began, mapped pages included.
+    Linux records only the peak of all resident memory, so a thread samples the private memory at regular
+    intervals. Other systems report no private memory: there, the result is the peak of all resident memory
+    since the start of the process, including mapped pages.
     """
 
     def __init__(self) -> None:
@@ -47,24 +48,24 @@ class PeakMemory:
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Begins to look; it goes on with an earlier peak."""
-        self._look()
+        """Starts or resumes the measurement; an earlier peak is kept."""
+        self._sample()
         if self._thread is None and self._peak is not None:
             self._ended.clear()
-            self._thread = threading.Thread(target=self._watch, name="peak-memory", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="peak-memory", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread, if there is one."""
+        """Stops the measurement."""
         if self._thread is not None:
-            self._look()
+            self._sample()
             self._ended.set()
             self._thread.join()
             self._thread = None
 
     @property
     def mb(self) -> float | None:
-        """The peak so far in megabytes; None where the system tells of none."""
+        """The peak so far in megabytes, or None if the system does not report it."""
         peak = _peak_resident_mb() if self._peak is None else self._peak
         return None if peak is None else round(peak, 1)
 
@@ -77,14 +78,14 @@ class PeakMemory:
     ) -> None:
         self.stop()
 
-    def _watch(self) -> None:
-        while not self._ended.wait(_SECONDS):
-            self._look()
+    def _run(self) -> None:
+        while not self._ended.wait(_INTERVAL):
+            self._sample()
 
-    def _look(self) -> None:
-        now = own_memory_mb()
-        if now is not None:
-            self._peak = max(now, self._peak or 0.0)
+    def _sample(self) -> None:
+        memory = own_memory_mb()
+        if memory is not None:
+            self._peak = max(memory, self._peak or 0.0)
 
 
 def _peak_resident_mb() -> float | None:

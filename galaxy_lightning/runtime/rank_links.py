@@ -1,4 +1,4 @@
-"""What ranks say to one another: why they end, as JSON, a line each."""
+"""Connections between ranks, which tell each other why they end: one JSON message per line."""
 
 import contextlib
 import json
@@ -8,25 +8,25 @@ from typing import Any, Final
 
 from data_prep.common.errors import GalaxyError, OtherProcessEndedError, Terminated
 
-_LONGEST: Final = 1 << 16
-"""Bytes of a message; whoever sends more is no rank."""
+_MAX_MESSAGE: Final = 1 << 16
+"""Bytes of a message; a sender of longer messages is not a rank."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """Why all ranks end.
+    """The reason why all ranks end.
 
     Attributes:
         status: The exit status.
-        message: What the user is told.
+        message: The message to the user.
     """
 
     status: int
     message: str = ""
 
     @classmethod
-    def of(cls, error: BaseException, rank: int) -> "Ending":
-        """Returns what an error means for the other ranks."""
+    def from_error(cls, error: BaseException, rank: int) -> "Ending":
+        """Returns the reason that an error on a rank gives to all ranks."""
         if isinstance(error, Terminated):
             return cls(143)
         if isinstance(error, KeyboardInterrupt):
@@ -37,25 +37,25 @@ class Ending:
             return cls(1, str(error))
         return cls(1, f"process {rank} has failed: {type(error).__name__}: {error}")
 
-    def error(self) -> BaseException:
-        """Returns it as an error."""
+    def exception(self) -> BaseException:
+        """Returns the exception that ends a rank for this reason."""
         if self.status in (143, 130):
             return Terminated() if self.status == 143 else KeyboardInterrupt()
         return OtherProcessEndedError(self.message)
 
 
 class Link:
-    """A connection with another rank.
+    """A connection to another rank.
 
     Args:
-        connected: The socket.
+        connected: The connected socket.
 
     Attributes:
-        socket: The socket.
-        rank: The other's number.
-        place: The numbers of its machine, and of the rank there.
-        joined: It is known to be a rank of this command.
-        done: The other has done its work.
+        socket: The connected socket.
+        rank: Number of the other rank.
+        place: Number of the other rank's machine, and its local rank there.
+        joined: Whether the other side is known to be a rank of this command.
+        done: Whether the other rank has finished its work.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -65,23 +65,23 @@ class Link:
         self.rank = 0
         self.place = (0, 0)
         self.joined = self.done = False
-        self._left = b""
+        self._incomplete = b""
 
     def send(self, message: dict[str, Any]) -> None:
-        """Sends a message; to one that is gone, nothing."""
+        """Sends a message, unless the other rank has ended."""
         with contextlib.suppress(OSError):
-            self.socket.sendall(json.dumps(message).encode()[: _LONGEST - 1] + b"\n")
+            self.socket.sendall(json.dumps(message).encode()[: _MAX_MESSAGE - 1] + b"\n")
 
     def receive(self) -> list[dict[str, Any]] | None:
-        """Returns the messages that have arrived; None when the other is gone, or is no rank."""
+        """Returns the messages that have arrived, or None if the other side has ended or is not a rank."""
         try:
-            arrived = self.socket.recv(_LONGEST)
+            received = self.socket.recv(_MAX_MESSAGE)
         except BlockingIOError:
             return []
         except OSError:
             return None
-        *lines, self._left = (self._left + arrived).split(b"\n")
-        if not arrived or len(self._left) > _LONGEST:
+        *lines, self._incomplete = (self._incomplete + received).split(b"\n")
+        if not received or len(self._incomplete) > _MAX_MESSAGE:
             return None
         try:
             messages = [json.loads(line) for line in lines]

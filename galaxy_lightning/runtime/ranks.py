@@ -1,9 +1,8 @@
-"""The processes of one command, one per device (ranks): started here, and ended together.
+"""Starts the processes of a command, one per device (ranks), and ends them together.
 
-A rank that waits for tensors from another that has ended may wait for ever. So whatever ends one of them (an
-error, Ctrl-C, SIGTERM, SIGKILL) ends all within seconds, with the same exit status and one line. Each rank
-has a thread that hears the system's signals, watches the ranks that this one has started, and is connected
-with the first rank.
+A rank that waits for tensors from a rank that has ended may wait forever. Therefore, whatever ends one rank
+(an error, Ctrl-C, SIGTERM, SIGKILL) ends all ranks within seconds, with the same exit status and one line. A
+thread in each rank receives signals, watches the ranks that it has started, and connects to the first rank.
 """
 
 import contextlib
@@ -29,54 +28,54 @@ from data_prep.common.processes import start_ranks
 from galaxy_lightning.runtime.rank_links import Ending, Link
 from galaxy_lightning.runtime.rank_signals import Signals
 
-_LOOK_EVERY: Final = 0.2
-"""Seconds between two looks at the ranks that this one has started."""
-_GRACE: Final = 12.0
-"""Seconds that a rank has to clear away before it is ended where it is: it may wait for one that is gone."""
-_GRACE_BEFORE: Final = 3.0
-"""The same before the ranks have met, when there is nothing to clear away."""
-_NEWS: Final = 4.0
-"""Seconds in which the reason for a broken connection between ranks is heard of."""
-_CONNECTS: Final = 5.0
-"""Seconds that a rank has to connect with the first one."""
-_STATUS: Final = {int(signal.SIGTERM): 143, int(signal.SIGINT): 130}
+_POLL_INTERVAL: Final = 0.2
+"""Seconds between two checks of the ranks that this rank has started."""
+_CLEANUP_LIMIT: Final = 12.0
+"""Seconds for a rank to clean up before it is forced to exit: it may wait for a rank that has ended."""
+_EARLY_CLEANUP_LIMIT: Final = 3.0
+"""The same limit before the ranks are connected, when there is nothing to clean up."""
+_REASON_LIMIT: Final = 4.0
+"""Seconds to wait for the reason of a broken connection between ranks."""
+_CONNECTION_LIMIT: Final = 5.0
+"""Seconds for a rank to connect to the first rank."""
+_STATUSES: Final = {int(signal.SIGTERM): 143, int(signal.SIGINT): 130}
 _LOCALHOST: Final = "127.0.0.1"
 
 
 class Ranks:
-    """The ranks of a command; as a context, the block in which they end together.
+    """The ranks of a command, which end together when the context manager exits.
 
     Args:
-        words: The command line, for the ranks that this one starts.
+        args: The command line, for the ranks that this rank starts.
 
     Attributes:
-        ending: Why they end, once they do.
-        deferring: SIGTERM is left to whoever listens to it, because the command ends at a moment of its own.
-        leaving: This rank is about to end by an error of its own, and need not be interrupted.
+        ending: The reason why the ranks end, or None while they run.
+        deferring: Whether another handler defers SIGTERM, so that this class ignores it.
+        leaving: Whether this rank is ending by an error of its own, and need not be interrupted.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
-        self.words = list(words)
+    def __init__(self, args: Sequence[str]) -> None:
+        self.args = list(args)
         self.ending: Ending | None = None
         self.deferring = self.leaving = False
         self._rank = self._node = 0
         self._local = int(os.environ.get("LOCAL_RANK", 0))
-        self._silent = self._local > 0  # One rank a machine says why they end.
+        self._silent = self._local > 0  # Only one rank per machine prints why they end.
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._links: list[Link] = []
         self._server: socket.socket | None = None
-        self._began = self._met = self._closed = False
-        self._main: int | None = None
+        self._started = self._connected = self._closed = False
+        self._main_id: int | None = None
         self._token = ""
         self._deadline = float("inf")
-        self._news = threading.Event()
+        self._ending_known = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._environment: dict[str, str | None] = {}
+        self._saved_environment: dict[str, str | None] = {}
 
     def __enter__(self) -> Self:
         if self._local or "TORCHELASTIC_RUN_ID" in os.environ:
-            self._watch()
+            self._start_thread()
         return self
 
     def __exit__(
@@ -87,9 +86,9 @@ class Ranks:
         try:
             self.leaving = True
             if error is not None:
-                self._end_by(error)
+                self._end_by_error(error)
             elif self.ending is not None:
-                raise self.ending.error()
+                raise self.ending.exception()
             else:
                 for link in self._links:
                     link.send({"done": True})
@@ -97,46 +96,46 @@ class Ranks:
             self._close()
 
     def start(self, trainer: Trainer) -> None:
-        """Starts the other ranks of this machine, where nobody else does (torchrun and clusters do).
+        """Starts the other ranks of this machine, unless torchrun or a cluster starts them.
 
-        Lightning would do the same when the work begins, but when one has ended with an error it kills all of
-        them without a message, itself too.
+        Lightning would start them too, but when one of them fails, it kills all ranks, including this one,
+        without a message.
         """
         environment = getattr(trainer.strategy, "cluster_environment", None)
         if type(environment) is not LightningEnvironment or trainer.world_size == 1:
             return
         if environment.creates_processes_externally:
             return
-        # What tells Lightning that it need not start them.
-        together = {
+        # These variables tell Lightning that the other ranks are started.
+        variables = {
             "MASTER_ADDR": environment.main_address,
             "MASTER_PORT": str(environment.main_port),
             "NODE_RANK": str(environment.node_rank()),
             "LOCAL_RANK": "0",
             "WORLD_SIZE": str(trainer.world_size),
         }
-        self._environment = {name: os.environ.get(name) for name in together}
-        os.environ |= together
-        self._children = start_ranks(self.words, trainer.num_devices)
-        self._watch()
+        self._saved_environment = {name: os.environ.get(name) for name in variables}
+        os.environ |= variables
+        self._children = start_ranks(self.args, trainer.num_devices)
+        self._start_thread()
 
     def meet(self, trainer: Trainer) -> None:
-        """Connects all ranks with the first one. Call it on every rank, once they exchange tensors."""
-        self._began = True
-        if self._met or trainer.world_size == 1:
+        """Connects all ranks to the first rank. Call it on every rank, once they can exchange tensors."""
+        self._started = True
+        if self._connected or trainer.world_size == 1:
             return
-        self._watch()
+        self._start_thread()
         self._rank, self._node, self._local = trainer.global_rank, trainer.node_rank, trainer.local_rank
         self._silent = self._local > 0
         address: tuple[int, str] | None = None
-        here = trainer.num_nodes == 1
+        one_machine = trainer.num_nodes == 1
         if self._rank == 0:
             self._token = secrets.token_hex(16)
-            # Without it, a rank that waits for another is ended by the limits of torch.
+            # Without the server, a rank that waits for another ends when torch's time limit expires.
             with contextlib.suppress(OSError):
-                # Ranks of other machines must reach it; they know the token that they were sent.
-                self._server = socket.create_server((_LOCALHOST if here else "", 0))
-                self._server.settimeout(_CONNECTS)
+                # Ranks on other machines must reach it; they identify themselves by the token.
+                self._server = socket.create_server((_LOCALHOST if one_machine else "", 0))
+                self._server.settimeout(_CONNECTION_LIMIT)
                 address = (self._server.getsockname()[1], self._token)
         address = trainer.strategy.broadcast(address)
         if address is None:
@@ -146,135 +145,134 @@ class Ranks:
         else:
             port, token = address
             try:
-                host = _LOCALHOST if here else os.environ["MASTER_ADDR"]
-                link = Link(socket.create_connection((host, port), timeout=_CONNECTS))
+                host = _LOCALHOST if one_machine else os.environ["MASTER_ADDR"]
+                link = Link(socket.create_connection((host, port), timeout=_CONNECTION_LIMIT))
                 link.send({"token": token, "rank": self._rank, "node": self._node, "local": self._local})
-                self._join(link)
+                self._add(link)
             except OSError:
                 return
-        self._met = True
+        self._connected = True
 
-    def _watch(self) -> None:
-        """Begins to listen."""
+    def _start_thread(self) -> None:
+        """Starts the thread, unless it runs or this is not the main thread."""
         if self._thread is not None or threading.current_thread() is not threading.main_thread():
             return
-        self._main = threading.main_thread().ident
+        self._main_id = threading.main_thread().ident
         self._selector = selectors.DefaultSelector()
         self._signals = Signals()
         self._selector.register(self._signals.socket, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._listen, name="ranks", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="ranks", daemon=True)
         self._thread.start()
 
-    def _listen(self) -> None:
+    def _run(self) -> None:
         while not self._closed:
-            for key, _ in self._selector.select(_LOOK_EVERY):
+            for key, _ in self._selector.select(_POLL_INTERVAL):
                 if key.fileobj is self._signals.socket:
-                    self._hear_signals()
+                    self._receive_signals()
                 elif key.fileobj is self._server:
                     self._accept()
                 else:
-                    self._hear(key.data)
-            for local, child in self._unconnected():
+                    self._receive(key.data)
+            for local, child in self._unconnected_children():
                 if child.poll():
                     status = child.returncode if child.returncode in (130, 143) else 1
-                    self._end(Ending(status, f"process {local} has ended with status {child.returncode}"))
+                    self._end_all(Ending(status, f"process {local} has ended with status {child.returncode}"))
             if time.monotonic() > self._deadline:
-                self._give_up()
+                self._force_exit()
 
-    def _hear_signals(self) -> None:
+    def _receive_signals(self) -> None:
         for number in self._signals.received():
-            if number in _STATUS and not (number == signal.SIGTERM and self.deferring):
-                self._end(Ending(_STATUS[number]), interrupt=False)
+            if number in _STATUSES and not (number == signal.SIGTERM and self.deferring):
+                self._end_all(Ending(_STATUSES[number]), interrupt=False)
 
     def _accept(self) -> None:
         assert self._server is not None
-        with contextlib.suppress(OSError):  # It may be gone again.
+        with contextlib.suppress(OSError):  # The other side may have ended.
             link = Link(self._server.accept()[0])
             self._selector.register(link.socket, selectors.EVENT_READ, link)
 
-    def _join(self, link: Link) -> None:
+    def _add(self, link: Link) -> None:
         link.joined = True
         self._links.append(link)
         if link.socket not in (key.fileobj for key in self._selector.get_map().values()):
             self._selector.register(link.socket, selectors.EVENT_READ, link)
 
-    def _hear(self, link: Link) -> None:
-        """Hears what another rank says: how it ends, or nothing, when it was killed."""
+    def _receive(self, link: Link) -> None:
+        """Receives messages of another rank: why it ends, or a broken connection if it was killed."""
         messages = link.receive()
-        for said in messages or []:
+        for message in messages or []:
             if not link.joined:
-                if said.get("token") != self._token:
+                if message.get("token") != self._token:
                     messages = None
                     break
-                link.rank, link.place = said["rank"], (said["node"], said["local"])
-                self._join(link)
+                link.rank, link.place = message["rank"], (message["node"], message["local"])
+                self._add(link)
                 if self.ending is not None:
                     link.send(asdict(self.ending))
-            elif said.get("done"):
+            elif message.get("done"):
                 link.done = True
             else:
-                self._end(Ending(int(said["status"]), str(said["message"])))
+                self._end_all(Ending(int(message["status"]), str(message["message"])))
         if messages is None:
             self._selector.unregister(link.socket)
             link.socket.close()
             if link.joined and not link.done and self.ending is None:
                 if link.rank == 0 and self._node == 0:
                     self._silent = self._local > 1
-                name = f"process {link.rank} of this command"
-                why = "has ended without a message: it was killed, perhaps for want of memory"
-                self._end(Ending(1, f"{name} {why}"))
+                problem = "has ended without a message: it was killed, possibly out of memory"
+                self._end_all(Ending(1, f"process {link.rank} of this command {problem}"))
 
-    def _end(self, ending: Ending, *, interrupt: bool = True) -> None:
-        """Has all ranks end, this one by an exception in its main thread."""
+    def _end_all(self, ending: Ending, *, interrupt: bool = True) -> None:
+        """Ends all ranks; this rank ends by an exception in its main thread."""
         with self._lock:
             if self.ending is not None or self._closed:
                 return
             self.ending = ending
-            self._deadline = time.monotonic() + (_GRACE if self._began else _GRACE_BEFORE)
-        self._news.set()
+            self._deadline = time.monotonic() + (_CLEANUP_LIMIT if self._started else _EARLY_CLEANUP_LIMIT)
+        self._ending_known.set()
         for link in self._links:
             link.send(asdict(ending))
-        for _, child in self._unconnected():
+        for _, child in self._unconnected_children():
             child.terminate()
-        if interrupt and not self.leaving and self._main is not None and hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(self._main, signal.SIGTERM)
+        if interrupt and not self.leaving and self._main_id is not None and hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(self._main_id, signal.SIGTERM)
 
-    def _end_by(self, error: BaseException) -> None:
-        """Tells the others of an error, and raises what all ranks end by."""
-        ours = isinstance(error, GalaxyError | OSError | MemoryError | KeyboardInterrupt | SystemExit)
-        if not ours and (self._met or self._local or self._children):
-            # What this rank was waiting for may be broken because another has ended.
-            self._news.wait(_NEWS)
+    def _end_by_error(self, error: BaseException) -> None:
+        """Tells the other ranks about an error, and raises the exception that ends this rank."""
+        is_expected = isinstance(error, GalaxyError | OSError | MemoryError | KeyboardInterrupt | SystemExit)
+        if not is_expected and (self._connected or self._local or self._children):
+            # A connection may be broken because another rank has ended: wait for its reason.
+            self._ending_known.wait(_REASON_LIMIT)
         if self.ending is None:
-            self._end(Ending.of(error, self._rank), interrupt=False)
-            if not ours and "Connection closed by peer" in str(error):
+            self._end_all(Ending.from_error(error, self._rank), interrupt=False)
+            if not is_expected and "Connection closed by peer" in str(error):
                 problem = "another process of this command has ended; see its message"
                 raise OtherProcessEndedError(problem) from error
-            if ours and self._silent and self._met:
+            if is_expected and self._silent and self._connected:
                 raise SystemExit(self.ending.status if self.ending else 1) from error
             return
         if self._silent:
             raise SystemExit(self.ending.status) from error
-        if not (ours and Ending.of(error, self._rank) == self.ending):
-            raise self.ending.error() from error
+        if not (is_expected and Ending.from_error(error, self._rank) == self.ending):
+            raise self.ending.exception() from error
 
-    def _give_up(self) -> None:
-        """Ends this rank where it is."""
+    def _force_exit(self) -> None:
+        """Exits at once, without cleaning up."""
         assert self.ending is not None
         for child in self._children.values():
             child.kill()
         if not self._silent:
-            word = {143: "terminated", 130: "interrupted"}.get(self.ending.status)
-            program = f"python -m galaxy_lightning {self.words[0]}"
-            print(f"{program}: {word or f'error: {self.ending.message}'}", file=sys.stderr, flush=True)
+            signal_text = {143: "terminated", 130: "interrupted"}.get(self.ending.status)
+            program = f"python -m galaxy_lightning {self.args[0]}"
+            print(f"{program}: {signal_text or f'error: {self.ending.message}'}", file=sys.stderr, flush=True)
         os._exit(self.ending.status)
 
     def _close(self) -> None:
-        """Waits for the ranks that this one has started, and stops listening."""
-        until = time.monotonic() + _GRACE
+        """Waits for the ranks that this rank has started, and stops the thread."""
+        deadline = time.monotonic() + _CLEANUP_LIMIT
         for child in self._children.values():
             try:
-                child.wait(max(until - time.monotonic(), 0.1))
+                child.wait(max(deadline - time.monotonic(), 0.1))
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
@@ -282,18 +280,19 @@ class Ranks:
         assert self._thread is not None
         self._thread.join()
         self._signals.close()
-        for each in (self._server, *(link.socket for link in self._links)):
-            if each is not None:
-                each.close()
+        if self._server is not None:
+            self._server.close()
+        for link in self._links:
+            link.socket.close()
         self._selector.close()
-        for name, value in self._environment.items():
+        for name, value in self._saved_environment.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
 
-    def _unconnected(self) -> list[tuple[int, "subprocess.Popen[bytes]"]]:
-        """Returns the ranks started here, by their local numbers, that have not connected: they begin."""
+    def _unconnected_children(self) -> list[tuple[int, "subprocess.Popen[bytes]"]]:
+        """Returns the ranks started here, with their local ranks, that have not connected yet."""
         connected = {link.place for link in self._links}
         return [
             (local, child) for local, child in self._children.items() if (self._node, local) not in connected

@@ -1,4 +1,4 @@
-"""Random numbers that depend on the place in a fit alone, so that a resumed fit draws the same ones."""
+"""Seeds that depend only on the position in a fit, so that a resumed fit draws the same random numbers."""
 
 from enum import IntEnum
 
@@ -6,23 +6,23 @@ import numpy as np
 
 
 class Stream(IntEnum):
-    """What random numbers are drawn for. Two streams of one seed have no numbers in common."""
+    """Purposes of random numbers. The streams of a seed are independent of each other."""
 
     SHUFFLING = 1
     AUGMENTATION = 2
     MODEL = 3
-    """Dropout, mixup, and whatever else draws from torch's global generator."""
+    """Dropout, mixup, and all other uses of torch's global generator."""
 
 
-def seed_for(stream: Stream, seed: int, *place: int) -> int:
-    """Returns the 63-bit seed of a stream of random numbers at some place of a fit.
+def seed_for(stream: Stream, seed: int, *position: int) -> int:
+    """Returns the 63-bit seed of a stream of random numbers at a position in a fit.
 
-    Source of the mixing: NumPy's ``SeedSequence`` (O'Neill 2015).
+    NumPy's ``SeedSequence`` (O'Neill 2015) mixes the arguments.
 
     Args:
-        stream: What the numbers are for.
-        seed: The one seed of the fit.
-        place: Where in the fit: epoch, batch and rank, say; none below 0.
+        stream: The purpose of the random numbers.
+        seed: The seed of the fit.
+        position: The position in the fit, such as epoch, batch and rank; not negative.
     """
-    words = np.random.SeedSequence((stream, seed, *place)).generate_state(1, np.uint64)
-    return int(words[0] >> np.uint64(1))
+    state = np.random.SeedSequence((stream, seed, *position)).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))

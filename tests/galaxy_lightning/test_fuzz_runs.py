@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.arrays.format import open_arrays
-from galaxy_lightning.cli.lightning_cli import settings_of_fit
+from galaxy_lightning.cli.fit_settings import parse_fit_settings
 from galaxy_lightning.runs.names import HISTORY, HISTORY_COLUMNS, IDENTITY_COLUMNS, PREDICTIONS, RUN
 from galaxy_lightning.runs.reader import read_run
 from galaxy_lightning.runs.writer import read_history, write_history, write_predictions
@@ -85,7 +85,7 @@ def test_damaged_configs(tmp_path_factory, content):
     def read():
         said = io.StringIO()
         with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
-            settings_of_fit(["--config", str(path)])
+            parse_fit_settings(["--config", str(path)])
         assert "Traceback" not in said.getvalue()
 
     succeeds_or_explains(read)

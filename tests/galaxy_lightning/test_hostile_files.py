@@ -181,12 +181,9 @@ def test_a_dataset_json_with_wrong_values_is_refused(small_arrays, tmp_path, key
         (b"a: " + 5000 * b"[" + 5000 * b"]", "nested too deeply"),
         (b"model: [", "while parsing"),
         (b"model:\n\tdropout: 0.1", "cannot start any token"),
-        (
-            b"model:\n  dropout: 0.1\n  dropout: 0.5",
-            "has dropout twice in one section, the second time in line 3",
-        ),
-        (b"model: {}\ndata: {}\nmodel: {}", "has model twice in one section, the second time in line 3"),
-        (b"a: [{b: 1, c: {d: 1, d: 2}}]", "has d twice in one section"),
+        (b"model:\n  dropout: 0.1\n  dropout: 0.5", "line 3: dropout occurs twice in the same section"),
+        (b"model: {}\ndata: {}\nmodel: {}", "line 3: model occurs twice in the same section"),
+        (b"a: [{b: 1, c: {d: 1, d: 2}}]", "line 1: d occurs twice in the same section"),
     ],
 )
 def test_an_unreadable_config_is_named(tmp_path, content, reason, capsys):
@@ -199,5 +196,5 @@ def test_an_unreadable_config_is_named(tmp_path, content, reason, capsys):
         with pytest.raises(SystemExit, match="1"):
             main(["fit", *words])
         (line,) = capsys.readouterr().err.splitlines()
-        assert f"the config {tmp_path}/mine.yaml" in line
+        assert f"{tmp_path}/mine.yaml" in line
         assert reason in line

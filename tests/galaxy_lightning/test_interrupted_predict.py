@@ -97,7 +97,7 @@ def test_it_resumes_where_it_was_interrupted(words, cut_off, go_on, tmp_path, ba
     assert sorted(os.listdir(tmp_path / "cut")) == ["p.partial-0.csv", "p.partial-0.json"]
     assert "p.partial-0.csv: run the same command again to resume" in capsys.readouterr().err
     assert go_on(there) == IMAGES / BATCH - batches
-    assert "Resuming, with" in capsys.readouterr().out
+    assert "Resuming after" in capsys.readouterr().out
     assert tables(tmp_path / "cut") == tables(tmp_path / "whole")
 
 
@@ -180,7 +180,7 @@ def test_without_usable_images_no_older_table_remains(run, images, tmp_path, cap
     words = predict(run, f"--data.images={tmp_path}/images", f"--out={tmp_path}/p.csv", "--overwrite")
     with pytest.raises(SystemExit, match="1"):
         main(words)
-    assert "not one of the 1 images can be used" in capsys.readouterr().err
+    assert "none of the 1 images is usable" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["images", "p_skipped.csv"]
 
 

@@ -159,7 +159,7 @@ def test_a_later_epoch_with_a_file_that_does_not_fit_on_the_disk(
     before = contents(run)
     with monkeypatch.context() as patch:
         refuse_within(patch, *refusal)
-        advice = f"Nothing was saved since {run}/last.ckpt: run the same command again"
+        advice = f"Nothing has been saved since {run}/last.ckpt: run the same command again"
         line = refused(main, go_on(run), capsys, advice if (file, refusal) in LATE else "")
     assert re.search(rf"{run}/{file}\S* cannot be written: File too large$", line)
     check_whole(run, begun)
@@ -263,7 +263,7 @@ def test_a_prediction_resumes_after_a_full_disk(
             refused(main, words, capsys)
     assert sorted(contents(tmp_path)) == ["table.partial-0.csv", "table.partial-0.json"]
     main(words)
-    assert "Resuming, with" in capsys.readouterr().out
+    assert "Resuming after" in capsys.readouterr().out
     assert list(contents(tmp_path)) == ["table.csv"]
     assert len(pd.read_csv(table)) == 80
 

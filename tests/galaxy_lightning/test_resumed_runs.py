@@ -85,7 +85,7 @@ def test_an_interruption_before_a_new_epoch_keeps_the_run_complete(run, capsys, 
         interrupted_at(monkeypatch, GalaxyClassifier, "training_step", 1)
         main(["fit", f"--ckpt_path={run}", "--trainer.max_epochs=3"])
     said = capsys.readouterr().out
-    assert f"Nothing was saved since {run}/last.ckpt: run the same command again" in said
+    assert f"Nothing has been saved since {run}/last.ckpt: run the same command again" in said
     assert without_log(run).items() >= before.items()
 
 
@@ -96,8 +96,8 @@ def test_after_a_new_epoch_the_run_is_incomplete_and_can_be_resumed(run, finishe
         main(["fit", f"--ckpt_path={run}", "--trainer.max_epochs=4"])
     assert not (run / "run.json").exists()
     assert len(pd.read_csv(run / "history.csv")) == 3
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Go on with: "))
-    python, option, package, *command = shlex.split(line.removeprefix("Go on with: "))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("To resume: "))
+    python, option, package, *command = shlex.split(line.removeprefix("To resume: "))
     assert (python, option, package) == ("python", "-m", "galaxy_lightning")
     main(command)
     new = json.loads((run / "run.json").read_text())
@@ -163,7 +163,7 @@ def test_a_checkpoint_named_in_a_config_is_checked(run, small_arrays, tmp_path, 
     ):
         with pytest.raises(SystemExit):
             command(words)
-        assert re.search(r"from the beginning.*leave ckpt_path out of", capsys.readouterr().err)
+        assert re.search(r"from (start|the beginning).*: (remove|leave) ckpt_path", capsys.readouterr().err)
     with pytest.raises(SystemExit):
         main(["fit", "--config", json.dumps({"ckpt_path": str(run / "last.ckpt")})])
     assert "name the checkpoint with --ckpt_path" in capsys.readouterr().err

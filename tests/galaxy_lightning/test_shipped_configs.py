@@ -26,7 +26,7 @@ def test_an_unknown_name_is_treated_as_a_path(name):
 
 
 def test_without_the_folder_no_names_are_known(monkeypatch):
-    monkeypatch.setattr(shipped_configs, "_PLACES", ())
+    monkeypatch.setattr(shipped_configs, "_FOLDERS", ())
     assert config_folder() is None
     assert config_names() == []
     assert find_config("galaxy_cnn") == "galaxy_cnn"

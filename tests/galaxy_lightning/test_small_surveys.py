@@ -52,7 +52,7 @@ def test_one_validation_galaxy_and_one_test_galaxy_are_enough(survey, raw, tmp_p
     counts = json.loads((arrays / "dataset.json").read_text())["counts"]
     assert sum(counts["val"].values()) == sum(counts["test"].values()) == 1
     run = fit(arrays, tmp_path, config, f"--data.batch_size={batch}")
-    assert "Only 1 validation galaxy: neither" in capsys.readouterr().out
+    assert "Only 1 validation galaxy: the calibrated" in capsys.readouterr().out
     for command in ("test", "validate"):
         main([command, f"--ckpt_path={run}"])
         for name in PICTURES:

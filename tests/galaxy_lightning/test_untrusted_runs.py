@@ -96,7 +96,7 @@ def test_a_class_in_an_unnamed_config_is_never_instantiated(
     table = tmp_path / "table.csv"
     main(["predict", f"--ckpt_path={run}", f"--data.images={images}", f"--out={table}"])
     assert table.is_file()
-    assert f"Not used: trainer.{key} of {run / CONFIG}" in capsys.readouterr().out
+    assert f"Ignored: trainer.{key} in {run / CONFIG}" in capsys.readouterr().out
     before = sorted(path.name for path in run.iterdir())
     with pytest.raises(SystemExit) as end:
         main(["fit", f"--ckpt_path={run}"])
@@ -166,7 +166,7 @@ def test_plain_settings_of_a_run_are_used(run, finished):
         ("data", {"batch_size": {"class_path": "evil.Evil"}}, "data.batch_size is not a plain value"),
         ("data", {"batch_size": "many"}, "batch_size"),
         ("data", {"unheard_of": 1}, "unheard_of"),
-        ("trainer", [1, 2], "trainer does not hold settings by name"),
+        ("trainer", [1, 2], "trainer does not hold named settings"),
     ],
 )
 def test_a_damaged_config_beside_a_checkpoint_is_named(section, value, message, run, capsys):

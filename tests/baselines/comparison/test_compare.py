@@ -143,7 +143,7 @@ def test_a_run_that_cannot_be_compared_is_refused_before_training(fourth_model, 
     with pytest.raises(SystemExit):
         compare(arrays, tmp_path / "report", "--models", "scratch", "--runs", fourth_model)
     said = capfd.readouterr()
-    assert "made on other galaxy arrays" in said.err
+    assert "was not made on the galaxy arrays" in said.err
     assert "training" not in said.out
     assert not (tmp_path / "report").exists()
 
@@ -233,7 +233,7 @@ def test_any_model_name_can_be_drawn(name, fourth_model, small_arrays, tmp_path)
     [
         (["--models", "resnet9000"], "unknown model 'resnet9000': --models accepts majority, keras"),
         (["--models"], "nothing to compare"),
-        (["--models", "majority", "--runs", "nowhere"], "nowhere is no complete run"),
+        (["--models", "majority", "--runs", "nowhere"], "nowhere is not a complete run"),
     ],
 )
 def test_invalid_requests_are_refused(words, message, small_arrays, tmp_path, capfd):

@@ -77,9 +77,7 @@ def test_a_terminated_fit_resumes_to_the_same_result(whole, small_arrays, tmp_pa
     run = tmp_path / "ended/version_0"
     assert not (run / "run.json").exists()
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == place + 1
-    assert (
-        f"Go on with: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
-    )
+    assert f"To resume: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
     main(["fit", f"--ckpt_path={run}/last.ckpt"])
     assert [path.name for path in tmp_path.joinpath("ended").iterdir()] == ["version_0"]
     same(run, folder)
@@ -138,9 +136,7 @@ def test_a_fit_resumes_from_its_last_epoch_for_any_validation_interval(
         main([*words("reference_cnn", small_arrays, tmp_path, "ended"), *more])
     run = tmp_path / "ended/version_0"
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2 * BATCHES
-    assert (
-        f"Go on with: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
-    )
+    assert f"To resume: python -m galaxy_lightning fit --ckpt_path {run}/last.ckpt" in capsys.readouterr().out
     main(["fit", f"--ckpt_path={run}/last.ckpt"])
     same(run, tmp_path / "whole/version_0")
 
@@ -152,7 +148,7 @@ def test_a_fit_interrupted_in_the_first_epoch_cannot_be_resumed(small_arrays, tm
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit, match="130"):
         patch.setattr(GalaxyClassifier, "training_step", interrupted)
         main(words("reference_cnn", small_arrays, tmp_path, "ended"))
-    assert "No epoch was finished" in capsys.readouterr().out
+    assert "no epoch was finished" in capsys.readouterr().out
 
 
 def test_a_fit_terminated_in_the_last_epoch_can_be_completed(small_arrays, tmp_path):

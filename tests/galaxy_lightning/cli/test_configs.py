@@ -3,8 +3,8 @@
 import pytest
 
 from galaxy_lightning.cli.configs import (
-    add_recipe,
-    asks_to_simulate,
+    add_default_config,
+    allows_simulation,
     check_configs,
     configured_checkpoint,
     expand_paths,
@@ -17,7 +17,7 @@ def test_a_config_that_is_not_a_file_is_left_to_the_parser(config):
     words = ["fit", "--config", config]
     check_configs(words)
     assert configured_checkpoint(words) is None
-    assert not asks_to_simulate(words)
+    assert not allows_simulation(words)
 
 
 def test_the_last_config_that_names_a_checkpoint_or_arrays_counts(tmp_path):
@@ -28,8 +28,8 @@ def test_the_last_config_that_names_a_checkpoint_or_arrays_counts(tmp_path):
         ["-c", f"{tmp_path}/one.yaml", f"--config={tmp_path}/other.yaml"],
     )
     assert configured_checkpoint(both) == "one.ckpt"
-    assert asks_to_simulate(one)
-    assert not asks_to_simulate(both)
+    assert allows_simulation(one)
+    assert not allows_simulation(both)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_last_config_that_names_a_checkpoint_or_arrays_counts(tmp_path):
 )
 def test_a_fit_without_a_config_uses_the_shipped_config_of_its_network(words, recipe):
     added = ["--config", find_config(recipe)] if recipe else []
-    assert add_recipe(words) == [*added, *words]
+    assert add_default_config(words) == [*added, *words]
 
 
 @pytest.mark.parametrize("option", ["--config galaxy_cnn", "--config=galaxy_cnn", "-c galaxy_cnn"])

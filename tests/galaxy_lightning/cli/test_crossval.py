@@ -76,7 +76,7 @@ def test_a_second_call_trains_nothing(done, small_arrays, capsys):
     [
         (["--model.mixup=0.5"], "holds a cross-validation with other settings"),
         (["--folds=1", "--name=other"], "cannot make 1 folds"),
-        (["--ckpt_path=x"], "leave out --ckpt_path"),
+        (["--ckpt_path=x"], "remove --ckpt_path"),
     ],
 )
 def test_invalid_settings_are_refused(done, small_arrays, words, message, capsys):
@@ -89,5 +89,5 @@ def test_a_folder_with_other_content_is_left_alone(small_arrays, tmp_path, capsy
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(SystemExit):
         main(["crossval", f"--data.arrays={small_arrays}", f"--out={tmp_path}"])
-    assert "holds something else" in capsys.readouterr().err
+    assert "holds other files" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

@@ -18,10 +18,10 @@ from galaxy_lightning.cli.main import main
         (["precision=bf16-true"], "use 32-true"),
         (["precision=64-true"], "use 32-true"),
         (["precision=transformer-engine"], "use 32-true"),
-        (["barebones=true"], "trainer.barebones leaves nothing of a fit"),
-        (["enable_checkpointing=false"], "would leave no weights"),
+        (["barebones=true"], "trainer.barebones disables the callbacks that fit needs: remove it"),
+        (["enable_checkpointing=false"], "would save no weights"),
         (["overfit_batches=2"], "trainer.overfit_batches is not supported"),
-        (["limit_val_batches=0"], "without validation"),
+        (["limit_val_batches=0"], "would skip the validation"),
         (["limit_train_batches=0"], "would train nothing"),
         (["max_epochs=0"], "would train nothing"),
         (["max_steps=0"], "would train nothing"),
@@ -29,7 +29,7 @@ from galaxy_lightning.cli.main import main
         (["devices=0"], "trainer.devices must be at least 1"),
         (["devices=-1"], "invalid Trainer settings"),
         (["accelerator=abacus"], "invalid Trainer settings"),
-        (["devices=13", "strategy=ddp"], "12 val galaxies for 13 processes"),
+        (["devices=13", "strategy=ddp"], "too few val galaxies (12) for 13 processes"),
     ],
 )
 def test_an_impossible_fit_is_refused_before_it_starts(small_arrays, tmp_path, capsys, settings, said):
@@ -67,6 +67,6 @@ def test_fewer_images_than_devices_are_refused(run, tmp_path, capsys):
     with pytest.raises(SystemExit, match="1"):
         main([*words, "--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"])
     said = capsys.readouterr().err
-    assert "there are 1 images for 2 processes, each of which needs one: set --trainer.devices to 1" in said
+    assert "too few images (1) for 2 processes: set --trainer.devices to 1 or less" in said
     main([*words, "--trainer.devices=1"])
     assert (tmp_path / "p.csv").exists()

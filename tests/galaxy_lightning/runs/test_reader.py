@@ -54,25 +54,25 @@ def test_a_run_written_by_hand_is_read_in_the_order_of_the_arrays(arrays, by_han
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda t: t.iloc[1:], "a galaxy is missing: objid"),
-        (lambda t: t.iloc[5:], "5 galaxies are missing, the first objid"),
-        (lambda t: pd.concat([t, t.iloc[:1]]), "is there twice"),
+        (lambda t: t.iloc[1:], "1 galaxy is missing: objid"),
+        (lambda t: t.iloc[5:], "5 galaxies are missing; the first: objid"),
+        (lambda t: pd.concat([t, t.iloc[:1]]), "1 galaxy is listed twice"),
         (
             lambda t: t.assign(objid=t["objid"].where(t.index != 3, 587722981742084097)),
-            "not among the arrays'",
+            "not among the validation and test galaxies",
         ),
         (
             lambda t: t.assign(p_spiral=t["p_spiral"].where(t.index != 2)),
-            "line 4, objid .* no number",
+            "line 4, objid .* not a number",
         ),
-        (lambda t: t.assign(p_spiral=t["p_spiral"].where(t.index != 2, np.inf)), "missing or no number"),
+        (lambda t: t.assign(p_spiral=t["p_spiral"].where(t.index != 2, np.inf)), "missing or not a number"),
         (lambda t: t.assign(p_spiral=t["p_spiral"] + 0.1), "do not sum to 1"),
         (lambda t: t.assign(p_spiral=-0.5, p_irregular=1.5, p_elliptical=0), "below 0"),
-        (lambda t: t.assign(p_merger=0.0), "p_merger is of none of the arrays' classes"),
+        (lambda t: t.assign(p_merger=0.0), "p_merger belongs to no class of the arrays"),
         (lambda t: t.assign(predicted="merger"), "column predicted: 'merger' is not one of elliptical"),
         (lambda t: t.assign(label="blob"), "column label: 'blob' is not one of"),
-        (lambda t: t.assign(label="spiral"), "the label of objid .* is 'spiral' there"),
-        (lambda t: t.assign(split="test"), "the split of objid .* is 'test' there"),
+        (lambda t: t.assign(label="spiral"), "the label of objid .* is 'spiral', but"),
+        (lambda t: t.assign(split="test"), "the split of objid .* is 'test', but"),
         (lambda t: t.drop(columns="p_irregular"), "lacks the column p_irregular"),
         (lambda t: t.assign(p_spiral="likely"), "column p_spiral: 'likely'"),
     ],
@@ -86,16 +86,16 @@ def test_predictions_that_cannot_be_compared_are_refused_with_the_reason(arrays,
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"model": " "}, "does not name the model"),
-        ({"arrays": None}, "does not hold the 'sha256'"),
-        ({"arrays": {"sha256": {"images.npy": "0" * 64}}}, "made on other galaxy arrays"),
+        ({"model": " "}, "must be the name of the model"),
+        ({"arrays": None}, "must hold the 'sha256'"),
+        ({"arrays": {"sha256": {"images.npy": "0" * 64}}}, "was not made on the galaxy arrays"),
         ({"parameters": "many"}, "'parameters' is 'many', not a number"),
         ({"seed": True}, "'seed' is 'True', not a number"),
         ({"seconds": -1}, "'seconds' is '-1', not a number from 0"),
         ({"parameters": 10**400}, "not a number from 0 to 1e"),
         ({"device": "\ud800"}, "lone surrogate"),
-        ({"hyperparameters": [1]}, "no settings by name"),
-        ({"training": "long"}, "no settings by name"),
+        ({"hyperparameters": [1]}, "does not hold named settings"),
+        ({"training": "long"}, "does not hold named settings"),
     ],
 )
 def test_an_invalid_run_json_is_refused_with_the_reason(arrays, by_hand, entry, message):
@@ -108,7 +108,7 @@ def test_an_invalid_run_json_is_refused_with_the_reason(arrays, by_hand, entry, 
 @pytest.mark.parametrize("name", ["run.json", "history.csv", "predictions.csv"])
 def test_an_incomplete_run_is_refused(arrays, by_hand, name):
     (by_hand / name).unlink()
-    with pytest.raises(GalaxyError, match=f"no complete run: it lacks {name}"):
+    with pytest.raises(GalaxyError, match=f"not a complete run; missing: {name}"):
         read_run(by_hand, arrays)
 
 
@@ -116,15 +116,15 @@ def test_an_incomplete_run_is_refused(arrays, by_hand, name):
 def test_a_missing_or_repeated_epoch_is_refused(arrays, by_hand, epoch):
     with (by_hand / "history.csv").open("a") as file:
         file.write(f"{epoch},0.9,0.5,1,0.5,11\n")
-    with pytest.raises(GalaxyError, match=r"history.csv, line 4: the epoch is (missing|there twice)"):
+    with pytest.raises(GalaxyError, match=r"history.csv, line 4: the epoch (is missing|occurs twice)"):
         read_run(by_hand, arrays)
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("2,1e300,0.5,1,0.5,11", "too large"),
-        ("2,0.9,50,1,0.5,11", "accuracy does not lie from 0 to 1"),
+        ("2,1e300,0.5,1,0.5,11", "larger than"),
+        ("2,0.9,50,1,0.5,11", "accuracy is not between 0 and 1"),
         ("inf,0.9,0.5,1,0.5,11", "epoch is missing or invalid"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the help says of each command."""
+"""The descriptions of the commands in their help."""
 
 from typing import Final
 
@@ -7,24 +7,26 @@ from galaxy_lightning.program import PROGRAM
 DESCRIPTIONS: Final = {
     "fit": "Train a model on galaxy arrays. "
     "Every fit writes a new run folder, RUNS/NAME/version_<k>, with its config, TensorBoard log, "
-    "checkpoints, history, predictions for the validation and test galaxies, and run.json. Without a "
-    "config, the main network is trained."
+    "checkpoints, history, predictions for the validation and test galaxies, and run.json. Without "
+    "--config, the main network, galaxy_cnn, is trained."
     f"\nExample:\n{PROGRAM} fit --config galaxy_cnn --data.arrays ARRAYS"
     f"\nResume an interrupted fit:\n{PROGRAM} fit --ckpt_path RUN/last.ckpt",
     "validate": "Evaluate a trained model on the validation galaxies. "
-    "Writes metrics.json, the confusion matrix, a reliability diagram, and accuracy against coverage."
+    "Writes metrics.json, the confusion matrix, a reliability diagram, and a plot of accuracy against "
+    "coverage."
     f"\nExample:\n{PROGRAM} validate --ckpt_path RUN/best.ckpt",
     "test": "Evaluate a trained model on the test galaxies. "
-    "Writes metrics.json, the confusion matrix, a reliability diagram, and accuracy against coverage."
+    "Writes metrics.json, the confusion matrix, a reliability diagram, and a plot of accuracy against "
+    "coverage."
     f"\nExample:\n{PROGRAM} test --ckpt_path RUN/best.ckpt",
-    "crossval": "Cross-validate a model: train it once per fold, so that each galaxy is classified by one "
-    "that has not seen it. "
-    "Folds are stratified by class and grouped by galaxy. Each writes a run folder; their combined results "
-    "are printed, and saved as summary.json, predictions.csv and figures. If interrupted, run the same "
-    "command again to resume."
+    "crossval": "Cross-validate a model: train it once per fold, so that each galaxy is classified by a "
+    "model that has not seen it. "
+    "Folds are stratified by class, and all images of a galaxy are in the same fold. Each fold writes a run "
+    "folder; the combined results are printed, and saved as summary.json, predictions.csv and figures. If "
+    "interrupted, run the same command again to resume."
     f"\nExample:\n{PROGRAM} crossval --folds 5 --config galaxy_cnn --data.arrays ARRAYS",
     "predict": "Classify galaxies with a trained model. "
-    "Takes galaxy arrays or a folder of images, and writes a table with the identifiers of each galaxy, a "
+    "Reads galaxy arrays or a folder of images, and writes a table with the identifiers of each galaxy, a "
     "probability per class, and the predicted class. If interrupted, run the same command again to resume."
     f"\nExample:\n{PROGRAM} predict --ckpt_path RUN/best.ckpt --data.images FOLDER --out galaxies.csv",
 }

@@ -1,0 +1,32 @@
+"""Parses the options of a fit without running it."""
+
+import json
+from typing import Any
+
+from galaxy_lightning.callbacks.run_config import is_shared
+from galaxy_lightning.cli.fit_folder import run_name
+from galaxy_lightning.cli.lightning_cli import GalaxyCLI
+
+
+def parse_fit_settings(args: list[str]) -> tuple[str, dict[str, Any]]:
+    """Parses the options of a fit without running it.
+
+    Args:
+        args: The command line after ``fit``.
+
+    Returns:
+        The name of the run, and the settings that all commands share, as plain values.
+    """
+    cli = _ParsingCLI(args=["fit", *args])
+    settings = json.loads(cli.parser.dump(cli.config, format="json"))["fit"]
+    return run_name(cli.config["fit"]), {key: value for key, value in settings.items() if is_shared(key)}
+
+
+class _ParsingCLI(GalaxyCLI):
+    """Parses the command line, but instantiates and runs nothing."""
+
+    def instantiate_classes(self) -> None:
+        """Instantiates nothing."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Runs nothing."""
