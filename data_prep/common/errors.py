@@ -21,6 +21,8 @@ EXIT_STATUS: Final = (
 
 _LOCK_FUNCTIONS: Final = ("__enter__", "acquire")
 """Functions in which an exception could leave a lock held forever, while other threads wait for it."""
+_FINALISER: Final = "__del__"
+"""A function from which no exception reaches its caller: Python prints it and continues."""
 _DEFERRAL_SECONDS: Final = 0.01
 """Seconds by which SIGTERM is deferred in these functions."""
 _MAX_DEFERRALS: Final = 300
@@ -104,7 +106,7 @@ def _raise_on_sigterm() -> Iterator[None]:
         nonlocal terminating, deferrals
         if terminating:  # A second signal must not interrupt the cleanup.
             return
-        if frame and frame.f_code.co_name in _LOCK_FUNCTIONS and deferrals < _MAX_DEFERRALS:
+        if _must_finish(frame) and deferrals < _MAX_DEFERRALS:
             deferrals += 1
             _thread.start_new_thread(send_again, ())  # A threading.Thread takes locks itself.
             return
@@ -131,3 +133,14 @@ def _raise_on_sigterm() -> Iterator[None]:
         finished = True
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
+
+
+def _must_finish(frame: FrameType | None) -> bool:
+    """Says whether an exception in a frame would be lost, or would leave a lock held forever."""
+    if frame and frame.f_code.co_name in _LOCK_FUNCTIONS:
+        return True
+    while frame:
+        if frame.f_code.co_name == _FINALISER:
+            return True
+        frame = frame.f_back
+    return False

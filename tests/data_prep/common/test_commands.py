@@ -163,6 +163,21 @@ def test_it_is_followed_in_a_wait_for_a_lock_that_is_never_free(capsys, monkeypa
         run(be_asked)
 
 
+def test_sigterm_during_a_finaliser_ends_the_command():
+    class Finalised:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.001)
+
+    def be_asked():
+        Finalised()
+        time.sleep(5)
+        pytest.fail("the request was lost")
+
+    with pytest.raises(SystemExit, match="143"):
+        run(be_asked)
+
+
 def test_it_is_followed_where_a_library_makes_another_error_of_it(capsys):
     def be_asked():
         try:
