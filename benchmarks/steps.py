@@ -24,7 +24,9 @@ def steps_per_second(
 
     def step() -> None:
         with torch.autocast(device, torch.bfloat16):
-            each = [functional.cross_entropy(logits, labels) for logits in expert_logits(model.look(images))]
+            each = [
+                functional.cross_entropy(logits, labels) for logits in expert_logits(model.prepare(images))
+            ]
         optimizer.zero_grad()
         torch.stack(each).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -11,7 +11,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from data_prep.common.files import new_file
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.calibration import Calibrations
-from galaxy_lightning.networks.weight_files import load_whole
+from galaxy_lightning.networks.weight_files import load_safely
 from galaxy_lightning.training.checkpoints import read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -44,7 +44,7 @@ def export_weights(checkpoint: Path, out: Path) -> None:
         GalaxyError: It is not a checkpoint of a galaxy classifier, or cannot be written there.
     """
     trained = read_checkpoint(checkpoint)
-    weights = load_whole(checkpoint)["state_dict"]
+    weights = load_safely(checkpoint)["state_dict"]
     _save(
         {"state_dict": weights, "GalaxyDataModule": {"train_objids": torch.from_numpy(trained.train_objids)}},
         out,
@@ -76,7 +76,7 @@ def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule
 
 def add_calibration(path: Path, calibrations: Calibrations) -> None:
     """Writes a checkpoint of ours anew, with other calibrations."""
-    _save(load_whole(path) | calibrations.state(), path)
+    _save(load_safely(path) | calibrations.state(), path)
 
 
 def _save(content: dict[str, Any], path: Path) -> None:

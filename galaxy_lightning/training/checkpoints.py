@@ -15,7 +15,7 @@ from data_prep.common.errors import GalaxyError
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks import weights_file
 from galaxy_lightning.networks.class_paths import is_class_path
-from galaxy_lightning.networks.weight_files import load_whole
+from galaxy_lightning.networks.weight_files import load_safely
 from galaxy_lightning.training.checkpoint_form import check_progress, object_ids, plain_hyperparameters
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -135,7 +135,7 @@ def galaxies_seen(weights: str) -> npt.NDArray[np.int64]:
 
 def is_calibrated(path: Path) -> bool:
     """Says whether the weights in a checkpoint of ours are calibrated."""
-    return Calibrations.from_state(load_whole(path)).own.is_fitted
+    return Calibrations.from_state(load_safely(path)).own.is_fitted
 
 
 def read_checkpoint(path: Path, networks: Collection[str] = ()) -> Trained:
@@ -149,7 +149,7 @@ def read_checkpoint(path: Path, networks: Collection[str] = ()) -> Trained:
         GalaxyError: It is no checkpoint of a galaxy classifier, or damaged.
     """
     try:
-        content = load_whole(path)
+        content = load_safely(path)
         data = content["GalaxyDataModule"]
         if not isinstance(content["state_dict"], dict):
             raise TypeError("'state_dict' is none")
@@ -206,7 +206,7 @@ def load_model(path: Path) -> GalaxyClassifier:
         GalaxyError: It is not a checkpoint of a galaxy classifier, or is damaged.
     """
     model = GalaxyClassifier(**read_checkpoint(path).hyperparameters)
-    content = load_whole(path)
+    content = load_safely(path)
     try:
         model.load_state_dict(content["state_dict"])
     except RuntimeError as error:

@@ -125,9 +125,9 @@ class Inference:
         self.calibrations = Calibrations(own, single)
 
     def _views(self, network: Network, images: Tensor, zooms: int) -> Iterator[Tensor]:
-        reduced = network.reduce(images)
+        downscaled = network.downscale(images)
         for frames in zoomed(len(images), zooms, images.device):
-            view = network.sample(reduced, frames)
+            view = network.resample(downscaled, frames)
             if self.eight_views:
                 yield from eight_views(view)
             else:

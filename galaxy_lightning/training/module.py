@@ -130,7 +130,7 @@ class GalaxyClassifier(LightningModule):
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
         self.inference.forget_calibration()
-        view = self.network.look(batch.images, batch.frames)
+        view = self.network.prepare(batch.images, batch.frames)
         targets, weights = batch.targets, batch.weights
         if targets is None:
             targets = functional.one_hot(batch.labels, len(self.classes)).to(view.dtype)

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galaxy_lightning.networks.weight_files import load_file
+from galaxy_lightning.networks.weight_files import load_weights_file
 from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
@@ -69,7 +69,7 @@ def read_all(path):
     for read in (
         lambda: read_checkpoint(path),
         lambda: galaxies_seen(str(path)),
-        lambda: load_file(model, ("head.",), str(path), "linear"),
+        lambda: load_weights_file(model, ("head.",), str(path), "linear"),
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # The file may hold what torch warns of.
@@ -81,7 +81,7 @@ def test_the_files_are_whole_before_they_are_damaged(tmp_path):
         (tmp_path / "whole.ckpt").write_bytes(file)
         assert read_checkpoint(tmp_path / "whole.ckpt").resumable
         assert galaxies_seen(str(tmp_path / "whole.ckpt")).tolist() == [0, 1, 2]
-        load_file(torch.nn.Linear(3, 2), ("head.",), str(tmp_path / "whole.ckpt"), "linear")
+        load_weights_file(torch.nn.Linear(3, 2), ("head.",), str(tmp_path / "whole.ckpt"), "linear")
 
 
 @tries(1_500)

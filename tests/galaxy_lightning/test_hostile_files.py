@@ -14,7 +14,7 @@ import yaml
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.cli.main import main
-from galaxy_lightning.networks.weight_files import load_file
+from galaxy_lightning.networks.weight_files import load_weights_file
 from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
 
 
@@ -61,7 +61,7 @@ def test_a_pickle_is_never_run(tmp_path, marker, write, capsys):
         write(path, Evil(marker))
         readers = [
             lambda path=path: read_checkpoint(path),
-            lambda path=path: load_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear"),
+            lambda path=path: load_weights_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear"),
         ]
         if suffix != ".safetensors":  # There galaxies_seen reads nothing.
             readers.append(lambda path=path: galaxies_seen(str(path)))
@@ -102,7 +102,7 @@ def test_damaged_checkpoints_are_refused(tmp_path, content):
         with pytest.raises(GalaxyError, match=r"damaged.ckpt.*nothing in it was run"):
             read(path)
     with pytest.raises(GalaxyError, match=r"damaged.ckpt"):
-        load_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear")
+        load_weights_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear")
     with pytest.raises(GalaxyError, match="is no checkpoint"):
         read_checkpoint(tmp_path)
 

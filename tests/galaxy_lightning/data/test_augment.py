@@ -52,7 +52,7 @@ def test_any_view_turns_mirrors_zooms_and_moves_within_bounds():
 def test_a_frame_of_a_quarter_turn_turns_the_image():
     image = torch.randint(0, 256, (1, 9, 9, 3), dtype=torch.uint8)
     frame = torch.tensor([[[0.0, -1, 0], [1, 0, 0]]])
-    seen, upright = (ReferenceCNN().look(image, each) for each in (frame, None))
+    seen, upright = (ReferenceCNN().prepare(image, each) for each in (frame, None))
     assert torch.equal(upright, image.permute(0, 3, 1, 2) / 255)
     assert any(torch.allclose(seen, torch.rot90(upright, k, dims=(2, 3)), atol=1e-6) for k in (1, 3))
 

@@ -16,7 +16,7 @@ from galaxy_lightning import networks
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.networks import SHIPPED
-from galaxy_lightning.networks.weight_files import load_file
+from galaxy_lightning.networks.weight_files import load_weights_file
 from galaxy_lightning.training.checkpoint_writer import WholeCheckpoints, export_weights, write_checkpoint
 from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -44,7 +44,10 @@ def test_a_number_that_has_changed_is_noticed(tmp_path):
     content[content.index(torch.full((9,), 0.5).numpy().tobytes()) + 400] ^= 1
     path.write_bytes(content)
     assert torch.load(path, weights_only=True)["state_dict"]["weight"].shape == (1000,)
-    for read in (read_checkpoint, lambda path: load_file(torch.nn.Linear(1, 1), (), str(path), "linear")):
+    for read in (
+        read_checkpoint,
+        lambda path: load_weights_file(torch.nn.Linear(1, 1), (), str(path), "linear"),
+    ):
         with pytest.raises(GalaxyError, match="the checksum of .*data/0 is wrong"):
             read(path)
 

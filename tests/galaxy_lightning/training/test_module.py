@@ -58,7 +58,7 @@ def test_zooms_are_the_mean_over_sizes():
     with torch.no_grad():
         found = model(images)
         each = [
-            model.network(model.network.look(images, torch.eye(2, 3).mul(zoom).expand(2, 2, 3)))
+            model.network(model.network.prepare(images, torch.eye(2, 3).mul(zoom).expand(2, 2, 3)))
             for zoom in (math.exp(-0.2), 1.0, math.exp(0.2))
         ]
     torch.testing.assert_close(found, torch.stack(each).mean(dim=0))
