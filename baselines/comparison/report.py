@@ -16,7 +16,7 @@ from baselines.comparison.summary import Model
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.files import new_files
 from data_prep.common.json_files import json_text
-from galaxy_lightning.evaluation.figures import confusion_matrices, evolution, gallery
+from galaxy_lightning.evaluation.figures import plot_confusion_matrices, plot_gallery, plot_training_curves
 
 HTML: Final = "report.html"
 MARKDOWN: Final = "report.md"
@@ -197,7 +197,7 @@ def _figures(
             "confusion",
             "Confusion matrices of the test galaxies: the share of each true class (and the number of "
             "galaxies, over all runs).",
-            confusion_matrices(confusions, arrays.classes),
+            plot_confusion_matrices(confusions, arrays.classes),
         )
     ]
     if histories:
@@ -206,13 +206,13 @@ def _figures(
                 "loss",
                 "Loss by epoch. Thin lines are runs, thick ones their mean. It includes what a model adds "
                 "for its weights, so heights compare only where that is alike.",
-                evolution(histories, "loss"),
+                plot_training_curves(histories, "loss"),
             ),
             (
                 "accuracy",
                 "Accuracy by epoch. That on training galaxies is counted while the weights change, with "
                 "dropout and augmentation where the model has them.",
-                evolution(histories, "accuracy", floor),
+                plot_training_curves(histories, "accuracy", floor),
             ),
         ]
     for place, model in enumerate(models):
@@ -221,7 +221,7 @@ def _figures(
             continue  # It makes no mistake, or is as sure of all of them.
         shown = f"the {len(images)} of {wrong} most confident" if wrong > len(images) else f"all {wrong}"
         caption = f"Test galaxies that {model.name} gets wrong, in its first run: {shown}."
-        figures.append((f"mistakes_{place}", caption, gallery(images, captions, model.name)))
+        figures.append((f"mistakes_{place}", caption, plot_gallery(images, captions, model.name)))
     return figures
 
 

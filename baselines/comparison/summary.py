@@ -12,12 +12,12 @@ from data_prep.arrays.format import GalaxyArrays
 from galaxy_lightning.evaluation.measures import (
     bootstrap_interval,
     calibration_error,
-    combined_p,
-    confusion_counts,
-    figure_names,
-    figures,
-    holm,
-    mcnemar,
+    classification_metrics,
+    combine_p_values,
+    confusion_matrix,
+    holm_correction,
+    mcnemar_test,
+    metric_names,
 )
 from galaxy_lightning.runs.reader import Run, agree
 from galaxy_lightning.runs.writer import arrays_identity
@@ -86,7 +86,7 @@ def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
     counts = np.bincount(labels, minlength=len(classes))
     galaxies = arrays.catalog["objid"].to_numpy()[arrays.rows("test")]
     tests = [_tested(one, other, labels) for one, other in itertools.combinations(models, 2)]
-    for test, corrected in zip(tests, holm([test["p"] for test in tests]), strict=True):
+    for test, corrected in zip(tests, holm_correction([test["p"] for test in tests]), strict=True):
         test["p_holm"] = corrected
     return {
         "arrays": arrays_identity(arrays),
@@ -102,7 +102,7 @@ def _measured(
 ) -> dict[str, Any]:
     """Measures one model: each run, mean and spread over runs, and the interval of the mean accuracy."""
     runs = [_measured_run(run, labels, classes) for run in model.runs]
-    names = [*figure_names(classes), "calibration_error", *COSTS]
+    names = [*metric_names(classes), "calibration_error", *COSTS]
     table = {name: np.array([run[name] for run in runs], dtype=float) for name in names}
     interval = bootstrap_interval(model.right(labels).mean(axis=0), galaxies)
     return {
@@ -119,12 +119,12 @@ def _measured(
 
 def _measured_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
     """Measures one run."""
-    counts = confusion_counts(labels, run.predicted, len(classes))
+    counts = confusion_matrix(labels, run.predicted, len(classes))
     return {
         "folder": str(run.folder),
         "seed": run.about.get("seed"),
         "device": run.about.get("device"),
-        **{name: _number(value) for name, value in figures(counts, classes).items()},
+        **{name: _number(value) for name, value in classification_metrics(counts, classes).items()},
         "calibration_error": calibration_error(labels, run.predicted, run.probabilities),
         **{name: run.number(name) for name in COSTS},
         "confusion": counts.tolist(),
@@ -134,14 +134,14 @@ def _measured_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str
 def _tested(one: Model, other: Model, labels: npt.NDArray[np.int64]) -> dict[str, Any]:
     """Tests one pair of models: every run of the one against every run of the other."""
     tests = [
-        (*mcnemar(right, wrong), (i, j))
+        (*mcnemar_test(right, wrong), (i, j))
         for (i, right), (j, wrong) in itertools.product(
             enumerate(one.right(labels)), enumerate(other.right(labels))
         )
     ]
     return {
         "models": [one.name, other.name],
-        "p": combined_p([p for _, _, p, _ in tests]),
+        "p": combine_p_values([p for _, _, p, _ in tests]),
         "only_one_right": float(np.median([test[0] for test in tests])),
         "only_other_right": float(np.median([test[1] for test in tests])),
         "tests": [

@@ -124,7 +124,7 @@ class PredictionWriter(Callback):
             usable = [row not in batch.problems for row in rows.tolist()]
             rows, probabilities = rows[usable], probabilities[usable]
         table = prediction_table(self.galaxies.iloc[rows], probabilities, self.classes)
-        uncertain = pl_module.inference.calibration.uncertain(probabilities)
+        uncertain = pl_module.inference.calibration.flag_uncertain(probabilities)
         if self.with_uncertainty:
             table = table.assign(entropy=entropy(probabilities).round(6), uncertain=as_flags(uncertain))
         table.insert(0, _ROW, rows)

@@ -93,7 +93,7 @@ def record_run(
         peak_memory_mb=history.memory.mb,
         best_epoch=int(history.epochs[-1]["epoch"]) if model.optimization.ends_at_zero else None,
         packages=("torch", "lightning", "torchmetrics"),
-        calibration=model.inference.calibrations.own.state(),
+        calibration=model.inference.calibrations.main.state(),
         **more,
     )
 

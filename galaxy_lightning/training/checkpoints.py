@@ -135,7 +135,7 @@ def galaxies_seen(weights: str) -> npt.NDArray[np.int64]:
 
 def is_calibrated(path: Path) -> bool:
     """Says whether the weights in a checkpoint of ours are calibrated."""
-    return Calibrations.from_state(load_safely(path)).own.is_fitted
+    return Calibrations.from_state(load_safely(path)).main.is_fitted
 
 
 def read_checkpoint(path: Path, networks: Collection[str] = ()) -> Trained:

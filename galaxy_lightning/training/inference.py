@@ -47,7 +47,7 @@ class Inference:
         It is the configured number, unless a fit was interrupted before the epoch that validates with all of
         them (then 1), or another number was chosen.
         """
-        return self._chosen_zooms or self.calibrations.own.zooms or self._configured_zooms
+        return self._chosen_zooms or self.calibrations.main.zooms or self._configured_zooms
 
     def choose_zooms(self, zooms: int) -> None:
         """Replaces the number of zooms.

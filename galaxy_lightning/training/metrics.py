@@ -55,7 +55,8 @@ class SplitMetrics(nn.Module):
         number = len(classes)
         self.split, self.classes = split, list(classes)
         macro = {
-            name: FromCounts(number, partial(_macro, measure)) for name, measure in measures.PER_CLASS.items()
+            name: FromCounts(number, partial(_macro, measure))
+            for name, measure in measures.CLASS_METRICS.items()
         }
         self.overall = MetricCollection(
             {"accuracy": FromCounts(number, measures.accuracy), **macro}, prefix=f"{split}_"
@@ -68,8 +69,10 @@ class SplitMetrics(nn.Module):
     @property
     def names(self) -> list[str]:
         """Names of what is logged of the split, which a callback may monitor."""
-        overall = [f"{self.split}_{name}" for name in ("loss", "accuracy", *measures.PER_CLASS)]
-        return overall + [self._name(name, label) for name in measures.PER_CLASS for label in self.classes]
+        overall = [f"{self.split}_{name}" for name in ("loss", "accuracy", *measures.CLASS_METRICS)]
+        return overall + [
+            self._name(name, label) for name in measures.CLASS_METRICS for label in self.classes
+        ]
 
     def count(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         """Counts a batch.
@@ -91,7 +94,7 @@ class SplitMetrics(nn.Module):
         counts = self.confusion.compute().cpu().numpy()
         values = {
             self._name(name, label): float(value)
-            for name, measure in measures.PER_CLASS.items()
+            for name, measure in measures.CLASS_METRICS.items()
             for label, value in zip(self.classes, measure(counts), strict=True)
         }
         return {name: value for name, value in values.items() if not np.isnan(value)}
@@ -136,4 +139,4 @@ class SplitMetrics(nn.Module):
 
 
 def _macro(measure: Callable[[measures.Counts], npt.NDArray[np.float64]], counts: measures.Counts) -> float:
-    return measures.macro(measure(counts))
+    return measures.macro_average(measure(counts))
