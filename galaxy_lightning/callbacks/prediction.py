@@ -187,7 +187,7 @@ class PredictionWriter(Callback):
         folder, ours = self.path.parent.resolve(), (self.path.name, self.skipped_path.name)
         others = {
             path: reason
-            for path, reason in self.images.left_out.items()
+            for path, reason in self.images.skipped.items()
             if not (path.name in ours or self._is_part(path.name))
             or (self.images.folder / path).parent.resolve() != folder
         }

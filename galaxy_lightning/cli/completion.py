@@ -45,7 +45,7 @@ def predict_held_out(trainer: Trainer, model: GalaxyClassifier, data: GalaxyData
         data: What it was trained on.
         best: The checkpoint.
     """
-    data.predict_on("val", "test")
+    data.predicted_splits = ("val", "test")
     trainer.limit_predict_batches = 1.0
     trainer.predict(model, data, return_predictions=False, ckpt_path=best, weights_only=True)
 

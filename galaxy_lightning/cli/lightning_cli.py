@@ -176,7 +176,7 @@ class GalaxyCLI(LightningCLI):
         self.datamodule.simulate_missing()
         if is_first_on_machine():
             self.datamodule.prepare_data()
-        self.datamodule.check_fits(self.model.classes, self.model.image_size)
+        self.datamodule.check_compatible(self.model.classes, self.model.image_size)
         check_shares(self.datamodule, self.processes, str(self.subcommand))
         settings = self._get(self.config_init, "trainer")
         shown, progress = progress_callbacks(settings)
@@ -210,9 +210,9 @@ class GalaxyCLI(LightningCLI):
             self.trained.require_same_settings(dict(self.model.hparams), fed)
             scheduled = self.model.optimization.ends_at_zero
             self.trained.require_same_processes(self.processes, scheduled=scheduled)
-            self.datamodule.exclude(self.trained.train_objids)
+            self.datamodule.set_pretraining_objids(self.trained.train_objids)
         elif self.model.pretrained:
-            self.datamodule.exclude(galaxies_seen(self.model.pretrained["weights"]))
+            self.datamodule.set_pretraining_objids(galaxies_seen(self.model.pretrained["weights"]))
         for split in SPLITS:
             self.datamodule.arrays.some_rows(split)
         self.datamodule.check_can_train()

@@ -7,7 +7,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from galaxy_lightning.data.augment import eight_views, zoomed
+from galaxy_lightning.data.augment import eight_views, zoom_frames
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations, calibrate
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.training.fit_length import is_sure_to_go_on
@@ -126,7 +126,7 @@ class Inference:
 
     def _views(self, network: Network, images: Tensor, zooms: int) -> Iterator[Tensor]:
         downscaled = network.downscale(images)
-        for frames in zoomed(len(images), zooms, images.device):
+        for frames in zoom_frames(len(images), zooms, images.device):
             view = network.resample(downscaled, frames)
             if self.eight_views:
                 yield from eight_views(view)
