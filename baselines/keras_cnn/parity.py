@@ -101,7 +101,7 @@ def _measure(
     for layer in ours.modules():
         if isinstance(layer, torch.nn.Dropout):
             layer.p = 0.0
-    optimizer = ours.new_optimizer()
+    optimizer = ours.make_optimizer()
     generator = np.random.default_rng(seed)
     rows, worst = arrays.some_rows("train"), 0.0
     for _ in progress_bar(range(steps), desc="training both", unit="step"):

@@ -84,7 +84,7 @@ class EvaluationWriter(Callback):
             if name.startswith(prefix)
         }
         assert isinstance(module, GalaxyClassifier)
-        logits, labels = getattr(module, f"{self.split}_metrics").answers()
+        logits, labels = getattr(module, f"{self.split}_metrics").gather_logits()
         probabilities, calibration = softmax(logits, axis=1), module.inference.calibration
         found = HeldOutPredictions(
             module.classes,

@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.writer import write_run
-from galaxy_lightning.training.checkpoint_writer import add_calibration
+from galaxy_lightning.training.checkpoint_writer import replace_calibrations
 from galaxy_lightning.training.checkpoints import is_calibrated
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -25,14 +25,14 @@ def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataMo
     """
     if is_calibrated(best) or not trainer.limit_val_batches:
         return
-    model.inference.calibrating = True
+    model.inference.calibrate_in_validate = True
     try:
         trainer.validate(model, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
     finally:
-        model.inference.calibrating = False
+        model.inference.calibrate_in_validate = False
     trainer.strategy.barrier()  # All have read it.
     if trainer.is_global_zero:
-        add_calibration(best, model.inference.calibrations)
+        replace_calibrations(best, model.inference.calibrations)
     trainer.strategy.barrier()
 
 

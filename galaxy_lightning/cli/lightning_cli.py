@@ -44,7 +44,7 @@ from galaxy_lightning.runtime.allocator import keep_freed_memory
 from galaxy_lightning.runtime.noise import quieten
 from galaxy_lightning.runtime.rank_zero import is_first_on_machine, rank_zero_print
 from galaxy_lightning.runtime.ranks import Ranks
-from galaxy_lightning.training.checkpoints import Trained, galaxies_seen, read_checkpoint
+from galaxy_lightning.training.checkpoints import CheckpointInfo, read_checkpoint, read_train_objids
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
@@ -79,7 +79,7 @@ class GalaxyCLI(LightningCLI):
 
     history: HistoryRecorder | None = None
     """The epochs of a fit that leaves a run; a fast_dev_run leaves none."""
-    trained: Trained | None = None
+    trained: CheckpointInfo | None = None
     """What the checkpoint remembers, where one is named."""
 
     def __init__(self, args: ArgsType, ranks: Ranks | None = None, lock: RunLock | None = None) -> None:
@@ -212,11 +212,11 @@ class GalaxyCLI(LightningCLI):
             self.trained.require_same_processes(self.processes, scheduled=scheduled)
             self.datamodule.set_pretraining_objids(self.trained.train_objids)
         elif self.model.pretrained:
-            self.datamodule.set_pretraining_objids(galaxies_seen(self.model.pretrained["weights"]))
+            self.datamodule.set_pretraining_objids(read_train_objids(self.model.pretrained["weights"]))
         for split in SPLITS:
             self.datamodule.arrays.some_rows(split)
         self.datamodule.check_can_train()
-        self.model.new_optimizer()
+        self.model.make_optimizer()
 
     def fit(self, model: GalaxyClassifier, **kwargs: Any) -> None:
         """Trains, and removes the run folder if the fit fails before its first checkpoint."""

@@ -14,7 +14,7 @@ from data_prep.common.paths import expand_path
 from data_prep.common.suggestions import SuggestingParser
 from galaxy_lightning.cli.saved_config import SavedConfig, read_saved_config
 from galaxy_lightning.runtime.rank_zero import rank_zero_print
-from galaxy_lightning.training.checkpoints import Trained
+from galaxy_lightning.training.checkpoints import CheckpointInfo
 
 SPLIT_OF: Final = {"test": "test", "validate": "val"}
 """The split that a command evaluates a model on."""
@@ -63,7 +63,7 @@ def named_checkpoint(words: list[str]) -> Path | None:
     return Path(words[words.index("--ckpt_path") + 1]) if "--ckpt_path" in words else None
 
 
-def set_defaults(parser: LightningArgumentParser, trained: Trained, command: str) -> None:
+def set_defaults(parser: LightningArgumentParser, trained: CheckpointInfo, command: str) -> None:
     """Sets the settings of a trained model as a command's defaults.
 
     Those of the model come from the checkpoint, the others from the config in its run folder.
@@ -87,7 +87,7 @@ def set_defaults(parser: LightningArgumentParser, trained: Trained, command: str
     parser.set_defaults(defaults)
 
 
-def model_settings(trained: Trained, command: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+def model_settings(trained: CheckpointInfo, command: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the model's settings that a checkpoint decides, whatever the command line says.
 
     Args:

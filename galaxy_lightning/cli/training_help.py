@@ -45,8 +45,8 @@ _UNSHOWN: Final = (
 _FIT_DATA: Final = ("augment", "simulate")
 _HEADINGS: Final = {
     "Customize every aspect of training via flags": "Trainer (Lightning's other options work too)",
-    "Sorts galaxy images into classes": "Model",
-    "Feeds the galaxy arrays to a model, or, for ``predict``, any folder of images": "Data",
+    "Classifies galaxy images": "Model",
+    "Loads batches of galaxies from galaxy arrays or, to predict, from a folder of images": "Data",
 }
 
 

@@ -53,7 +53,7 @@ class GalaxyDataModule(LightningDataModule):
         verify: Verify the SHA-256 checksums of the arrays first (about one second per gigabyte).
         num_workers: Number of worker processes that load batches. 0 uses a thread, which is fast enough if
             the arrays fit into main memory.
-        on_device: Copy all images to GPU memory first, which makes loading fastest (150 kB per galaxy with
+        on_device: Copy all images to GPU memory once, instead of batch by batch (150 kB per galaxy with
             224 x 224 pixels).
         seed: Seed of shuffling and augmentation.
         auxiliary: Catalogue columns of the auxiliary targets.

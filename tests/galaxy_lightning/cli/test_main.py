@@ -174,7 +174,7 @@ def test_a_fit_that_cannot_begin_leaves_no_run_folder(words, message, small_arra
 def test_a_schedule_needs_an_end(small_arrays, tmp_path, capsys):
     with pytest.raises(SystemExit):
         fit(small_arrays, tmp_path, "--model.schedule=one_cycle", epochs=-1)
-    assert "needs an end: set --trainer.max_epochs" in capsys.readouterr().err
+    assert "needs the length of the fit: set --trainer.max_epochs" in capsys.readouterr().err
 
 
 def test_the_newest_weights_are_the_best_also_where_the_last_epoch_is_not_validated(small_arrays, tmp_path):
@@ -298,7 +298,7 @@ def test_a_schedule_is_not_gone_on_with_beyond_its_end(small_arrays, tmp_path, c
     folder = fit(small_arrays, tmp_path, "--model.schedule=one_cycle", "--name=short")
     with pytest.raises(SystemExit):
         main(["fit", f"--ckpt_path={folder}", "--trainer.max_epochs=3"])
-    assert "go on with the same trainer.max_epochs" in capsys.readouterr().err
+    assert "resume with the same trainer.max_epochs" in capsys.readouterr().err
 
 
 def test_test_writes_the_confusion_matrix_as_csv_and_png(run, tmp_path):
@@ -439,7 +439,7 @@ def test_a_model_of_several_zooms_is_calibrated_for_one_too(small_arrays, raw, t
     folder = fit(small_arrays, tmp_path, *ZOOMS)
     model, arrays = loaded(folder / "best.ckpt"), open_arrays(small_arrays)
     assert model.inference.zooms == 3
-    model.inference.choose_zooms(1)
+    model.inference.set_zooms(1)
     logits, labels = validation_logits(model, arrays)
     assert model.inference.calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
     predict = ["predict", f"--ckpt_path={folder}", f"--data.images={raw}"]
@@ -485,7 +485,7 @@ def test_a_checkpoint_of_a_version_that_kept_no_zooms_answers_as_before(run, raw
         main([*words, "--model.image_size=64", f"--out={tmp_path}/{name}.csv"])
     assert (tmp_path / "old.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
     model = loaded(tmp_path / "old.ckpt")
-    model.inference.choose_zooms(3)
+    model.inference.set_zooms(3)
     assert model.inference.calibration == loaded(tmp_path / "old.ckpt").inference.calibration
 
 
@@ -624,7 +624,7 @@ def test_a_checkpoint_that_is_none_is_refused_and_never_run(command, run, small_
         with pytest.raises(SystemExit) as caught:
             main([command, f"--config={REFERENCE}", *small(small_arrays), f"--ckpt_path={path}"])
         assert caught.value.code == 1
-        assert f"{path} is no checkpoint of a galaxy classifier, or is damaged" in capsys.readouterr().err
+        assert f"{path} is not a checkpoint of a galaxy classifier, or is damaged" in capsys.readouterr().err
     assert not (tmp_path / "sprung").exists()
 
 

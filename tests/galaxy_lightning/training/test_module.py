@@ -73,7 +73,7 @@ def test_hyperparameters_are_plain(model):
 
 
 def test_adam_has_keras_epsilon(model):
-    (group,) = model.new_optimizer().param_groups
+    (group,) = model.make_optimizer().param_groups
     assert (group["lr"], group["eps"], group["betas"]) == (1e-3, 1e-7, (0.9, 0.999))
 
 
