@@ -52,7 +52,7 @@ def gigaflop_per_image(network: str) -> float:
     batch = 16
     # Without oneDNN, the counter knows all operations.
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
-        view = model.look(torch.zeros(batch, 224, 224, 3, dtype=torch.uint8))
+        view = model.prepare(torch.zeros(batch, 224, 224, 3, dtype=torch.uint8))
         for logits in model.expert_logits(view):
             functional.cross_entropy(logits, torch.zeros(batch, dtype=torch.int64)).backward()  # type: ignore[no-untyped-call]
     return float(counter.get_total_flops()) / 1e9 / batch

@@ -37,7 +37,7 @@ def trained_images_per_second(
     def step() -> None:
         with torch.autocast(device, torch.bfloat16):
             losses = [
-                functional.cross_entropy(logits, labels) for logits in expert_logits(model.look(images))
+                functional.cross_entropy(logits, labels) for logits in expert_logits(model.prepare(images))
             ]
         optimizer.zero_grad()
         torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from baselines.comparison.summary import Model
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.files import new_files
 from data_prep.common.json_files import json_text
-from galaxy_lightning.evaluation.figures import confusion_matrices, evolution, gallery
+from galaxy_lightning.evaluation.figures import plot_confusion_matrices, plot_gallery, plot_training_curves
 
 HTML: Final = "report.html"
 MARKDOWN: Final = "report.md"
@@ -200,7 +200,7 @@ def _draw_figures(
             "confusion",
             "Confusion matrices of the test galaxies: share of the true class, and number of galaxies summed "
             "over runs.",
-            confusion_matrices(confusions, arrays.classes),
+            plot_confusion_matrices(confusions, arrays.classes),
         )
     ]
     if histories:
@@ -209,13 +209,13 @@ def _draw_figures(
                 "loss",
                 "Loss by epoch; thin lines show runs, thick lines their mean. The loss includes "
                 "regularization terms, so only models with the same regularization are comparable.",
-                evolution(histories, "loss"),
+                plot_training_curves(histories, "loss"),
             ),
             (
                 "accuracy",
                 "Accuracy by epoch; thin lines show runs, thick lines their mean. The training accuracy is "
                 "measured during training, with the model's dropout and augmentation.",
-                evolution(histories, "accuracy", floor),
+                plot_training_curves(histories, "accuracy", floor),
             ),
         ]
     for number, model in enumerate(models):
@@ -224,7 +224,7 @@ def _draw_figures(
             continue  # All galaxies are classified correctly, or all have the same probabilities.
         shown = f"the {len(images)} most confident of {count}" if count > len(images) else f"all {count}"
         caption = f"Test galaxies misclassified by {model.name} (first run): {shown}."
-        figures.append((f"misclassified_{number}", caption, gallery(images, captions, model.name)))
+        figures.append((f"misclassified_{number}", caption, plot_gallery(images, captions, model.name)))
     return figures
 
 

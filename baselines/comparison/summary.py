@@ -12,12 +12,12 @@ from data_prep.arrays.format import GalaxyArrays
 from galaxy_lightning.evaluation.measures import (
     bootstrap_interval,
     calibration_error,
-    combined_p,
-    confusion_counts,
-    figure_names,
-    figures,
-    holm,
-    mcnemar,
+    classification_metrics,
+    combine_p_values,
+    confusion_matrix,
+    holm_correction,
+    mcnemar_test,
+    metric_names,
 )
 from galaxy_lightning.runs.reader import Run, agree
 from galaxy_lightning.runs.writer import arrays_identity
@@ -86,7 +86,7 @@ def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
     counts = np.bincount(labels, minlength=len(classes))
     galaxies = arrays.catalog["objid"].to_numpy()[arrays.rows("test")]
     tests = [_test_pair(one, other, labels) for one, other in itertools.combinations(models, 2)]
-    for test, corrected in zip(tests, holm([test["p"] for test in tests]), strict=True):
+    for test, corrected in zip(tests, holm_correction([test["p"] for test in tests]), strict=True):
         test["p_holm"] = corrected
     return {
         "arrays": arrays_identity(arrays),
@@ -102,7 +102,7 @@ def _measure_model(
 ) -> dict[str, Any]:
     """Measures a model: all runs, mean and standard deviation, and the interval of the mean accuracy."""
     runs = [_measure_run(run, labels, classes) for run in model.runs]
-    names = [*figure_names(classes), "calibration_error", *COSTS]
+    names = [*metric_names(classes), "calibration_error", *COSTS]
     table = {name: np.array([run[name] for run in runs], dtype=float) for name in names}
     interval = bootstrap_interval(model.correct(labels).mean(axis=0), galaxies)
     return {
@@ -120,12 +120,12 @@ def _measure_model(
 
 def _measure_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
     """Measures a run."""
-    counts = confusion_counts(labels, run.predicted, len(classes))
+    counts = confusion_matrix(labels, run.predicted, len(classes))
     return {
         "folder": str(run.folder),
         "seed": run.about.get("seed"),
         "device": run.about.get("device"),
-        **{name: _finite_or_none(value) for name, value in figures(counts, classes).items()},
+        **{name: _finite_or_none(value) for name, value in classification_metrics(counts, classes).items()},
         "calibration_error": calibration_error(labels, run.predicted, run.probabilities),
         **{name: run.number(name) for name in COSTS},
         "confusion": counts.tolist(),
@@ -135,14 +135,14 @@ def _measure_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str]
 def _test_pair(one: Model, other: Model, labels: npt.NDArray[np.int64]) -> dict[str, Any]:
     """Tests a pair of models: every run of one model against every run of the other."""
     tests = [
-        (*mcnemar(one_correct, other_correct), (i, j))
+        (*mcnemar_test(one_correct, other_correct), (i, j))
         for (i, one_correct), (j, other_correct) in itertools.product(
             enumerate(one.correct(labels)), enumerate(other.correct(labels))
         )
     ]
     return {
         "models": [one.name, other.name],
-        "p": combined_p([p for _, _, p, _ in tests]),
+        "p": combine_p_values([p for _, _, p, _ in tests]),
         "only_one_right": float(np.median([test[0] for test in tests])),
         "only_other_right": float(np.median([test[1] for test in tests])),
         "tests": [

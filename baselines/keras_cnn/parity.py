@@ -103,7 +103,7 @@ def _measure(
     for layer in torch_model.modules():
         if isinstance(layer, torch.nn.Dropout):
             layer.p = 0.0
-    optimizer = torch_model.new_optimizer()
+    optimizer = torch_model.make_optimizer()
     generator = np.random.default_rng(seed)
     rows, largest = arrays.require_rows("train"), 0.0
     for _ in progress_bar(range(steps), desc="training both", unit=" steps"):

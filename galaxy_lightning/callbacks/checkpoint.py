@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, CONFIG, LAST_CHECKPOINT
-from galaxy_lightning.training.checkpoint_writer import WholeCheckpoints
+from galaxy_lightning.training.checkpoint_writer import AtomicCheckpointIO
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -42,7 +42,7 @@ class RunCheckpoint(ModelCheckpoint):
         """Sets the run folder, and makes the trainer write checkpoints atomically."""
         self.dirpath = trainer.log_dir
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # The user has not chosen another one.
-            trainer.strategy.checkpoint_io = WholeCheckpoints()
+            trainer.strategy.checkpoint_io = AtomicCheckpointIO()
         super().setup(trainer, pl_module, stage)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

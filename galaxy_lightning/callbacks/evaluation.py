@@ -10,13 +10,14 @@ from scipy.special import softmax
 
 from data_prep.common.files import new_folder, refuse_existing
 from data_prep.common.json_files import write_json
-from galaxy_lightning.evaluation.figures import Counts, confusion_matrix
-from galaxy_lightning.evaluation.held_out import PICTURES, HeldOut
+from galaxy_lightning.evaluation.figures import plot_confusion_matrix
+from galaxy_lightning.evaluation.held_out import EVALUATION_FILES, HeldOutPredictions
+from galaxy_lightning.evaluation.measures import Counts
 from galaxy_lightning.training.metrics import SplitMetrics
 from galaxy_lightning.training.module import GalaxyClassifier
 
 METRICS: Final = "metrics.json"
-_FILES: Final = (METRICS, *PICTURES)
+_FILES: Final = (METRICS, *EVALUATION_FILES)
 _OVERALL: Final = {
     "accuracy": "accuracy",
     "recall": "macro recall",
@@ -40,7 +41,7 @@ class ConfusionMatrixLogger(Callback):
     def _show(self, trainer: Trainer, module: LightningModule, split: str) -> None:
         counts, classes = _counts(module, split)
         if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
-            figure = confusion_matrix(counts, classes, f"{split}, epoch {trainer.current_epoch}")
+            figure = plot_confusion_matrix(counts, classes, f"{split}, epoch {trainer.current_epoch}")
             trainer.logger.experiment.add_figure(f"{split}/confusion_matrix", figure, trainer.global_step)
 
 
@@ -83,16 +84,16 @@ class EvaluationWriter(Callback):
             if name.startswith(prefix)
         }
         assert isinstance(module, GalaxyClassifier)
-        logits, labels = getattr(module, f"{self.split}_metrics").answers()
+        logits, labels = getattr(module, f"{self.split}_metrics").gather_logits()
         probabilities, calibration = softmax(logits, axis=1), module.inference.calibration
-        held_out = HeldOut(
+        held_out = HeldOutPredictions(
             module.classes,
             labels,
             probabilities,
-            calibration.uncertain(probabilities),
+            calibration.flag_uncertain(probabilities),
             calibration.target_accuracy,
         )
-        metrics |= held_out.trust
+        metrics |= held_out.calibration_metrics
         overall = ", ".join(f"{name} {metrics[key]:.3f}" for key, name in _OVERALL.items())
         self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *held_out.report())
         if not trainer.is_global_zero:

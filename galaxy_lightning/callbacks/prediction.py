@@ -126,7 +126,7 @@ class PredictionWriter(Callback):
             usable = [row not in batch.problems for row in rows.tolist()]
             rows, probabilities = rows[usable], probabilities[usable]
         table = prediction_table(self.galaxies.iloc[rows], probabilities, self.classes)
-        uncertain = pl_module.inference.calibration.uncertain(probabilities)
+        uncertain = pl_module.inference.calibration.flag_uncertain(probabilities)
         if self.with_uncertainty:
             table = table.assign(entropy=entropy(probabilities).round(6), uncertain=as_flags(uncertain))
         table.insert(0, _ROW, rows)
@@ -190,7 +190,7 @@ class PredictionWriter(Callback):
         folder, outputs = self.path.parent.resolve(), (self.path.name, self.skipped_path.name)
         others = {
             path: reason
-            for path, reason in self.images.left_out.items()
+            for path, reason in self.images.skipped.items()
             if not (path.name in outputs or self._is_part(path.name))
             or (self.images.folder / path).parent.resolve() != folder
         }

@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.writer import write_run
-from galaxy_lightning.training.checkpoint_writer import add_calibration
+from galaxy_lightning.training.checkpoint_writer import replace_calibrations
 from galaxy_lightning.training.checkpoints import is_calibrated
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -25,14 +25,14 @@ def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataMo
     """
     if is_calibrated(best) or not trainer.limit_val_batches:
         return
-    model.inference.calibrating = True
+    model.inference.calibrate_in_validate = True
     try:
         trainer.validate(model, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
     finally:
-        model.inference.calibrating = False
+        model.inference.calibrate_in_validate = False
     trainer.strategy.barrier()  # Until every process has read the checkpoint.
     if trainer.is_global_zero:
-        add_calibration(best, model.inference.calibrations)
+        replace_calibrations(best, model.inference.calibrations)
     trainer.strategy.barrier()
 
 
@@ -45,7 +45,7 @@ def predict_held_out(trainer: Trainer, model: GalaxyClassifier, data: GalaxyData
         data: The data module of the fit.
         best: The best checkpoint.
     """
-    data.predict_on("val", "test")
+    data.predicted_splits = ("val", "test")
     trainer.limit_predict_batches = 1.0
     trainer.predict(model, data, return_predictions=False, ckpt_path=best, weights_only=True)
 
@@ -96,7 +96,7 @@ def record_run(
         peak_memory_mb=history.memory.mb,
         best_epoch=int(history.epochs[-1]["epoch"]) if model.optimization.ends_at_zero else None,
         packages=("torch", "lightning", "torchmetrics"),
-        calibration=model.inference.calibrations.own.state(),
+        calibration=model.inference.calibrations.main.state(),
         **extra,
     )
 

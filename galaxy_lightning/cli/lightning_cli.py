@@ -54,7 +54,7 @@ from galaxy_lightning.runtime.allocator import keep_freed_memory
 from galaxy_lightning.runtime.noise import quieten
 from galaxy_lightning.runtime.rank_zero import is_first_on_machine, rank_zero_print
 from galaxy_lightning.runtime.ranks import Ranks
-from galaxy_lightning.training.checkpoints import Trained, galaxies_seen, read_checkpoint
+from galaxy_lightning.training.checkpoints import CheckpointInfo, read_checkpoint, read_train_objids
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
@@ -81,7 +81,7 @@ class GalaxyCLI(LightningCLI):
 
     history: HistoryRecorder | None = None
     """The record of a fit; None for a fast_dev_run, which leaves no run."""
-    trained: Trained | None = None
+    trained: CheckpointInfo | None = None
     """The metadata of the checkpoint, if one is named."""
 
     def __init__(self, args: ArgsType, ranks: Ranks | None = None, lock: RunLock | None = None) -> None:
@@ -178,7 +178,7 @@ class GalaxyCLI(LightningCLI):
         self.datamodule.simulate_missing()
         if is_first_on_machine():
             self.datamodule.prepare_data()
-        self.datamodule.check_fits(self.model.classes, self.model.image_size)
+        self.datamodule.check_compatible(self.model.classes, self.model.image_size)
         check_galaxy_counts(self.datamodule, self.processes, str(self.subcommand))
         settings = self._get(self.config_init, "trainer")
         has_bar, progress = progress_callbacks(settings)
@@ -216,13 +216,13 @@ class GalaxyCLI(LightningCLI):
             self.trained.require_same_processes(
                 self.processes, scheduled=self.model.optimization.ends_at_zero
             )
-            self.datamodule.exclude(self.trained.train_objids)
+            self.datamodule.set_pretraining_objids(self.trained.train_objids)
         elif self.model.pretrained:
-            self.datamodule.exclude(galaxies_seen(self.model.pretrained["weights"]))
+            self.datamodule.set_pretraining_objids(read_train_objids(self.model.pretrained["weights"]))
         for split in SPLITS:
             self.datamodule.arrays.require_rows(split)
         self.datamodule.check_can_train()
-        self.model.new_optimizer()
+        self.model.make_optimizer()
 
     def fit(self, model: GalaxyClassifier, **kwargs: Any) -> None:
         """Trains the model, and removes the run folder if the fit fails before its first checkpoint."""

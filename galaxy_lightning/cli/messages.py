@@ -8,7 +8,7 @@ from typing import Final
 from data_prep.arrays.format import GalaxyArrays
 from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
-from galaxy_lightning.evaluation.held_out import PICTURES
+from galaxy_lightning.evaluation.held_out import EVALUATION_FILES
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -71,7 +71,7 @@ def after_evaluation(writer: EvaluationWriter, model: GalaxyClassifier) -> Itera
     yield from writer.report
     yield from _fewer_zooms_note(model)
     yield ""
-    yield f"Saved to {writer.folder}: {', '.join((METRICS, *PICTURES))}"
+    yield f"Saved to {writer.folder}: {', '.join((METRICS, *EVALUATION_FILES))}"
 
 
 def after_predict(writer: PredictionWriter, model: GalaxyClassifier) -> Iterator[str]:

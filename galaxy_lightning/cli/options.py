@@ -14,7 +14,7 @@ from data_prep.common.paths import expand_path
 from data_prep.common.suggestions import SuggestingParser
 from galaxy_lightning.cli.saved_config import SavedConfig, read_saved_config
 from galaxy_lightning.runtime.rank_zero import rank_zero_print
-from galaxy_lightning.training.checkpoints import Trained
+from galaxy_lightning.training.checkpoints import CheckpointInfo
 
 EVALUATED_SPLITS: Final = {"test": "test", "validate": "val"}
 """The split that each evaluation command uses."""
@@ -66,7 +66,7 @@ def named_checkpoint(args: list[str]) -> Path | None:
     return Path(args[args.index("--ckpt_path") + 1]) if "--ckpt_path" in args else None
 
 
-def set_defaults(parser: LightningArgumentParser, trained: Trained, command: str) -> None:
+def set_defaults(parser: LightningArgumentParser, trained: CheckpointInfo, command: str) -> None:
     """Makes the settings of a trained model the defaults of a command.
 
     The settings of the model come from the checkpoint, the others from the config in its run folder.
@@ -91,7 +91,7 @@ def set_defaults(parser: LightningArgumentParser, trained: Trained, command: str
     parser.set_defaults(defaults)
 
 
-def fixed_model_settings(trained: Trained, command: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
+def fixed_model_settings(trained: CheckpointInfo, command: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the model settings that come from the checkpoint, whatever the command line says.
 
     Args:

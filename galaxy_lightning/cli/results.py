@@ -12,12 +12,12 @@ from galaxy_lightning.callbacks.prediction import PredictionWriter, galaxies_to_
 from galaxy_lightning.cli.options import EVALUATED_SPLITS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.writer import arrays_identity
-from galaxy_lightning.training.checkpoints import Trained
+from galaxy_lightning.training.checkpoints import CheckpointInfo
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
 def make_evaluation_writer(
-    command: str, options: Namespace, data: GalaxyDataModule, trained: Trained
+    command: str, options: Namespace, data: GalaxyDataModule, trained: CheckpointInfo
 ) -> EvaluationWriter:
     """Makes the callback that writes the results of ``validate`` or ``test``.
 
@@ -57,7 +57,7 @@ def make_prediction_writer(
     if table.suffix != ".csv":
         raise GalaxyError(f"{table}: predictions are written as CSV: use a name that ends in .csv")
     if options.zooms:
-        model.inference.choose_zooms(options.zooms)
+        model.inference.set_zooms(options.zooms)
     made_of = {
         "version": version("galaxy-lightning"),
         "checkpoint": sha256(checkpoint),

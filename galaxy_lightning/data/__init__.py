@@ -1,1 +1,1 @@
-"""From galaxy arrays and image files to batches."""
+"""Loads galaxy arrays and image files as batches."""

@@ -1,4 +1,4 @@
-"""Augmentation, on the device, a batch at a time, on training batches only."""
+"""Augmentation of training batches, on the model's device."""
 
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
@@ -12,51 +12,51 @@ from galaxy_lightning.networks.dihedral import ELEMENTS, transform
 Augmentation = Literal["none", "quarter_turns", "any_view"]
 
 ZOOM: Final = 0.2
-"""Largest natural logarithm of the zoom of :func:`any_view`, in or out."""
+"""Maximum absolute value of the natural logarithm of the zoom factor in :func:`random_frames`."""
 
 SHIFT: Final = 0.02
-"""Largest shift of :func:`any_view` in each direction, as a share of half the image's side."""
+"""Maximum shift along each axis in :func:`random_frames`, as a fraction of half the image's side."""
 
 
-def quarter_turns(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Turns each image by 0, 90, 180 or 270 degrees at random, each as likely.
+def rotate_randomly(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Rotates each image by 0, 90, 180 or 270 degrees, with equal probability.
 
-    A galaxy has no preferred direction, and a quarter turn moves pixels without resampling them.
-    The reference turned each image once, on disk; here each is turned anew every time it is seen.
+    A galaxy has no preferred direction, and a quarter turn needs no resampling. The course project rotated
+    each image once, on disk; here each image is rotated anew in each epoch.
 
     Args:
         images: ``[B, H, H, 3]``.
-        generator: Where the chance comes from, on the CPU.
+        generator: Random number generator on the CPU.
 
     Returns:
-        The turned images, in the same layout.
+        The rotated images, in the same layout.
     """
     turns = torch.randint(4, (len(images),), generator=generator)
-    if images.device.type == "cpu":  # One copy of each.
-        turned = torch.empty_like(images)
-        for number, quarters in enumerate(turns.tolist()):
-            turned[number] = torch.rot90(images[number], quarters)
-        return turned
-    turned = images.clone()
+    if images.device.type == "cpu":  # One copy per image.
+        rotated = torch.empty_like(images)
+        for index, quarters in enumerate(turns.tolist()):
+            rotated[index] = torch.rot90(images[index], quarters)
+        return rotated
+    rotated = images.clone()
     for quarters in (1, 2, 3):
-        # Found on the CPU, so that a GPU need not be waited for.
+        # Indices are computed on the CPU, which avoids a synchronisation with the GPU.
         chosen = (turns == quarters).nonzero().squeeze(1).to(images.device, non_blocking=True)
-        turned[chosen] = torch.rot90(images[chosen], quarters, dims=(1, 2))
-    return turned
+        rotated[chosen] = torch.rot90(images[chosen], quarters, dims=(1, 2))
+    return rotated
 
 
-def any_view(n: int, generator: torch.Generator) -> Tensor:
-    """Draws how galaxies are to be looked at: turned by any angle, mirrored, zoomed, moved.
+def random_frames(n: int, generator: torch.Generator) -> Tensor:
+    """Draws affine transformations: rotation by any angle, mirroring, zoom and shift.
 
-    The network samples its pixels along these frames (:meth:`galaxy_lightning.networks.Network.look`),
-    so that each image is resampled once, and only where it is looked at.
+    The network resamples its input with these frames (:meth:`galaxy_lightning.networks.Network.prepare`), so
+    that each image is resampled only once, at the network's resolution.
 
     Args:
-        n: How many galaxies.
-        generator: Where the chance comes from, on the CPU.
+        n: Number of galaxies.
+        generator: Random number generator on the CPU.
 
     Returns:
-        float32 ``[n, 2, 3]``, as :func:`torch.nn.functional.affine_grid` takes them.
+        float32 ``[n, 2, 3]``, as for :func:`torch.nn.functional.affine_grid`.
     """
     angle = 2 * torch.pi * torch.rand(n, generator=generator)
     scale = torch.exp(ZOOM * (2 * torch.rand(n, generator=generator) - 1))
@@ -67,16 +67,16 @@ def any_view(n: int, generator: torch.Generator) -> Tensor:
     return torch.stack(rows, dim=1).view(n, 2, 3)
 
 
-def zoomed(n: int, zooms: int, device: torch.device) -> Iterator[Tensor | None]:
-    """Yields frames for looking at galaxies at sizes evenly spread over those of :func:`any_view`.
+def zoom_frames(n: int, zooms: int, device: torch.device) -> Iterator[Tensor | None]:
+    """Yields affine transformations for zooms evenly spaced, in the logarithm, from ``-ZOOM`` to ``ZOOM``.
 
     Args:
-        n: How many galaxies.
-        zooms: How many sizes; one is the image as it is.
-        device: Where the images are.
+        n: Number of galaxies.
+        zooms: Number of zooms; with 1, the images are unchanged.
+        device: Device of the images.
 
     Yields:
-        float32 ``[n, 2, 3]``, as :func:`any_view` returns them; None for the image as it is.
+        float32 ``[n, 2, 3]``, as from :func:`random_frames`; None for unchanged images.
     """
     if zooms == 1:
         yield None
@@ -86,7 +86,7 @@ def zoomed(n: int, zooms: int, device: torch.device) -> Iterator[Tensor | None]:
 
 
 def eight_views(images: Tensor) -> Iterator[Tensor]:
-    """Yields the eight views of images that move no pixel off the grid: four turns and their mirror images.
+    """Yields the eight views of images that need no resampling: four quarter turns and their mirror images.
 
     Args:
         images: ``[B, C, H, H]``.
@@ -98,41 +98,41 @@ def eight_views(images: Tensor) -> Iterator[Tensor]:
 def mixup(
     images: Tensor, targets: Tensor, weights: Tensor | None, alpha: float
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Blends each galaxy of a batch with another one, and their targets alike (Zhang et al. 2018).
+    """Blends the images, targets and weights of each galaxy of a batch with another's (Zhang et al. 2018).
 
-    One share for the batch, drawn from Beta(alpha, alpha) and never below a half, so that each galaxy
-    remains the stronger one in its place. The chance is torch's own, which each training batch seeds anew.
+    The batch has one mixing fraction: a number drawn from Beta(alpha, alpha) or its complement, whichever is
+    larger. It is drawn from torch's global generator, which is seeded before each training batch.
 
     Args:
         images: ``[B, C, H, W]``.
         targets: ``[B, classes]`` probabilities.
-        weights: ``[B]`` what each galaxy counts, or None.
-        alpha: Above 0; the larger, the more is blended.
+        weights: ``[B]`` weights of the galaxies, or None.
+        alpha: Parameter of the beta distribution, above 0; larger values blend more.
 
     Returns:
-        All three, blended.
+        The blended images, targets and weights.
     """
-    share = float(torch.distributions.Beta(alpha, alpha).sample())
-    share = max(share, 1 - share)
+    fraction = float(torch.distributions.Beta(alpha, alpha).sample())
+    fraction = max(fraction, 1 - fraction)
     partner = torch.randperm(len(images), device=images.device)
 
     def blend(values: Tensor) -> Tensor:
-        return torch.lerp(values[partner], values, share)
+        return torch.lerp(values[partner], values, fraction)
 
     return blend(images), blend(targets), None if weights is None else blend(weights)
 
 
-def _turn(batch: GalaxyBatch, generator: torch.Generator) -> GalaxyBatch:
-    return batch._replace(images=quarter_turns(batch.images, generator))
+def _rotate_images(batch: GalaxyBatch, generator: torch.Generator) -> GalaxyBatch:
+    return batch._replace(images=rotate_randomly(batch.images, generator))
 
 
-def _frame(batch: GalaxyBatch, generator: torch.Generator) -> GalaxyBatch:
-    frames = any_view(len(batch.images), generator)
+def _add_frames(batch: GalaxyBatch, generator: torch.Generator) -> GalaxyBatch:
+    frames = random_frames(len(batch.images), generator)
     return batch._replace(frames=frames.to(batch.images.device, non_blocking=True))
 
 
 AUGMENTATIONS: Final[dict[Augmentation, Callable[[GalaxyBatch, torch.Generator], GalaxyBatch]]] = {
     "none": lambda batch, generator: batch,
-    "quarter_turns": _turn,
-    "any_view": _frame,
+    "quarter_turns": _rotate_images,
+    "any_view": _add_frames,
 }

@@ -1,4 +1,4 @@
-"""Auxiliary targets: catalogue columns that are predicted besides the class (Caruana 1997)."""
+"""Auxiliary targets: catalogue columns that a network predicts besides the class (Caruana 1997)."""
 
 from collections.abc import Sequence
 
@@ -9,33 +9,35 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 
 
-def standardised(
+def standardise_columns(
     arrays: GalaxyArrays, rows: npt.NDArray[np.int64], columns: Sequence[str]
 ) -> npt.NDArray[np.float32]:
-    """Returns columns of the catalogue, each in standard deviations from its mean.
+    """Returns columns of the catalogue with zero mean and unit standard deviation.
 
     Args:
         arrays: The galaxy arrays.
-        rows: ``[N]`` which of the galaxies.
-        columns: Names of columns that hold numbers; empty cells are unknown.
+        rows: ``[N]`` row numbers of the galaxies.
+        columns: Names of numeric columns; empty cells are unknown values.
 
     Returns:
         ``[N, columns]``, NaN where unknown.
 
     Raises:
-        GalaxyError: A column is missing, holds no numbers, or the same for all galaxies.
+        GalaxyError: A column is missing, not numeric or constant.
     """
     catalog = arrays.catalog.iloc[rows]
-    if lacks := [name for name in columns if name not in catalog]:
-        raise GalaxyError(f"{arrays.folder} lacks the column {', '.join(lacks)} that model.auxiliary names")
+    if missing := [name for name in columns if name not in catalog]:
+        raise GalaxyError(f"{arrays.folder} lacks the column {', '.join(missing)} of model.auxiliary")
     try:
         values = catalog[list(columns)].to_numpy(dtype=np.float64)
     except ValueError as error:
-        raise GalaxyError(f"{arrays.folder}: what model.auxiliary names are no numbers: {error}") from None
+        raise GalaxyError(
+            f"{arrays.folder}: the columns of model.auxiliary must be numeric: {error}"
+        ) from None
     known = np.where(np.isfinite(values), values, np.nan)
     for name, column in zip(columns, known.T, strict=True):
         if len(np.unique(column[np.isfinite(column)])) < 2:
             raise GalaxyError(
-                f"{arrays.folder}: the column {name} that model.auxiliary names has no two values"
+                f"{arrays.folder}: the column {name} of model.auxiliary must have at least two values"
             )
     return np.asarray((known - np.nanmean(known, axis=0)) / np.nanstd(known, axis=0), dtype=np.float32)

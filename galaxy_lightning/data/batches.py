@@ -1,4 +1,4 @@
-"""What travels from the data to the model: a batch of galaxies that knows which they are."""
+"""The batch of galaxies that the data module passes to the model."""
 
 from typing import NamedTuple
 
@@ -10,16 +10,16 @@ class GalaxyBatch(NamedTuple):
 
     Attributes:
         images: uint8 ``[B, H, W, 3]``, RGB, as stored: the model scales them on its device.
-        labels: int64 ``[B]`` class numbers, -1 where unknown.
-        rows: int64 ``[B]`` each galaxy's row in its catalogue.
-        problems: Why a row's image cannot be used, by row. Its pixels are black, and whatever is
-            predicted for it is dropped.
-        frames: float32 ``[B, 2, 3]``, how a training galaxy is to be turned, zoomed and moved when it is
-            looked at; see :func:`galaxy_lightning.data.augment.any_view`. None where it stays.
-        targets: float32 ``[B, classes]`` what to train on instead of the labels, where that is asked for.
-        weights: float32 ``[B]`` what each training galaxy counts, 1 on average; None where all count 1.
-        auxiliary: float32 ``[B, quantities]`` what is learnt beside the class, in standard deviations from
-            the mean of the training galaxies; NaN where it is not known. None where nothing is.
+        labels: int64 ``[B]`` class numbers, -1 if unknown.
+        rows: int64 ``[B]`` row numbers of the galaxies in their catalogue.
+        problems: By row number, why an image cannot be used. Its pixels are black, and its prediction is
+            dropped.
+        frames: float32 ``[B, 2, 3]`` affine transformations that augment the training images; see
+            :func:`galaxy_lightning.data.augment.random_frames`. None for the identity.
+        targets: float32 ``[B, classes]`` target probabilities; None to train on the labels.
+        weights: float32 ``[B]`` weights of the training galaxies, with a mean of 1; None for equal weights.
+        auxiliary: float32 ``[B, targets]`` auxiliary targets, standardised over the training galaxies, NaN
+            where unknown; None without auxiliary targets.
     """
 
     images: Tensor

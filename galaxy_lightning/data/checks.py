@@ -1,4 +1,4 @@
-"""Refuses galaxy arrays that a model cannot work on, or on which a score would mean nothing."""
+"""Refuses galaxy arrays that do not fit a model, or that would give meaningless scores."""
 
 import json
 from collections.abc import Sequence
@@ -10,46 +10,45 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 
 
-def require_same_kind(arrays: GalaxyArrays, classes: Sequence[str], image_size: int) -> None:
-    """Stops where a model was made for other classes or another image size.
+def require_compatible(arrays: GalaxyArrays, classes: Sequence[str], image_size: int) -> None:
+    """Refuses galaxy arrays with other classes or another image size than the model's.
 
     Args:
         arrays: The galaxy arrays.
         classes: The model's classes, in order.
-        image_size: Side of the images that the model takes, in pixels.
+        image_size: Side of the model's images in pixels.
 
     Raises:
-        GalaxyError: It was.
+        GalaxyError: The arrays and the model differ.
     """
     if arrays.classes != list(classes):
         raise GalaxyError(
-            f"{arrays.folder} has the classes {', '.join(arrays.classes)}, the model has "
-            f"{', '.join(classes)}: name arrays with the model's classes in the same order, or train a "
-            f"model on these with: fit --model.classes '{json.dumps(arrays.classes)}'"
+            f"{arrays.folder} has the classes {', '.join(arrays.classes)}, but the model has "
+            f"{', '.join(classes)}: use arrays with the model's classes in the same order, or train a model "
+            f"on these with: fit --model.classes '{json.dumps(arrays.classes)}'"
         )
     stored = arrays.images.shape[1]
     if stored != image_size:
         raise GalaxyError(
-            f"{arrays.folder} holds images of {stored} pixels, the model takes {image_size}: train "
-            f"one with --model.image_size {stored}, or make the arrays with --crop {image_size}"
+            f"{arrays.folder} has images of {stored} pixels, but the model needs {image_size}: train a model "
+            f"with --model.image_size {stored}, or make the arrays with --crop {image_size}"
         )
 
 
-def require_unseen(arrays: GalaxyArrays, split: str, seen: npt.NDArray[np.int64]) -> None:
-    """Stops where galaxies to validate or test on are among those that the weights have seen before.
+def require_unseen(arrays: GalaxyArrays, split: str, train_objids: npt.NDArray[np.int64]) -> None:
+    """Refuses a split with galaxies on which the initial weights were trained.
 
     Args:
         arrays: The galaxy arrays.
         split: ``"val"`` or ``"test"``.
-        seen: ``[N]`` object ids that the weights were trained on before this fit.
+        train_objids: ``[N]`` object ids of the galaxies on which the initial weights were trained.
 
     Raises:
-        GalaxyError: They are.
+        GalaxyError: The split contains such galaxies.
     """
     held_out = arrays.catalog["objid"].to_numpy()[arrays.rows(split)]
-    if known := int(np.isin(held_out, seen).sum()):
+    if seen := int(np.isin(held_out, train_objids).sum()):
         raise GalaxyError(
-            f"what this fit starts from was trained on {known:,} of the {len(held_out):,} {split} "
-            f"galaxies of {arrays.folder}: a score there would mean nothing. Start from other "
-            "weights, or take other arrays"
+            f"the initial weights were trained on {seen:,} of the {len(held_out):,} {split} galaxies of "
+            f"{arrays.folder}, so scores on them would be biased: use other weights or other arrays"
         )

@@ -1,8 +1,8 @@
-"""Datasets that hand over whole batches, gathered by one call and no Python a galaxy, ahead of time.
+"""Datasets that return complete batches, without a Python loop over galaxies.
 
-``DataLoader`` asks a dataset with ``__getitems__`` for all indices of a batch at once; what it
-returns is the batch, so the loader's ``collate_fn`` is :func:`as_is`. Everything here is a plain
-class or function, so that workers also start under ``spawn`` (macOS, Windows).
+``DataLoader`` passes all indices of a batch to ``__getitems__``, which returns the batch; the loader's
+``collate_fn`` is therefore :func:`galaxy_lightning.data.loading.identity_collate`. All classes and functions
+can be pickled, so that worker processes also start by ``spawn`` (macOS, Windows).
 """
 
 import shutil
@@ -24,58 +24,60 @@ from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.image_files import find_images
 
 _PREFETCHED: Final = 3
-"""Batches of each worker that are in shared memory at a time: torch prefetches two, and one is in use."""
-_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - Linux's own place for it.
+"""Batches of each worker in shared memory: torch prefetches two, and one is in use."""
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - Linux's shared memory.
 
 
 def require_shared_memory(batch_bytes: int, workers: int, folder: Path = _SHARED_MEMORY) -> None:
-    """Stops where worker processes have no room to hand over their batches: they would wait for ever.
+    """Refuses worker processes without enough shared memory for their batches; they would hang.
 
     Args:
-        batch_bytes: The bytes of a batch.
-        workers: How many processes read.
-        folder: Where the system keeps shared memory; a container may have few megabytes of it.
+        batch_bytes: Size of a batch in bytes.
+        workers: Number of worker processes.
+        folder: The system's shared memory; a container may have only a few megabytes.
 
     Raises:
-        GalaxyError: There is too little.
+        GalaxyError: There is too little shared memory.
     """
     if not workers or not folder.is_dir():
         return
     needed, free = workers * _PREFETCHED * batch_bytes, shutil.disk_usage(folder).free
     if free < needed:
         raise GalaxyError(
-            f"{folder} has {free / 1e6:,.0f} MB free, and {workers} workers need {needed / 1e6:,.0f} MB of "
-            "shared memory: use --data.num_workers 0, lower --data.batch_size, or give the container more "
+            f"{folder} has {free / 1e6:,.0f} MB free, but {workers} workers need {needed / 1e6:,.0f} MB of "
+            "shared memory: use --data.num_workers 0, reduce --data.batch_size, or give the container more "
             "(--shm-size)"
         )
 
 
-def _cores() -> int:
-    """Returns how many of the cores that this job may use fall to this process."""
+def _cores_per_process() -> int:
+    """Returns this process's share of the CPU cores."""
     workers = get_worker_info()
     return max(cores() // workers.num_workers, 1) if workers else cores()
 
 
 class ArrayDataset(Dataset[GalaxyBatch]):
-    """Chosen rows of the galaxy arrays, read from the memory map a batch at a time.
+    """Rows of galaxy arrays, read from the memory map in batches.
 
     Args:
         arrays: The galaxy arrays.
-        rows: ``[N]`` row numbers that make up the dataset, in order.
-        pixels: Read the pixels too; without them, whoever holds them already fills them in.
+        rows: ``[N]`` row numbers of the galaxies, in order.
+        read_images: Read the images; False if they are already on the device.
     """
 
-    def __init__(self, arrays: GalaxyArrays, rows: npt.NDArray[np.int64], *, pixels: bool = True) -> None:
+    def __init__(
+        self, arrays: GalaxyArrays, rows: npt.NDArray[np.int64], *, read_images: bool = True
+    ) -> None:
         self._arrays: GalaxyArrays | None = arrays
         self._open = arrays.opener()
-        self.pixels = pixels
+        self.read_images = read_images
         self.labels = arrays.labels
         self.rows = rows
-        self._more: dict[str, torch.Tensor] = {}
+        self._targets: dict[str, torch.Tensor] = {}
 
     @property
     def arrays(self) -> GalaxyArrays:
-        """The galaxy arrays; another process opens them on first use, where what is wrong can be told."""
+        """The galaxy arrays. A worker process opens them on first use, when it can report errors."""
         if self._arrays is None:
             self._arrays = self._open()
         return self._arrays
@@ -83,13 +85,13 @@ class ArrayDataset(Dataset[GalaxyBatch]):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_arrays": None}
 
-    def train_on(self, **more: npt.NDArray[np.float32]) -> None:
-        """Sets what is trained on instead of the labels, or besides.
+    def set_targets(self, **fields: npt.NDArray[np.float32]) -> None:
+        """Sets training targets.
 
         Args:
-            more: ``[N, ...]`` values for fields of the batch: ``targets``, ``weights``, ``auxiliary``.
+            fields: ``[N, ...]`` values of the batch's ``targets``, ``weights`` and ``auxiliary``.
         """
-        self._more |= {name: torch.from_numpy(values) for name, values in more.items()}
+        self._targets |= {name: torch.from_numpy(values) for name, values in fields.items()}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,38 +100,39 @@ class ArrayDataset(Dataset[GalaxyBatch]):
         return self.__getitems__([index])
 
     def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
-        """Reads the galaxies at ``indices`` as one batch."""
+        """Returns the galaxies at ``indices`` as a batch."""
         rows = self.rows[np.asarray(indices)]
+        no_images = torch.empty(0, dtype=torch.uint8)
         return GalaxyBatch(
-            torch.from_numpy(self.arrays.images[rows]) if self.pixels else torch.empty(0, dtype=torch.uint8),
+            torch.from_numpy(self.arrays.images[rows]) if self.read_images else no_images,
             torch.from_numpy(self.labels[rows]),
             torch.from_numpy(rows),
             {},
-            **{name: values[indices] for name, values in self._more.items()},
+            **{name: values[indices] for name, values in self._targets.items()},
         )
 
 
 class ImageFolderDataset(Dataset[GalaxyBatch]):
-    """Every image file below a folder, without labels: the galaxies to predict.
+    """The image files in a folder and its subfolders, without labels, for predictions.
 
     Args:
-        folder: The folder; see :func:`galaxy_lightning.data.image_files.find_images` for what is found in it.
-        crop: Side of the centre crop in pixels that the model was trained on.
+        folder: The folder; see :func:`galaxy_lightning.data.image_files.find_images`.
+        crop: Side in pixels of the central region that the model classifies.
 
     Attributes:
-        paths: The image files, relative to the folder, in order.
-        left_out: What else there is, relative to the folder, and why it is not read.
-        ignored: How many hidden and system files there are.
+        paths: The image files, relative to the folder, sorted.
+        skipped: Other files and folders, relative to the folder, and why each is skipped.
+        ignored: Number of hidden and system files.
 
     Raises:
-        GalaxyError: There is no such folder, it cannot be read, or it holds no image file.
+        GalaxyError: The folder does not exist, cannot be read, or contains no image files.
     """
 
     def __init__(self, folder: Path, crop: int) -> None:
-        found = find_images(folder)
+        files = find_images(folder)
         self.folder = folder
         self.crop = crop
-        self.paths, self.left_out, self.ignored = found.paths, found.left_out, found.ignored
+        self.paths, self.skipped, self.ignored = files.paths, files.skipped, files.ignored
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -138,20 +141,21 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
         return self.__getitems__([index])
 
     def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
-        """Decodes the files at ``indices`` side by side (Pillow decodes outside Python's lock)."""
+        """Reads the files at ``indices`` as a batch, in parallel: Pillow releases the interpreter lock."""
         images = np.zeros((len(indices), self.crop, self.crop, 3), dtype=np.uint8)
         problems = {}
-        with ThreadPoolExecutor(_cores()) as pool:
-            for place, (index, image) in enumerate(zip(indices, pool.map(self._read, indices), strict=True)):
-                if isinstance(image, str):
-                    problems[index] = image
+        with ThreadPoolExecutor(_cores_per_process()) as pool:
+            cutouts = zip(indices, pool.map(self._read, indices), strict=True)
+            for position, (index, cutout) in enumerate(cutouts):
+                if isinstance(cutout, str):
+                    problems[index] = cutout
                 else:
-                    images[place] = image
+                    images[position] = cutout
         rows = torch.as_tensor(indices, dtype=torch.int64)
         return GalaxyBatch(torch.from_numpy(images), torch.full_like(rows, -1), rows, problems)
 
     def _read(self, index: int) -> Cutout | str:
-        """Reads one file, or says why it cannot be used."""
+        """Returns the cutout of a file, or why it cannot be used."""
         try:
             return read_cutout(self.folder / self.paths[index], self.crop)
         except ImageError as error:

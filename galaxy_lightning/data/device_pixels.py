@@ -1,4 +1,4 @@
-"""Keeps all pixels of galaxy arrays in the memory of a GPU."""
+"""Keeps all images of galaxy arrays in GPU memory."""
 
 from typing import Final
 
@@ -10,21 +10,21 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
 
 _CHUNK: Final = 1024
-"""Images that are copied at a time."""
+"""Number of images to copy at a time."""
 
 
 class DevicePixels:
-    """The pixels of galaxy arrays on a device, copied there once."""
+    """A copy of all images of galaxy arrays on a device."""
 
     def __init__(self) -> None:
         self._pixels: Tensor | None = None
 
-    def on(self, device: torch.device, arrays: GalaxyArrays) -> Tensor:
-        """Returns all pixels, and copies them if they are not on the device yet.
+    def load(self, arrays: GalaxyArrays, device: torch.device) -> Tensor:
+        """Returns all images, and copies them first if they are not on the device yet.
 
         Args:
-            device: The device.
             arrays: The galaxy arrays.
+            device: The device.
 
         Returns:
             uint8 ``[N, H, W, 3]``.
@@ -38,7 +38,7 @@ class DevicePixels:
 
 
 def copy_to_device(arrays: GalaxyArrays, device: torch.device) -> Tensor:
-    """Copies all pixels to a device.
+    """Copies all images to a device.
 
     Args:
         arrays: The galaxy arrays.
@@ -48,17 +48,17 @@ def copy_to_device(arrays: GalaxyArrays, device: torch.device) -> Tensor:
         uint8 ``[N, H, W, 3]``.
 
     Raises:
-        GalaxyError: The device has no room for them.
+        GalaxyError: The device has too little memory.
     """
     images = arrays.images
     try:
         pixels = torch.empty(images.shape, dtype=torch.uint8, device=device)
     except RuntimeError as error:
         raise GalaxyError(
-            f"{device} has no room for the {images.nbytes / 1e9:.1f} GB of {arrays.folder}: leave "
-            "--data.on_device out"
+            f"{device} has too little memory for the {images.nbytes / 1e9:.1f} GB of images in "
+            f"{arrays.folder}: use --data.on_device false"
         ) from error
-    with progress_bar(total=len(images), desc="to the device", unit=" images") as bar:
+    with progress_bar(total=len(images), desc="copying to the GPU", unit=" images") as bar:
         for start in range(0, len(images), _CHUNK):
             chunk = images[start : start + _CHUNK].copy()
             pixels[start : start + _CHUNK] = torch.from_numpy(chunk)

@@ -1,4 +1,4 @@
-"""Finding the image files below a folder, and saying what else is there."""
+"""Finds the image files in a folder and its subfolders, and lists the other files."""
 
 import heapq
 import os
@@ -15,129 +15,126 @@ FITS_SUFFIXES: Final = (".fits", ".fit", ".fts", ".fz", ".fits.gz", ".fit.gz", "
 
 @dataclass
 class ImageFiles:
-    """What is below a folder.
+    """The contents of a folder and its subfolders; paths are relative to the folder.
 
     Attributes:
-        paths: The image files, relative to the folder, in order.
-        left_out: What else there is, relative to the folder, in order, and why it is no image to be read.
-        ignored: How many hidden and system files and folders there are (``.DS_Store``, ``Thumbs.db``,
-            ``@eaDir``, ...), not counting what is in such folders.
+        paths: The image files, sorted.
+        skipped: Other files and folders, sorted, and why each is skipped.
+        ignored: Number of hidden and system files and folders (``.DS_Store``, ``Thumbs.db``, ``@eaDir``),
+            without the contents of these folders.
     """
 
     paths: list[Path] = field(default_factory=list)
-    left_out: dict[Path, str] = field(default_factory=dict)
+    skipped: dict[Path, str] = field(default_factory=dict)
     ignored: int = 0
 
 
 def find_images(folder: Path) -> ImageFiles:
-    """Finds the image files below a folder.
+    """Finds the image files in a folder and its subfolders.
 
-    A file is an image if its suffix says so, or if it has another suffix or none and begins as an image does.
-    Symbolic links to folders are followed, after the folders that are really there; no folder is searched
-    twice.
+    Image files have the suffix of an image format, or another suffix or none and the first bytes of an image.
+    Links to folders are followed after all real folders, and no folder is searched twice, so that the result
+    is reproducible.
 
     Args:
         folder: The folder.
 
-    Returns:
-        What was found; the same for the same files.
-
     Raises:
-        GalaxyError: There is no such folder, it cannot be read, or it holds no image file.
+        GalaxyError: The folder does not exist, cannot be read, or contains no image files.
     """
     if folder.is_file():
-        raise GalaxyError(f"{folder} is a file: name the folder that holds it")
+        raise GalaxyError(f"{folder} is a file: give the folder that contains it")
     if not folder.is_dir():
-        raise GalaxyError(f"there is no folder {folder}: name one that holds image files, or galaxy arrays")
-    found, search = ImageFiles(), _Search(folder)
+        raise GalaxyError(f"there is no folder {folder}: give a folder of image files, or galaxy arrays")
+    files, queue = ImageFiles(), _FolderQueue(folder)
     suffixes = set(image_suffixes())
-    while (here := search.next_folder(found)) is not None:
-        for entry in _entries(folder, here, found):
-            path = here / entry.name
+    while (subfolder := queue.next_folder(files)) is not None:
+        for entry in _list_folder(folder, subfolder, files):
+            path = subfolder / entry.name
             if is_litter(entry.name):
-                found.ignored += 1
+                files.ignored += 1
                 continue
             try:
                 if entry.is_dir():
-                    search.add(path, is_link=entry.is_symlink())
+                    queue.add(path, is_link=entry.is_symlink())
                     continue
-                reason = None if path.suffix.lower() in suffixes else _why_no_image(folder / path, entry)
+                reason = None if path.suffix.lower() in suffixes else _reason_to_skip(folder / path, entry)
             except OSError as error:
                 reason = f"cannot be read: {error.strerror}"
             if reason is None:
-                found.paths.append(path)
+                files.paths.append(path)
             else:
-                found.left_out[path] = reason
-    found.paths.sort()
-    found.left_out = dict(sorted(found.left_out.items()))
-    if not found.paths:
-        raise GalaxyError(f"{folder} holds no image file ({', '.join(FORMATS)}){_describe_left_out(found)}")
-    return found
+                files.skipped[path] = reason
+    files.paths.sort()
+    files.skipped = dict(sorted(files.skipped.items()))
+    if not files.paths:
+        raise GalaxyError(f"{folder} contains no image files ({', '.join(FORMATS)}){_describe_others(files)}")
+    return files
 
 
-class _Search:
-    """The folders that are still to be searched: real ones first, then links to folders, in order.
+class _FolderQueue:
+    """The folders that remain to be searched: real folders first, then links, each in sorted order.
 
     Args:
-        folder: Where the search begins.
+        root: The folder of the search.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._waiting = [(False, Path())]
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._queue = [(False, Path())]
         self._searched: dict[tuple[int, int], Path] = {}
 
     def add(self, path: Path, *, is_link: bool) -> None:
-        """Adds a folder, relative to the one where the search begins."""
-        heapq.heappush(self._waiting, (is_link, path))
+        """Adds a folder, relative to the root."""
+        heapq.heappush(self._queue, (is_link, path))
 
-    def next_folder(self, found: ImageFiles) -> Path | None:
-        """Returns the next one, if any, and lists those that are searched already under another name."""
-        while self._waiting:
-            is_link, path = heapq.heappop(self._waiting)
+    def next_folder(self, files: ImageFiles) -> Path | None:
+        """Returns the next folder, or None, and lists folders that need no search as skipped."""
+        while self._queue:
+            is_link, path = heapq.heappop(self._queue)
             try:
-                about = (self._folder / path).stat()
-                holds_all = is_link and self._folder.resolve().is_relative_to((self._folder / path).resolve())
+                status = (self._root / path).stat()
+                is_parent = is_link and self._root.resolve().is_relative_to((self._root / path).resolve())
             except OSError as error:
-                found.left_out[path] = f"cannot be read: {error.strerror}"
+                files.skipped[path] = f"cannot be read: {error.strerror}"
                 continue
-            other = self._searched.setdefault((about.st_dev, about.st_ino), path)
-            if other != path:
-                found.left_out[path] = f"the same folder as {other}, and searched there"
-            elif holds_all:
-                found.left_out[path] = "a link to a folder that holds the one that is searched"
+            first_path = self._searched.setdefault((status.st_dev, status.st_ino), path)
+            if first_path != path:
+                files.skipped[path] = f"the same folder as {first_path}, which is searched"
+            elif is_parent:
+                files.skipped[path] = "a link to a parent of the searched folder"
             else:
                 return path
         return None
 
 
-def _entries(folder: Path, here: Path, found: ImageFiles) -> "list[os.DirEntry[str]]":
-    """Returns what is in a folder; lists the folder where it cannot be read."""
+def _list_folder(root: Path, subfolder: Path, files: ImageFiles) -> "list[os.DirEntry[str]]":
+    """Returns the contents of a subfolder; lists it as skipped if it cannot be read."""
     try:
-        with os.scandir(folder / here) as entries:
+        with os.scandir(root / subfolder) as entries:
             return list(entries)
     except OSError as error:
-        if here == Path():
-            raise GalaxyError(f"{folder} cannot be read: {error.strerror}") from error
-        found.left_out[here] = f"cannot be read: {error.strerror}"
+        if subfolder == Path():
+            raise GalaxyError(f"{root} cannot be read: {error.strerror}") from error
+        files.skipped[subfolder] = f"cannot be read: {error.strerror}"
         return []
 
 
-def _why_no_image(file: Path, entry: "os.DirEntry[str]") -> str | None:
-    """Says why a file whose suffix is no image's is none; None where it is one."""
+def _reason_to_skip(file: Path, entry: "os.DirEntry[str]") -> str | None:
+    """Returns why a file without the suffix of an image is not an image; None if it is one."""
     if not entry.is_file():
-        return "a link that leads nowhere" if entry.is_symlink() else "no regular file"
+        return "a broken link" if entry.is_symlink() else "not a regular file"
     if file.name.lower().endswith(FITS_SUFFIXES):
-        return "FITS images are not read yet; export as PNG or JPEG"
-    return None if is_image(file) else f"not an image of a format that is read ({', '.join(FORMATS)})"
+        return "FITS images are not supported: convert them to PNG or JPEG"
+    return None if is_image(file) else f"not an image in a supported format ({', '.join(FORMATS)})"
 
 
-def _describe_left_out(found: ImageFiles) -> str:
-    """Says what there is where there is no image."""
+def _describe_others(files: ImageFiles) -> str:
+    """Describes the contents of a folder without image files."""
     parts = []
-    if found.left_out:
-        path, reason = next(iter(found.left_out.items()))
-        parts.append(f"; other files and folders: {len(found.left_out):,}, the first {path} ({reason})")
-    if found.ignored:
-        parts.append(f"; hidden or system files: {found.ignored:,}")
+    if files.skipped:
+        path, reason = next(iter(files.skipped.items()))
+        parts.append(f"; other files and folders: {len(files.skipped):,}, the first {path} ({reason})")
+    if files.ignored:
+        parts.append(f"; hidden or system files: {files.ignored:,}")
     return "".join(parts) or ": it is empty"

@@ -1,4 +1,4 @@
-"""Data loaders: a thread prefetches batches, and an epoch can be resumed."""
+"""Data loaders that prefetch batches in a thread, and samplers that can resume an epoch."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -13,75 +13,77 @@ from torch.utils.data.distributed import DistributedSampler
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.data.batches import GalaxyBatch
 
-_AHEAD: Final = 2
-"""Batches that are read while the model works on one."""
+_PREFETCHED: Final = 2
+"""Number of batches to read while the model processes one."""
 
 
-def as_is(batch: GalaxyBatch) -> GalaxyBatch:
-    """Returns the batch: it needs no collating."""
+def identity_collate(batch: GalaxyBatch) -> GalaxyBatch:
+    """Returns the batch unchanged, because the datasets return complete batches."""
     return batch
 
 
-class ReadAhead(DataLoader[GalaxyBatch]):
-    """A loader that reads its next batches while the model works.
+class PrefetchingLoader(DataLoader[GalaxyBatch]):
+    """A data loader that reads the next batches while the model processes one.
 
-    By a thread, where there are no workers: reading the arrays and decoding files leave Python's lock
-    alone, and a thread starts at once and shares its memory.
+    Without worker processes, a thread reads the batches. Reading the arrays and decoding files release the
+    global interpreter lock, and a thread starts at once and shares memory.
 
-    Lightning saves how far a pass is, and has the next one, of a resumed fit, begin there.
+    Lightning saves the position in the epoch, and restores it when a fit is resumed.
     """
 
-    taken = 0
-    """Batches of this pass that were handed over."""
+    yielded = 0
+    """Number of batches of this epoch that the model has received."""
 
     def __iter__(self) -> Any:
-        """Begins a pass over the dataset."""
-        self.taken = self.sampler.skip // (self.batch_size or 1) if isinstance(self.sampler, Resumable) else 0
+        """Starts a pass over the dataset."""
+        self.yielded = 0
+        if isinstance(self.sampler, ResumableSampler):
+            self.yielded = self.sampler.skip // (self.batch_size or 1)
         batches = super().__iter__()
-        return self._counted(batches if self.num_workers else _read_ahead(batches))
+        return self._count(batches if self.num_workers else _prefetch(batches))
 
-    def _counted(self, batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:
+    def _count(self, batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:
         try:
             for batch in batches:
-                self.taken += 1
+                self.yielded += 1
                 yield batch
-        except GalaxyError as error:  # A worker's comes with its traceback for a message.
+        except GalaxyError as error:  # A worker process adds its traceback to the message.
             raise GalaxyError(str(error).rpartition("GalaxyError: ")[2].strip()) from error
 
     def state_dict(self) -> dict[str, int]:
-        """Returns how far the pass is; a whole one is over, whatever number of processes goes on."""
-        return {"taken": self.taken % len(self)}
+        """Returns the position in the epoch, in batches; 0 if the epoch is complete."""
+        return {"taken": self.yielded % len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Has the next pass begin there."""
-        if isinstance(self.sampler, Resumable):
+        """Sets the position at which the next pass starts."""
+        if isinstance(self.sampler, ResumableSampler):
             self.sampler.skip = state["taken"] % len(self) * (self.batch_size or 1)
 
 
-class Resumable(DistributedSampler[Any]):
-    """A shuffling sampler whose epoch can be resumed.
+class ResumableSampler(DistributedSampler[Any]):
+    """A shuffling sampler that can resume an epoch.
 
     Attributes:
-        skip: How many galaxies of the next pass are left out.
+        skip: Number of galaxies to skip in the next pass.
     """
 
     skip = 0
 
     def __iter__(self) -> Iterator[Any]:
-        """Begins a pass."""
+        """Starts a pass."""
         rest = islice(super().__iter__(), self.skip, None)
         self.skip = 0
         return rest
 
 
-class InOrder(UnrepeatedDistributedSampler):
-    """A sampler that hands out each galaxy once, in order, however many processes share them.
+class SequentialSampler(UnrepeatedDistributedSampler):
+    """A sampler that divides the galaxies among processes in order, each galaxy once.
 
     Args:
-        dataset: What is handed out.
-        processes: How many processes share it.
-        rank: Which of them this is.
-        skip: How many of its galaxies are left out.
+        dataset: The dataset.
+        processes: Number of processes.
+        rank: Rank of this process.
+        skip: Number of galaxies of this process to skip.
     """
 
     def __init__(self, dataset: Dataset[GalaxyBatch], processes: int, rank: int, skip: int = 0) -> None:
@@ -89,16 +91,16 @@ class InOrder(UnrepeatedDistributedSampler):
         self.skip = skip
 
     def __iter__(self) -> Iterator[Any]:
-        """Begins a pass."""
+        """Starts a pass."""
         return islice(super().__iter__(), self.skip, None)
 
     def __len__(self) -> int:
         return max(super().__len__() - self.skip, 0)
 
 
-def _read_ahead(batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:
+def _prefetch(batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:
     with ThreadPoolExecutor(1) as reader:
-        ahead = deque(reader.submit(next, batches, None) for _ in range(_AHEAD))
-        while (batch := ahead.popleft().result()) is not None:
-            ahead.append(reader.submit(next, batches, None))
+        pending = deque(reader.submit(next, batches, None) for _ in range(_PREFETCHED))
+        while (batch := pending.popleft().result()) is not None:
+            pending.append(reader.submit(next, batches, None))
             yield batch

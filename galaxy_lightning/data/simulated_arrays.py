@@ -1,4 +1,4 @@
-"""Makes missing galaxy arrays from a simulated survey."""
+"""Makes galaxy arrays from a simulated survey."""
 
 import contextlib
 import tempfile
@@ -10,18 +10,18 @@ from data_prep.common.locks import wait_for_lock
 
 
 def simulate_arrays(arrays: Path, galaxies: int, seed: int) -> None:
-    """Simulates a survey beside ``arrays`` and makes them from it.
+    """Simulates a survey next to ``arrays``, and makes the galaxy arrays from it.
 
-    Of several processes that want the same, on one machine or on several that share a disk, one makes them
-    and the others wait.
+    If several processes call this for the same folder, on one machine or on several with a shared disk, one
+    makes the arrays and the others wait.
 
     Args:
         arrays: The folder to make.
-        galaxies: How many galaxies.
-        seed: The survey's seed.
+        galaxies: Number of galaxies.
+        seed: Seed of the survey.
 
     Raises:
-        GalaxyError: They could not be made, here or by the process that was waited for.
+        GalaxyError: The arrays could not be made, by this process or the one it waited for.
     """
     lock = arrays.with_name(f".{arrays.name}.simulating")
     waiting = f"Another process is simulating {arrays}: waiting for it"
@@ -32,17 +32,17 @@ def simulate_arrays(arrays: Path, galaxies: int, seed: int) -> None:
         if arrays.exists():
             return
         if waited:
-            raise GalaxyError(f"the process that was to simulate {arrays} has failed; see its message")
-        _make(arrays, galaxies, seed)
+            raise GalaxyError(f"the process that was simulating {arrays} has failed: see its message")
+        _simulate(arrays, galaxies, seed)
 
 
-def _make(arrays: Path, galaxies: int, seed: int) -> None:
+def _simulate(arrays: Path, galaxies: int, seed: int) -> None:
     from data_prep.arrays.preprocess import preprocess
     from data_prep.samples.extract import extract
     from data_prep.simulate import add_truth, simulate_survey
 
     raw = arrays.with_name(f"{arrays.name}_raw")
-    print(f"{arrays} is missing: making it from {galaxies:,} simulated galaxies ({raw})")
+    print(f"{arrays} is missing: making it from {galaxies:,} simulated galaxies in {raw}")
     simulate_survey(raw, galaxies, seed, overwrite=True)
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder) / "sample.csv"

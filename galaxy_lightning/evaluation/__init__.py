@@ -1,1 +1,1 @@
-"""Figures of merit of held-out galaxies. Nothing here imports torch."""
+"""Metrics, calibration and figures of held-out galaxies. Nothing here imports torch."""

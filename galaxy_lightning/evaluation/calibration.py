@@ -1,6 +1,6 @@
 """Calibrates a model's probabilities, and finds the threshold below which a classification is uncertain.
 
-Both are learnt on the validation galaxies, which the weights have not seen.
+Both are fitted to the validation galaxies, on which the weights are not trained.
 """
 
 from collections.abc import Mapping
@@ -15,23 +15,24 @@ from scipy.special import log_softmax, softmax
 from galaxy_lightning.evaluation.measures import accuracy_at_coverage
 
 _ROUNDING: Final = 1e-6
-"""How far a probability in float32 may lie below the threshold that it set."""
+"""Tolerance of the threshold for float32 rounding."""
 
 LARGEST_TEMPERATURE: Final = 20.0
-"""Beyond it, or below its inverse, the temperature says that nothing was learnt, and is not followed."""
+"""Upper bound of the temperature; its inverse is the lower bound. Only a model that has learnt nothing, or a
+model without errors, would exceed them."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a checkpoint keeps of a calibration.
+    """A calibration, as stored in a checkpoint.
 
     Attributes:
-        temperature: What logits are divided by: above 1 the model was too sure of itself.
-        target_accuracy: The accuracy wanted of the galaxies that are not flagged as uncertain.
-        threshold: The probability that the predicted class needs for it; what lies below is
-            uncertain. Above 1 where no threshold reaches the target accuracy.
-        coverage: The share of the validation galaxies that reach it.
-        zooms: The number of zooms of the answers it was fitted to. None if it was not fitted, or by a version
+        temperature: Divisor of the logits; above 1 if the model was overconfident.
+        target_accuracy: Target accuracy of the galaxies that are not flagged as uncertain.
+        threshold: Top probability below which a galaxy is flagged as uncertain; above 1 if no threshold
+            reaches the target accuracy, 0 if the calibration is not fitted.
+        coverage: Fraction of the validation galaxies that are not flagged as uncertain.
+        zooms: Number of zooms of the logits that it was fitted to; None if it is not fitted, or by a version
             that did not record it.
     """
 
@@ -43,11 +44,11 @@ class Calibration:
 
     @property
     def is_fitted(self) -> bool:
-        """Whether it was fitted; the largest of several probabilities is never 0."""
+        """Whether the calibration was fitted; a fitted threshold is never 0."""
         return self.threshold > 0
 
-    def uncertain(self, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_] | None:
-        """Returns ``[N]`` which answers do not reach the threshold; None if there is no threshold.
+    def flag_uncertain(self, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_] | None:
+        """Returns ``[N]`` whether each galaxy is uncertain; None if the calibration is not fitted.
 
         Args:
             probabilities: ``[N, classes]``, calibrated.
@@ -57,14 +58,14 @@ class Calibration:
         return np.asarray(probabilities.max(axis=1) < self.threshold - _ROUNDING)
 
     def state(self) -> dict[str, float | int | None]:
-        """Returns it as plain numbers."""
+        """Returns the calibration as a dictionary of numbers."""
         return asdict(self)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Calibration":
-        """Makes it from plain numbers again."""
+        """Makes a calibration from the output of :meth:`state`."""
         zooms = state.get("zooms")
-        # Older checkpoints call the target accuracy so.
+        # Older checkpoints call the target accuracy "precision".
         state = {"target_accuracy" if name == "precision" else name: value for name, value in state.items()}
         numbers = {name: float(value) for name, value in state.items() if name != "zooms"}
         return cls(**numbers, zooms=None if zooms is None else int(zooms))
@@ -72,55 +73,58 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Calibrations:
-    """A model's calibrations: each is valid for answers with one number of zooms.
+    """The calibrations of a model; each is valid for one number of zooms.
 
     Attributes:
-        own: For the answers that were validated last.
-        single: For answers with one zoom, where ``own`` is for more.
+        main: Calibration for the number of zooms of the last validation.
+        single_zoom: Calibration for one zoom, if ``main`` is for several.
     """
 
-    own: Calibration
-    single: Calibration | None = None
+    main: Calibration
+    single_zoom: Calibration | None = None
 
     def for_zooms(self, zooms: int) -> Calibration:
-        """Returns the calibration for answers with that many zooms; one that is not fitted if there is none.
+        """Returns the calibration for a number of zooms, or one that is not fitted.
 
-        One of a version that did not record the zooms stands for any number.
+        A calibration without a recorded number of zooms is used for any number.
         """
-        if self.own.zooms is None:
-            return self.own
-        known = (each for each in (self.own, self.single) if each is not None and each.zooms == zooms)
-        return next(known, Calibration(target_accuracy=self.own.target_accuracy))
+        if self.main.zooms in (None, zooms):
+            return self.main
+        if self.single_zoom is not None and self.single_zoom.zooms == zooms:
+            return self.single_zoom
+        return Calibration(target_accuracy=self.main.target_accuracy)
 
     def describe(self, zooms: int) -> str:
-        """Says how the galaxies that are flagged as uncertain were found, in words."""
-        found, target = self.for_zooms(zooms), f"{self.own.target_accuracy:.3g}"
-        if not found.is_fitted:
-            why = (
+        """Returns the criterion for flagging galaxies as uncertain, in words."""
+        calibration, target = self.for_zooms(zooms), f"{100 * self.main.target_accuracy:.3g}% accuracy"
+        if not calibration.is_fitted:
+            cause = (
                 f"this model is not calibrated for {zooms} zoom{'s' if zooms > 1 else ''}"
-                if self.own.is_fitted
+                if self.main.is_fitted
                 else "this checkpoint is not calibrated: it was not validated after its last training step"
             )
-            return f"{why}. The probabilities are the network's own, and the column uncertain is empty"
-        if found.threshold > 1:
-            return f"no threshold reaches an accuracy of {target} on the validation galaxies"
+            return f"{cause}. The probabilities are uncalibrated, and column 'uncertain' is empty"
+        if calibration.threshold > 1:
+            return f"no threshold reaches {target} on the validation galaxies"
         return (
-            f"top probability below {found.threshold:.2f}, the threshold for an accuracy of {target} on the "
+            f"top probability below {calibration.threshold:.2f}, the threshold for {target} on the "
             "validation galaxies"
         )
 
     def state(self) -> dict[str, Any]:
-        """Returns them as a checkpoint keeps them."""
-        single = {} if self.single is None else {"calibration_single_zoom": self.single.state()}
-        return {"calibration": self.own.state(), **single}
+        """Returns the entries of a checkpoint."""
+        state: dict[str, Any] = {"calibration": self.main.state()}
+        if self.single_zoom is not None:
+            state["calibration_single_zoom"] = self.single_zoom.state()
+        return state
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Calibrations":
-        """Makes them from what a checkpoint keeps."""
-        single = state.get("calibration_single_zoom")
+        """Makes calibrations from the entries of a checkpoint."""
+        single_zoom = state.get("calibration_single_zoom")
         return cls(
             Calibration.from_state(state["calibration"]),
-            None if single is None else Calibration.from_state(single),
+            None if single_zoom is None else Calibration.from_state(single_zoom),
         )
 
 
@@ -135,11 +139,11 @@ def calibrate(
     Args:
         logits: ``[N, classes]``.
         labels: ``[N]`` true class numbers.
-        target_accuracy: The accuracy wanted of the galaxies that are not flagged as uncertain.
-        zooms: The number of zooms of these answers.
+        target_accuracy: Target accuracy of the galaxies that are not flagged as uncertain.
+        zooms: Number of zooms of the logits.
 
     Returns:
-        The calibration; one that is not fitted if a logit is not finite.
+        The calibration, which is not fitted if a logit is not finite.
     """
     if not np.isfinite(logits).all():
         return Calibration(target_accuracy=target_accuracy)
@@ -149,9 +153,9 @@ def calibrate(
 
 
 def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> float:
-    """Fits the temperature that makes the labels most likely (Guo et al. 2017, section 4.2).
+    """Fits the temperature by maximum likelihood (Guo et al. 2017, section 4.2).
 
-    One number for all classes: it changes how sure a model is, never which class it names.
+    The temperature is the same for all classes: it changes probabilities, but never the predicted class.
 
     Args:
         logits: ``[N, classes]``.
@@ -173,15 +177,15 @@ def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int
 def find_threshold(
     probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], target_accuracy: float
 ) -> tuple[float, float]:
-    """Finds the lowest probability from which on answers are as often right as asked for.
+    """Finds the lowest top probability at and above which the accuracy reaches a target.
 
     Args:
         probabilities: ``[N, classes]``.
         labels: ``[N]`` true class numbers.
-        target_accuracy: The accuracy wanted of those above the threshold.
+        target_accuracy: Target accuracy of the galaxies at and above the threshold.
 
     Returns:
-        That probability, and the share of galaxies that reach it; 2 and 0 where none does.
+        The threshold, and the fraction of galaxies at and above it; 2 and 0 if none reaches the target.
     """
     coverages, accuracies, lowest = accuracy_at_coverage(
         labels, probabilities.argmax(axis=1), np.asarray(probabilities, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Summarises a cross-validation: figures per fold, their spread, and figures of all galaxies together."""
+"""Summarises a cross-validation: metrics of each fold, their spread, and metrics of all galaxies together."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ import pandas as pd
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.json_files import write_json
 from galaxy_lightning.evaluation.calibration import Calibration
-from galaxy_lightning.evaluation.held_out import HeldOut
+from galaxy_lightning.evaluation.held_out import HeldOutPredictions
 from galaxy_lightning.evaluation.measures import bootstrap_interval
 from galaxy_lightning.runs.names import IDENTITY_COLUMNS, PREDICTIONS
 from galaxy_lightning.runs.reader import Run
@@ -18,17 +18,17 @@ from galaxy_lightning.runs.writer import as_flags, write_predictions
 
 SUMMARY: Final = "summary.json"
 _COSTS: Final = ("seconds", "images_per_second", "peak_memory_mb")
-"""Figures of ``run.json`` that are summarised too."""
+"""Entries of ``run.json`` that are part of the summary."""
 _SHOWN: Final = {
     "accuracy": "accuracy",
     "macro_recall": "macro recall",
     "calibration_error": "calibration error",
 }
-"""Figures in the printed table, and their headings."""
+"""Metrics in the printed table, and their headings."""
 
 
 def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> list[str]:
-    """Writes predictions, figures and a summary of all folds.
+    """Writes the predictions, figures and summary of a cross-validation.
 
     Args:
         runs: The run of each fold.
@@ -36,26 +36,26 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
         out: The folder of the cross-validation.
 
     Returns:
-        The summary, as lines of text.
+        The lines of a report.
     """
-    each = [_held_out(run, fold) for run, fold in zip(runs, folds, strict=True)]
-    pooled = _pooled(each)
+    predictions = [_fold_predictions(run, fold) for run, fold in zip(runs, folds, strict=True)]
+    pooled = _pool(predictions)
     galaxies = pd.concat([fold.catalog.iloc[fold.rows("test")][IDENTITY_COLUMNS] for fold in folds])
-    fold_of = np.repeat(np.arange(len(folds)), [len(one.labels) for one in each])
+    fold_numbers = np.repeat(np.arange(len(folds)), [len(fold.labels) for fold in predictions])
     write_predictions(
         out / PREDICTIONS,
         galaxies,
         pooled.probabilities,
         pooled.classes,
-        {"fold": fold_of, "uncertain": as_flags(pooled.uncertain)},
+        {"fold": fold_numbers, "uncertain": as_flags(pooled.uncertain)},
     )
     title = f"{runs[0].model}, {len(folds)} folds, {len(pooled.labels):,} galaxies"
     pooled.write(out, title)
-    low, high = bootstrap_interval(pooled.right.astype(np.float64), galaxies["objid"].to_numpy())
+    low, high = bootstrap_interval(pooled.correct.astype(np.float64), galaxies["objid"].to_numpy())
     interval = {} if np.isnan(low) else {"accuracy_interval": [round(low, 6), round(high, 6)]}
-    per_fold = [
-        one.metrics | {name: value for name in _COSTS if (value := run.number(name)) is not None}
-        for one, run in zip(each, runs, strict=True)
+    metrics_by_fold = [
+        fold.metrics | {name: value for name in _COSTS if (value := run.number(name)) is not None}
+        for fold, run in zip(predictions, runs, strict=True)
     ]
     write_json(
         out / SUMMARY,
@@ -65,65 +65,69 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
             "seed": runs[0].about.get("seed"),
             "pooled": pooled.metrics | interval,
             "confusion": pooled.counts.tolist(),
-            "spread": _spread(per_fold),
-            "folds": per_fold,
+            "spread": _means_and_deviations(metrics_by_fold),
+            "folds": metrics_by_fold,
         },
     )
-    return [*_report(title, pooled, each, interval), "", f"Saved to {out}"]
+    return [*_report(title, pooled, predictions, interval), "", f"Saved to {out}"]
 
 
-def _held_out(run: Run, fold: GalaxyArrays) -> HeldOut:
-    """Returns the classifications of a fold's test galaxies."""
+def _fold_predictions(run: Run, fold: GalaxyArrays) -> HeldOutPredictions:
+    """Returns the predictions for a fold's test galaxies."""
     calibration = Calibration.from_state(run.about["calibration"])
-    return HeldOut(
+    return HeldOutPredictions(
         fold.classes,
         fold.labels[fold.rows("test")],
         run.probabilities,
-        calibration.uncertain(run.probabilities),
+        calibration.flag_uncertain(run.probabilities),
         calibration.target_accuracy,
     )
 
 
-def _pooled(each: Sequence[HeldOut]) -> HeldOut:
-    """Puts the classifications of all folds together."""
-    flagged = [one.uncertain for one in each if one.uncertain is not None]
-    return HeldOut(
-        each[0].classes,
-        np.concatenate([one.labels for one in each]),
-        np.concatenate([one.probabilities for one in each]),
-        None if len(flagged) < len(each) else np.concatenate(flagged),
-        each[0].target_accuracy,
+def _pool(folds: Sequence[HeldOutPredictions]) -> HeldOutPredictions:
+    """Combines the predictions of all folds."""
+    uncertain = [fold.uncertain for fold in folds if fold.uncertain is not None]
+    return HeldOutPredictions(
+        folds[0].classes,
+        np.concatenate([fold.labels for fold in folds]),
+        np.concatenate([fold.probabilities for fold in folds]),
+        np.concatenate(uncertain) if len(uncertain) == len(folds) else None,
+        folds[0].target_accuracy,
     )
 
 
-def _spread(per_fold: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Returns mean and standard deviation over the folds of each figure that all folds have."""
-    shared = [name for name in per_fold[0] if all(name in figures for figures in per_fold)]
-    values = {name: [figures[name] for figures in per_fold] for name in shared}
+def _means_and_deviations(metrics_by_fold: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Returns mean and standard deviation over the folds of each metric that all folds have."""
+    shared = [name for name in metrics_by_fold[0] if all(name in metrics for metrics in metrics_by_fold)]
+    values = {name: [metrics[name] for metrics in metrics_by_fold] for name in shared}
     return {
-        name: {"mean": round(float(np.mean(several)), 6), "sd": round(float(np.std(several, ddof=1)), 6)}
-        for name, several in values.items()
+        name: {"mean": round(float(np.mean(numbers)), 6), "sd": round(float(np.std(numbers, ddof=1)), 6)}
+        for name, numbers in values.items()
     }
 
 
-def _report(title: str, pooled: HeldOut, each: Sequence[HeldOut], interval: dict[str, Any]) -> Iterator[str]:
-    """Yields the figures of all folds, line by line."""
-    yield f"Cross-validation of {title}: each classified by a model that has not seen it"
+def _report(
+    title: str, pooled: HeldOutPredictions, folds: Sequence[HeldOutPredictions], interval: dict[str, Any]
+) -> Iterator[str]:
+    """Yields the lines of a report on all folds."""
+    yield f"Cross-validation of {title}: each galaxy is classified by a model not trained on it"
     yield ""
-    yield f"{'fold':>12}{'galaxies':>11}" + "".join(f"{name:>20}" for name in _SHOWN.values())
-    for number, one in enumerate(each):
-        figures = "".join(f"{one.metrics[name]:>20.3f}" for name in _SHOWN)
-        yield f"{number:>12}{len(one.labels):>11,}{figures}"
-    spread = [
+    yield f"{'fold':>12}{'galaxies':>11}" + "".join(f"{heading:>20}" for heading in _SHOWN.values())
+    for number, fold in enumerate(folds):
+        yield f"{number:>12}{len(fold.labels):>11,}" + "".join(
+            f"{fold.metrics[name]:>20.3f}" for name in _SHOWN
+        )
+    spreads = [
         f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
-        for values in ([one.metrics[name] for one in each] for name in _SHOWN)
+        for values in ([fold.metrics[name] for fold in folds] for name in _SHOWN)
     ]
-    yield f"{'mean ± sd':>12}{'':>11}" + "".join(f"{text:>20}" for text in spread)
-    figures = "".join(f"{pooled.metrics[name]:>20.3f}" for name in _SHOWN)
-    yield f"{'all':>12}{len(pooled.labels):>11,}{figures}"
+    yield f"{'mean ± sd':>12}{'':>11}" + "".join(f"{text:>20}" for text in spreads)
+    yield f"{'all':>12}{len(pooled.labels):>11,}" + "".join(
+        f"{pooled.metrics[name]:>20.3f}" for name in _SHOWN
+    )
     yield ""
     if interval:
         low, high = interval["accuracy_interval"]
-        yield f"95% interval of the accuracy, over other galaxies: {low:.3f} to {high:.3f}"
+        yield f"95% confidence interval of the accuracy, for other galaxies: {low:.3f} to {high:.3f}"
         yield ""
     yield from pooled.report()

@@ -1,4 +1,4 @@
-"""What a model's answers for galaxies that it has not seen say of it, and the pictures of that."""
+"""A model's predictions for held-out galaxies: metrics, report and figures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,35 +10,39 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.files import new_file
-from galaxy_lightning.evaluation.figures import confusion_matrix, coverage_curve, reliability_diagram
+from galaxy_lightning.evaluation.figures import (
+    plot_confusion_matrix,
+    plot_coverage_curve,
+    plot_reliability_diagram,
+)
 from galaxy_lightning.evaluation.measures import (
     accuracy_at_coverage,
     calibration_error,
-    confusion_counts,
+    classification_metrics,
+    confusion_matrix,
     f1_scores,
-    figures,
     precisions,
     recalls,
-    reliability,
+    reliability_bins,
 )
 
 CONFUSION_CSV: Final = "confusion_matrix.csv"
 CONFUSION_PNG: Final = "confusion_matrix.png"
 RELIABILITY_PNG: Final = "reliability.png"
 COVERAGE_PNG: Final = "coverage.png"
-PICTURES: Final = (CONFUSION_CSV, CONFUSION_PNG, RELIABILITY_PNG, COVERAGE_PNG)
+EVALUATION_FILES: Final = (CONFUSION_CSV, CONFUSION_PNG, RELIABILITY_PNG, COVERAGE_PNG)
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """A model's answers for held-out galaxies.
+class HeldOutPredictions:
+    """A model's predictions for held-out galaxies.
 
     Attributes:
         classes: The class names, in order.
         labels: ``[N]`` true class numbers.
         probabilities: ``[N, classes]``, calibrated.
-        uncertain: ``[N]`` which answers the model itself calls uncertain; None where it is not calibrated.
-        target_accuracy: The share of right answers that was asked of the others.
+        uncertain: ``[N]`` whether a galaxy is flagged as uncertain; None if the model is not calibrated.
+        target_accuracy: Target accuracy of the galaxies that are not flagged as uncertain.
     """
 
     classes: list[str]
@@ -49,86 +53,85 @@ class HeldOut:
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
-        """``[N]`` numbers of the likeliest classes."""
+        """``[N]`` numbers of the most probable classes."""
         return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
     @property
-    def right(self) -> npt.NDArray[np.bool_]:
-        """``[N]`` which answers are right."""
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """``[N]`` whether the predicted class is the true class."""
         return np.asarray(self.predicted == self.labels)
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
         """The confusion matrix, ``[true class, predicted class]``."""
-        return confusion_counts(self.labels, self.predicted, len(self.classes))
+        return confusion_matrix(self.labels, self.predicted, len(self.classes))
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All figures, by name; what is not defined is left out."""
-        return _rounded(figures(self.counts, self.classes) | self.trust)
+        """All metrics that are defined, by name."""
+        return _rounded(classification_metrics(self.counts, self.classes) | self.calibration_metrics)
 
     @property
-    def trust(self) -> dict[str, float]:
-        """The expected calibration error; coverage and accuracy of what is not called uncertain."""
+    def calibration_metrics(self) -> dict[str, float]:
+        """Expected calibration error; coverage and accuracy of the galaxies that are not uncertain."""
         error = calibration_error(self.labels, self.predicted, self.probabilities)
-        found = {"calibration_error": error}
+        metrics = {"calibration_error": error}
         if self.uncertain is not None:
-            found["coverage"] = float((~self.uncertain).mean())
+            metrics["coverage"] = float((~self.uncertain).mean())
             if not self.uncertain.all():
-                found["accuracy_covered"] = float(self.right[~self.uncertain].mean())
-        return _rounded(found)
+                metrics["accuracy_covered"] = float(self.correct[~self.uncertain].mean())
+        return _rounded(metrics)
 
     def report(self) -> Iterator[str]:
-        """Yields each class's figures and the confusion matrix as a table, and how far to trust it."""
+        """Yields the lines of a table of metrics and the confusion matrix, and the calibration metrics."""
         longest = max(len(name) for name in self.classes)
         first, width = max(12, longest), max(11, longest + 2)
-        heads = _cells(["recall", "precision", "F1"])
-        yield f"{'true class':>{first}}{heads}   predicted:{_cells(self.classes, width)}"
+        headings = _cells(["recall", "precision", "F1"])
+        yield f"{'true class':>{first}}{headings}   predicted:{_cells(self.classes, width)}"
         counts = self.counts
         for name, *values, row in zip(
             self.classes, recalls(counts), precisions(counts), f1_scores(counts), counts, strict=True
         ):
-            shown = ["-" if np.isnan(figure) else f"{figure:.3f}" for figure in values]
-            yield f"{name:>{first}}{_cells(shown)}{'':13}{_cells([f'{count:,}' for count in row], width)}"
+            texts = ["-" if np.isnan(value) else f"{value:.3f}" for value in values]
+            yield f"{name:>{first}}{_cells(texts)}{'':13}{_cells([f'{count:,}' for count in row], width)}"
         yield ""
-        yield self.trust_summary
+        yield self._calibration_summary()
 
-    @property
-    def trust_summary(self) -> str:
-        """How far the probabilities are to be trusted, in words."""
-        found = self.trust
-        if "accuracy_covered" in found:
-            sure = (
-                f"{found['coverage']:.0%} classified confidently; accuracy on these: "
-                f"{found['accuracy_covered']:.1%} (target: {self.target_accuracy:.3g})"
+    def _calibration_summary(self) -> str:
+        """Returns the calibration metrics as a sentence."""
+        metrics, target = self.calibration_metrics, f"{100 * self.target_accuracy:.3g}%"
+        if "accuracy_covered" in metrics:
+            confident = (
+                f"{metrics['coverage']:.0%} classified confidently; accuracy on these: "
+                f"{metrics['accuracy_covered']:.1%} (target: {target})"
             )
-        elif "coverage" in found:
-            sure = f"all flagged as uncertain (target accuracy on the others: {self.target_accuracy:.3g})"
+        elif "coverage" in metrics:
+            confident = f"all flagged as uncertain (target accuracy: {target})"
         else:
-            sure = "not calibrated, so none is flagged as uncertain"
-        return f"calibration error {found['calibration_error']:.3f}; {sure}"
+            confident = "not calibrated, so none is flagged as uncertain"
+        return f"calibration error {metrics['calibration_error']:.3f}; {confident}"
 
     def write(self, folder: Path, title: str) -> None:
-        """Writes ``PICTURES``: the confusion matrix, the reliability diagram, accuracy against coverage.
+        """Writes ``EVALUATION_FILES``: confusion matrix, reliability diagram and coverage curve.
 
         Args:
-            folder: Where they go; older ones are replaced.
-            title: What the galaxies are.
+            folder: The folder; existing files are replaced.
+            title: Title of the confusion matrix.
         """
         with new_file(folder / CONFUSION_CSV) as partial:
             index = pd.Index(self.classes, name="true \\ predicted")
             pd.DataFrame(self.counts, index=index, columns=self.classes).to_csv(partial)
         coverages, accuracies, _ = accuracy_at_coverage(self.labels, self.predicted, self.probabilities)
-        found = self.trust
-        chosen = (found["coverage"], found["accuracy_covered"]) if "accuracy_covered" in found else None
-        pictures = {
-            CONFUSION_PNG: confusion_matrix(self.counts, self.classes, title),
-            RELIABILITY_PNG: reliability_diagram(
-                *reliability(self.labels, self.predicted, self.probabilities)
+        metrics = self.calibration_metrics
+        chosen = (metrics["coverage"], metrics["accuracy_covered"]) if "accuracy_covered" in metrics else None
+        figures = {
+            CONFUSION_PNG: plot_confusion_matrix(self.counts, self.classes, title),
+            RELIABILITY_PNG: plot_reliability_diagram(
+                *reliability_bins(self.labels, self.predicted, self.probabilities)
             ),
-            COVERAGE_PNG: coverage_curve(coverages, accuracies, chosen, self.target_accuracy),
+            COVERAGE_PNG: plot_coverage_curve(coverages, accuracies, chosen, self.target_accuracy),
         }
-        for name, figure in pictures.items():
+        for name, figure in figures.items():
             with new_file(folder / name) as partial:
                 figure.savefig(partial, dpi=150)
 

@@ -1,7 +1,7 @@
-"""What is measured on held-out galaxies, and how sure it is.
+"""Metrics of held-out galaxies, their uncertainties, and tests of their differences.
 
-``test``, ``crossval``, ``compare`` and the logs of a fit all take their figures from here. Recall is what
-astronomers call completeness, precision purity.
+``test``, ``crossval``, ``compare`` and the logs of a fit all use these functions. Astronomers call recall
+completeness, and precision purity.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,21 +12,24 @@ import numpy.typing as npt
 from scipy import stats
 
 BINS: Final = 15
-"""Bins of the expected calibration error, as in Guo et al. 2017."""
+"""Number of bins of the expected calibration error, as in Guo et al. 2017."""
 
 RESAMPLES: Final = 10_000
+"""Number of bootstrap resamples."""
+
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+"""A confusion matrix: numbers of galaxies, ``[true class, predicted class]``."""
 
 
-def confusion_counts(labels: Labels, predicted: Labels, classes: int) -> Counts:
+def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> Counts:
     """Counts galaxies by true and predicted class.
 
     Args:
         labels: ``[N]`` true class numbers.
         predicted: ``[N]`` predicted class numbers.
-        classes: How many classes there are.
+        classes: Number of classes.
 
     Returns:
         ``[true class, predicted class]``.
@@ -36,7 +39,7 @@ def confusion_counts(labels: Labels, predicted: Labels, classes: int) -> Counts:
 
 
 def accuracy(counts: Counts) -> float:
-    """Returns the share of galaxies whose predicted class is the true one.
+    """Returns the fraction of galaxies whose predicted class is the true class.
 
     Args:
         counts: The confusion matrix, ``[true class, predicted class]``.
@@ -45,7 +48,7 @@ def accuracy(counts: Counts) -> float:
 
 
 def recalls(counts: Counts) -> npt.NDArray[np.float64]:
-    """Returns each class's recall (completeness), the share of its galaxies that was found.
+    """Returns each class's recall (completeness), the fraction of its galaxies that are predicted as such.
 
     Args:
         counts: The confusion matrix, ``[true class, predicted class]``.
@@ -53,21 +56,21 @@ def recalls(counts: Counts) -> npt.NDArray[np.float64]:
     Returns:
         ``[classes]``; NaN for a class without galaxies.
     """
-    return _shares(np.diag(counts), counts.sum(axis=1))
+    return _ratios(np.diag(counts), counts.sum(axis=1))
 
 
 def precisions(counts: Counts) -> npt.NDArray[np.float64]:
-    """Returns each class's precision (purity), the share of those predicted that truly belong to it.
+    """Returns each class's precision (purity), the fraction of its predicted galaxies that belong to it.
 
     Args:
         counts: The confusion matrix, ``[true class, predicted class]``.
 
     Returns:
-        ``[classes]``; 0 for a class with galaxies of which none is predicted, as scikit-learn has it, and NaN
-        for one with neither.
+        ``[classes]``; 0 for a class without predictions, as in scikit-learn; NaN if it also has no galaxies.
     """
-    predicted = counts.sum(axis=0)
-    return np.where(_present(counts), np.nan_to_num(_shares(np.diag(counts), predicted)), np.nan)
+    galaxies, predicted = counts.sum(axis=1), counts.sum(axis=0)
+    values = np.nan_to_num(_ratios(np.diag(counts), predicted))
+    return np.where(galaxies + predicted > 0, values, np.nan)
 
 
 def f1_scores(counts: Counts) -> npt.NDArray[np.float64]:
@@ -79,32 +82,32 @@ def f1_scores(counts: Counts) -> npt.NDArray[np.float64]:
     Returns:
         ``[classes]``; NaN for a class with neither galaxies nor predictions.
     """
-    return _shares(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
+    return _ratios(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
 
 
-def macro(values: npt.NDArray[np.float64]) -> float:
-    """Returns the mean over the classes for which a figure is defined.
+def macro_average(values: npt.NDArray[np.float64]) -> float:
+    """Returns the mean of a metric over the classes for which it is defined.
 
-    The macro recall is scikit-learn's ``balanced_accuracy_score``: a class without galaxies does not count,
-    whatever is predicted.
+    The macro recall equals scikit-learn's ``balanced_accuracy_score``: classes without galaxies are left out,
+    even if they are predicted.
 
     Args:
-        values: ``[classes]``, NaN where it is not defined.
+        values: ``[classes]``, NaN if not defined.
     """
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")
 
 
-PER_CLASS: Final[dict[str, Callable[[Counts], npt.NDArray[np.float64]]]] = {
+CLASS_METRICS: Final[dict[str, Callable[[Counts], npt.NDArray[np.float64]]]] = {
     "recall": recalls,
     "precision": precisions,
     "f1": f1_scores,
 }
-"""The figures of each class, by name; see :func:`macro` for their means."""
+"""The metrics of each class, by name; :func:`macro_average` computes their means."""
 
 
-def figures(counts: Counts, classes: Sequence[str]) -> dict[str, float]:
-    """Returns the accuracy, the macro figures and those of each class.
+def classification_metrics(counts: Counts, classes: Sequence[str]) -> dict[str, float]:
+    """Returns the accuracy, the macro averages and the metrics of each class.
 
     Args:
         counts: The confusion matrix, ``[true class, predicted class]``.
@@ -112,29 +115,29 @@ def figures(counts: Counts, classes: Sequence[str]) -> dict[str, float]:
 
     Returns:
         ``accuracy``; ``macro_recall``, ``macro_precision`` and ``macro_f1``; ``recall_<class>`` and so on;
-        NaN where not defined.
+        NaN if not defined.
     """
-    each = {name: measure(counts) for name, measure in PER_CLASS.items()}
-    values = [macro(figure) for figure in each.values()]
-    values += [float(value) for figure in each.values() for value in figure]
-    return dict(zip(figure_names(classes), [accuracy(counts), *values], strict=True))
+    by_class = [metric(counts) for metric in CLASS_METRICS.values()]
+    averages = [macro_average(values) for values in by_class]
+    values = [accuracy(counts), *averages, *np.concatenate(by_class).tolist()]
+    return dict(zip(metric_names(classes), values, strict=True))
 
 
-def figure_names(classes: Sequence[str]) -> list[str]:
-    """Returns the names of the figures that :func:`figures` computes, in its order.
+def metric_names(classes: Sequence[str]) -> list[str]:
+    """Returns the names of the metrics of :func:`classification_metrics`, in order.
 
     Args:
         classes: The class names, in order.
     """
-    each = [f"{name}_{label}" for name in PER_CLASS for label in classes]
-    return ["accuracy", *(f"macro_{name}" for name in PER_CLASS), *each]
+    by_class = [f"{name}_{label}" for name in CLASS_METRICS for label in classes]
+    return ["accuracy", *(f"macro_{name}" for name in CLASS_METRICS), *by_class]
 
 
 def calibration_error(labels: Labels, predicted: Labels, probabilities: Probabilities) -> float:
-    """Returns the expected calibration error of the predicted class's probability.
+    """Returns the expected calibration error of the probability of the predicted class.
 
-    Galaxies are put into ``BINS`` bins of equal width by that probability; the error is the mean
-    distance of a bin's accuracy from its mean probability, weighted by the bin's galaxies
+    Galaxies are binned by this probability, in ``BINS`` bins of equal width. The error is the mean absolute
+    difference between the accuracy and the mean probability of a bin, weighted by the number of its galaxies
     (Naeini et al. 2015; Guo et al. 2017).
 
     Args:
@@ -142,15 +145,15 @@ def calibration_error(labels: Labels, predicted: Labels, probabilities: Probabil
         predicted: ``[N]`` predicted class numbers.
         probabilities: ``[N, classes]``.
     """
-    confidences, accuracies, galaxies = reliability(labels, predicted, probabilities)
+    confidences, accuracies, galaxies = reliability_bins(labels, predicted, probabilities)
     gaps = np.nan_to_num(np.abs(accuracies - confidences))
     return float((gaps * galaxies).sum() / len(labels))
 
 
-def reliability(
+def reliability_bins(
     labels: Labels, predicted: Labels, probabilities: Probabilities
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Measures how often a model is right against how sure it is, the numbers of a reliability diagram.
+    """Computes the accuracy in bins of confidence, for a reliability diagram.
 
     Args:
         labels: ``[N]`` true class numbers.
@@ -158,8 +161,8 @@ def reliability(
         probabilities: ``[N, classes]``.
 
     Returns:
-        Per bin ``[BINS]`` the predicted class's mean probability, the accuracy, both NaN where the bin
-        is empty, and the number of galaxies.
+        ``[BINS]`` mean probabilities of the predicted class, ``[BINS]`` accuracies, both NaN in an empty bin,
+        and ``[BINS]`` numbers of galaxies.
     """
     confidences = _confidences(predicted, probabilities)
     bins = np.clip(np.ceil(confidences * BINS).astype(int) - 1, 0, BINS - 1)
@@ -167,16 +170,16 @@ def reliability(
     sums = (
         np.bincount(bins, weights=values, minlength=BINS) for values in (confidences, labels == predicted)
     )
-    mean, accuracy = (_shares(total, galaxies) for total in sums)
-    return mean, accuracy, galaxies.astype(np.int64)
+    confidence, accuracy = (_ratios(total, galaxies) for total in sums)
+    return confidence, accuracy, galaxies.astype(np.int64)
 
 
 def accuracy_at_coverage(
     labels: Labels, predicted: Labels, probabilities: Probabilities
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Measures the accuracy of the most confident galaxies, for every share of them.
+    """Computes the accuracy of the most confident galaxies at each coverage.
 
-    Galaxies that are equally sure are taken in together.
+    Galaxies with equal confidence are included together.
 
     Args:
         labels: ``[N]`` true class numbers.
@@ -184,16 +187,16 @@ def accuracy_at_coverage(
         probabilities: ``[N, classes]``.
 
     Returns:
-        The coverages, the accuracy at each, and the lowest probability that is taken in, from the
-        most confident galaxies to all of them.
+        The coverages in increasing order, up to 1, and for each the accuracy and the lowest probability.
     """
     confidences = _confidences(predicted, probabilities)
     order = np.argsort(-confidences, kind="stable")
     lowest = confidences[order]
-    right = np.cumsum((labels == predicted)[order])
-    taken = np.arange(1, len(labels) + 1)
-    last = np.append(np.diff(lowest) != 0, True)
-    return (taken / len(labels))[last], (right / taken)[last], lowest[last]
+    correct = np.cumsum((labels == predicted)[order])
+    covered = np.arange(1, len(labels) + 1)
+    last_of_equals = np.append(np.diff(lowest) != 0, True)
+    coverages, accuracies = covered / len(labels), correct / covered
+    return coverages[last_of_equals], accuracies[last_of_equals], lowest[last_of_equals]
 
 
 def bootstrap_interval(
@@ -201,17 +204,18 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Returns the 95% percentile bootstrap interval of the mean score (Efron & Tibshirani 1993).
 
-    Galaxies are resampled, each with all of its images, which are not independent. The interval says how far
-    the mean would vary over other test galaxies; the spread over seeds, how far over other trainings.
+    Galaxies are resampled, each with all its images, because the images of a galaxy are not independent. The
+    interval is the uncertainty due to the choice of test galaxies; the spread over seeds is that due to the
+    randomness of training.
 
     Args:
-        scores: ``[N]``: the score of each image, the mean over seeds where there are several.
-        galaxies: ``[N]``: the object id of each image.
+        scores: ``[N]`` score of each image, or its mean over several seeds.
+        galaxies: ``[N]`` object id of each image.
 
     Returns:
-        Its bounds; NaN where all scores are equal.
+        The lower and upper bound; NaN if all scores are equal, or of one galaxy.
     """
-    if len(np.unique(scores)) < 2:  # Resampling equal scores would claim certainty.
+    if len(np.unique(scores)) < 2:  # The interval of equal scores would have zero width.
         return float("nan"), float("nan")
     _, galaxy = np.unique(galaxies, return_inverse=True)
     sums, images = np.bincount(galaxy, weights=scores), np.bincount(galaxy).astype(np.float64)
@@ -234,45 +238,47 @@ def bootstrap_interval(
     return float(interval.low), float(interval.high)
 
 
-def mcnemar(one_right: npt.NDArray[np.bool_], other_right: npt.NDArray[np.bool_]) -> tuple[int, int, float]:
-    """Tests whether two models differ, by the galaxies that only one of them has right (McNemar 1947).
+def mcnemar_test(
+    correct_a: npt.NDArray[np.bool_], correct_b: npt.NDArray[np.bool_]
+) -> tuple[int, int, float]:
+    """Performs McNemar's (1947) test of the difference in accuracy between two models.
 
-    If they were equally good, either would be as likely as the other to be the one that is right:
-    the exact two-sided binomial test of that.
+    This is the exact two-sided binomial test on the galaxies that only one model classifies correctly.
 
     Args:
-        one_right: ``[N]`` whether one model is right.
-        other_right: ``[N]`` whether the other is, on the same galaxies.
+        correct_a: ``[N]`` which galaxies the first model classifies correctly.
+        correct_b: ``[N]`` which galaxies the second model classifies correctly.
 
     Returns:
-        How many galaxies only the one has right, how many only the other, and p.
+        The number of galaxies that only the first model classifies correctly, that for the second model, and
+        the p-value.
     """
-    only_one, only_other = int((one_right & ~other_right).sum()), int((~one_right & other_right).sum())
-    if not only_one + only_other:
+    only_a, only_b = int((correct_a & ~correct_b).sum()), int((~correct_a & correct_b).sum())
+    if not only_a + only_b:
         return 0, 0, 1.0
-    return only_one, only_other, float(stats.binomtest(only_one, only_one + only_other).pvalue)
+    return only_a, only_b, float(stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
-def combined_p(values: npt.ArrayLike) -> float:
+def combine_p_values(p_values: npt.ArrayLike) -> float:
     """Combines the p-values of several runs on the same galaxies: twice their median, at most 1.
 
-    Valid however the runs depend on each other (Rüger 1978; DiCiccio et al. 2020).
+    The result is valid for any dependence between the runs (Rüger 1978; DiCiccio et al. 2020).
     """
-    p = np.asarray(values, dtype=float)
+    p = np.asarray(p_values, dtype=float)
     return float(p[0]) if len(p) == 1 else float(min(1.0, 2 * np.median(p)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrects p-values for their number (Holm 1979).
+def holm_correction(p_values: Sequence[float]) -> list[float]:
+    """Corrects p-values for multiple testing (Holm 1979).
 
-    Rejecting where a corrected value lies below 0.05 is wrong for any of them in 5% of all cases at most,
-    however the tests depend on each other.
+    Rejecting all tests with a corrected value below 0.05 limits the probability of any false rejection to 5%,
+    for any dependence between the tests.
 
     Args:
         p_values: The p-values of several tests.
 
     Returns:
-        The corrected ones, in the same order.
+        The corrected p-values, in the same order.
     """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")
@@ -282,15 +288,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _confidences(predicted: Labels, probabilities: Probabilities) -> npt.NDArray[np.float64]:
-    """Returns ``[N]`` the predicted class's probability."""
+    """Returns ``[N]`` probabilities of the predicted classes."""
     return np.asarray(probabilities[np.arange(len(predicted)), predicted], dtype=np.float64)
 
 
-def _present(counts: Counts) -> npt.NDArray[np.bool_]:
-    """Returns ``[classes]`` which classes have galaxies or predictions."""
-    return np.asarray(counts.sum(axis=0) + counts.sum(axis=1) > 0)
-
-
-def _shares(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    shares: npt.NDArray[np.float64] = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
-    return shares
+def _ratios(part: npt.NDArray[Any], total: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    ratios: npt.NDArray[np.float64] = np.divide(part, total, out=np.full(len(part), np.nan), where=total > 0)
+    return ratios

@@ -1,4 +1,4 @@
-"""Networks trained on other images, with a fresh head for galaxies."""
+"""Networks of torchvision and timm, pretrained on other images, with a new head."""
 
 import re
 from itertools import groupby
@@ -13,41 +13,41 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.sources import HUB, NONE, from_timm, from_torchvision
-from galaxy_lightning.networks.weight_files import reason
+from galaxy_lightning.networks.weight_files import describe_error
 
 _STEM: Final = re.compile(r"(cls|class)_token|pos_embed|patch_embed|conv_proj|encoder\.pos_embedding")
 _BLOCK: Final = re.compile(
     r"(encoder\.layers|\w*features|\w*layers|\w*blocks|\w*stages|transformers|trunk_output)\.\w+|\w+"
 )
-"""What of a parameter's name tells its block: a child of the trunk, or of the network itself."""
+"""The part of a parameter's name that identifies its block: a child of the trunk, or of the network."""
 
 
 class Backbone(Network):
-    """A network of torchvision or timm whose classification head is a fresh one for galaxies.
+    """A network of torchvision or timm with a new classification head.
 
-    Images are normalised as the network's weights expect them, and resized where it takes one size only.
+    Images are normalised as the weights require, and resized if the network takes one size only.
 
     Args:
-        name: A classification network of torchvision (``resnet18``) or, with the extra ``timm``, one of
-            timm (``timm:convnext_nano``), of a Hugging Face repository
-            (``hf_hub:mwalmsley/zoobot-encoder-convnext_nano``) or of a folder that holds such a repository's
-            ``config.json`` and weights (``local-dir:<folder>``).
-        classes: How many classes it tells apart.
-        image_size: Side of its images in pixels.
-        weights: What it starts from: ``hub``, the weights that its makers publish (of ``local-dir``, the
-            folder's); ``none``, random ones; or the path of a file of weights.
-        unfrozen: How many of its last blocks are trained besides the head; without it, all of it is.
-        layer_decay: Learning rate of a block as a fraction of the next one's, towards the input (Bao et
-            al. 2022, BEiT); the head's is 1.
+        name: A classification network of torchvision (``resnet18``) or, with the extra ``timm``, of timm
+            (``timm:convnext_nano``), of a Hugging Face repository
+            (``hf_hub:mwalmsley/zoobot-encoder-convnext_nano``) or of a folder with the ``config.json`` and
+            weights of such a repository (``local-dir:<folder>``).
+        classes: Number of classes.
+        image_size: Side of the images in pixels.
+        weights: Initial weights: ``hub``, the published weights (of ``local-dir``, those in the folder);
+            ``none``, random weights; or the path of a file of weights.
+        unfrozen: Number of final blocks to train besides the head; all if None.
+        layer_decay: Learning rate of a block relative to that of the block after it (Bao et al. 2022, BEiT);
+            the head's factor is 1.
 
     Attributes:
-        name: What a run calls it: its architecture.
-        architecture: The name that builds the same network again, with ``weights="none"`` and no hub.
-        input_size: Height and width of the images that it takes, where it takes no other.
-        blocks: Names of the parameters of each block, from the input to the output, without the head's.
+        name: Name of the network in run records: the architecture.
+        architecture: Name from which the same network can be made with ``weights="none"``, without a hub.
+        input_size: Height and width of the images if the network takes one size only.
+        blocks: Names of the parameters of each block, from input to output, without the head.
 
     Raises:
-        GalaxyError: There is no such network, its weights cannot be loaded or do not fit, or a setting is out
+        GalaxyError: The network is unknown, its weights cannot be loaded or do not fit, or a setting is out
             of range.
     """
 
@@ -72,10 +72,11 @@ class Backbone(Network):
         self.model, self._head, self.layer_decay = source.model, source.head, layer_decay
         self.name = self.architecture = source.architecture
         self.input_size = source.input_size
-        # Kept with the weights: they belong together, also where the name alone tells other ones.
+        # Part of the state_dict: weights from a file or folder may need another normalisation than the
+        # weights that timm knows by the same name.
         for key, values in (("mean", source.mean), ("std", source.std)):
             self.register_buffer(key, torch.tensor(values).expand(3).reshape(3, 1, 1).clone())
-        self._require_images_of(image_size, name)
+        self._require_image_size(image_size, name)
         self.blocks = _blocks(self.model, self._head)
         if unfrozen is not None:
             self._freeze(unfrozen, name)
@@ -96,14 +97,14 @@ class Backbone(Network):
             ``[B, classes]``.
         """
         if self.input_size not in (None, tuple(images.shape[-2:])):
-            # In float32: not every device resizes in bfloat16.
+            # In float32, because some devices cannot resize bfloat16 images.
             resized = functional.interpolate(images.float(), self.input_size, mode="bilinear", antialias=True)
             images = resized.to(images.dtype)
         logits: Tensor = self.model((images - self.mean) / self.std)
         return logits
 
     def train(self, mode: bool = True) -> Self:
-        """Sets training or evaluation; the statistics of frozen batch normalisations stay as they are."""
+        """Sets training or evaluation mode; frozen batch normalisations stay in evaluation mode."""
         super().train(mode)
         for layer in self.modules():
             if isinstance(layer, _BatchNorm) and layer.affine and not layer.weight.requires_grad:
@@ -111,11 +112,7 @@ class Backbone(Network):
         return self
 
     def parameter_groups(self) -> list[tuple[list[nn.Parameter], float]]:
-        """Returns the trainable parameters with their learning rates, the head's first.
-
-        Returns:
-            Groups of parameters, each parameter in one of them, and the factor of their learning rate.
-        """
+        """Returns groups of trainable parameters, the head first, each with its learning-rate factor."""
         groups: dict[float, list[nn.Parameter]] = {1.0: self.head_parameters}
         parameters = dict(self.model.named_parameters())
         for depth, block in enumerate(reversed(self.blocks), start=1):
@@ -125,38 +122,38 @@ class Backbone(Network):
         return [(trained, factor) for factor, trained in groups.items()]
 
     def _freeze(self, unfrozen: int, name: str) -> None:
-        """Excludes all but the head and the last blocks from training."""
+        """Freezes all parameters except those of the head and the last blocks."""
         frozen = len(self.blocks) - unfrozen
         if unfrozen < 0 or frozen < 0:
             raise GalaxyError(
-                f"{name} has {len(self.blocks)} blocks besides its head: --model.unfrozen takes 0 to "
+                f"{name} has {len(self.blocks)} blocks before its head: --model.unfrozen must be 0 to "
                 f"{len(self.blocks)}, not {unfrozen}"
             )
         for block in self.blocks[:frozen]:
             for parameter in block:
                 self.model.get_parameter(parameter).requires_grad_(False)
 
-    def _require_images_of(self, size: int, name: str) -> None:
-        """Tries one image, for what its many makers demand of sizes is written down nowhere."""
+    def _require_image_size(self, size: int, name: str) -> None:
+        """Tests the network with one image; the libraries do not state which sizes their networks accept."""
         try:
             with torch.no_grad():
                 self.eval()(torch.zeros(1, 3, size, size))
         except Exception as error:
             raise GalaxyError(
-                f"{name} does not take images of {size} pixels ({reason(error)}): prepare them at another "
-                "size, or take another network"
+                f"{name} does not accept images of {size} pixels ({describe_error(error)}): choose another "
+                "--model.backbone, or make the arrays with another --crop"
             ) from error
 
 
 def _blocks(model: Any, head: tuple[str, ...]) -> list[list[str]]:
-    """Names of the parameters of each block of a network, from the input to the output, without the head's.
+    """Returns the names of the parameters of each block, from input to output, without the head.
 
-    They are split as timm splits its networks, and by the children of the trunk otherwise.
+    timm defines the blocks of its networks; in other networks, a block is a child of the trunk.
     """
     parameters = {name: w for name, w in model.named_parameters() if not name.startswith(head)}
     try:
         matcher = model.group_matcher(coarse=True)
-    except (AttributeError, AssertionError):  # Not timm's, or one of the few of timm's that cannot tell.
+    except (AttributeError, AssertionError):  # Not timm's, or without groups in timm.
         runs = groupby(parameters, key=_block_name)
     else:
         from timm.models import group_parameters
@@ -167,13 +164,13 @@ def _blocks(model: Any, head: tuple[str, ...]) -> list[list[str]]:
     for _, run in runs:
         names = list(run)
         if blocks and all(parameters[name].ndim < 2 for name in names):
-            blocks[-1] += names  # A normalisation belongs to what it normalises.
+            blocks[-1] += names  # A normalisation belongs to the layer before it.
         else:
             blocks.append(names)
     return blocks
 
 
 def _block_name(parameter: str) -> str:
-    """Names the block of a parameter."""
+    """Returns the name of the block of a parameter."""
     found = _BLOCK.match(parameter)
     return "stem" if _STEM.match(parameter) or found is None else found[0]

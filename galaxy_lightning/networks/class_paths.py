@@ -1,4 +1,4 @@
-"""Networks of the user's own, named by class path: ``my_package.MyNetwork``."""
+"""Custom networks, given by class path: ``my_package.MyNetwork``."""
 
 import importlib
 import sys
@@ -11,38 +11,38 @@ from galaxy_lightning.networks.network import Network
 
 
 def is_class_path(name: str) -> bool:
-    """Says whether a network is named by class path."""
+    """Returns whether the name of a network is a class path."""
     return "." in name
 
 
-def network_class(path: str) -> type[Network]:
-    """Imports a network's class, from the working folder or an installed package.
+def import_network_class(path: str) -> type[Network]:
+    """Imports the class of a network, from the working folder or an installed package.
 
-    Importing runs code: only what the user has named may come here, never a name that a file holds.
+    Importing runs code: ``path`` must come from the user, never from a file.
 
     Args:
-        path: Its class path.
+        path: The class path.
 
     Raises:
-        GalaxyError: There is no such class, it is no :class:`Network`, or its module cannot be imported.
+        GalaxyError: The class does not exist, is not derived from :class:`Network`, or cannot be imported.
     """
     module, _, name = path.rpartition(".")
     here = str(Path.cwd())
-    # Last, so that no file there is imported in place of a library.
+    # Appended, so that a file in the working folder cannot replace a library.
     added = [] if here in sys.path else [here]
     sys.path += added
     try:
         found = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
         raise GalaxyError(
-            f"--model.network {path}: there is no module {error.name}: name a .py file of the working folder "
-            "or an installed package, as in my_file.MyNetwork"
+            f"--model.network {path}: there is no module {error.name}: use a .py file in the working folder "
+            "(my_file.MyNetwork) or an installed package"
         ) from error
     except Exception as error:  # The user's code may raise anything.
-        raise GalaxyError(f"--model.network {path} cannot be imported: {_where(error)}") from error
+        raise GalaxyError(f"--model.network {path} cannot be imported: {_describe(error)}") from error
     finally:
-        for place in added:
-            sys.path.remove(place)
+        for folder in added:
+            sys.path.remove(folder)
     if found is None:
         raise GalaxyError(f"--model.network {path}: {module} has no class {name}")
     if not (isinstance(found, type) and issubclass(found, Network)):
@@ -52,18 +52,18 @@ def network_class(path: str) -> type[Network]:
     return found
 
 
-def make_own(path: str, classes: int, image_size: int) -> Network:
-    """Makes a network of the user's own.
+def make_custom_network(path: str, classes: int, image_size: int) -> Network:
+    """Makes a custom network.
 
     Args:
-        path: Its class path.
-        classes: How many classes it tells apart.
-        image_size: Side of its images in pixels.
+        path: The class path.
+        classes: Number of classes.
+        image_size: Side of the images in pixels.
 
     Raises:
-        GalaxyError: It cannot be made.
+        GalaxyError: The class cannot be imported or instantiated.
     """
-    make: Any = network_class(path)
+    make: Any = import_network_class(path)
     try:
         network: Network = make(classes, image_size)
     except GalaxyError:
@@ -71,15 +71,15 @@ def make_own(path: str, classes: int, image_size: int) -> Network:
     except Exception as error:
         raise GalaxyError(
             f"--model.network {path} cannot be made with {classes} classes and images of {image_size} "
-            f"pixels: {_where(error)}"
+            f"pixels: {_describe(error)}"
         ) from error
     if not hasattr(network, "name"):
         network.name = path
     return network
 
 
-def _where(error: Exception) -> str:
-    """Returns what an error says, and in which line it was raised."""
+def _describe(error: Exception) -> str:
+    """Returns the message of an exception and the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"

@@ -1,4 +1,4 @@
-"""The main network: small, made for galaxies, and symmetric by construction."""
+"""The main network, a small network for galaxies that is symmetric by construction."""
 
 import math
 from collections.abc import Sequence
@@ -13,53 +13,53 @@ from galaxy_lightning.networks.dihedral import (
     DihedralConv,
     DihedralLift,
     DihedralNorm,
-    over_elements,
+    pool_elements,
 )
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.rings import RingsExpert
 
-# The field, widths and scales were chosen by cross-validation; see docs/galaxy_cnn.md.
+# Field, widths and scales were chosen by cross-validation; see docs/galaxy_cnn.md.
 
 PIXELS: Final = 112
-"""Side of what the network sees in pixels: half of the cutout's. Galaxy Zoo 2 enlarged SDSS's images
-severalfold: of a typical galaxy, every second of their pixels is still finer than the telescope's."""
+"""Side of the network's input in pixels, half that of the cutout. Galaxy Zoo 2 enlarged the SDSS images
+severalfold: at half resolution, the pixels of a typical galaxy are still finer than the telescope's."""
 
 FIELD: Final = 80 / 112
-"""Share of that side, in the centre, that the convolutions see: a galaxy's outskirts and little else."""
+"""Side of the central region that the convolutions see, as a fraction of the input's side; it just covers the
+outskirts of a galaxy."""
 
 WIDTHS: Final = (8, 12, 16, 24)
-"""Channels of each stage, for each of the eight symmetries."""
+"""Channels of each stage, per group element."""
 
 RADII: Final = (2 / 80, 5 / 80)
-"""Scales of the local contrast, as shares of the convolutions' field."""
+"""Scales of the local contrast, as fractions of the side of the central region."""
 
 _SKY: Final = 0.03
-"""Brightness, of 1, that the local contrast takes for dark."""
+"""Sky brightness, on a scale from 0 to 1; keeps the local contrast finite in dark regions."""
 
-_DOWN: Final = 2 ** len(WIDTHS)
+_DOWNSAMPLING: Final = 2 ** len(WIDTHS)
 
 
 class GalaxyCNN(Network):
-    """A small network with the symmetry of galaxies: two experts, whose logits are averaged.
+    """A small network that averages the logits of two experts, one for shapes and one for profiles.
 
-    One is a residual network over the eight symmetries of the square, which sees shapes:
+    The shape expert is a residual network over the eight symmetries of the square:
 
-    - It sees the colours with an asinh stretch (Lupton et al. 2004), which shows faint outskirts beside
-      bright centres, and the *local contrast* at two scales: how much brighter a place is than its
-      surroundings, relative to them. There an arm stands out as clearly in the faint disc as near the
-      centre.
-    - All convolutions turn with the galaxy (:mod:`galaxy_lightning.networks.dihedral`), and pooling
-      means and even sizes keep it so: the eight views of a galaxy have the same logits.
-    - Places are pooled by a generalised mean (Radenovic et al. 2019), directions by mean and maximum. So
-      it does not know where in the galaxy it has seen something.
+    - Its inputs are the colours with an asinh stretch (Lupton et al. 2004), which shows faint outskirts
+      beside bright centres, and the *local contrast* at two scales, the brightness relative to the
+      surroundings. It shows a spiral arm in the faint disc as clearly as one near the centre.
+    - All layers are equivariant (:mod:`galaxy_lightning.networks.dihedral`), including the average pooling,
+      since all sizes are even: the eight views of a galaxy have the same logits.
+    - A generalised mean (Radenovic et al. 2019) pools over positions; mean and maximum pool over the group.
+      The features therefore do not tell where in the galaxy a structure is.
 
-    The other knows just that: two dense layers on what is measured in rings around the centre
-    (:mod:`galaxy_lightning.networks.rings`). Each is trained to answer by itself, so that they err apart.
+    The ring expert adds that information: two dense layers on measures in rings around the centre
+    (:mod:`galaxy_lightning.networks.rings`). Each expert has its own loss, so that their errors differ.
 
     Args:
-        classes: How many classes it tells apart.
-        image_size: Side of its images in pixels, at least 22.
-        auxiliary: How many further quantities each expert learns to measure.
+        classes: Number of classes.
+        image_size: Side of the images in pixels, at least 22.
+        auxiliary: Number of auxiliary targets that each expert estimates.
     """
 
     name = "galaxy_cnn"
@@ -68,11 +68,11 @@ class GalaxyCNN(Network):
     def __init__(self, classes: int = 3, image_size: int = 224, auxiliary: int = 0) -> None:
         super().__init__()
         self.classes = classes
-        if round(FIELD * image_size) < _DOWN:
-            raise GalaxyError(f"galaxy_cnn takes images of at least 22 pixels, not {image_size}")
-        # Even sizes, the centre's halved exactly at every stage: no row at an edge breaks the symmetry.
+        if round(FIELD * image_size) < _DOWNSAMPLING:
+            raise GalaxyError(f"galaxy_cnn needs images of at least 22 pixels, not {image_size}")
+        # Sizes that every stage halves exactly: a partial row at the edge would break the symmetry.
         self.pixels = min(PIXELS, image_size // 2 * 2)
-        self.center = min(_DOWN * round(FIELD * self.pixels / _DOWN), self.pixels)
+        self.center = min(_DOWNSAMPLING * round(FIELD * self.pixels / _DOWNSAMPLING), self.pixels)
         self.contrast = LocalContrast([radius * self.center for radius in RADII], self.center)
         widths = (WIDTHS[0], *WIDTHS)
         self.features = nn.Sequential(
@@ -81,8 +81,8 @@ class GalaxyCNN(Network):
             nn.ReLU(),
             nn.AvgPool2d(2),
             *(
-                ResidualBlock(inputs, outputs, halve=place > 1)
-                for place, (inputs, outputs) in enumerate(zip(widths, WIDTHS, strict=False))
+                ResidualBlock(inputs, outputs, halve=stage > 1)
+                for stage, (inputs, outputs) in enumerate(zip(widths, WIDTHS, strict=False))
             ),
         )
         self.power = nn.Parameter(torch.tensor(3.0))
@@ -94,7 +94,7 @@ class GalaxyCNN(Network):
         """Computes the logits.
 
         Args:
-            images: float ``[B, 3, pixels, pixels]`` in [0, 1], as :meth:`look` returns them.
+            images: float ``[B, 3, pixels, pixels]`` in [0, 1], the output of :meth:`prepare`.
 
         Returns:
             ``[B, classes]``.
@@ -102,26 +102,26 @@ class GalaxyCNN(Network):
         return torch.stack(self.expert_logits(images)).mean(dim=0)[:, : self.classes]
 
     def expert_logits(self, images: Tensor) -> list[Tensor]:
-        """Computes the logits of each expert, and after them what it measures."""
-        return [self._of_shapes(images), self.rings(images)]
+        """Computes the logits of each expert, followed by its estimates of the auxiliary targets."""
+        return [self._shape_logits(images), self.rings(images)]
 
-    def _of_shapes(self, images: Tensor) -> Tensor:
+    def _shape_logits(self, images: Tensor) -> Tensor:
         edge = (self.pixels - self.center) // 2
         images = images[..., edge : edge + self.center, edge : edge + self.center]
-        with torch.autocast(images.device.type, enabled=False):  # Small differences of near numbers.
+        with torch.autocast(images.device.type, enabled=False):  # Differences of similar numbers.
             stretched = (torch.asinh(20 * images) / math.asinh(20) - 0.3) / 0.25
-            seen = torch.cat([stretched, self.contrast(images)], dim=1)
-        maps = self.features(seen.contiguous(memory_format=torch.channels_last))
+            inputs = torch.cat([stretched, self.contrast(images)], dim=1)
+        maps = self.features(inputs.contiguous(memory_format=torch.channels_last))
         pooled = maps.float().clamp(min=1e-4).pow(self.power).mean(dim=(2, 3)).pow(1 / self.power)
-        features = over_elements(pooled)
+        features = pool_elements(pooled)
         logits: Tensor = self.head(features).float()
         return logits if self.auxiliary is None else torch.cat([logits, self.auxiliary(features)], dim=1)
 
 
 class LocalContrast(nn.Module):
-    """How much brighter each place is than its surroundings, relative to them.
+    """Computes the brightness of each pixel relative to its surroundings.
 
-    ``(l - G l) / (G l + sky)`` of the luminosity ``l`` and its Gaussian blur ``G l``.
+    The contrast is ``4 (l - G l) / (G l + sky)``, with the luminosity ``l`` and its Gaussian blur ``G l``.
 
     Args:
         radii: Standard deviations of the blurs in pixels.
@@ -142,20 +142,20 @@ class LocalContrast(nn.Module):
         self.register_buffer("blurs", torch.stack(blurs), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Takes ``[B, 3, H, W]`` in [0, 1] to ``[B, radii, H, W]``, mostly within -3 to 3."""
+        """Maps ``[B, 3, H, W]`` in [0, 1] to ``[B, radii, H, W]``, clipped to [-3, 3]."""
         luminosity = images.mean(dim=1, keepdim=True)
-        # Along columns, then rows, as products of small matrices: faster than filters.
+        # Blurring columns, then rows, by products of small matrices is faster than filtering.
         blurred = self.blurs @ (luminosity @ self.blurs)
         return (4 * (luminosity - blurred) / (blurred + _SKY)).clamp(-3, 3)
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions over the group beside a short cut (He et al. 2016), after halving the maps by means.
+    """Two convolutions over the group with a shortcut (He et al. 2016), after optional average pooling.
 
     Args:
-        inputs: Channels that come in, for each symmetry.
-        outputs: Channels that go out.
-        halve: Whether the maps are halved.
+        inputs: Input channels per group element.
+        outputs: Output channels per group element.
+        halve: Whether to halve the side of the maps first, by average pooling.
     """
 
     def __init__(self, inputs: int, outputs: int, *, halve: bool) -> None:
@@ -166,7 +166,7 @@ class ResidualBlock(nn.Module):
             DihedralNorm(outputs),
             nn.ReLU(),
             DihedralConv(outputs, outputs),
-            DihedralNorm(outputs, start=0.0),  # The block begins as its short cut.
+            DihedralNorm(outputs, initial_scale=0.0),  # Initially, the block is its shortcut.
         )
         self.shortcut = (
             nn.Identity()
@@ -175,6 +175,6 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Takes ``[B, 8 * inputs, H, W]`` to ``[B, 8 * outputs, H / 2, W / 2]``, or H, W."""
+        """Maps ``[B, 8 * inputs, H, W]`` to ``[B, 8 * outputs, H, W]``, or to half the side if ``halve``."""
         maps = self.halve(maps)
         return functional.relu(self.branch(maps) + self.shortcut(maps))

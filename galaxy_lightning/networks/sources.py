@@ -1,4 +1,4 @@
-"""Where networks and their weights come from: torchvision, timm, the Hugging Face hub, files."""
+"""Makes networks of torchvision, timm and the Hugging Face hub, and gets their weights."""
 
 import contextlib
 import difflib
@@ -13,25 +13,30 @@ from torch import nn
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
-from galaxy_lightning.networks.weight_files import EXTRA, load, load_file, reason
+from galaxy_lightning.networks.weight_files import (
+    INSTALL_TIMM,
+    describe_error,
+    load_weights,
+    load_weights_file,
+)
 
 HUB: Final = "hub"
 NONE: Final = "none"
 TIMEOUT: Final = 10.0
-"""Seconds after which a hub that keeps silent is given up."""
+"""Seconds to wait for a response of a hub."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """A network as its makers give it, but with a fresh head.
+class LibraryNetwork:
+    """A network of a library, with a new head.
 
     Attributes:
-        model: Normalised images ``[B, 3, H, W]`` in, logits ``[B, classes]`` out.
-        head: What the names of its head's parameters begin with.
-        architecture: The name that builds it again without any hub.
-        mean: What to subtract from the channels of images in [0, 1].
-        std: What to divide them by then.
-        input_size: Height and width of the images that it takes, where it takes no other.
+        model: Maps normalised images ``[B, 3, H, W]`` to logits ``[B, classes]``.
+        head: Name prefixes of the parameters of the head.
+        architecture: Name from which the same network can be made without a hub.
+        mean: Mean of each channel of images in [0, 1], for the normalisation.
+        std: Standard deviation of each channel, for the normalisation.
+        input_size: Height and width of the images if the network takes one size only.
     """
 
     model: nn.Module
@@ -42,90 +47,90 @@ class Source:
     input_size: tuple[int, int] | None
 
 
-def from_torchvision(name: str, classes: int, weights: str) -> Source:
-    """Makes one of torchvision's classification networks.
+def from_torchvision(name: str, classes: int, weights: str) -> LibraryNetwork:
+    """Makes a classification network of torchvision.
 
     Args:
-        name: As torchvision lists it.
-        classes: How many classes its head tells apart.
+        name: Name in torchvision's list of models.
+        classes: Number of classes.
         weights: ``hub``, ``none`` or a file.
 
     Raises:
-        GalaxyError: There is no such network, or its weights cannot be loaded or do not fit.
+        GalaxyError: The network is unknown, or its weights cannot be loaded or do not fit.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise _unknown(name, known)
+        raise _unknown_network(name, known)
     published = torchvision.models.get_model_weights(name).DEFAULT
     side = published.meta["min_size"][0]
     options: dict[str, Any] = {}
     if name.startswith("vit_"):
         options = {"image_size": side}
     elif name in ("googlenet", "inception_v3"):
-        # They turn ImageNet's normalisation into the one that they were trained with.
+        # Their weights need another normalisation than ImageNet's; the network converts it.
         options = {"transform_input": True, "aux_logits": False, "init_weights": weights == NONE}
     model = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
     layers = [key for key, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     head = (f"{layers[-1]}.",)
     if weights == HUB:
-        with _fetching(name, published.url):
+        with _explain_loading_errors(name, published.url):
             state = published.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
-        load(model, head, state, name, published.url)
+        load_weights(model, head, state, name, published.url)
     elif weights != NONE:
-        load_file(model, head, weights, name)
-    as_trained = published.transforms()
-    one_size = (side, side) if name.startswith(("vit_", "maxvit_")) else None
-    return Source(model, head, name, as_trained.mean, as_trained.std, one_size)
+        load_weights_file(model, head, weights, name)
+    preprocessing = published.transforms()
+    input_size = (side, side) if name.startswith(("vit_", "maxvit_")) else None
+    return LibraryNetwork(model, head, name, preprocessing.mean, preprocessing.std, input_size)
 
 
-def from_timm(name: str, classes: int, weights: str) -> Source:
-    """Makes one of timm's networks.
+def from_timm(name: str, classes: int, weights: str) -> LibraryNetwork:
+    """Makes a network of timm.
 
     Args:
-        name: ``timm:<name>``, ``hf_hub:<user>/<model>`` or ``local-dir:<folder>``. After timm's own name may
-            follow, as JSON, what to make otherwise: ``timm:test_vit{"img_size": [96, 96]}``.
-        classes: How many classes its head tells apart.
+        name: ``timm:<name>``, ``hf_hub:<user>/<model>`` or ``local-dir:<folder>``. Options of the model may
+            follow timm's names as JSON: ``timm:test_vit{"img_size": [96, 96]}``.
+        classes: Number of classes.
         weights: ``hub``, ``none`` or a file.
 
     Raises:
-        GalaxyError: timm is not installed, there is no such network, or its weights cannot be loaded or do
-            not fit.
+        GalaxyError: timm is not installed, the network is unknown, or its weights cannot be loaded or do not
+            fit.
     """
     try:
         import timm
     except ImportError as error:
-        raise GalaxyError(f"{name} needs timm: {EXTRA}") from error
-    config, kind, options = _timm_recipe(name)
-    elsewhere = weights == HUB and config.get("source") != "local-dir"
-    repository = config.get("hf_hub_id") if elsewhere else None
+        raise GalaxyError(f"{name} needs timm: {INSTALL_TIMM}") from error
+    config, kind, options = _timm_arguments(name)
+    downloads = weights == HUB and config.get("source") != "local-dir"
+    repository = config.get("hf_hub_id") if downloads else None
     place = f"{repository} on the Hugging Face hub" if repository else config.get("file", "timm")
-    with _fetching(name, place), _asking_once(repository):
-        # With as many classes as the weights were trained for, timm insists that every one of them fits.
+    with _explain_loading_errors(name, place), _one_hub_request(repository):
+        # With the number of classes of the weights, so that timm checks that every tensor fits.
         model: Any = timm.create_model(
             kind, pretrained=weights == HUB, pretrained_cfg=config, **{**options, "in_chans": 3}
         )
     model.reset_classifier(classes)
-    heads = model.get_classifier()
-    heads = heads if isinstance(heads, tuple | list) else (heads,)
-    head = tuple(f"{key}." for key, layer in model.named_modules() if any(layer is one for one in heads))
+    classifier = model.get_classifier()
+    heads = classifier if isinstance(classifier, tuple | list) else (classifier,)
+    head = tuple(f"{key}." for key, layer in model.named_modules() if any(layer is part for part in heads))
     if weights not in (HUB, NONE):
-        load_file(model, head, weights, name)
+        load_weights_file(model, head, weights, name)
     changes = {key: value for key, value in options.items() if key not in ("num_classes", "in_chans")}
-    config, registered = model.pretrained_cfg, _registered(kind)
-    one_size = None
+    config, registered = model.pretrained_cfg, _registered_config(kind)
+    input_size = None
     if registered.get("fixed_input_size"):
         embedding = getattr(model, "patch_embed", None)
         side = getattr(embedding, "img_size", None) or changes.pop("img_size", config["input_size"][1:])
         changes["img_size"] = size = (side, side) if isinstance(side, int) else tuple(side)
-        one_size = size if getattr(embedding, "strict_img_size", True) else None
+        input_size = size if getattr(embedding, "strict_img_size", True) else None
         if size == tuple(registered["input_size"][1:]):
-            del changes["img_size"]  # As timm makes it anyway.
+            del changes["img_size"]  # timm's default.
     architecture = f"timm:{kind}{json.dumps(changes) if changes else ''}"
-    return Source(model, head, architecture, config["mean"], config["std"], one_size)
+    return LibraryNetwork(model, head, architecture, config["mean"], config["std"], input_size)
 
 
-def _timm_recipe(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """What timm makes a network from: its weights' configuration, its kind, and what to make otherwise."""
+def _timm_arguments(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Returns the configuration of the weights, the name of the model and its options, as timm takes them."""
     import timm
     from timm.models import _hub
 
@@ -133,60 +138,66 @@ def _timm_recipe(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
     if scheme == "timm":
         kind, brace, changes = place.partition("{")
         if not timm.is_model(kind) or ("." in kind and not timm.is_model_pretrained(kind)):
-            raise _unknown(name, [f"timm:{known}" for known in timm.list_models() + timm.list_pretrained()])
-        with _fetching(name, "its name"):
-            return _registered(kind), kind, json.loads(brace + changes or "{}")
-    recipe: tuple[dict[str, Any], str, dict[str, Any]]
+            known = timm.list_models() + timm.list_pretrained()
+            raise _unknown_network(name, [f"timm:{model}" for model in known])
+        try:
+            return _registered_config(kind), kind, json.loads(brace + changes or "{}")
+        except ValueError as error:
+            raise GalaxyError(
+                f"--model.backbone {name}: the options of {kind} are not JSON: {error}"
+            ) from error
+    arguments: tuple[dict[str, Any], str, dict[str, Any]]
     if scheme == "local-dir":
-        with _fetching(name, place):
-            recipe = _hub.load_model_config_from_path(expand_path(place))
+        with _explain_loading_errors(name, place):
+            arguments = _hub.load_model_config_from_path(expand_path(place))
     elif scheme in ("hf_hub", "hf-hub"):
-        with _fetching(name, "the Hugging Face hub"), _asking_once(place):
-            recipe = _hub.load_model_config_from_hf(place)
+        with _explain_loading_errors(name, "the Hugging Face hub"), _one_hub_request(place):
+            arguments = _hub.load_model_config_from_hf(place)
     else:
-        raise _unknown(name, ())
-    return recipe
+        raise _unknown_network(name, ())
+    return arguments
 
 
-def _registered(kind: str) -> dict[str, Any]:
-    """The configuration of the weights that timm itself knows for a kind of network."""
+def _registered_config(kind: str) -> dict[str, Any]:
+    """Returns timm's configuration of the weights of a model."""
     import timm
 
     config: Any = timm.get_pretrained_cfg(kind)
     return dict(config.to_dict()) if config else {}
 
 
-def _unknown(name: str, known: Collection[str]) -> GalaxyError:
-    """An error that names the networks whose names are nearest."""
-    near = difflib.get_close_matches(name, known)
+def _unknown_network(name: str, known: Collection[str]) -> GalaxyError:
+    """Returns an error that suggests networks with similar names."""
+    similar = difflib.get_close_matches(name, known)
+    suggestion = f" (similar: {', '.join(similar)})" if similar else ""
     return GalaxyError(
-        f"there is no network {name!r}{': nearest are ' if near else ''}{', '.join(near)}; --model.backbone "
-        "takes torchvision's names, timm:NAME, hf_hub:USER/MODEL and local-dir:FOLDER"
+        f"there is no network {name!r}{suggestion}: --model.backbone takes torchvision's names, timm:NAME, "
+        "hf_hub:USER/MODEL and local-dir:FOLDER"
     )
 
 
 @contextlib.contextmanager
-def _fetching(name: str, place: str) -> Iterator[None]:
-    """Says in one line which weights could not be downloaded, and does not wait long for a silent server."""
-    usual = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)  # torch.hub sets none of its own.
+def _explain_loading_errors(name: str, place: str) -> Iterator[None]:
+    """Turns exceptions into one line that names the weights and their source; sets a timeout for requests."""
+    default_timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)  # torch.hub sets no timeout.
     try:
         yield
-    except Exception as error:  # Libraries, servers and damaged files fail in any way they like.
+    except Exception as error:  # Libraries, servers and damaged files can raise any exception.
         raise GalaxyError(
-            f"the weights of {name} could not be downloaded from {place} ({reason(error)}): name a file of "
-            "weights, or none, with --model.weights, or a copied repository as --model.backbone "
+            f"the weights of {name} could not be loaded from {place} ({describe_error(error)}): set "
+            "--model.weights to a file of weights or to none, or --model.backbone to a copied repository, "
             "local-dir:FOLDER"
         ) from error
     finally:
-        socket.setdefaulttimeout(usual)
+        socket.setdefaulttimeout(default_timeout)
 
 
 @contextlib.contextmanager
-def _asking_once(repository: str | None) -> Iterator[None]:
-    """Asks the Hugging Face hub once for a repository; if that fails, what was kept of it earlier has to do.
+def _one_hub_request(repository: str | None) -> Iterator[None]:
+    """Sends one request to the Hugging Face hub; if it fails, only files in the local cache are used.
 
-    timm would ask again and again, for minutes, and then not say what went wrong.
+    timm itself would retry for minutes, and then hide the cause of the failure.
     """
     if repository is None:
         yield
@@ -194,19 +205,19 @@ def _asking_once(repository: str | None) -> Iterator[None]:
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError
 
-    usual, unreachable = constants.HF_HUB_OFFLINE, None
+    was_offline, hub_error = constants.HF_HUB_OFFLINE, None
     user_model, _, revision = repository.partition("@")
     try:
         address = hf_hub_url(user_model, "config.json", revision=revision or None)
         get_hf_file_metadata(address, timeout=TIMEOUT)
     except EntryNotFoundError:
-        pass  # The repository is there.
-    except Exception as error:  # Its kind depends on the HTTP library below.
-        unreachable = error
+        pass  # The repository exists.
+    except Exception as error:  # The type depends on the HTTP library.
+        hub_error = error
         constants.HF_HUB_OFFLINE = True
     try:
         yield
     except Exception as error:
-        raise (unreachable or error) from error
+        raise (hub_error or error) from error
     finally:
-        constants.HF_HUB_OFFLINE = usual
+        constants.HF_HUB_OFFLINE = was_offline

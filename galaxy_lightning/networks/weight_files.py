@@ -1,4 +1,4 @@
-"""Weights from files into networks, read without running what a file may hold."""
+"""Loads weights from files into networks, without running code that a file may contain."""
 
 import re
 import warnings
@@ -14,61 +14,69 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from data_prep.common.errors import GalaxyError
 
-EXTRA: Final = "pip install 'galaxy-lightning[timm]'"
-"""What brings timm, and safetensors with it."""
+INSTALL_TIMM: Final = "pip install 'galaxy-lightning[timm]'"
+"""Command that installs timm, and safetensors with it."""
 
 _WRAPPERS: Final = ("network.", "module.", "model.", "backbone.", "encoder.")
-"""What the names in a file may all begin with: the model was part of another one."""
+"""Prefixes of all names in a file whose network was part of another model."""
 _AUXILIARY: Final = ("AuxLogits.", "aux1.", "aux2.", "auxiliary.", "rings.auxiliary.")
-"""Heads that Inception, GoogLeNet and our own are trained with, and never classify with."""
+"""Auxiliary heads of Inception, GoogLeNet and galaxy_cnn, which only training uses."""
 _RENAMED: Final = (
     (re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)"), r"\1\2"),
     (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
     (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
 )
-"""What torchvision's published DenseNets and vision transformers call otherwise than its code does now."""
+"""Old names in torchvision's published DenseNets and vision transformers, and their present names."""
 
 
-def load_file(
+def load_weights_file(
     model: nn.Module, head: tuple[str, ...], file: str, name: str, *, keep_head: bool = False
 ) -> None:
-    """Gives a network the weights of a file.
+    """Loads the weights of a file into a network.
 
     Args:
         model: The network.
-        head: What the names of its head's parameters begin with.
-        file: A checkpoint, or a ``state_dict`` of the same network; read without running what it may hold.
-        name: What the user calls the network.
-        keep_head: Take the file's head too where it has as many classes; otherwise the head stays fresh.
+        head: Name prefixes of the parameters of the head.
+        file: A checkpoint, or a ``state_dict`` of the same network. No code in it is run.
+        name: Name of the network in messages.
+        keep_head: Load the head too if the file's head has as many classes; otherwise the head stays freshly
+            initialised.
 
     Raises:
-        GalaxyError: There is no such file, it is damaged, or of another network.
+        GalaxyError: The file is missing, damaged or of another network.
     """
     if not Path(file).is_file():
         raise GalaxyError(f"there is no file {file}: --model.weights takes a file of weights")
-    load(model, head, _read(Path(file)), name, file, keep_head=keep_head)
+    load_weights(model, head, _read(Path(file)), name, file, keep_head=keep_head)
 
 
-def reason(error: Exception) -> str:
-    """Says in one short line what another library refused."""
+def describe_error(error: Exception) -> str:
+    """Returns an exception of another library as one short line."""
     if isinstance(error, UnpicklingError):
-        return "it holds something other than tensors, which was not run"
+        return "it contains something other than tensors, which was not run"
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-def _unwrap(state: dict[str, Tensor], own: Collection[str]) -> None:
-    """Takes off what all names begin with where the model was part of another one."""
+def _strip_wrappers(state: dict[str, Tensor], expected: Collection[str]) -> None:
+    """Removes the prefixes that all names in a file share if its network was part of another model.
+
+    Args:
+        state: The weights by name; changed in place.
+        expected: Names of the network's own weights.
+    """
     for prefix in _WRAPPERS:
-        # What a backbone of ours keeps beside its model.
-        beside = {"mean", "std"} - set(own) if prefix == "model." else set()
-        inside = [key for key in state if key not in beside]
-        if all(key.startswith(prefix) for key in inside) and not all(key.startswith(prefix) for key in own):
-            for key in beside & state.keys():
+        # A Backbone stores these two beside its model.
+        extra = {"mean", "std"} - set(expected) if prefix == "model." else set()
+        wrapped = [key for key in state if key not in extra]
+        if all(key.startswith(prefix) for key in wrapped) and not all(
+            key.startswith(prefix) for key in expected
+        ):
+            for key in extra & state.keys():
                 del state[key]
             consume_prefix_in_state_dict_if_present(state, prefix)
 
 
-def load(
+def load_weights(
     model: nn.Module,
     head: tuple[str, ...],
     state: dict[str, Tensor],
@@ -77,74 +85,79 @@ def load(
     *,
     keep_head: bool = False,
 ) -> None:
-    """Gives a network weights that have been read.
+    """Loads weights into a network.
 
     Args:
         model: The network.
-        head: What the names of its head's parameters begin with.
-        state: The weights by name; it is changed.
-        name: What the user calls the network.
-        origin: Where the weights are from.
-        keep_head: As for :func:`load_file`.
+        head: Name prefixes of the parameters of the head.
+        state: The weights by name; changed in place.
+        name: Name of the network in messages.
+        origin: File or address of the weights.
+        keep_head: As for :func:`load_weights_file`.
 
     Raises:
-        GalaxyError: They are of another network.
+        GalaxyError: The weights are of another network.
     """
     own = model.state_dict()
-    _unwrap(state, own)
+    _strip_wrappers(state, own)
     heads = [key for key in own if key.startswith(head)]
     if keep_head and all(key in state and state[key].shape == own[key].shape for key in heads):
         head = ()
-    given = {}
+    skipped = head + _AUXILIARY
+    loaded = {}
     for key, value in state.items():
         for old, new in _RENAMED:
             key = old.sub(new, key)
-        if not key.startswith(head + _AUXILIARY):
-            given[key] = value
-    asked = {key: value for key, value in own.items() if not key.startswith(head + _AUXILIARY)}
-    fits = {key for key, value in asked.items() if key in given and given[key].shape == value.shape}
-    # Files from before PyTorch 0.4.1 do not count the batches that a normalisation has seen.
-    right = fits | {key for key in asked.keys() - given.keys() if key.endswith("num_batches_tracked")}
-    wrong = [key for key in [*asked, *given] if key not in right]
-    if wrong:
-        key = wrong[0]
-        theirs, ours = (list(some[key].shape) if key in some else "nothing" for some in (given, asked))
-        raise GalaxyError(
-            f"{origin} does not fit {name}: {len(fits)} of its {len(given)} tensors do, but {key} is "
-            f"{theirs} in it and {ours} in the network; name the network that it is of"
+        if not key.startswith(skipped):
+            loaded[key] = value
+    required = {key: value for key, value in own.items() if not key.startswith(skipped)}
+    matching = {key for key, value in required.items() if key in loaded and loaded[key].shape == value.shape}
+    # Files from before PyTorch 0.4.1 lack the batch counters of the normalisations.
+    absent_counters = {key for key in required.keys() - loaded.keys() if key.endswith("num_batches_tracked")}
+    mismatches = [key for key in [*required, *loaded] if key not in matching | absent_counters]
+    if mismatches:
+        key = mismatches[0]
+        in_file, in_network = (
+            list(tensors[key].shape) if key in tensors else "missing" for tensors in (loaded, required)
         )
-    own.update(given)
+        raise GalaxyError(
+            f"{origin} does not fit {name}: {len(matching)} of its {len(loaded)} tensors match, but {key} is "
+            f"{in_file} in the file and {in_network} in the network; choose the network of the file"
+        )
+    own.update(loaded)
     model.load_state_dict(own)
 
 
-def load_whole(path: Path) -> Any:
-    """Loads what ``torch.save`` has written, on the CPU, running nothing that the file may hold.
+def load_safely(path: Path) -> Any:
+    """Loads a file written by ``torch.save`` to the CPU, without running code that it may contain.
 
     Raises:
-        Exception: It is damaged; of any type, since a damaged file fails in any way.
+        Exception: The file is damaged. The type varies.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():  # torch.load takes what it finds.
+            if damaged := archive.testzip():  # torch.load does not verify checksums.
                 raise ValueError(f"the checksum of {damaged} is wrong")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Of what the file holds; what is refused is told.
+        warnings.simplefilter("ignore")  # Warnings about the contents; refused contents raise an error.
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Reads a file of weights, running nothing that it may hold."""
+    """Reads a file of weights, without running code that it may contain."""
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file as load_safetensors
 
             content: Any = load_safetensors(path)
         else:
-            content = load_whole(path)
+            content = load_safely(path)
     except ImportError as error:
-        raise GalaxyError(f"{path} needs safetensors, which comes with timm: {EXTRA}") from error
-    except Exception as error:  # A damaged file fails in any way.
-        raise GalaxyError(f"{path} holds no weights or is damaged ({reason(error)}): get it again") from error
+        raise GalaxyError(f"{path} needs safetensors, which comes with timm: {INSTALL_TIMM}") from error
+    except Exception as error:  # A damaged file can raise any exception.
+        raise GalaxyError(
+            f"{path} contains no weights or is damaged ({describe_error(error)}): get it again"
+        ) from error
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -152,5 +165,5 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
-        raise GalaxyError(f"{path} holds no weights: save a network's state_dict() to it")
+        raise GalaxyError(f"{path} contains no weights: save a network's state_dict() to it")
     return content

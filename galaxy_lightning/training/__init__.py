@@ -1,1 +1,1 @@
-"""The LightningModule: what is trained, how, and its checkpoints."""
+"""The LightningModule, with its loss, optimiser, metrics and checkpoints."""

@@ -1,4 +1,4 @@
-"""Writes checkpoints, whole or not at all."""
+"""Writes checkpoints atomically."""
 
 import io
 from pathlib import Path
@@ -11,22 +11,22 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from data_prep.common.files import new_file
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.calibration import Calibrations
-from galaxy_lightning.networks.weight_files import load_whole
+from galaxy_lightning.networks.weight_files import load_safely
 from galaxy_lightning.training.checkpoints import read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
-class WholeCheckpoints(TorchCheckpointIO):
-    """Saves a fit's checkpoints whole or not at all.
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Saves the checkpoints of a fit atomically.
 
-    Lightning makes them where the system keeps temporary files, and moves them. From another disk that is a
-    copy over the older checkpoint, which is lost where the new one finds no room.
+    Lightning writes a checkpoint to the system's temporary folder, and moves it. If that folder is on another
+    disk, the move is a copy over the older checkpoint, which is lost if the disk is full.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Saves a checkpoint on a disk of this machine; one that goes elsewhere is left to Lightning."""
+        """Saves a checkpoint; Lightning saves those at remote addresses."""
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
         else:
@@ -34,33 +34,31 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def export_weights(checkpoint: Path, out: Path) -> None:
-    """Writes a checkpoint's weights, and which galaxies they were trained on, without the rest.
+    """Writes the weights of a checkpoint, and the object ids of its training galaxies, to a smaller file.
 
     Args:
-        checkpoint: The ``.ckpt`` of a fit.
+        checkpoint: The ``.ckpt`` file.
         out: The file to write, for ``--model.weights``.
 
     Raises:
-        GalaxyError: It is not a checkpoint of a galaxy classifier, or cannot be written there.
+        GalaxyError: The file is not a checkpoint of a galaxy classifier, or ``out`` cannot be written.
     """
-    trained = read_checkpoint(checkpoint)
-    weights = load_whole(checkpoint)["state_dict"]
-    _save(
-        {"state_dict": weights, "GalaxyDataModule": {"train_objids": torch.from_numpy(trained.train_objids)}},
-        out,
-    )
+    info = read_checkpoint(checkpoint)
+    weights = load_safely(checkpoint)["state_dict"]
+    data = {"train_objids": torch.from_numpy(info.train_objids)}
+    _save({"state_dict": weights, "GalaxyDataModule": data}, out)
 
 
 def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule) -> None:
-    """Writes a checkpoint of a model that no trainer has at hand, as if a fit had left it.
+    """Writes a checkpoint of a model without a trainer, in the form of a fit's checkpoints.
 
     Args:
-        path: The ``.ckpt`` to write.
+        path: The ``.ckpt`` file to write.
         model: The model, with its weights.
-        data: What it was trained on.
+        data: The galaxies it was trained on.
 
     Raises:
-        GalaxyError: It cannot be written there.
+        GalaxyError: The file cannot be written.
     """
     content = {
         "state_dict": model.state_dict(),
@@ -74,14 +72,14 @@ def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule
     _save(content, path)
 
 
-def add_calibration(path: Path, calibrations: Calibrations) -> None:
-    """Writes a checkpoint of ours anew, with other calibrations."""
-    _save(load_whole(path) | calibrations.state(), path)
+def replace_calibrations(path: Path, calibrations: Calibrations) -> None:
+    """Replaces the calibrations in a trusted checkpoint."""
+    _save(load_safely(path) | calibrations.state(), path)
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
-    """Saves a checkpoint, whole or not at all."""
-    # Made in memory: where a file cannot be written, torch speaks of an unexpected position in it.
+    """Saves a checkpoint atomically."""
+    # Serialised in memory, because torch.save reports a full disk as an unexpected position in the file.
     buffer = io.BytesIO()
     torch.save(content, buffer)
     with new_file(path) as partial:

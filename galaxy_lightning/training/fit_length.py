@@ -1,4 +1,4 @@
-"""How long a fit goes on: what a schedule of the learning rate and a validation need to know of it."""
+"""Properties of a trainer that determine how long a fit lasts."""
 
 import math
 from collections.abc import Sequence
@@ -9,32 +9,38 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from data_prep.common.errors import GalaxyError
 
 
-def all_steps(trainer: Trainer, schedule: str, made_for: Sequence[int | None]) -> int:
-    """Returns how many steps the whole fit has.
+def total_steps(trainer: Trainer, schedule: str, checkpoint_steps: Sequence[int | None]) -> int:
+    """Returns the total number of steps of a fit.
 
     Args:
         trainer: The trainer of the fit.
-        schedule: The learning rate's schedule.
-        made_for: The steps that the schedule in the checkpoint of a resumed fit was made for, if any.
+        schedule: The learning-rate schedule.
+        checkpoint_steps: Total steps of the schedules in the checkpoint of a resumed fit.
 
     Raises:
-        GalaxyError: The fit has no end, or a resumed one another number of steps.
+        GalaxyError: The fit has no end, or the resumed fit has another total number of steps.
     """
     steps = trainer.estimated_stepping_batches
     if math.isinf(steps):
         raise GalaxyError(
-            f"model.schedule {schedule} needs an end: set --trainer.max_epochs or --trainer.max_steps"
+            f"model.schedule {schedule} needs the length of the fit: set --trainer.max_epochs or "
+            "--trainer.max_steps"
         )
-    if made_for and list(made_for) != [steps]:
+    if checkpoint_steps and list(checkpoint_steps) != [steps]:
         raise GalaxyError(
-            f"the learning rate's schedule was made for {made_for[0]:,} steps, and this fit has {steps:,}: "
-            "go on with the same trainer.max_epochs, or begin a new fit without --ckpt_path"
+            f"the learning-rate schedule of the checkpoint has {checkpoint_steps[0]:,} steps, but this fit "
+            f"has {steps:,}: resume with the same trainer.max_epochs, or start a new fit without --ckpt_path"
         )
     return int(steps)
 
 
-def is_sure_to_go_on(trainer: Trainer) -> bool:
-    """Says whether a fit is sure to train, and validate, another epoch after this one, unless interrupted."""
-    enders = [each for each in trainer.callbacks if isinstance(each, EarlyStopping | Timer)]  # type: ignore[attr-defined]
-    sure = trainer.max_steps == -1 and not enders and trainer.check_val_every_n_epoch == 1
-    return sure and trainer.current_epoch + 1 < (trainer.max_epochs or 0)
+def will_train_another_epoch(trainer: Trainer) -> bool:
+    """Returns whether a fit, unless interrupted, will train and validate another epoch after this one."""
+    stoppers = [
+        callback
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        if isinstance(callback, EarlyStopping | Timer)
+    ]
+    if stoppers or trainer.max_steps != -1 or trainer.check_val_every_n_epoch != 1:
+        return False
+    return trainer.current_epoch + 1 < (trainer.max_epochs or 0)

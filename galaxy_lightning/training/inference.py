@@ -1,4 +1,4 @@
-"""How a model classifies galaxies: test-time augmentation, and the calibration of the logits."""
+"""Classification of galaxies: test-time augmentation and calibration of the logits."""
 
 from collections.abc import Iterator
 
@@ -7,127 +7,124 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from galaxy_lightning.data.augment import eight_views, zoomed
+from galaxy_lightning.data.augment import eight_views, zoom_frames
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations, calibrate
 from galaxy_lightning.networks.network import Network
-from galaxy_lightning.training.fit_length import is_sure_to_go_on
+from galaxy_lightning.training.fit_length import will_train_another_epoch
 from galaxy_lightning.training.metrics import SplitMetrics
-from galaxy_lightning.training.optimizers import require
+from galaxy_lightning.training.optimizers import check_range
 
 
 class Inference:
-    """The views of a galaxy that a model averages over, and the calibrations of its present weights.
+    """Averages the logits over views of each galaxy, and holds the calibrations of the current weights.
 
     Args:
-        zooms: Number of sizes at which each galaxy is shown, evenly spread over those of any_view.
-        eight_views: Show each galaxy in its four turns and their mirror images.
-        target_accuracy: The accuracy wanted of the galaxies that are not flagged as uncertain.
+        zooms: Number of zooms of each galaxy, evenly spaced in the logarithm.
+        eight_views: Use the four quarter turns of each galaxy and their mirror images.
+        target_accuracy: Target accuracy of the galaxies that are not flagged as uncertain.
 
     Attributes:
-        calibrations: The calibrations of the present weights; a training step invalidates them.
-        calibrating: Calibrate in ``Trainer.validate`` too; a fit calibrates in each validation.
+        calibrations: The calibrations of the current weights; a training step invalidates them.
+        calibrate_in_validate: Also calibrate in ``Trainer.validate``; a fit calibrates in each validation.
 
     Raises:
         GalaxyError: A setting is out of range.
     """
 
     def __init__(self, zooms: int, *, eight_views: bool, target_accuracy: float) -> None:
-        require(0 < target_accuracy <= 1, "target_accuracy", "above 0 and at most 1", target_accuracy)
-        require(zooms >= 1, "zooms", "at least 1", zooms)
+        check_range(0 < target_accuracy <= 1, "target_accuracy", "above 0 and at most 1", target_accuracy)
+        check_range(zooms >= 1, "zooms", "at least 1", zooms)
         self._configured_zooms, self.eight_views = zooms, eight_views
         self.target_accuracy = target_accuracy
         self._chosen_zooms: int | None = None
         self.calibrations = self._uncalibrated = Calibrations(Calibration(target_accuracy=target_accuracy))
-        self.calibrating = False
+        self.calibrate_in_validate = False
 
     @property
     def zooms(self) -> int:
-        """Number of sizes at which a galaxy is shown: as many as the calibration was fitted to.
+        """Number of zooms: that of the calibration, unless :meth:`set_zooms` has set another.
 
-        It is the configured number, unless a fit was interrupted before the epoch that validates with all of
-        them (then 1), or another number was chosen.
+        The calibration has the configured number, or 1 if the fit was interrupted before the epoch that
+        validates with all zooms.
         """
-        return self._chosen_zooms or self.calibrations.own.zooms or self._configured_zooms
+        return self._chosen_zooms or self.calibrations.main.zooms or self._configured_zooms
 
-    def choose_zooms(self, zooms: int) -> None:
-        """Replaces the number of zooms.
-
-        Args:
-            zooms: The number of sizes.
-        """
+    def set_zooms(self, zooms: int) -> None:
+        """Sets the number of zooms, instead of that of the calibration."""
         self._chosen_zooms = zooms
 
     @property
     def has_fewer_zooms(self) -> bool:
-        """Whether the calibration is for fewer zooms than configured, and nobody chose another number."""
+        """Whether the calibration has fewer zooms than configured, and :meth:`set_zooms` was not called."""
         return self._chosen_zooms is None and self.zooms != self._configured_zooms
 
     @property
     def calibration(self) -> Calibration:
-        """The calibration for :attr:`zooms`; one that is not fitted if there is none."""
+        """The calibration for :attr:`zooms`, or one that is not fitted."""
         return self.calibrations.for_zooms(self.zooms)
 
-    def forget_calibration(self) -> None:
-        """Invalidates the calibrations: the weights are about to change."""
+    def reset_calibrations(self) -> None:
+        """Invalidates the calibrations, before a training step changes the weights."""
         self.calibrations = self._uncalibrated
 
     def logits(self, network: Network, images: Tensor, zooms: int | None = None) -> Tensor:
-        """Computes the logits of images, the mean over the views of each.
+        """Computes the mean logits over the views of each image.
 
-        In float32 also where the trainer's precision is mixed: otherwise a galaxy's views would disagree.
+        Mixed precision is disabled, because its rounding errors would make the logits of the views differ.
 
         Args:
             network: The network.
             images: uint8 ``[B, H, W, 3]``, RGB.
-            zooms: Number of sizes; :attr:`zooms` by default.
+            zooms: Number of zooms; :attr:`zooms` by default.
 
         Returns:
             ``[B, classes]``.
 
         Raises:
-            ValueError: The images have another type or layout; they are already scaled, for example.
+            ValueError: The images have another type or layout, for example because they are already scaled.
         """
         with torch.autocast(images.device.type, enabled=False):
             views = self._views(network, images, zooms or self.zooms)
             logits = [network(view) for view in views]
         return torch.stack(logits).mean(dim=0)
 
-    def calibrates(self, trainer: Trainer) -> bool:
-        """Says whether the present validation calibrates.
+    def should_calibrate(self, trainer: Trainer) -> bool:
+        """Returns whether the current validation calibrates.
 
         Args:
             trainer: The trainer.
         """
-        return self.calibrating or trainer.state.fn == TrainerFn.FITTING
+        return self.calibrate_in_validate or trainer.state.fn == TrainerFn.FITTING
 
     def validation_zooms(self, trainer: Trainer, *, ends_at_zero: bool) -> int:
-        """Returns the number of zooms to validate with: 1 while a fit is sure to replace these weights.
+        """Returns the number of zooms of the current validation: 1 if the fit will replace the weights.
 
         Args:
             trainer: The trainer.
             ends_at_zero: Whether the learning rate falls to zero, so that the last weights are the best.
         """
-        replaced = ends_at_zero and not self.calibrating and is_sure_to_go_on(trainer)
-        return 1 if replaced else self._configured_zooms
+        is_preliminary = ends_at_zero and not self.calibrate_in_validate and will_train_another_epoch(trainer)
+        return 1 if is_preliminary else self._configured_zooms
 
     def calibrate(self, metrics: SplitMetrics, zooms: int) -> None:
-        """Calibrates on the validation galaxies.
+        """Calibrates on the validation galaxies. Must be called on every rank.
 
         Args:
-            metrics: Their logits and labels. Call it on every rank.
-            zooms: The number of zooms of the logits.
+            metrics: Metrics of the validation split, with logits and labels.
+            zooms: Number of zooms of the logits.
         """
-        logits, labels = metrics.answers()
-        single = None
+        logits, labels = metrics.gather_logits()
+        single_zoom = None
         if zooms > 1:
-            single = calibrate(metrics.single_zoom_logits(), labels, self.target_accuracy, zooms=1)
-        own = calibrate(logits, labels, self.target_accuracy, zooms)
-        self.calibrations = Calibrations(own, single)
+            single_zoom_logits = metrics.gather_single_zoom_logits()
+            single_zoom = calibrate(single_zoom_logits, labels, self.target_accuracy, zooms=1)
+        main = calibrate(logits, labels, self.target_accuracy, zooms)
+        self.calibrations = Calibrations(main, single_zoom)
 
     def _views(self, network: Network, images: Tensor, zooms: int) -> Iterator[Tensor]:
-        reduced = network.reduce(images)
-        for frames in zoomed(len(images), zooms, images.device):
-            view = network.sample(reduced, frames)
+        downscaled = network.downscale(images)
+        for frames in zoom_frames(len(images), zooms, images.device):
+            view = network.resample(downscaled, frames)
             if self.eight_views:
                 yield from eight_views(view)
             else:

@@ -17,51 +17,52 @@ from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks import make_network
 from galaxy_lightning.networks.sources import HUB, NONE
-from galaxy_lightning.training.fit_length import all_steps
+from galaxy_lightning.training.fit_length import total_steps
 from galaxy_lightning.training.inference import Inference
-from galaxy_lightning.training.losses import WEIGHT, cross_entropy, squared_error
+from galaxy_lightning.training.losses import AUXILIARY_WEIGHT, cross_entropy, squared_error
 from galaxy_lightning.training.metrics import SplitMetrics
-from galaxy_lightning.training.optimizers import Optimization, OptimizerName, Schedule, one_cycle, require
+from galaxy_lightning.training.optimizers import Optimization, OptimizerName, Schedule, check_range, one_cycle
 
 Compile = Literal["default", "reduce-overhead", "max-autotune"]
 
 
 class GalaxyClassifier(LightningModule):
-    """Sorts galaxy images into classes.
+    """Classifies galaxy images.
 
     Args:
-        network: galaxy_cnn, the main network; reference_cnn, the reference's Keras CNN; or the class path
-            of one of your own, as in my_file.MyNetwork.
-        backbone: Instead of it, a known architecture with a new head: a torchvision model's name, or
-            with the extra "timm" timm:NAME, hf_hub:USER/MODEL or local-dir:FOLDER.
-        weights: What it starts from: a local file; hub, what a backbone's makers publish (other networks
-            start from nothing then); none; or simulated, a galaxy_cnn trained on simulated galaxies.
-        unfrozen: How many of a backbone's last blocks are trained, besides its head; by default all.
-        layer_decay: Each block of a backbone learns at this multiple of the next one's rate.
-        classes: The class names, in order.
-        image_size: Side of the images in pixels; the arrays' crop.
-        optimizer: keras_adam is Adam as Keras computes it; adamw keeps weight decay apart.
-        learning_rate: The optimiser's learning rate; of one_cycle the highest.
-        adam_epsilon: The optimiser's epsilon; Keras's default.
-        weight_decay: adamw's decay of kernels; biases and normalisations have none.
-        schedule: constant, or one_cycle: up in the first 15% of all steps, then down to nothing.
-        mixup: Blends each training galaxy with another: the share is drawn from Beta(mixup, mixup).
-            0 blends none.
-        label_smoothing: Share of a training target that goes to all classes alike.
-        eight_views: Answer with the mean over a galaxy's four turns and their mirror images.
-            galaxy_cnn, which is symmetric by construction, needs no such mean.
-        target_accuracy: The accuracy wanted of the galaxies that are not flagged as uncertain.
-        zooms: Answer with the mean over a galaxy at this many sizes, evenly spread over those of any_view.
+        network: Network: galaxy_cnn, the main network; reference_cnn, the course project's Keras CNN in
+            PyTorch; or the class path of a custom network, such as my_file.MyNetwork.
+        backbone: Architecture to use instead of the network, with a new head: a torchvision model, or, with
+            the extra "timm", timm:NAME, hf_hub:USER/MODEL or local-dir:FOLDER.
+        weights: Initial weights: a file; hub, the published weights of a backbone (random weights for other
+            networks); none, random weights; or simulated, a galaxy_cnn trained on simulated galaxies.
+        unfrozen: Number of final blocks of a backbone to train besides its head; all by default.
+        layer_decay: Learning rate of each block of a backbone relative to that of the block after it.
+        classes: Names of the classes, in order.
+        image_size: Side of the images in pixels, as in the arrays.
+        optimizer: Optimiser: keras_adam, Adam as in Keras; or adamw, Adam with decoupled weight decay.
+        learning_rate: Learning rate; with one_cycle, the maximum learning rate.
+        adam_epsilon: Epsilon of the optimiser; the default is that of Keras.
+        weight_decay: Weight decay of adamw; not applied to biases and normalisation parameters.
+        schedule: Learning-rate schedule: constant; or one_cycle, which raises the learning rate in the first
+            15% of the steps, and then lowers it to zero.
+        mixup: Parameter alpha of mixup, which blends pairs of training galaxies with fractions drawn from
+            Beta(alpha, alpha); 0 disables it.
+        label_smoothing: Fraction of each training target that is spread evenly over all classes.
+        eight_views: Average the logits over the four quarter turns of each galaxy and their mirror images.
+            Not needed for galaxy_cnn, which is symmetric by construction.
+        target_accuracy: Target accuracy of the galaxies that are not flagged as uncertain.
+        zooms: Number of zooms, between 0.82 and 1.22, over which the logits of each galaxy are averaged.
         auxiliary: Catalogue columns that galaxy_cnn predicts as auxiliary targets.
-        compile: Train through torch.compile: default, reduce-overhead (CUDA graphs) or max-autotune.
-            For long fits: it takes a minute or more at the start, and a C++ compiler.
+        compile: Mode of torch.compile for training: default, reduce-overhead (CUDA graphs) or max-autotune.
+            Compilation takes a minute or more and needs a C++ compiler, so it only pays off in long fits.
 
     Attributes:
-        inference: The views that the model averages over, and the calibrations of its weights.
+        inference: Test-time augmentation and calibrations.
 
     Raises:
-        GalaxyError: There is no such network or backbone, its weights cannot be loaded, or a setting is
-            out of range.
+        GalaxyError: The network or backbone is unknown, its weights cannot be loaded, or a setting is out of
+            range.
     """
 
     def __init__(
@@ -89,23 +90,23 @@ class GalaxyClassifier(LightningModule):
         super().__init__()
         self.optimization = Optimization(optimizer, learning_rate, adam_epsilon, weight_decay, schedule)
         self.inference = Inference(zooms, eight_views=eight_views, target_accuracy=target_accuracy)
-        require(mixup >= 0, "mixup", "at least 0", mixup)
-        require(0 <= label_smoothing < 1, "label_smoothing", "at least 0 and below 1", label_smoothing)
+        check_range(mixup >= 0, "mixup", "at least 0", mixup)
+        check_range(0 <= label_smoothing < 1, "label_smoothing", "at least 0 and below 1", label_smoothing)
         if auxiliary and mixup:
-            raise GalaxyError("model.auxiliary does not go with model.mixup: leave one out")
+            raise GalaxyError("model.auxiliary cannot be combined with model.mixup: leave one out")
         classes, auxiliary = list(classes), list(auxiliary)
-        self.save_hyperparameters(ignore="compile")  # It makes no other model.
+        self.save_hyperparameters(ignore="compile")  # Compilation does not change the model.
         self.compile_mode: Compile | None = compile
-        self._made_for: list[int] = []
+        self._checkpoint_steps: list[int] = []
         self.classes = classes
         self.image_size = image_size
         self.auxiliary = auxiliary
         self.network = make_network(
             network, len(classes), image_size, backbone, weights, unfrozen, layer_decay, len(auxiliary)
         ).to(memory_format=torch.channels_last)
-        # A checkpoint holds all the weights: whoever reads it needs no hub and no file.
-        started = backbone is not None or weights not in (HUB, NONE)
-        self.pretrained = {"backbone": backbone, "weights": weights} if started else None
+        # A checkpoint contains all weights, so that loading it needs no hub and no other file.
+        is_pretrained = backbone is not None or weights not in (HUB, NONE)
+        self.pretrained = {"backbone": backbone, "weights": weights} if is_pretrained else None
         self.hparams.update(backbone=backbone and self.network.name, weights=NONE)
         self._expert_logits = self.network.expert_logits
         self.train_metrics, self.val_metrics, self.test_metrics = (
@@ -113,149 +114,158 @@ class GalaxyClassifier(LightningModule):
         )
 
     def forward(self, images: Tensor, zooms: int | None = None) -> Tensor:
-        """Computes the logits of images as they are stored.
+        """Computes the logits of stored images.
 
         Args:
             images: uint8 ``[B, H, W, 3]``, RGB.
-            zooms: Number of sizes at which they are shown; by default that of :attr:`inference`.
+            zooms: Number of zooms; by default that of :attr:`inference`.
 
         Returns:
             ``[B, classes]``.
 
         Raises:
-            ValueError: The images are of another type or layout, already scaled, say.
+            ValueError: The images have another type or layout, for example because they are already scaled.
         """
         return self.inference.logits(self.network, images, zooms)
 
     def training_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
         """Returns the loss of a training batch."""
-        self.inference.forget_calibration()
-        view = self.network.look(batch.images, batch.frames)
+        self.inference.reset_calibrations()
+        view = self.network.prepare(batch.images, batch.frames)
         targets, weights = batch.targets, batch.weights
         if targets is None:
             targets = functional.one_hot(batch.labels, len(self.classes)).to(view.dtype)
         if self.hparams["mixup"]:
             view, targets, weights = mixup(view, targets, weights, self.hparams["mixup"])
         expert_logits = self._expert_logits(view)
-        logits_of = [opinion[:, : len(self.classes)] for opinion in expert_logits]
-        loss = torch.stack([self.loss(logits, targets, weights) for logits in logits_of]).mean()
-        self._measure(batch, "train", self.train_metrics, torch.stack(logits_of).mean(dim=0), loss)
+        class_logits = [logits[:, : len(self.classes)] for logits in expert_logits]
+        loss = torch.stack([self.loss(logits, targets, weights) for logits in class_logits]).mean()
+        self._log_metrics(batch, "train", self.train_metrics, torch.stack(class_logits).mean(dim=0), loss)
         self.log("train_loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.rows))
         if not self.auxiliary:
             return loss
         if batch.auxiliary is None:
-            raise ValueError("the batches lack what is learnt besides: set the data module's `auxiliary`")
-        errors = [squared_error(each[:, len(self.classes) :], batch.auxiliary) for each in expert_logits]
+            raise ValueError("the batches lack auxiliary targets: set the data module's `auxiliary`")
+        errors = [squared_error(logits[:, len(self.classes) :], batch.auxiliary) for logits in expert_logits]
         error = torch.stack(errors).mean()
         self.log("train_auxiliary", error.detach(), on_step=False, on_epoch=True, batch_size=len(batch.rows))
-        return loss + WEIGHT * error
+        return loss + AUXILIARY_WEIGHT * error
 
     def validation_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
-        """Measures a validation batch; in a fit, also collects what the calibration needs."""
-        if self.inference.calibrates(self.trainer):
+        """Updates the validation metrics; in a fit, also collects logits for the calibration."""
+        if self.inference.should_calibrate(self.trainer):
             zooms = self._validation_zooms()
             logits = self(batch.images, zooms)
             if zooms > 1:
-                self.val_metrics.single_zoom.update(self(batch.images, 1))
+                self.val_metrics.single_zoom_logits.update(self(batch.images, 1))
         else:
             logits = self._calibrated_logits(batch)
-        self._measure(batch, "val", self.val_metrics, logits, self.loss(logits, batch.labels))
+        self._log_metrics(batch, "val", self.val_metrics, logits, self.loss(logits, batch.labels))
 
     def test_step(self, batch: GalaxyBatch, batch_idx: int) -> None:
-        """Measures a test batch."""
+        """Updates the test metrics."""
         logits = self._calibrated_logits(batch)
-        self._measure(batch, "test", self.test_metrics, logits, self.loss(logits, batch.labels))
+        self._log_metrics(batch, "test", self.test_metrics, logits, self.loss(logits, batch.labels))
 
     def predict_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
-        """Returns ``[B, classes]`` calibrated probabilities, float32."""
+        """Returns calibrated probabilities, float32 ``[B, classes]``."""
         return self._calibrated_logits(batch).float().softmax(dim=1)
 
     def on_fit_start(self) -> None:
-        """Has the network compiled, where that is asked for, at its first step."""
+        """Sets up compilation, which takes place in the first step."""
         if self.compile_mode:
-            # Not dynamic: an epoch's last batch has a size of its own, and gets a program of its own.
+            # Without dynamic shapes: the smaller last batch of an epoch is compiled separately.
             compiled = torch.compile(self.network.expert_logits, mode=self.compile_mode, dynamic=False)
             self._expert_logits = compiled
 
     def on_train_epoch_start(self) -> None:
-        """Begins what is counted on the training split anew."""
-        self.train_metrics.begin()
+        """Resets the training metrics."""
+        self.train_metrics.reset()
 
     def on_validation_epoch_start(self) -> None:
-        """The same for the validation split, also after the sanity check."""
-        self.val_metrics.begin()
+        """Resets the validation metrics, also after the sanity check."""
+        self.val_metrics.reset()
 
     def on_test_epoch_start(self) -> None:
-        """The same for the test split."""
-        self.test_metrics.begin()
+        """Resets the test metrics."""
+        self.test_metrics.reset()
 
     def on_train_epoch_end(self) -> None:
-        """Logs the training split's figures per class."""
-        self.log_dict(self.train_metrics.per_class(), sync_dist=True)
+        """Logs the training metrics of each class."""
+        self.log_dict(self.train_metrics.compute_by_class(), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the validation split's figures per class; a fit calibrates."""
-        self.log_dict(self.val_metrics.per_class(), sync_dist=True)
-        if self.inference.calibrates(self.trainer) and not self.trainer.sanity_checking:
+        """Logs the validation metrics of each class; in a fit, also calibrates the model."""
+        self.log_dict(self.val_metrics.compute_by_class(), sync_dist=True)
+        if self.inference.should_calibrate(self.trainer) and not self.trainer.sanity_checking:
             self.inference.calibrate(self.val_metrics, self._validation_zooms())
 
     def on_test_epoch_end(self) -> None:
-        """Logs the test split's figures per class."""
-        self.log_dict(self.test_metrics.per_class(), sync_dist=True)
+        """Logs the test metrics of each class."""
+        self.log_dict(self.test_metrics.compute_by_class(), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the calibration, and what the weights were before the first fit."""
+        """Adds the calibrations, the initial weights' settings and, in a fit, the training metrics."""
         checkpoint |= self.inference.calibrations.state()
         checkpoint["pretrained"] = self.pretrained
         if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
             checkpoint["train_metrics"] = self.train_metrics.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes over the calibration and, in a fit, what its unfinished epoch has counted."""
+        """Restores the calibrations and, in a fit, the training metrics of the unfinished epoch."""
         fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
         if fitting:
-            self._made_for = [state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])]
-        # They are the counts of all ranks, for one of them; an epoch that begins forgets them.
+            self._checkpoint_steps = [
+                state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])
+            ]
+        # The metrics are sums over all ranks, so that one rank restores them. A new epoch resets them.
         if fitting and self.global_rank == 0 and "train_metrics" in checkpoint:
             self.train_metrics.load_state(checkpoint["train_metrics"])
         self.inference.calibrations = Calibrations.from_state(checkpoint)
         self.pretrained = checkpoint.get("pretrained")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Returns the optimiser and, but for a constant rate, its schedule.
+        """Returns the optimiser and, unless the learning rate is constant, its schedule.
 
         Raises:
-            GalaxyError: A fit would go on with a schedule that was made for another number of steps.
+            GalaxyError: The fit has no end, or the checkpoint's schedule has another number of steps.
         """
-        optimizer = self.new_optimizer()
+        optimizer = self.make_optimizer()
         if self.optimization.schedule == "constant":
             return optimizer
-        steps = all_steps(self.trainer, self.optimization.schedule, self._made_for)
+        steps = total_steps(self.trainer, self.optimization.schedule, self._checkpoint_steps)
         schedule = one_cycle(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def new_optimizer(self) -> torch.optim.Optimizer:
-        """Returns an optimiser that has not made a step yet."""
-        return self.optimization.make(self.network.parameter_groups())
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """Makes an optimiser of the network's parameters."""
+        return self.optimization.make_optimizer(self.network.parameter_groups())
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Returns a batch's mean cross-entropy plus the network's penalty, as Keras does, a scalar.
+        """Returns the mean cross-entropy of a batch plus the network's penalty, as in Keras, a scalar.
 
         Args:
             logits: ``[B, classes]``.
             targets: ``[B]`` class numbers, or ``[B, classes]`` probabilities.
-            weights: ``[B]`` what each galaxy counts; all the same when left out.
+            weights: ``[B]`` weights of the galaxies; None for equal weights.
         """
         smoothing = self.hparams["label_smoothing"] if self.training else 0.0
         return cross_entropy(logits, targets, weights, smoothing) + self.network.penalty()
 
-    def _measure(
+    def _log_metrics(
         self, batch: GalaxyBatch, split: str, metrics: SplitMetrics, logits: Tensor, loss: Tensor
     ) -> None:
-        """Counts a batch's metrics and logs its loss."""
-        metrics.count(logits.detach(), batch.labels, loss.detach())
-        shown, size = split != "train", len(batch.rows)
-        self.log(f"{split}_loss", metrics.loss, prog_bar=shown, on_step=False, on_epoch=True, batch_size=size)
+        """Updates and logs the metrics of a split."""
+        metrics.update(logits.detach(), batch.labels, loss.detach())
+        in_progress_bar, size = split != "train", len(batch.rows)
+        self.log(
+            f"{split}_loss",
+            metrics.loss,
+            prog_bar=in_progress_bar,
+            on_step=False,
+            on_epoch=True,
+            batch_size=size,
+        )
         self.log_dict(metrics.overall, on_step=False, on_epoch=True, batch_size=size)
 
     def _validation_zooms(self) -> int:

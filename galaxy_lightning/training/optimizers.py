@@ -1,4 +1,4 @@
-"""The optimisers, Adam as Keras computes it and AdamW, and the schedule."""
+"""The optimisers, Adam as in Keras and AdamW, and the learning-rate schedule."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from data_prep.common.errors import GalaxyError
 OptimizerName = Literal["keras_adam", "adamw"]
 Schedule = Literal["constant", "one_cycle"]
 Groups = Sequence[tuple[Sequence[nn.Parameter], float]]
-"""Parameters, each part with the multiple of the learning rate that it learns at."""
+"""Groups of parameters, each with its learning-rate factor."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Optimization:
     """An optimiser and the schedule of its learning rate.
 
     Args:
-        optimizer: ``keras_adam``, Adam as Keras computes it, or ``adamw`` (Loshchilov & Hutter 2019).
-        learning_rate: The step size; of ``one_cycle`` the highest.
-        adam_epsilon: Keeps divisions from exploding.
-        weight_decay: AdamW's, of kernels; vectors, that is biases and normalisations, have none.
+        optimizer: ``keras_adam``, Adam as in Keras, or ``adamw`` (Loshchilov & Hutter 2019).
+        learning_rate: The learning rate; with ``one_cycle``, its maximum.
+        adam_epsilon: Epsilon in the denominator of the step.
+        weight_decay: Weight decay of ``adamw``; not applied to biases and normalisation parameters.
         schedule: ``constant``, or ``one_cycle``; see :func:`one_cycle`.
 
     Raises:
@@ -37,27 +37,27 @@ class Optimization:
     schedule: Schedule
 
     def __post_init__(self) -> None:
-        require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
-        require(self.adam_epsilon > 0, "adam_epsilon", "above 0", self.adam_epsilon)
-        require(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
+        check_range(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
+        check_range(self.adam_epsilon > 0, "adam_epsilon", "above 0", self.adam_epsilon)
+        check_range(self.weight_decay >= 0, "weight_decay", "at least 0", self.weight_decay)
 
     @property
     def ends_at_zero(self) -> bool:
-        """Whether the learning rate falls to nothing: then a fit's newest weights are its best ones."""
+        """Whether the learning rate falls to zero, so that the last weights of a fit are the best."""
         return self.schedule != "constant"
 
-    def make(self, groups: Groups) -> torch.optim.Optimizer:
-        """Makes an optimiser that has not made a step yet.
+    def make_optimizer(self, groups: Groups) -> torch.optim.Optimizer:
+        """Makes an optimiser.
 
         Args:
-            groups: What is to be learnt.
+            groups: The parameters to train.
 
         Raises:
-            GalaxyError: Weight decay was asked of ``keras_adam``.
+            GalaxyError: The weight decay of ``keras_adam`` is not zero.
         """
         if self.optimizer == "keras_adam":
             if self.weight_decay:
-                raise GalaxyError("keras_adam has no weight decay: set --model.optimizer adamw")
+                raise GalaxyError("keras_adam has no weight decay: use --model.optimizer adamw")
             scaled = [
                 {"params": list(parameters), "lr": self.learning_rate * multiple}
                 for parameters, multiple in groups
@@ -76,31 +76,30 @@ class Optimization:
         return torch.optim.AdamW(used, self.learning_rate, eps=self.adam_epsilon)
 
 
-def require(holds: bool, setting: str, range_: str, value: float) -> None:
-    """Stops at a setting of the model that is out of range.
+def check_range(in_range: bool, setting: str, allowed: str, value: float) -> None:
+    """Refuses a setting of the model that is out of range.
 
     Args:
-        holds: Whether it is in range.
-        setting: Its name.
-        range_: The range, in words.
-        value: Its value.
+        in_range: Whether the value is in range.
+        setting: Name of the setting.
+        allowed: The range, in words.
+        value: The value.
 
     Raises:
-        GalaxyError: It is out of range.
+        GalaxyError: The value is out of range.
     """
-    if not holds:
-        raise GalaxyError(f"model.{setting} must be {range_}, not {value}")
+    if not in_range:
+        raise GalaxyError(f"model.{setting} must be {allowed}, not {value}")
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
-    """Makes a schedule that raises the learning rate during the first 15% of all steps, then lowers it to 0.
+    """Makes a schedule that raises the learning rate in the first 15% of the steps, then lowers it to zero.
 
-    Source: Smith & Topin 2018. The shares and factors were chosen by cross-validation; see
-    docs/galaxy_cnn.md.
+    Source: Smith & Topin 2018. Fraction and factors were chosen by cross-validation; see docs/galaxy_cnn.md.
 
     Args:
-        optimizer: What it steers.
-        steps: How many steps there are.
+        optimizer: The optimiser.
+        steps: Total number of steps.
     """
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
@@ -113,16 +112,16 @@ def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sc
 
 
 class KerasAdam(torch.optim.Adam):
-    """Adam as Keras computes it, so that a fit can be followed step by step.
+    """Adam as in Keras, so that each step equals that of the Keras network.
 
-    Kingma & Ba (2015) give two forms. PyTorch's divides by ``sqrt(v / (1 - beta_2^t)) + epsilon``;
-    Keras's, the one at the end of their section 2, by ``sqrt(v) + epsilon``, and puts the
-    correction into the step size. So Keras's epsilon acts as PyTorch's would at ``epsilon / sqrt(1 -
-    beta_2^t)``: 32 times as large in the first step, and hardly another after a few thousand.
+    Kingma & Ba (2015) give two forms. PyTorch divides by ``sqrt(v / (1 - beta_2^t)) + epsilon``. Keras uses
+    the form at the end of their section 2, which divides by ``sqrt(v) + epsilon`` and corrects the bias in
+    the step size. Keras's epsilon therefore equals a PyTorch epsilon of ``epsilon / sqrt(1 - beta_2^t)``,
+    which is 32 times as large in the first step and almost the same after a few thousand steps.
 
     Args:
-        parameters: What is to be learnt.
-        learning_rate: Step size.
+        parameters: The parameters to train.
+        learning_rate: The learning rate.
         epsilon: Keras's epsilon.
     """
 
@@ -133,13 +132,13 @@ class KerasAdam(torch.optim.Adam):
         epsilon: float = 1e-7,
     ) -> None:
         super().__init__(parameters, lr=learning_rate, eps=epsilon)
-        for group in (self.defaults, *self.param_groups):  # A group that is added later takes the defaults.
+        for group in (self.defaults, *self.param_groups):  # Groups added later use the defaults.
             group.update(steps=0, keras_epsilon=epsilon)
         self.register_step_pre_hook(_set_epsilon)
 
 
 def _set_epsilon(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    """Sets PyTorch's epsilon for the step that is about to be made."""
+    """Sets PyTorch's epsilon for the next step."""
     for group in optimizer.param_groups:
         group["steps"] += 1
         correction = 1 - group["betas"][1] ** group["steps"]

@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galaxy_lightning.networks.weight_files import load_file
-from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
+from galaxy_lightning.networks.weight_files import load_weights_file
+from galaxy_lightning.training.checkpoints import read_checkpoint, read_train_objids
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
 pytestmark = pytest.mark.soak
@@ -68,8 +68,8 @@ def read_all(path):
     model = torch.nn.Linear(3, 2)
     for read in (
         lambda: read_checkpoint(path),
-        lambda: galaxies_seen(str(path)),
-        lambda: load_file(model, ("head.",), str(path), "linear"),
+        lambda: read_train_objids(str(path)),
+        lambda: load_weights_file(model, ("head.",), str(path), "linear"),
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch may warn of the content of the file.
@@ -80,8 +80,8 @@ def test_the_undamaged_files_are_valid(tmp_path):
     for file in (ZIPPED, LEGACY, with_pickle(ZIPPED, PICKLED)):
         (tmp_path / "whole.ckpt").write_bytes(file)
         assert read_checkpoint(tmp_path / "whole.ckpt").resumable
-        assert galaxies_seen(str(tmp_path / "whole.ckpt")).tolist() == [0, 1, 2]
-        load_file(torch.nn.Linear(3, 2), ("head.",), str(tmp_path / "whole.ckpt"), "linear")
+        assert read_train_objids(str(tmp_path / "whole.ckpt")).tolist() == [0, 1, 2]
+        load_weights_file(torch.nn.Linear(3, 2), ("head.",), str(tmp_path / "whole.ckpt"), "linear")
 
 
 @tries(1_500)

@@ -14,8 +14,8 @@ import yaml
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.cli.main import main
-from galaxy_lightning.networks.weight_files import load_file
-from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
+from galaxy_lightning.networks.weight_files import load_weights_file
+from galaxy_lightning.training.checkpoints import read_checkpoint, read_train_objids
 
 
 class Evil:
@@ -61,16 +61,16 @@ def test_a_pickle_is_never_executed(tmp_path, marker, write, capsys):
         write(path, Evil(marker))
         readers = [
             lambda path=path: read_checkpoint(path),
-            lambda path=path: load_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear"),
+            lambda path=path: load_weights_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear"),
         ]
-        if suffix != ".safetensors":  # galaxies_seen reads nothing from these files.
-            readers.append(lambda path=path: galaxies_seen(str(path)))
+        if suffix != ".safetensors":  # read_train_objids reads nothing from these files.
+            readers.append(lambda path=path: read_train_objids(str(path)))
         for read in readers:
             with pytest.raises(GalaxyError):
                 read()
     with pytest.raises(SystemExit):
         main(["predict", f"--ckpt_path={tmp_path / 'evil.ckpt'}", f"--data.images={tmp_path}"])
-    assert "nothing in it was run" in capsys.readouterr().err
+    assert "no code in it was run" in capsys.readouterr().err
 
 
 def test_the_pickle_is_executable(tmp_path):
@@ -82,14 +82,14 @@ def test_the_pickle_is_executable(tmp_path):
 def test_invalid_lists_of_galaxies_are_refused(tmp_path, objids):
     path = tmp_path / "weights.pt"
     torch.save({"GalaxyDataModule": {"train_objids": objids}}, path)
-    with pytest.raises(GalaxyError, match=r"weights.pt does not say which galaxies"):
-        galaxies_seen(str(path))
+    with pytest.raises(GalaxyError, match=r"weights.pt does not list the galaxies"):
+        read_train_objids(str(path))
 
 
 def test_weights_of_another_program_list_no_galaxies(tmp_path):
     for content in ({"weight": torch.zeros(2)}, [torch.zeros(2)], torch.zeros(2)):
         torch.save(content, tmp_path / "weights.pt")
-        assert not len(galaxies_seen(str(tmp_path / "weights.pt")))
+        assert not len(read_train_objids(str(tmp_path / "weights.pt")))
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_weights_of_another_program_list_no_galaxies(tmp_path):
 def test_damaged_checkpoints_are_refused(tmp_path, content):
     path = tmp_path / "damaged.ckpt"
     path.write_bytes(content)
-    for read in (read_checkpoint, lambda path: galaxies_seen(str(path))):
-        with pytest.raises(GalaxyError, match=r"damaged.ckpt.*nothing in it was run"):
+    for read in (read_checkpoint, lambda path: read_train_objids(str(path))):
+        with pytest.raises(GalaxyError, match=r"damaged.ckpt.*no code in it was run"):
             read(path)
     with pytest.raises(GalaxyError, match=r"damaged.ckpt"):
-        load_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear")
-    with pytest.raises(GalaxyError, match="is no checkpoint"):
+        load_weights_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear")
+    with pytest.raises(GalaxyError, match="is not a checkpoint"):
         read_checkpoint(tmp_path)
 
 

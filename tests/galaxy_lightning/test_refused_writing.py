@@ -19,7 +19,7 @@ from galaxy_lightning.callbacks.run_config import RunConfig
 from galaxy_lightning.callbacks.run_logger import RunLogger
 from galaxy_lightning.cli import completion
 from galaxy_lightning.cli.main import main
-from galaxy_lightning.training.checkpoint_writer import WholeCheckpoints
+from galaxy_lightning.training.checkpoint_writer import AtomicCheckpointIO
 from tests.full_disk import PAGE, contents, filled, largest_file, mounted, read_only, refuse_within, refused
 
 SHOW = ConfusionMatrixLogger._show
@@ -143,7 +143,7 @@ def test_a_fit_with_a_log_that_does_not_fit_on_the_disk(
 EARLY = [("config_resumed_1.yaml", (RunConfig, "on_train_start"))]
 LATE = [
     ("history.csv", (HistoryRecorder, "on_train_epoch_end")),
-    ("(best|last).ckpt", (WholeCheckpoints, "save_checkpoint")),
+    ("(best|last).ckpt", (AtomicCheckpointIO, "save_checkpoint")),
 ]
 LAST = [
     ("predictions.partial-0.csv", (PredictionPart, "append")),

@@ -235,7 +235,7 @@ def test_invalid_content_of_a_checkpoint_is_named(kind, command, run, images, ca
     with pytest.raises(SystemExit) as end:
         main([command, f"--ckpt_path={run}", *words])
     assert end.value.code == 1
-    assert f"{name} is no checkpoint of a galaxy classifier, or is damaged (it" in capsys.readouterr().err
+    assert f"{name} is not a checkpoint of a galaxy classifier, or is damaged (it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", HYPERPARAMETERS)
@@ -254,7 +254,7 @@ def test_a_checkpoint_makes_no_network_requests(kind, command, run, images, no_n
                 ]
             )
     assert end.value.code == 1
-    assert "is no checkpoint of a galaxy classifier" in capsys.readouterr().err
+    assert "is not a checkpoint of a galaxy classifier" in capsys.readouterr().err
 
 
 def test_a_checkpoint_needs_no_published_weights(run, images, no_network, tmp_path):

@@ -67,7 +67,7 @@ def test_a_second_call_trains_nothing(done, small_arrays, capsys):
     crossval(small_arrays, done.parents[1])
     assert {path: path.stat().st_mtime_ns for path in done.rglob("run.json")} == before
     printed = capsys.readouterr().out
-    assert "each classified by a model that has not seen it" in printed
+    assert "each galaxy is classified by a model not trained on it" in printed
     assert "mean ± sd" in printed
 
 

@@ -174,7 +174,7 @@ def test_a_fit_that_cannot_start_leaves_no_run_folder(words, message, small_arra
 def test_a_schedule_needs_a_number_of_epochs(small_arrays, tmp_path, capsys):
     with pytest.raises(SystemExit):
         fit(small_arrays, tmp_path, "--model.schedule=one_cycle", epochs=-1)
-    assert "needs an end: set --trainer.max_epochs" in capsys.readouterr().err
+    assert "needs the length of the fit: set --trainer.max_epochs" in capsys.readouterr().err
 
 
 def test_with_a_schedule_the_last_weights_are_the_best_even_without_validation(small_arrays, tmp_path):
@@ -298,7 +298,7 @@ def test_a_schedule_cannot_be_resumed_beyond_its_end(small_arrays, tmp_path, cap
     folder = fit(small_arrays, tmp_path, "--model.schedule=one_cycle", "--name=short")
     with pytest.raises(SystemExit):
         main(["fit", f"--ckpt_path={folder}", "--trainer.max_epochs=3"])
-    assert "go on with the same trainer.max_epochs" in capsys.readouterr().err
+    assert "resume with the same trainer.max_epochs" in capsys.readouterr().err
 
 
 def test_test_writes_the_confusion_matrix_as_csv_and_png(run, tmp_path):
@@ -439,7 +439,7 @@ def test_a_model_with_several_zooms_is_also_calibrated_for_one(small_arrays, raw
     folder = fit(small_arrays, tmp_path, *ZOOMS)
     model, arrays = loaded(folder / "best.ckpt"), open_arrays(small_arrays)
     assert model.inference.zooms == 3
-    model.inference.choose_zooms(1)
+    model.inference.set_zooms(1)
     logits, labels = validation_logits(model, arrays)
     assert model.inference.calibration.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
     predict = ["predict", f"--ckpt_path={folder}", f"--data.images={raw}"]
@@ -485,7 +485,7 @@ def test_an_older_checkpoint_without_zooms_predicts_as_before(run, raw, tmp_path
         main([*words, "--model.image_size=64", f"--out={tmp_path}/{name}.csv"])
     assert (tmp_path / "old.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
     model = loaded(tmp_path / "old.ckpt")
-    model.inference.choose_zooms(3)
+    model.inference.set_zooms(3)
     assert model.inference.calibration == loaded(tmp_path / "old.ckpt").inference.calibration
 
 
@@ -624,7 +624,7 @@ def test_an_invalid_checkpoint_is_refused_and_never_executed(command, run, small
         with pytest.raises(SystemExit) as caught:
             main([command, f"--config={REFERENCE}", *small(small_arrays), f"--ckpt_path={path}"])
         assert caught.value.code == 1
-        assert f"{path} is no checkpoint of a galaxy classifier, or is damaged" in capsys.readouterr().err
+        assert f"{path} is not a checkpoint of a galaxy classifier, or is damaged" in capsys.readouterr().err
     assert not (tmp_path / "sprung").exists()
 
 

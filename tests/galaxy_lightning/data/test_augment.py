@@ -1,6 +1,6 @@
 import torch
 
-from galaxy_lightning.data.augment import AUGMENTATIONS, any_view, eight_views, mixup, quarter_turns
+from galaxy_lightning.data.augment import AUGMENTATIONS, eight_views, mixup, random_frames, rotate_randomly
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.networks import ReferenceCNN
 
@@ -11,7 +11,7 @@ def images(n=400):
 
 def test_each_image_is_turned_to_one_of_four_equally_likely_orientations():
     before = images()
-    after = quarter_turns(before, torch.Generator().manual_seed(1))
+    after = rotate_randomly(before, torch.Generator().manual_seed(1))
     turned = torch.stack([torch.rot90(before, k, dims=(1, 2)) for k in range(4)])
     same = (turned == after).flatten(2).all(dim=2)
     assert (same.sum(dim=0) == 1).all()
@@ -21,7 +21,7 @@ def test_each_image_is_turned_to_one_of_four_equally_likely_orientations():
 def test_the_stored_pixels_are_not_changed():
     before = images()
     copy = before.clone()
-    quarter_turns(before, torch.Generator().manual_seed(1))
+    rotate_randomly(before, torch.Generator().manual_seed(1))
     assert torch.equal(before, copy)
 
 
@@ -38,7 +38,7 @@ def test_the_generator_determines_the_augmentation():
 
 
 def test_any_view_rotates_mirrors_zooms_and_shifts_within_bounds():
-    frames = any_view(2000, torch.Generator().manual_seed(0))
+    frames = random_frames(2000, torch.Generator().manual_seed(0))
     determinants = torch.linalg.det(frames[:, :, :2])
     zoom = determinants.abs().sqrt().log()
     assert zoom.min() >= -0.2001
@@ -52,7 +52,7 @@ def test_any_view_rotates_mirrors_zooms_and_shifts_within_bounds():
 def test_a_frame_of_a_quarter_turn_turns_the_image():
     image = torch.randint(0, 256, (1, 9, 9, 3), dtype=torch.uint8)
     frame = torch.tensor([[[0.0, -1, 0], [1, 0, 0]]])
-    seen, upright = (ReferenceCNN().look(image, each) for each in (frame, None))
+    seen, upright = (ReferenceCNN().prepare(image, each) for each in (frame, None))
     assert torch.equal(upright, image.permute(0, 3, 1, 2) / 255)
     assert any(torch.allclose(seen, torch.rot90(upright, k, dims=(2, 3)), atol=1e-6) for k in (1, 3))
 

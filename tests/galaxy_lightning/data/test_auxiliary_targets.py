@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
-from galaxy_lightning.data.auxiliary_targets import standardised
+from galaxy_lightning.data.auxiliary_targets import standardise_columns
 from galaxy_lightning.training.losses import squared_error
 
 
@@ -27,7 +27,7 @@ def measured(small_arrays, tmp_path):
 
 def test_columns_are_standardised_and_missing_values_stay_missing(measured):
     rows = np.arange(30)
-    found = standardised(measured, rows, ["mag_r", "P_EL_DEBIASED"])
+    found = standardise_columns(measured, rows, ["mag_r", "P_EL_DEBIASED"])
     expected = StandardScaler().fit_transform(measured.catalog[["mag_r", "P_EL_DEBIASED"]].iloc[rows])
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert np.isnan(found[::7, 0]).all()
@@ -37,14 +37,14 @@ def test_columns_are_standardised_and_missing_values_stay_missing(measured):
     ("column", "message"),
     [
         ("redshift", "lacks the column redshift"),
-        ("note", "no numbers"),
-        ("same", "same that model.auxiliary names has no two values"),
-        ("none", "none that model.auxiliary names has no two values"),
+        ("note", "must be numeric"),
+        ("same", "same of model.auxiliary must have at least two values"),
+        ("none", "none of model.auxiliary must have at least two values"),
     ],
 )
 def test_a_column_that_cannot_be_a_target_is_refused(measured, column, message):
     with pytest.raises(GalaxyError, match=message):
-        standardised(measured, np.arange(30), [column])
+        standardise_columns(measured, np.arange(30), [column])
 
 
 def test_the_error_ignores_missing_values():

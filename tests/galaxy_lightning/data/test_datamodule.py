@@ -91,7 +91,7 @@ def test_one_of_several_processes_simulates_and_the_others_wait(small_arrays, tm
             shutil.copytree(small_arrays, place)
         made.close()
         if maker == "fails":
-            with pytest.raises(GalaxyError, match=f"simulate {place} has failed"):
+            with pytest.raises(GalaxyError, match=f"simulating {place} has failed"):
                 waiting.result(timeout=10)
         else:
             waiting.result(timeout=10)
@@ -102,7 +102,7 @@ def test_one_of_several_processes_simulates_and_the_others_wait(small_arrays, tm
 def test_pixels_kept_on_the_device_equal_the_stored_ones(small_arrays):
     data = GalaxyDataModule(str(small_arrays), on_device=True)
     rows = np.array([7, 3, 50])
-    batch = ArrayDataset(data.arrays, rows, pixels=False).__getitems__([0, 1, 2])
+    batch = ArrayDataset(data.arrays, rows, read_images=False).__getitems__([0, 1, 2])
     assert not batch.images.numel()
     filled = data.on_after_batch_transfer(batch, 0)
     assert np.array_equal(filled.images.numpy(), data.arrays.images[rows])
@@ -112,11 +112,11 @@ def test_pixels_kept_on_the_device_equal_the_stored_ones(small_arrays):
 
 def test_a_model_with_another_image_size_or_other_classes_is_refused(small_arrays):
     data = GalaxyDataModule(str(small_arrays))
-    data.check_fits(list(CLASSES), 64)
+    data.check_compatible(list(CLASSES), 64)
     with pytest.raises(GalaxyError, match="--model.image_size 64"):
-        data.check_fits(list(CLASSES), 224)
+        data.check_compatible(list(CLASSES), 224)
     with pytest.raises(GalaxyError, match="has the classes elliptical, irregular, spiral"):
-        data.check_fits(["spiral", "elliptical"], 64)
+        data.check_compatible(["spiral", "elliptical"], 64)
 
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"num_workers": -1}])

@@ -16,7 +16,7 @@ from data_prep.cli import main as data_prep
 from data_prep.common.errors import GalaxyError
 from data_prep.sources.images import read_cutout
 from galaxy_lightning.data.datasets import ArrayDataset, ImageFolderDataset, require_shared_memory
-from galaxy_lightning.data.loading import ReadAhead, as_is
+from galaxy_lightning.data.loading import PrefetchingLoader, identity_collate
 
 
 def test_a_batch_holds_the_stored_pixels_labels_and_rows(small_arrays):
@@ -46,7 +46,7 @@ def test_workers_start_with_every_start_method(small_arrays, context):
         batch_size=8,
         num_workers=1,
         multiprocessing_context=context,
-        collate_fn=as_is,
+        collate_fn=identity_collate,
     )
     batches = list(loader)
     assert [len(batch.rows) for batch in batches] == [8, 8, 4]
@@ -75,7 +75,7 @@ def test_workers_read_a_folder_of_images_with_every_start_method(tmp_path, conte
         batch_size=4,
         num_workers=1,
         multiprocessing_context=context,
-        collate_fn=as_is,
+        collate_fn=identity_collate,
     )
     images = torch.cat([batch.images for batch in loader])
     assert images[:, 0, 0, 0].tolist() == list(range(6))
@@ -98,7 +98,7 @@ class Noted(ArrayDataset):
 
 def test_a_loader_reads_ahead_by_two_batches_and_changes_nothing(small_arrays):
     dataset = Noted(open_arrays(small_arrays), np.arange(60))
-    loader = ReadAhead(dataset, batch_size=8, collate_fn=as_is)
+    loader = PrefetchingLoader(dataset, batch_size=8, collate_fn=identity_collate)
     assert len(loader) == 8
     batches = iter(loader)
     first = next(batches)
@@ -107,13 +107,13 @@ def test_a_loader_reads_ahead_by_two_batches_and_changes_nothing(small_arrays):
     rows = torch.cat([first.rows, *(batch.rows for batch in batches)])
     assert rows.tolist() == list(range(60))
     assert [batch.rows.tolist() for batch in loader] == [
-        batch.rows.tolist() for batch in DataLoader(dataset, batch_size=8, collate_fn=as_is)
+        batch.rows.tolist() for batch in DataLoader(dataset, batch_size=8, collate_fn=identity_collate)
     ]
 
 
 def test_an_error_in_read_ahead_is_raised_at_its_batch(small_arrays):
     dataset = ArrayDataset(open_arrays(small_arrays), np.array([0, 1, 10**6]))
-    batches = iter(ReadAhead(dataset, batch_size=1, collate_fn=as_is))
+    batches = iter(PrefetchingLoader(dataset, batch_size=1, collate_fn=identity_collate))
     assert next(batches).rows.tolist() == [0]
     assert next(batches).rows.tolist() == [1]
     with pytest.raises(IndexError):
@@ -122,7 +122,7 @@ def test_an_error_in_read_ahead_is_raised_at_its_batch(small_arrays):
 
 def test_an_abandoned_iteration_leaves_no_thread(small_arrays):
     dataset = Noted(open_arrays(small_arrays), np.arange(60))
-    for _ in ReadAhead(dataset, batch_size=8, collate_fn=as_is):
+    for _ in PrefetchingLoader(dataset, batch_size=8, collate_fn=identity_collate):
         break
     gc.collect()
     assert dataset.threads
@@ -139,12 +139,12 @@ def others(raw, sample, tmp_path):
 
 def test_a_worker_does_not_open_replaced_arrays(small_arrays, others, tmp_path):
     folder = shutil.copytree(small_arrays, tmp_path / "arrays")
-    loader = ReadAhead(
+    loader = PrefetchingLoader(
         ArrayDataset(open_arrays(folder), np.arange(20)),
         batch_size=8,
         num_workers=1,
         multiprocessing_context="spawn",
-        collate_fn=as_is,
+        collate_fn=identity_collate,
     )
     shutil.rmtree(folder)
     others.rename(folder)
@@ -178,5 +178,5 @@ def test_workers_need_shared_memory(tmp_path, monkeypatch):
     require_shared_memory(1_000_000, 0, tmp_path)
     require_shared_memory(1_000_000, 1, tmp_path)
     require_shared_memory(1_000_000, 9, tmp_path / "absent")
-    with pytest.raises(GalaxyError, match=r"has 4 MB free, and 2 workers need 6 MB.*--data.num_workers 0"):
+    with pytest.raises(GalaxyError, match=r"has 4 MB free, but 2 workers need 6 MB.*--data.num_workers 0"):
         require_shared_memory(1_000_000, 2, tmp_path)

@@ -10,8 +10,8 @@ from data_prep.common.errors import GalaxyError
 from galaxy_lightning.data import image_files
 from galaxy_lightning.data.image_files import find_images
 
-FITS = "FITS images are not read yet; export as PNG or JPEG"
-OTHER = "not an image of a format that is read (JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM)"
+FITS = "FITS images are not supported: convert them to PNG or JPEG"
+OTHER = "not an image in a supported format (JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM)"
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def put(folder, *names, kind="PNG"):
 
 def found(folder):
     images = find_images(folder)
-    left_out = {str(path): reason for path, reason in images.left_out.items()}
-    return [str(path) for path in images.paths], left_out, images.ignored
+    skipped = {str(path): reason for path, reason in images.skipped.items()}
+    return [str(path) for path in images.paths], skipped, images.ignored
 
 
 def test_a_folder_is_searched_recursively_and_in_order(folder):
@@ -58,12 +58,12 @@ def test_other_files_are_listed_with_the_reason(folder):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("SIMPLE  =")
     (folder / "away.txt").symlink_to("nowhere")
-    paths, left_out, ignored = found(folder)
+    paths, skipped, ignored = found(folder)
     assert (paths, ignored) == (["a.jpg"], 0)
-    assert left_out == dict.fromkeys(["a.fits", "b/A.FIT", "c.fits.fz", "c.fits.gz"], FITS) | dict.fromkeys(
+    assert skipped == dict.fromkeys(["a.fits", "b/A.FIT", "c.fits.fz", "c.fits.gz"], FITS) | dict.fromkeys(
         ["b/data.csv", "none", "notes.txt"], OTHER
-    ) | {"away.txt": "a link that leads nowhere"}
-    assert list(left_out) == sorted(left_out, key=Path)
+    ) | {"away.txt": "a broken link"}
+    assert list(skipped) == sorted(skipped, key=Path)
 
 
 def test_system_files_are_counted_and_not_searched(folder):
@@ -85,16 +85,16 @@ def test_links_to_folders_are_followed_but_no_folder_is_searched_twice(folder, t
     (folder / "zdeep").symlink_to(tmp_path / "big/spiral/deep")
     (folder / "ring").symlink_to("ring")
     (folder / "one.jpg").symlink_to(tmp_path / "big/spiral/1.jpg")
-    paths, left_out, _ = found(folder)
+    paths, skipped, _ = found(folder)
     assert paths == ["elliptical/3.jpg", "one.jpg", "spiral/1.jpg", "spiral/deep/2.jpg"]
-    assert left_out.pop("ring").startswith(("a link that leads nowhere", "cannot be read: Too many levels"))
-    assert left_out == {
-        "again": "the same folder as elliptical, and searched there",
-        "elliptical/loop": "the same folder as elliptical, and searched there",
-        "loop": "the same folder as ., and searched there",
-        "spiral/back": "the same folder as ., and searched there",
-        "up": "a link to a folder that holds the one that is searched",
-        "zdeep": "the same folder as spiral/deep, and searched there",
+    assert skipped.pop("ring").startswith(("a broken link", "cannot be read: Too many levels"))
+    assert skipped == {
+        "again": "the same folder as elliptical, which is searched",
+        "elliptical/loop": "the same folder as elliptical, which is searched",
+        "loop": "the same folder as ., which is searched",
+        "spiral/back": "the same folder as ., which is searched",
+        "up": "a link to a parent of the searched folder",
+        "zdeep": "the same folder as spiral/deep, which is searched",
     }
 
 
@@ -119,11 +119,11 @@ def test_folders_that_cannot_be_read_are_listed(folder, monkeypatch):
 def test_a_pipe_is_not_opened(folder):
     put(folder, "a.jpg")
     os.mkfifo(folder / "pipe")
-    assert found(folder) == (["a.jpg"], {"pipe": "no regular file"}, 0)
+    assert found(folder) == (["a.jpg"], {"pipe": "not a regular file"}, 0)
 
 
 def test_a_folder_without_images_is_refused_and_its_content_is_reported(folder):
-    said = rf"^{folder} holds no image file \(JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM\)"
+    said = rf"^{folder} contains no image files \(JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM\)"
     with pytest.raises(GalaxyError, match=f"{said}: it is empty$"):
         find_images(folder)
     (folder / ".DS_Store").touch()
@@ -134,7 +134,7 @@ def test_a_folder_without_images_is_refused_and_its_content_is_reported(folder):
     listed = re.escape(f"; other files and folders: 2, the first a.fits ({FITS}); hidden or system files: 1")
     with pytest.raises(GalaxyError, match=f"{said}{listed}$"):
         find_images(folder)
-    with pytest.raises(GalaxyError, match="b.txt is a file: name the folder that holds it$"):
+    with pytest.raises(GalaxyError, match="b.txt is a file: give the folder that contains it$"):
         find_images(folder / "b.txt")
     shutil.rmtree(folder)
     with pytest.raises(GalaxyError, match="there is no folder"):

@@ -57,9 +57,9 @@ def test_a_galaxy_without_votes_keeps_its_label_with_weight_one(arrays):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ((np.nan, 0.5, 0.2), "not one training galaxy"),
+        ((np.nan, 0.5, 0.2), "no training galaxy"),
         ((30, 1.5, 0.2), "vote fraction outside 0 to 1"),
-        (("many", 0.5, 0.2), "the votes are no numbers"),
+        (("many", 0.5, 0.2), "the votes are not numbers"),
     ],
 )
 def test_invalid_votes_are_refused(arrays, change, message):
@@ -70,7 +70,7 @@ def test_invalid_votes_are_refused(arrays, change, message):
 def test_a_catalogue_without_votes_is_refused(arrays):
     made = arrays(30, 0.5, 0.2)
     without = dataclasses.replace(made, catalog=made.catalog.drop(columns=["NVOTE"]))
-    with pytest.raises(GalaxyError, match="lacks the column NVOTE: train on --data.targets labels"):
+    with pytest.raises(GalaxyError, match="lacks the column NVOTE: use --data.targets labels"):
         vote_targets(without, np.arange(3))
 
 
@@ -85,7 +85,7 @@ def test_only_the_flags_rule_uses_the_threshold_of_the_flags(arrays):
         ("my own", None),
         (None, None),
     ):
-        with pytest.raises(GalaxyError, match="does not say at which vote fraction .*--data.targets labels"):
+        with pytest.raises(GalaxyError, match="does not state the vote fraction .*--data.targets labels"):
             vote_targets(arrays(30, 0.7, 0.2, label_rule=rule, threshold=threshold), np.arange(3))
     flags, at_08, own = (
         vote_targets(arrays(30, 0.7, 0.2, **rule), np.arange(3))[0]

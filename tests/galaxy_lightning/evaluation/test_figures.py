@@ -3,25 +3,25 @@ import pandas as pd
 import pytest
 
 from galaxy_lightning.evaluation.figures import (
-    confusion_matrices,
-    confusion_matrix,
-    coverage_curve,
-    evolution,
-    gallery,
-    reliability_diagram,
+    plot_confusion_matrices,
+    plot_confusion_matrix,
+    plot_coverage_curve,
+    plot_gallery,
+    plot_reliability_diagram,
+    plot_training_curves,
 )
 
 
 def test_each_cell_shows_the_share_of_its_row_and_the_count():
     counts = np.array([[30, 5, 1], [0, 0, 0], [2, 3, 64]])
-    figure = confusion_matrix(counts, ["elliptical", "irregular", "spiral"], "test")
+    figure = plot_confusion_matrix(counts, ["elliptical", "irregular", "spiral"], "test")
     axes = figure.axes[0]
     texts = [text.get_text() for text in axes.texts]
     assert texts[0] == "0.83\n(30)"
     assert texts[3] == "0.00\n(0)"
     assert texts[8] == "0.93\n(64)"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["elliptical", "irregular", "spiral"]
-    assert axes.get_xlabel() == "predicted class"
+    assert axes.get_xlabel() == "Predicted class"
 
 
 def history(epochs, start):
@@ -31,45 +31,47 @@ def history(epochs, start):
 
 
 def test_the_evolution_shows_every_run_and_their_mean():
-    figure = evolution(
+    figure = plot_training_curves(
         {"a": [history(3, 1.0), history(5, 2.0)], "b": [history(1, 0.5)]},
         "loss",
-        floor={"train": 0.3, "val": 0.4},
+        baselines={"train": 0.3, "val": 0.4},
     )
     training, validation = figure.axes
     assert [len(line.get_xdata()) for line in validation.lines] == [3, 5, 5, 1, 2]
     np.testing.assert_allclose(validation.lines[2].get_ydata()[:3], [1.5, 0.75, 0.5])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "most common class"]
-    assert training.get_title() == "training galaxies"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "Most common class"]
+    assert training.get_title() == "Training galaxies"
 
 
 def test_epochs_without_validation_leave_a_gap():
     run = history(3, 1.0)
     run.loc[1, "val_loss"] = np.nan
-    figure = evolution({"a": [run], "b": [history(0, 1.0)]}, "loss")
+    figure = plot_training_curves({"a": [run], "b": [history(0, 1.0)]}, "loss")
     assert [len(line.get_xdata()) for line in figure.axes[1].lines] == [2, 0]
 
 
 def test_confusion_matrices_are_drawn_side_by_side():
     counts = np.array([[3, 1], [0, 4]])
-    figure = confusion_matrices(dict.fromkeys("abcd", counts), ["disc", "ball"])
+    figure = plot_confusion_matrices(dict.fromkeys("abcd", counts), ["disc", "ball"])
     titles = [axes.get_title() for axes in figure.axes]
     assert titles[:4] == ["a", "b", "c", "d"]
-    assert [axes.get_ylabel() for axes in figure.axes[:4]] == ["true class", "", "true class", ""]
+    assert [axes.get_ylabel() for axes in figure.axes[:4]] == ["True class", "", "True class", ""]
 
 
 def test_a_gallery_shows_its_images_and_captions():
     images = np.zeros((4, 8, 8, 3), np.uint8)
-    figure = gallery(images, list("wxyz"), "mistakes")
+    figure = plot_gallery(images, list("wxyz"), "mistakes")
     assert [axes.get_title() for axes in figure.axes][:4] == list("wxyz")
     assert sum(len(axes.images) for axes in figure.axes) == 4
-    assert not gallery(images[:0], [], "none").axes[0].images
+    assert not plot_gallery(images[:0], [], "none").axes[0].images
 
 
 def test_a_reliability_diagram_shows_bins_with_galaxies_and_their_uncertainty():
     nan = float("nan")
     galaxies = np.array([0, 1, 0, 100])
-    figure = reliability_diagram(np.array([nan, 0.4, nan, 0.9]), np.array([nan, 0.0, nan, 0.9]), galaxies)
+    figure = plot_reliability_diagram(
+        np.array([nan, 0.4, nan, 0.9]), np.array([nan, 0.0, nan, 0.9]), galaxies
+    )
     (bars,) = figure.axes[0].containers
     np.testing.assert_array_equal(bars.lines[0].get_xdata(), [0.4, 0.9])
     lengths = [np.ptp(segment[:, 1]) for segment in bars.lines[2][0].get_segments()]
@@ -79,7 +81,7 @@ def test_a_reliability_diagram_shows_bins_with_galaxies_and_their_uncertainty():
 
 def test_a_coverage_curve_marks_the_chosen_threshold():
     coverages, accuracies = np.array([0.5, 1.0]), np.array([0.95, 0.8])
-    axes = coverage_curve(coverages, accuracies, (0.6, 0.91), 0.9).axes[0]
+    axes = plot_coverage_curve(coverages, accuracies, (0.6, 0.91), 0.9).axes[0]
     drawn = [line.get_xydata().tolist() for line in axes.lines]
     assert [[0.5, 0.95], [1.0, 0.8]] in drawn
     assert [[0.6, 0.91]] in drawn

@@ -8,13 +8,13 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from galaxy_lightning.evaluation.measures import (
     bootstrap_interval,
     calibration_error,
-    combined_p,
-    confusion_counts,
+    classification_metrics,
+    combine_p_values,
+    confusion_matrix,
     f1_scores,
-    figure_names,
-    figures,
-    holm,
-    mcnemar,
+    holm_correction,
+    mcnemar_test,
+    metric_names,
     precisions,
     recalls,
 )
@@ -32,7 +32,7 @@ def predictions():
 
 def test_confusion_recall_and_precision_equal_those_of_scikit_learn(predictions):
     labels, predicted, _ = predictions
-    counts = confusion_counts(labels, predicted, 3)
+    counts = confusion_matrix(labels, predicted, 3)
     np.testing.assert_array_equal(counts, metrics.confusion_matrix(labels, predicted))
     np.testing.assert_allclose(recalls(counts), metrics.recall_score(labels, predicted, average=None))
     np.testing.assert_allclose(precisions(counts), metrics.precision_score(labels, predicted, average=None))
@@ -40,7 +40,7 @@ def test_confusion_recall_and_precision_equal_those_of_scikit_learn(predictions)
 
 
 def test_figures_of_classes_without_galaxies_or_predictions():
-    counts = confusion_counts(np.array([0, 0, 1]), np.array([0, 0, 0]), 3)
+    counts = confusion_matrix(np.array([0, 0, 1]), np.array([0, 0, 0]), 3)
     np.testing.assert_array_equal(recalls(counts), [1, 0, np.nan])
     np.testing.assert_allclose(precisions(counts), [2 / 3, 0, np.nan])
     np.testing.assert_allclose(f1_scores(counts), [0.8, 0, np.nan])
@@ -50,13 +50,13 @@ def test_figures_of_classes_without_galaxies_or_predictions():
 def test_the_macro_figures_equal_those_of_scikit_learn_over_the_defined_classes(predictions):
     labels, predicted, _ = predictions
     labels = np.where(labels == 1, 0, labels)  # A class without galaxies that is predicted.
-    found = figures(confusion_counts(labels, predicted, 4), ["a", "b", "c", "d"])
+    found = classification_metrics(confusion_matrix(labels, predicted, 4), ["a", "b", "c", "d"])
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(labels, predicted))
     assert found["macro_recall"] == pytest.approx(metrics.balanced_accuracy_score(labels, predicted))
     expected = metrics.precision_score(labels, predicted, average="macro")
     assert found["macro_precision"] == pytest.approx(expected)
     assert found["macro_f1"] == pytest.approx(metrics.f1_score(labels, predicted, average="macro"))
-    assert list(found) == figure_names(["a", "b", "c", "d"])
+    assert list(found) == metric_names(["a", "b", "c", "d"])
     assert np.isnan([found["recall_b"], found["recall_d"], found["precision_d"]]).all()
 
 
@@ -96,25 +96,25 @@ def test_the_interval_resamples_galaxies_and_not_images():
 
 def test_holm_equals_the_published_correction():
     # Holm (1979); R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.7]) == [1.0, 1.0]
-    assert holm([]) == []
+    assert holm_correction([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm_correction([0.6, 0.7]) == [1.0, 1.0]
+    assert holm_correction([]) == []
 
 
 def test_mcnemar_is_the_exact_binomial_test():
     one = np.array([True] * 50 + [True] * 12 + [False] * 3 + [False] * 20)
     other = np.array([True] * 50 + [False] * 12 + [True] * 3 + [False] * 20)
-    only_one, only_other, p = mcnemar(one, other)
+    only_one, only_other, p = mcnemar_test(one, other)
     assert (only_one, only_other) == (12, 3)
     assert p == pytest.approx(2 * stats.binom.cdf(3, 15, 0.5))
-    assert mcnemar(other, one)[2] == p
-    assert mcnemar(one, one) == (0, 0, 1.0)
+    assert mcnemar_test(other, one)[2] == p
+    assert mcnemar_test(one, one) == (0, 0, 1.0)
 
 
 def test_the_combined_p_is_twice_the_median_and_at_most_one():
-    assert combined_p([0.03]) == 0.03
-    assert combined_p([0.5, 0.01, 0.02]) == pytest.approx(0.04)
-    assert combined_p([0.9, 0.8, 0.7]) == 1.0
+    assert combine_p_values([0.03]) == 0.03
+    assert combine_p_values([0.5, 0.01, 0.02]) == pytest.approx(0.04)
+    assert combine_p_values([0.9, 0.8, 0.7]) == 1.0
 
 
 def test_the_combined_p_is_rarely_small_if_nothing_differs():
@@ -123,5 +123,5 @@ def test_the_combined_p_is_rarely_small_if_nothing_differs():
     for _ in range(300):
         truth = generator.random(150) < 0.5
         runs = [(truth ^ (generator.random(150) < 0.2)) for _ in range(6)]
-        found.append(combined_p([mcnemar(a, b)[2] for a in runs[:3] for b in runs[3:]]))
+        found.append(combine_p_values([mcnemar_test(a, b)[2] for a in runs[:3] for b in runs[3:]]))
     assert np.mean(np.array(found) < 0.05) <= 0.05

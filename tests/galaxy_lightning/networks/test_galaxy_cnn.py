@@ -13,7 +13,7 @@ from galaxy_lightning.networks.dihedral import (
     DihedralConv,
     DihedralLift,
     DihedralNorm,
-    over_elements,
+    pool_elements,
     transform,
 )
 from galaxy_lightning.networks.galaxy_cnn import LocalContrast
@@ -95,8 +95,8 @@ def test_group_norms_are_not_converted_to_synchronised_norms():
 def test_pooling_over_the_group_is_invariant():
     features = torch.rand(2, 8 * 5)
     shuffled = features.view(2, 8, 5)[:, torch.randperm(8)].flatten(1)
-    torch.testing.assert_close(over_elements(features), over_elements(shuffled))
-    assert over_elements(features).shape == (2, 10)
+    torch.testing.assert_close(pool_elements(features), pool_elements(shuffled))
+    assert pool_elements(features).shape == (2, 10)
 
 
 @pytest.mark.parametrize("side", [64, 101, 224])
@@ -105,7 +105,7 @@ def test_the_eight_views_of_a_galaxy_have_the_same_logits(side):
     network = randomised(GalaxyCNN(image_size=side))
     galaxies = (256 * torch.rand(2, side, side, 3) ** 4).to(torch.uint8)
     with torch.no_grad():
-        logits = torch.stack([network(network.look(view)) for view in stored_views(galaxies)])
+        logits = torch.stack([network(network.prepare(view)) for view in stored_views(galaxies)])
     assert logits[0].std() > 1e-3
     assert (logits - logits[0]).abs().max() < 1e-5
 
@@ -150,7 +150,7 @@ def test_large_images_are_averaged_before_sampling(side, seen):
     images = torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8)
     scaled = images.permute(0, 3, 1, 2).double() / 255
     pooled = torch.nn.functional.adaptive_avg_pool2d(scaled, side // (side // 112))
-    found = GalaxyCNN(image_size=side).look(images)
+    found = GalaxyCNN(image_size=side).prepare(images)
     assert found.shape == (2, 3, seen, seen)
     if pooled.shape[-1] == seen:
         torch.testing.assert_close(found.double(), pooled, atol=1e-6, rtol=0)
@@ -193,7 +193,7 @@ def test_the_shipped_weights_work_for_images_of_any_size():
     ("settings", "message"),
     [
         ({"network": "galaxy_cnn", "weights": "absent.ckpt"}, "there is no file absent.ckpt"),
-        ({"network": "reference_cnn", "weights": "simulated"}, "is for galaxy_cnn alone"),
+        ({"network": "reference_cnn", "weights": "simulated"}, "works with galaxy_cnn only"),
     ],
 )
 def test_missing_weights_are_refused(settings, message):

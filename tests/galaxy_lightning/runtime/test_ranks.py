@@ -86,7 +86,7 @@ def test_another_number_of_processes_is_refused_if_it_matters(
     with pytest.raises(SystemExit, match="1"):
         main([*words, f"--ckpt_path={checkpoint}"])
     said = capsys.readouterr().err
-    assert f"{checkpoint} {why} by 2 processes, and this fit has 1: resume it on 2 devices" in said
+    assert f"{checkpoint} {why} by 2 processes, but this fit has 1: resume it on 2 devices" in said
     assert not (tmp_path / "runs").exists()
 
 

@@ -4,7 +4,7 @@ import itertools
 
 import torch
 
-from galaxy_lightning.data.augment import any_view
+from galaxy_lightning.data.augment import random_frames
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runtime.seeding import Stream, seed_for
 
@@ -30,7 +30,7 @@ def test_augmentation_and_dropout_are_independent():
     angles, kept = [], []
     for batch in range(400):
         generator = torch.Generator().manual_seed(seed_for(Stream.AUGMENTATION, 0, 0, batch, 0))
-        frame = any_view(1, generator)[0]
+        frame = random_frames(1, generator)[0]
         angles.append(torch.atan2(-frame[0, 1], frame[1, 1]))
         torch.manual_seed(seed_for(Stream.MODEL, 0, 0, batch, 0))
         kept.append(torch.rand(1)[0])

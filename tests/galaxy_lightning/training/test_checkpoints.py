@@ -16,23 +16,23 @@ from galaxy_lightning import networks
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.networks import SHIPPED
-from galaxy_lightning.networks.weight_files import load_file
-from galaxy_lightning.training.checkpoint_writer import WholeCheckpoints, export_weights, write_checkpoint
-from galaxy_lightning.training.checkpoints import galaxies_seen, read_checkpoint
+from galaxy_lightning.networks.weight_files import load_weights_file
+from galaxy_lightning.training.checkpoint_writer import AtomicCheckpointIO, export_weights, write_checkpoint
+from galaxy_lightning.training.checkpoints import read_checkpoint, read_train_objids
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
 def test_checkpoints_may_be_saved_to_other_file_systems():
-    WholeCheckpoints().save_checkpoint({"weights": torch.arange(3)}, "memory://a/last.ckpt")
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.arange(3)}, "memory://a/last.ckpt")
     with fsspec.open("memory://a/last.ckpt") as file:
         assert torch.load(file, weights_only=True)["weights"].tolist() == [0, 1, 2]
 
 
 def test_a_failed_checkpoint_keeps_the_older_one(tmp_path):
     path = tmp_path / "runs/last.ckpt"
-    WholeCheckpoints().save_checkpoint({"epoch": 1}, path)
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
     with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
-        WholeCheckpoints().save_checkpoint({"epoch": lambda: 2}, path)
+        AtomicCheckpointIO().save_checkpoint({"epoch": lambda: 2}, path)
     assert torch.load(path, weights_only=True) == {"epoch": 1}
     assert list(path.parent.iterdir()) == [path]
 
@@ -44,14 +44,17 @@ def test_a_changed_number_is_detected(tmp_path):
     content[content.index(torch.full((9,), 0.5).numpy().tobytes()) + 400] ^= 1
     path.write_bytes(content)
     assert torch.load(path, weights_only=True)["state_dict"]["weight"].shape == (1000,)
-    for read in (read_checkpoint, lambda path: load_file(torch.nn.Linear(1, 1), (), str(path), "linear")):
+    for read in (
+        read_checkpoint,
+        lambda path: load_weights_file(torch.nn.Linear(1, 1), (), str(path), "linear"),
+    ):
         with pytest.raises(GalaxyError, match="the checksum of .*data/0 is wrong"):
             read(path)
 
 
 @pytest.mark.parametrize("weights", SHIPPED)
 def test_shipped_weights_were_trained_on_no_galaxy_of_a_survey(weights):
-    seen = galaxies_seen(weights)
+    seen = read_train_objids(weights)
     assert len(seen)
     for seed in range(20):
         assert not np.isin(object_ids(seed, 2_000), seen).any()
@@ -72,7 +75,7 @@ def test_shipped_weights_are_not_measured_on_their_training_galaxies(weights, tm
     words = [f"--config={config}", f"--data.arrays={arrays}", "--model.image_size=64", f"--runs={tmp_path}"]
     with pytest.raises(SystemExit):
         main(["fit", *words, f"--model.weights={weights}"])
-    assert "was trained on 6 of the 6 val galaxies" in capsys.readouterr().err
+    assert "were trained on 6 of the 6 val galaxies" in capsys.readouterr().err
     assert not (tmp_path / "galaxy_cnn").exists()
 
 
@@ -81,7 +84,7 @@ def test_exported_weights_list_their_training_galaxies(small_arrays, tmp_path):
     write_checkpoint(tmp_path / "best.ckpt", GalaxyClassifier("galaxy_cnn", image_size=64), data)
     export_weights(tmp_path / "best.ckpt", tmp_path / "weights.pt")
     trained = read_checkpoint(tmp_path / "best.ckpt")
-    assert galaxies_seen(str(tmp_path / "weights.pt")).tolist() == trained.train_objids.tolist()
+    assert read_train_objids(str(tmp_path / "weights.pt")).tolist() == trained.train_objids.tolist()
     assert (tmp_path / "weights.pt").stat().st_size < (tmp_path / "best.ckpt").stat().st_size
     GalaxyClassifier("galaxy_cnn", image_size=64, weights=str(tmp_path / "weights.pt"))
 

@@ -58,7 +58,7 @@ def test_the_output_is_the_mean_over_zooms():
     with torch.no_grad():
         found = model(images)
         each = [
-            model.network(model.network.look(images, torch.eye(2, 3).mul(zoom).expand(2, 2, 3)))
+            model.network(model.network.prepare(images, torch.eye(2, 3).mul(zoom).expand(2, 2, 3)))
             for zoom in (math.exp(-0.2), 1.0, math.exp(0.2))
         ]
     torch.testing.assert_close(found, torch.stack(each).mean(dim=0))
@@ -73,7 +73,7 @@ def test_hyperparameters_are_plain_values(model):
 
 
 def test_adam_has_keras_epsilon(model):
-    (group,) = model.new_optimizer().param_groups
+    (group,) = model.make_optimizer().param_groups
     assert (group["lr"], group["eps"], group["betas"]) == (1e-3, 1e-7, (0.9, 0.999))
 
 
