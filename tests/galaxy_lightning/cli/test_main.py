@@ -153,7 +153,7 @@ def test_what_a_fit_starts_from_has_not_seen_the_galaxies_it_is_measured_on(
     data_prep(words.split())
     with pytest.raises(SystemExit):
         fit(other, tmp_path, start, "--name=leaks", epochs=1)
-    assert re.search(r"was trained on \d+ of the \d+ val galaxies", capsys.readouterr().err)
+    assert re.search(r"were trained on \d+ of the \d+ val galaxies", capsys.readouterr().err)
     assert not (tmp_path / "leaks").exists()
 
 
@@ -347,8 +347,8 @@ def test_predict_takes_arrays_and_never_overwrites_unasked(run, small_arrays, ca
 
 def test_a_prediction_looks_at_as_many_sizes_as_the_user_says(run, raw, tmp_path, monkeypatch):
     looked = []
-    sample = ReferenceCNN.sample
-    monkeypatch.setattr(ReferenceCNN, "sample", lambda *words: looked.append(words[2]) or sample(*words))
+    resample = ReferenceCNN.resample
+    monkeypatch.setattr(ReferenceCNN, "resample", lambda *words: looked.append(words[2]) or resample(*words))
     words = ["predict", f"--ckpt_path={run}", f"--data.images={raw}"]
     main([*words, f"--out={tmp_path}/1.csv"])
     assert looked == [None] * 5
