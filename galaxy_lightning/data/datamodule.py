@@ -40,21 +40,21 @@ class GalaxyDataModule(LightningDataModule):
     model's device.
 
     Args:
-        arrays: Folder of galaxy arrays, made by ``python -m data_prep preprocess``.
+        arrays: Folder of galaxy arrays, from data_prep preprocess.
         images: For predict: folder of image files to classify instead of galaxy arrays.
         batch_size: Number of galaxies per batch.
         augment: Random augmentation of the training images: quarter_turns rotates them by multiples of 90
-            degrees; any_view rotates them by any angle, mirrors, zooms and shifts them; none disables it.
-        targets: Training targets: labels, or votes (class probabilities from the volunteers' votes, with
-            galaxies weighted by their number of votes).
+            degrees; any_view rotates them by any angle, mirrors, zooms and shifts them.
+        targets: Training targets: labels; or votes, class probabilities from volunteers' votes, weighted by
+            the number of votes.
         simulate: If the arrays are missing, make them from this many simulated galaxies.
-        simulate_seed: Seed of the simulated galaxies. Negative seeds are reserved for pre-training, so that
-            other simulated surveys have no galaxies in common with it.
+        simulate_seed: Seed of the simulated galaxies. Negative seeds are reserved for pre-training: other
+            surveys never contain their galaxies.
         verify: Verify the SHA-256 checksums of the arrays first (about one second per gigabyte).
-        num_workers: Number of worker processes that load batches. 0 uses a thread, which is fast enough if
-            the arrays fit into main memory.
-        on_device: Copy all images to GPU memory once, instead of batch by batch (150 kB per galaxy with
-            224 x 224 pixels).
+        num_workers: Processes that load batches; 0 uses a thread, which is fast enough if the arrays fit into
+            memory.
+        on_device: Copy all images to GPU memory at the start (150 kB per image of 224 x 224 pixels), instead
+            of batch by batch.
         seed: Seed of shuffling and augmentation.
         auxiliary: Catalogue columns of the auxiliary targets.
 
@@ -219,7 +219,7 @@ class GalaxyDataModule(LightningDataModule):
         """Returns a loader of the training galaxies, which shuffles them in each epoch."""
         dataset = self._train_dataset()
         processes, rank = self._processes_and_rank()
-        # The sampler adds the epoch to this seed, which is a hash: seeds 0 and 1 never repeat each other.
+        # Hashed, because the sampler adds the epoch: epoch 1 of seed 0 must differ from epoch 0 of seed 1.
         sampler = ResumableSampler(dataset, processes, rank, seed=seed_for(Stream.SHUFFLING, self.seed))
         # Lightning restores the loader's position, too, but not if a schedule has created the loader before.
         sampler.skip, self._skipped_galaxies = self._skipped_galaxies, 0

@@ -30,32 +30,32 @@ class GalaxyClassifier(LightningModule):
     """Classifies galaxy images.
 
     Args:
-        network: Network: galaxy_cnn, the main network; reference_cnn, the course project's Keras CNN in
-            PyTorch; or the class path of a custom network, such as my_file.MyNetwork.
+        network: galaxy_cnn, the main network; reference_cnn, the course project's Keras CNN in PyTorch; or
+            the class path of a custom network, such as my_file.MyNetwork.
         backbone: Architecture to use instead of the network, with a new head: a torchvision model, or, with
             the extra "timm", timm:NAME, hf_hub:USER/MODEL or local-dir:FOLDER.
         weights: Initial weights: a file; hub, the published weights of a backbone (random weights for other
-            networks); none, random weights; or simulated, a galaxy_cnn trained on simulated galaxies.
-        unfrozen: Number of final blocks of a backbone to train besides its head; all by default.
+            networks); none, random weights; or simulated, those of a galaxy_cnn for simulated galaxies.
+        unfrozen: Number of final blocks of a backbone to train; all by default. Its head is always trained.
         layer_decay: Learning rate of each block of a backbone relative to that of the block after it.
         classes: Names of the classes, in order.
-        image_size: Side of the images in pixels, as in the arrays.
-        optimizer: Optimiser: keras_adam, Adam as in Keras; or adamw, Adam with decoupled weight decay.
+        image_size: Side of the images in pixels.
+        optimizer: keras_adam, Adam as in Keras; or adamw, Adam with decoupled weight decay.
         learning_rate: Learning rate; with one_cycle, the maximum learning rate.
-        adam_epsilon: Epsilon of the optimiser; the default is that of Keras.
+        adam_epsilon: Epsilon of the optimiser; by default Keras's.
         weight_decay: Weight decay of adamw; not applied to biases and normalisation parameters.
-        schedule: Learning-rate schedule: constant; or one_cycle, which raises the learning rate in the first
-            15% of the steps, and then lowers it to zero.
-        mixup: Parameter alpha of mixup, which blends pairs of training galaxies with fractions drawn from
+        schedule: Learning-rate schedule: constant; or one_cycle, which rises in the first 15% of the steps
+            and then falls to zero.
+        mixup: Alpha of mixup, which blends pairs of training galaxies with fractions drawn from
             Beta(alpha, alpha); 0 disables it.
         label_smoothing: Fraction of each training target that is spread evenly over all classes.
-        eight_views: Average the logits over the four quarter turns of each galaxy and their mirror images.
-            Not needed for galaxy_cnn, which is symmetric by construction.
+        eight_views: Average the logits over the four quarter turns of each galaxy and their mirror images;
+            not needed for galaxy_cnn, which is symmetric.
         target_accuracy: Target accuracy of the galaxies that are not flagged as uncertain.
-        zooms: Number of zooms, between 0.82 and 1.22, over which the logits of each galaxy are averaged.
+        zooms: Number of zooms (from 0.82 to 1.22) over which the logits are averaged; 1 is no zoom.
         auxiliary: Catalogue columns that galaxy_cnn predicts as auxiliary targets.
-        compile: Mode of torch.compile for training: default, reduce-overhead (CUDA graphs) or max-autotune.
-            Compilation takes a minute or more and needs a C++ compiler, so it only pays off in long fits.
+        compile: Mode of torch.compile: default, reduce-overhead (CUDA graphs) or max-autotune. For long fits:
+            compilation takes a minute or more, and needs a C++ compiler.
 
     Attributes:
         inference: Test-time augmentation and calibrations.

@@ -155,7 +155,7 @@ def test_a_failed_model_does_not_affect_the_others(small_arrays, tmp_path, capfd
         compare(small_arrays, tmp_path / "report", "--models", config, "scratch")
     error = capfd.readouterr().err
     assert "without failed models: broken, seed 0: ended with status 1" in error
-    assert "images of 64 pixels, the model takes 50" in error.splitlines()[-1]
+    assert "images of 64 pixels, but the model needs 50" in error.splitlines()[-1]
     summary = json.loads((tmp_path / "report/metrics.json").read_text())
     assert [model["name"] for model in summary["models"]] == ["scratch"]
     assert len(summary["failures"]) == 1

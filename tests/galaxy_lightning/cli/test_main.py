@@ -153,7 +153,7 @@ def test_initial_weights_must_not_have_seen_the_held_out_galaxies(
     data_prep(words.split())
     with pytest.raises(SystemExit):
         fit(other, tmp_path, start, "--name=leaks", epochs=1)
-    assert re.search(r"was trained on \d+ of the \d+ val galaxies", capsys.readouterr().err)
+    assert re.search(r"were trained on \d+ of the \d+ val galaxies", capsys.readouterr().err)
     assert not (tmp_path / "leaks").exists()
 
 
@@ -347,8 +347,8 @@ def test_predict_accepts_arrays_and_never_overwrites_without_the_option(run, sma
 
 def test_predict_uses_the_requested_number_of_zooms(run, raw, tmp_path, monkeypatch):
     looked = []
-    sample = ReferenceCNN.sample
-    monkeypatch.setattr(ReferenceCNN, "sample", lambda *words: looked.append(words[2]) or sample(*words))
+    resample = ReferenceCNN.resample
+    monkeypatch.setattr(ReferenceCNN, "resample", lambda *words: looked.append(words[2]) or resample(*words))
     words = ["predict", f"--ckpt_path={run}", f"--data.images={raw}"]
     main([*words, f"--out={tmp_path}/1.csv"])
     assert looked == [None] * 5
