@@ -47,9 +47,6 @@ def publisher(raw, monkeypatch):
     ]
     monkeypatch.setattr(module, "PARTS", parts)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    monkeypatch.setattr(
-        "pooch.downloaders.doi_to_url", lambda doi, **more: "https://zenodo.org/records/3565489"
-    )
     request = requests.Session.request
 
     def on_loopback(session, method, url, **more):
@@ -108,7 +105,7 @@ def test_cut_off_it_goes_on_with_what_is_missing(publisher, raw, tmp_path, capsy
     assert "404" in capsys.readouterr().err
     main(["download", "--out", str(tmp_path)])
     same_survey(raw, tmp_path)
-    assert len(publisher.target_accuracy(f"{TABLE2_FILE}.gz")) == 1
+    assert len(publisher.asked(f"{TABLE2_FILE}.gz")) == 1
 
 
 def test_a_dry_run_says_what_and_how_much_and_does_nothing(publisher, tmp_path, capsys):
@@ -181,7 +178,7 @@ def test_what_is_placed_by_hand_is_kept_beside_the_copy_on_kaggle(
         raise OSError("no links here")
 
     if not links:
-        monkeypatch.setattr(module.os, "link", refused)
+        monkeypatch.setattr("os.link", refused)
     hub = types.ModuleType("kagglehub")
     hub.dataset_download = lambda name: str(raw)
     monkeypatch.setitem(sys.modules, "kagglehub", hub)
