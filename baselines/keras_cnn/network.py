@@ -6,6 +6,7 @@ the lowest validation loss, as for every other model.
 """
 
 import contextlib
+import importlib
 import os
 import sys
 import tempfile
@@ -41,8 +42,9 @@ def import_keras() -> Any:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "torch" in sys.modules:
-        # PyTorch's compiler and TensorFlow each bring an LLVM; loaded in the other order they abort.
-        import torch._dynamo  # noqa: F401
+        # The LLVM of PyTorch's compiler, which lies in triton, aborts the process if TensorFlow's is there first.
+        with contextlib.suppress(ImportError):
+            importlib.import_module("triton")
     try:
         with _quiet_stderr():
             import keras

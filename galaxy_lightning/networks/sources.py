@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torchvision
@@ -17,6 +18,8 @@ from galaxy_lightning.networks.weight_files import EXTRA, load, load_file, reaso
 
 HUB: Final = "hub"
 NONE: Final = "none"
+_FOLDER: Final = "local-dir"
+"""timm's name for repositories that are folders."""
 TIMEOUT: Final = 10.0
 """Seconds after which a hub that keeps silent is given up."""
 
@@ -96,13 +99,16 @@ def from_timm(name: str, classes: int, weights: str) -> Source:
     except ImportError as error:
         raise GalaxyError(f"{name} needs timm: {EXTRA}") from error
     config, kind, options = _timm_recipe(name)
-    elsewhere = weights == HUB and config.get("source") != "local-dir"
-    repository = config.get("hf_hub_id") if elsewhere else None
+    folder = config["file"] if config.get("source") == _FOLDER else None
+    repository = config.get("hf_hub_id") if weights == HUB and folder is None else None
     place = f"{repository} on the Hugging Face hub" if repository else config.get("file", "timm")
     with _fetching(name, place), _asking_once(repository):
         # With as many classes as the weights were trained for, timm insists that every one of them fits.
         model: Any = timm.create_model(
-            kind, pretrained=weights == HUB, pretrained_cfg=config, **{**options, "in_chans": 3}
+            f"{_FOLDER}:{folder}" if folder else kind,
+            pretrained=weights == HUB,
+            pretrained_cfg=None if folder else config,  # timm reads a folder's itself.
+            **{**options, "in_chans": 3},
         )
     model.reset_classifier(classes)
     heads = model.get_classifier()
@@ -127,7 +133,7 @@ def from_timm(name: str, classes: int, weights: str) -> Source:
 def _timm_recipe(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """What timm makes a network from: its weights' configuration, its kind, and what to make otherwise."""
     import timm
-    from timm.models import _hub
+    from timm.models import load_model_config_from_hf
 
     scheme, _, place = name.partition(":")
     if scheme == "timm":
@@ -137,12 +143,15 @@ def _timm_recipe(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
         with _fetching(name, "its name"):
             return _registered(kind), kind, json.loads(brace + changes or "{}")
     recipe: tuple[dict[str, Any], str, dict[str, Any]]
-    if scheme == "local-dir":
+    if scheme == _FOLDER:
+        folder = Path(expand_path(place))
         with _fetching(name, place):
-            recipe = _hub.load_model_config_from_path(expand_path(place))
+            saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            about = {"source": _FOLDER, "file": str(folder)}
+            recipe = about, saved["architecture"], saved.get("model_args") or {}
     elif scheme in ("hf_hub", "hf-hub"):
         with _fetching(name, "the Hugging Face hub"), _asking_once(place):
-            recipe = _hub.load_model_config_from_hf(place)
+            recipe = load_model_config_from_hf(place)
     else:
         raise _unknown(name, ())
     return recipe

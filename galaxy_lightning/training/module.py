@@ -219,12 +219,12 @@ class GalaxyClassifier(LightningModule):
         """Adds the calibration, and what the weights were before the first fit."""
         checkpoint |= self.calibrations.state()
         checkpoint["pretrained"] = self.pretrained
-        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+        if self._is_fitting():
             checkpoint["train_metrics"] = self.train_metrics.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes over the calibration and, in a fit, what its unfinished epoch has counted."""
-        fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
+        fitting = self._is_fitting()
         if fitting:
             self._made_for = [state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])]
         # They are the counts of all ranks, for one of them; an epoch that begins forgets them.
@@ -272,6 +272,13 @@ class GalaxyClassifier(LightningModule):
     def new_optimizer(self) -> torch.optim.Optimizer:
         """Returns an optimiser that has not made a step yet."""
         return self.optimization.make(self.network.parameter_groups())
+
+    def _is_fitting(self) -> bool:
+        """Says whether a trainer fits the model."""
+        try:
+            return self.trainer.state.fn == TrainerFn.FITTING
+        except RuntimeError:  # There is no trainer.
+            return False
 
     def _calibrates(self) -> bool:
         """Says whether this validation serves the calibration."""

@@ -1,3 +1,6 @@
-"""PyTorch's compiler is loaded before TensorFlow: in the other order their LLVMs abort the process."""
+"""The LLVM of PyTorch's compiler is loaded before TensorFlow's: in the other order they abort the process."""
 
-import torch._dynamo  # noqa: F401
+import contextlib
+
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401

@@ -99,7 +99,7 @@ def hub(monkeypatch, tmp_path):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.files, server.target_accuracy = files, asked
+    server.files, server.asked = files, asked
     server.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     # What HF_ENDPOINT and HF_HOME do before huggingface_hub is imported.
@@ -295,7 +295,7 @@ def test_what_a_repository_changes_of_a_network_is_part_of_its_architecture(
 
 
 def test_a_folder_that_is_no_repository_is_refused_and_never_run(tmp_path):
-    with pytest.raises(GalaxyError, match="could not be downloaded from .*Config file not found"):
+    with pytest.raises(GalaxyError, match="could not be downloaded from .*No such file .*config.json"):
         Backbone(f"local-dir:{tmp_path}", 3, 64)
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_resnet", "num_classes": 0}))
     with pytest.raises(GalaxyError, match="could not be downloaded from .*No suitable checkpoints"):
@@ -356,7 +356,7 @@ def test_a_hugging_face_hub_without_the_weights_is_named(hub, name):
     with pytest.raises(GalaxyError, match=f"the weights of {name} .* Hugging Face hub .*404.*local-dir"):
         Backbone(name, 3, 64)
     # Whatever else the hub's library asks about itself, once in a process.
-    assert len([path for path in hub.target_accuracy if "/resolve/" in path]) == 1
+    assert len([path for path in hub.asked if "/resolve/" in path]) == 1
     close(hub)
     with pytest.raises(GalaxyError, match=f"the weights of {name} .* Hugging Face hub .*refused"):
         Backbone(name, 3, 64)
