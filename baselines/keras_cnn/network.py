@@ -42,7 +42,7 @@ def import_keras() -> Any:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "torch" in sys.modules:
-        # The LLVM of PyTorch's compiler, which lies in triton, aborts the process if TensorFlow's is there first.
+        # PyTorch's compiler (triton) and TensorFlow each bring an LLVM; loaded in the other order they abort.
         with contextlib.suppress(ImportError):
             importlib.import_module("triton")
     try:

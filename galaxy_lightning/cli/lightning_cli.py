@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, Trainer
@@ -46,6 +46,9 @@ from galaxy_lightning.runtime.rank_zero import is_first_on_machine, rank_zero_pr
 from galaxy_lightning.runtime.ranks import Ranks
 from galaxy_lightning.training.checkpoints import Trained, galaxies_seen, read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
+
+_ALWAYS: Final = {"weights_only": True, "verbose": False, "return_predictions": False}
+"""How the Trainer runs a command, whatever the user asks for."""
 
 
 def run(words: list[str]) -> None:
@@ -109,14 +112,18 @@ class GalaxyCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Makes a parser that takes no abbreviated options: a slip would set what it happens to begin."""
-        return super().init_parser(allow_abbrev=False, **kwargs)
+        parser = super().init_parser(allow_abbrev=False, **kwargs)
+        self.parsers.append(parser)
+        return parser
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
-        """Adds where results go."""
+        """Makes the main parser, then those of the commands in their order; adds where results go."""
+        self.parsers: list[LightningArgumentParser] = []
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
-        add_output_options(self._subcommand_parsers)
+        self.command_parsers = dict(zip(self.subcommands(), self.parsers[1:], strict=True))
+        add_output_options(self.command_parsers)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the one seed."""
@@ -144,7 +151,7 @@ class GalaxyCLI(LightningCLI):
         if checkpoint:
             self.trained = read_checkpoint(checkpoint, named_networks(args))
             if not named_configs(args):
-                set_defaults(self._subcommand_parsers[command], self.trained, command)
+                set_defaults(self.command_parsers[command], self.trained, command)
         self.config = parser.parse_args(args)
         options = self.config[command]
         if options.ckpt_path and not checkpoint:
@@ -153,22 +160,25 @@ class GalaxyCLI(LightningCLI):
         if command != "fit" or not asks_to_simulate(args):
             options.data.simulate = 0
         expand_path_options(options)
-
-    def _parse_ckpt_path(self) -> None:
-        """Takes the model's settings from the checkpoint; a resumed fit keeps those that are asked for."""
-        if self.trained is None:
-            return
-        command = self.config.subcommand
-        model = model_settings(self.trained, command, self.config[command].model)
-        self.config = self.parser.parse_object({command: {"model": model}}, self.config)
+        if self.trained:
+            model = model_settings(self.trained, command, options.model)
+            self.config = parser.parse_object({command: {"model": model}}, self.config)
+        # Lightning would take all of the model's settings from it, not those that a resumed fit asks for.
+        self.ckpt_path, self.config[command].ckpt_path = options.ckpt_path, None
 
     def before_instantiate_classes(self) -> None:
         """Refuses settings of the trainer that cannot work, before anything is made."""
-        self.processes = check_settings(self._get(self.config, "trainer"), str(self.subcommand))
+        options = self.config[self.subcommand]
+        options.ckpt_path = self.ckpt_path
+        self.processes = check_settings(options.trainer, str(self.subcommand))
 
     def instantiate_classes(self) -> None:
         """Makes model, data and trainer; then the other ranks of this machine are started."""
         super().instantiate_classes()
+        options = self.config_init[self.subcommand]
+        for name, value in _ALWAYS.items():
+            if name in options:
+                options[name] = value
         self.ranks.start(self.trainer)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -178,7 +188,7 @@ class GalaxyCLI(LightningCLI):
             self.datamodule.prepare_data()
         self.datamodule.check_fits(self.model.classes, self.model.image_size)
         check_shares(self.datamodule, self.processes, str(self.subcommand))
-        settings = self._get(self.config_init, "trainer")
+        settings = self.config_init[self.subcommand].trainer
         shown, progress = progress_callbacks(settings)
         callbacks = [*listed(settings), *progress, EndTogether(self.ranks), UnchangedArrays(self.datamodule)]
         # Lightning's table of layers says less of a whole network than the one line of before_fit.
@@ -243,7 +253,7 @@ class GalaxyCLI(LightningCLI):
             )
         calibrate_best(self.trainer, self.model, self.datamodule, best)
         predict_held_out(self.trainer, self.model, self.datamodule, best)
-        seed = int(self._get(self.config, "seed_everything"))
+        seed = int(self.config["fit"].seed_everything)
         rank_zero_only(record_run)(run, self.model, self.trainer, self.datamodule, seed, self.history)
         rank_zero_print(*messages.after_fit(run, best, self.model))
 
@@ -257,17 +267,11 @@ class GalaxyCLI(LightningCLI):
         """Says where the table is."""
         rank_zero_print(*messages.after_predict(self.predictions, self.model))
 
-    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        kwargs = super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True}
-        if subcommand == "predict":
-            return kwargs | {"return_predictions": False}
-        return kwargs | ({"verbose": False} if subcommand in SPLIT_OF else {})
-
     def _run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes what leaves a fit's record in its run folder."""
         given = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
         self.history = HistoryRecorder(given)
-        seed = int(self._get(self.config, "seed_everything"))
+        seed = int(self.config["fit"].seed_everything)
         record = run_callbacks(folder, self.model, self.datamodule, seed)
         return [self.lock, self.history, *record, Preemption(self.ranks)]
 
@@ -286,7 +290,5 @@ class _Settings(GalaxyCLI):
     """Parses, and makes and runs nothing."""
 
     def instantiate_classes(self) -> None:
-        """Makes nothing."""
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Runs nothing."""
+        """Makes nothing, and leaves no command to run."""
+        self.subcommand = None

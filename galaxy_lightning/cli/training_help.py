@@ -6,7 +6,7 @@ these are shown.
 
 from argparse import SUPPRESS, Action
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from data_prep.common.plain_help import PlainHelp
 
@@ -51,7 +51,15 @@ _HEADINGS: Final = {
 
 
 class TrainingHelp(PlainHelp):
-    """Shows the options that most users need."""
+    """Shows the options that most users need.
+
+    Args:
+        prog: The program's name and the command.
+    """
+
+    def __init__(self, prog: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(prog, *args, **kwargs)
+        self._command = prog.split()[-1]
 
     def start_section(self, heading: str | None) -> None:
         """Names a group of options in the user's words."""
@@ -64,13 +72,12 @@ class TrainingHelp(PlainHelp):
 
     def _is_shown(self, option: str) -> bool:
         """Says whether the help shows an option; those of a fit, only the fit's."""
-        command = self._prog.split()[-1]
         group, _, name = option.rpartition(".")
         if option in _UNSHOWN or option.endswith((".help", ".seed")):
             return False
-        if command != "fit" and (group == "model" or name in (*_TRAINING_TEXTS, *_FIT_DATA)):
+        if self._command != "fit" and (group == "model" or name in (*_TRAINING_TEXTS, *_FIT_DATA)):
             return False
-        if option == "data.images" and command != "predict":
+        if option == "data.images" and self._command != "predict":
             return False
         return group != "trainer" or option in _TEXTS
 
