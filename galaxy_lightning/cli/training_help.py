@@ -58,7 +58,7 @@ class TrainingHelp(PlainHelp):
     """
 
     def __init__(self, prog: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(prog, *args, **kwargs)
+        super().__init__(prog, *args, **kwargs)  # type: ignore[no-untyped-call]
         self._command = prog.split()[-1]
 
     def start_section(self, heading: str | None) -> None:
