@@ -10,11 +10,12 @@ from tests.killing import KILLS, command
 pytestmark = pytest.mark.soak
 
 SETUP = """
-from galaxy_lightning.runtime.noise import quieten
+from galaxy_lightning.runtime.noise import quieten, without_tensorflow
 quieten()
-import torch.utils.tensorboard
+with without_tensorflow():
+    import torch.utils.tensorboard
 from galaxy_lightning.callbacks import evaluation
-from galaxy_lightning.cli.main import lightning_cli
+from galaxy_lightning.cli import lightning_cli
 from galaxy_lightning.callbacks import prediction_part
 evaluation.ConfusionMatrixLogger._show = lambda *a: None
 prediction_part._NOTE_EVERY = 0
