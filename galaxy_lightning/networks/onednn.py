@@ -5,8 +5,8 @@ index of each maximum and write most of the gradient twice. In oneDNN's layouts 
 poolings, which keep one byte of each maximum, several times as fast. The function is the same, and so are
 its gradients, to rounding.
 
-Without them, a training step of the reference CNN takes 1.2 times as long, in float32 and in bfloat16 (1.1 to
-1.3 in four alternating runs; 64 images of 224 x 224, 2 cores with AVX-512 and AMX).
+Without them, a training step of the reference CNN takes 1.25 times as long in float32, and 1.4 times in
+bfloat16 (64 images of 224 x 224, 2 cores with AVX-512 and AMX).
 """
 
 from functools import cache

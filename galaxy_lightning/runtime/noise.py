@@ -52,7 +52,7 @@ def quieten() -> None:
 def without_tensorflow() -> Iterator[None]:
     """Hides TensorFlow from a block.
 
-    Where TensorFlow is installed, TensorBoard imports it to write files: 4 to 6 seconds, and a screen of
+    Where TensorFlow is installed, TensorBoard imports it to write files: 3 to 6 seconds, and a screen of
     messages. Where it is not, TensorBoard has functions of its own.
     """
     known = {name: module for name, module in sys.modules.items() if name == "tensorflow"}
