@@ -6,6 +6,7 @@ lowest validation loss, as for all other models.
 """
 
 import contextlib
+import importlib
 import os
 import sys
 import tempfile
@@ -41,8 +42,9 @@ def import_keras() -> Any:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "torch" in sys.modules:
-        # PyTorch's compiler and TensorFlow both contain LLVM; loading TensorFlow first aborts the process.
-        import torch._dynamo  # noqa: F401
+        # PyTorch's compiler (triton) and TensorFlow both contain LLVM; loading TensorFlow's first aborts.
+        with contextlib.suppress(ImportError):
+            importlib.import_module("triton")
     try:
         with _quiet_stderr():
             import keras

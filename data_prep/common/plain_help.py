@@ -1,5 +1,6 @@
 """How every command's ``--help`` reads: what an option means and its default, no Python types."""
 
+import textwrap
 from argparse import SUPPRESS, Action
 
 from jsonargparse import DefaultHelpFormatter
@@ -9,10 +10,16 @@ class PlainHelp(DefaultHelpFormatter):
     """Formats each option as its meaning, with ``(required)`` or its default where that says something.
 
     A description keeps its line breaks, so that an example stands on a line of its own.
+
+    ``argparse`` promises its formatters, but not their methods: where one is not called, the help keeps the
+    form that ``jsonargparse`` gives it.
     """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n".join(super(PlainHelp, self)._fill_text(line, width, indent) for line in text.splitlines())
+        return "\n".join(
+            textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent)
+            for line in text.splitlines()
+        )
 
     def _get_help_string(self, action: Action) -> str:
         text = action.help or ""

@@ -8,11 +8,6 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.threads import cores
-
-# Else Pillow hands the memory of each image back to the system and waits for the same pages again: a fifth of
-# its time.
-Image.core.set_blocks_max(cores())  # type: ignore[attr-defined]
 
 Cutout = npt.NDArray[np.uint8]
 """One galaxy's pixels, ``[H, W, 3]``, RGB."""

@@ -79,7 +79,7 @@ class Preemption(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Handles SIGTERM instead of Lightning, which would end during a validation.
 
-        Only a program's main thread can.
+        Only a program's main thread can. Python's ``signal`` and Lightning's hooks are all that is used.
         """
         if threading.current_thread() is threading.main_thread():
             self._ranks.deferring = True
@@ -90,7 +90,7 @@ class Preemption(Callback):
     ) -> None:
         """Saves and ends, if that was asked for."""
         # The last batch's epoch is about to be validated and saved anyway.
-        if not self._any_asked(trainer) or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        if not self._any_asked(trainer) or trainer.is_last_batch:
             return
         for checkpoint in trainer.checkpoint_callbacks:
             if isinstance(checkpoint, RunCheckpoint) and checkpoint.dirpath:

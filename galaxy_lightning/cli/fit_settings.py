@@ -26,7 +26,5 @@ class _ParsingCLI(GalaxyCLI):
     """Parses the command line, but instantiates and runs nothing."""
 
     def instantiate_classes(self) -> None:
-        """Instantiates nothing."""
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Runs nothing."""
+        """Instantiates nothing, and leaves no command to run."""
+        self.subcommand = None

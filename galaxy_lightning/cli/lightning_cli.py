@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, Trainer
@@ -56,6 +56,9 @@ from galaxy_lightning.runtime.rank_zero import is_first_on_machine, rank_zero_pr
 from galaxy_lightning.runtime.ranks import Ranks
 from galaxy_lightning.training.checkpoints import CheckpointInfo, read_checkpoint, read_train_objids
 from galaxy_lightning.training.module import GalaxyClassifier
+
+_ALWAYS: Final = {"weights_only": True, "verbose": False, "return_predictions": False}
+"""Arguments of the Trainer's methods that are fixed for all commands."""
 
 
 def run(args: list[str]) -> None:
@@ -111,14 +114,18 @@ class GalaxyCLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Makes a parser that rejects abbreviated options: a typo could set another option."""
-        return super().init_parser(allow_abbrev=False, **kwargs)
+        parser = super().init_parser(allow_abbrev=False, **kwargs)
+        self.parsers.append(parser)
+        return parser
 
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
-        """Adds the options for the output."""
+        """Makes the main parser, then those of the commands in their order, and adds the output options."""
+        self.parsers: list[LightningArgumentParser] = []
         super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
-        add_output_options(self._subcommand_parsers)
+        self.command_parsers = dict(zip(self.subcommands(), self.parsers[1:], strict=True))
+        add_output_options(self.command_parsers)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds the seed."""
@@ -146,7 +153,7 @@ class GalaxyCLI(LightningCLI):
         if checkpoint:
             self.trained = read_checkpoint(checkpoint, named_networks(args))
             if not named_configs(args):
-                set_defaults(self._subcommand_parsers[command], self.trained, command)
+                set_defaults(self.command_parsers[command], self.trained, command)
         self.config = parser.parse_args(args)
         options = self.config[command]
         if options.ckpt_path and not checkpoint:
@@ -155,22 +162,25 @@ class GalaxyCLI(LightningCLI):
         if command != "fit" or not allows_simulation(args):
             options.data.simulate = 0
         expand_path_options(options)
-
-    def _parse_ckpt_path(self) -> None:
-        """Takes the model settings from the checkpoint; a resumed fit takes them from the command line."""
-        if self.trained is None:
-            return
-        command = self.config.subcommand
-        model = fixed_model_settings(self.trained, command, self.config[command].model)
-        self.config = self.parser.parse_object({command: {"model": model}}, self.config)
+        if self.trained:
+            model = fixed_model_settings(self.trained, command, options.model)
+            self.config = parser.parse_object({command: {"model": model}}, self.config)
+        # Lightning would take all model settings from it, also those that a resumed fit may change.
+        self.ckpt_path, self.config[command].ckpt_path = options.ckpt_path, None
 
     def before_instantiate_classes(self) -> None:
         """Checks the trainer's settings before anything is made."""
-        self.processes = check_settings(self._get(self.config, "trainer"), str(self.subcommand))
+        options = self.config[self.subcommand]
+        options.ckpt_path = self.ckpt_path
+        self.processes = check_settings(options.trainer, str(self.subcommand))
 
     def instantiate_classes(self) -> None:
         """Makes the model, the data and the trainer, then starts the other ranks of this machine."""
         super().instantiate_classes()
+        options = self.config_init[self.subcommand]
+        for name, value in _ALWAYS.items():
+            if name in options:
+                options[name] = value
         self.ranks.start(self.trainer)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -180,7 +190,7 @@ class GalaxyCLI(LightningCLI):
             self.datamodule.prepare_data()
         self.datamodule.check_compatible(self.model.classes, self.model.image_size)
         check_galaxy_counts(self.datamodule, self.processes, str(self.subcommand))
-        settings = self._get(self.config_init, "trainer")
+        settings = self.config_init[self.subcommand].trainer
         has_bar, progress = progress_callbacks(settings)
         callbacks = [
             *configured_callbacks(settings),
@@ -249,7 +259,7 @@ class GalaxyCLI(LightningCLI):
             )
         calibrate_best(self.trainer, self.model, self.datamodule, best)
         predict_held_out(self.trainer, self.model, self.datamodule, best)
-        seed = int(self._get(self.config, "seed_everything"))
+        seed = int(self.config["fit"].seed_everything)
         rank_zero_only(record_run)(run, self.model, self.trainer, self.datamodule, seed, self.history)
         rank_zero_print(*messages.after_fit(run, best, self.model))
 
@@ -263,17 +273,11 @@ class GalaxyCLI(LightningCLI):
         """Prints where the table is."""
         rank_zero_print(*messages.after_predict(self.predictions, self.model))
 
-    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        kwargs = super()._prepare_subcommand_kwargs(subcommand) | {"weights_only": True}
-        if subcommand == "predict":
-            return kwargs | {"return_predictions": False}
-        return kwargs | ({"verbose": False} if subcommand in EVALUATED_SPLITS else {})
-
     def _make_run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes the callbacks that save a fit's record in its run folder."""
         trainer_settings = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
         self.history = HistoryRecorder(trainer_settings)
-        seed = int(self._get(self.config, "seed_everything"))
+        seed = int(self.config["fit"].seed_everything)
         callbacks = make_run_callbacks(folder, self.model, self.datamodule, seed)
         return [self.lock, self.history, *callbacks, Preemption(self.ranks)]
 

@@ -53,6 +53,7 @@ def lightning_errors_in_one_line() -> Iterator[None]:
             ) from error
         if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             raise GalaxyError(f"not enough memory: lower --data.batch_size ({_message(error)})") from error
+        # PyTorch has no public class for what its compiler raises; unknown, it is shown with its traceback.
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise GalaxyError(f"torch.compile failed: remove --model.compile ({error})") from error
         if "more than 1 value per channel" in str(error):

@@ -6,7 +6,7 @@ Lightning's Trainer has about fifty options, documented for programmers. All of 
 import inspect
 from argparse import SUPPRESS, Action
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from lightning.pytorch import Trainer
 
@@ -63,7 +63,15 @@ _HEADINGS: Final = {
 
 
 class TrainingHelp(PlainHelp):
-    """Shows the options that most users need."""
+    """Shows the options that most users need.
+
+    Args:
+        prog: The program's name and the command.
+    """
+
+    def __init__(self, prog: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(prog, *args, **kwargs)  # type: ignore[no-untyped-call]
+        self._command = prog.split()[-1]
 
     def start_section(self, heading: str | None) -> None:
         """Replaces the heading of a group of options by a short one."""
@@ -76,13 +84,12 @@ class TrainingHelp(PlainHelp):
 
     def _is_shown(self, option: str) -> bool:
         """Returns whether the help of the command shows an option."""
-        command = self._prog.split()[-1]
         group, _, name = option.rpartition(".")
         if option in _HIDDEN or option.endswith((".help", ".seed")):
             return False
-        if command != "fit" and (group == "model" or name in _FIT_OPTIONS):
+        if self._command != "fit" and (group == "model" or name in _FIT_OPTIONS):
             return False
-        if option == "data.images" and command != "predict":
+        if option == "data.images" and self._command != "predict":
             return False
         return group != "trainer" or option in _TEXTS
 

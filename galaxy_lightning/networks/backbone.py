@@ -8,13 +8,13 @@ from typing import Any, Final, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.sources import HUB, NONE, from_timm, from_torchvision
 from galaxy_lightning.networks.weight_files import describe_error
 
+_NORMALISATIONS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _STEM: Final = re.compile(r"(cls|class)_token|pos_embed|patch_embed|conv_proj|encoder\.pos_embedding")
 _BLOCK: Final = re.compile(
     r"(encoder\.layers|\w*features|\w*layers|\w*blocks|\w*stages|transformers|trunk_output)\.\w+|\w+"
@@ -107,7 +107,7 @@ class Backbone(Network):
         """Sets training or evaluation mode; frozen batch normalisations stay in evaluation mode."""
         super().train(mode)
         for layer in self.modules():
-            if isinstance(layer, _BatchNorm) and layer.affine and not layer.weight.requires_grad:
+            if isinstance(layer, _NORMALISATIONS) and layer.affine and not layer.weight.requires_grad:
                 layer.eval()
         return self
 

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torchvision
@@ -22,6 +23,8 @@ from galaxy_lightning.networks.weight_files import (
 
 HUB: Final = "hub"
 NONE: Final = "none"
+_FOLDER: Final = "local-dir"
+"""timm's name for repositories that are folders."""
 TIMEOUT: Final = 10.0
 """Seconds to wait for a response of a hub."""
 
@@ -101,13 +104,16 @@ def from_timm(name: str, classes: int, weights: str) -> LibraryNetwork:
     except ImportError as error:
         raise GalaxyError(f"{name} needs timm: {INSTALL_TIMM}") from error
     config, kind, options = _timm_arguments(name)
-    downloads = weights == HUB and config.get("source") != "local-dir"
-    repository = config.get("hf_hub_id") if downloads else None
+    folder = config["file"] if config.get("source") == _FOLDER else None
+    repository = config.get("hf_hub_id") if weights == HUB and folder is None else None
     place = f"{repository} on the Hugging Face hub" if repository else config.get("file", "timm")
     with _explain_loading_errors(name, place), _one_hub_request(repository):
         # With the number of classes of the weights, so that timm checks that every tensor fits.
         model: Any = timm.create_model(
-            kind, pretrained=weights == HUB, pretrained_cfg=config, **{**options, "in_chans": 3}
+            f"{_FOLDER}:{folder}" if folder else kind,
+            pretrained=weights == HUB,
+            pretrained_cfg=None if folder else config,  # timm reads the configuration of a folder itself.
+            **{**options, "in_chans": 3},
         )
     model.reset_classifier(classes)
     classifier = model.get_classifier()
@@ -132,7 +138,7 @@ def from_timm(name: str, classes: int, weights: str) -> LibraryNetwork:
 def _timm_arguments(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Returns the configuration of the weights, the name of the model and its options, as timm takes them."""
     import timm
-    from timm.models import _hub
+    from timm.models import load_model_config_from_hf
 
     scheme, _, place = name.partition(":")
     if scheme == "timm":
@@ -147,12 +153,15 @@ def _timm_arguments(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
                 f"--model.backbone {name}: the options of {kind} are not JSON: {error}"
             ) from error
     arguments: tuple[dict[str, Any], str, dict[str, Any]]
-    if scheme == "local-dir":
+    if scheme == _FOLDER:
+        folder = Path(expand_path(place))
         with _explain_loading_errors(name, place):
-            arguments = _hub.load_model_config_from_path(expand_path(place))
+            saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            config = {"source": _FOLDER, "file": str(folder)}
+            arguments = config, saved["architecture"], saved.get("model_args") or {}
     elif scheme in ("hf_hub", "hf-hub"):
         with _explain_loading_errors(name, "the Hugging Face hub"), _one_hub_request(place):
-            arguments = _hub.load_model_config_from_hf(place)
+            arguments = load_model_config_from_hf(place)
     else:
         raise _unknown_network(name, ())
     return arguments

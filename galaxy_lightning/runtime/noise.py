@@ -1,10 +1,12 @@
 """Filters harmless warnings."""
 
+import contextlib
 import logging
 import re
 import sys
+import threading
 import warnings
-from types import ModuleType
+from collections.abc import Iterator
 from typing import Final
 
 _NO_NEWS: Final = (
@@ -37,19 +39,37 @@ _CHATTER: Final = re.compile(
 
 
 def quieten() -> None:
-    """Hides warnings that need no action, and keeps TensorBoard's writer from starting TensorFlow.
-
-    Where TensorFlow is installed, TensorBoard imports all of it (seconds, and a screen of
-    messages) for a file interface that it has a substitute for. A module of this name is its
-    own sign for "use the substitute".
-    """
+    """Hides warnings that need no action, and messages that another one repeats."""
     for message in _NO_NEWS:
         warnings.filterwarnings("ignore", message)
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_is_news)
-    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _show_failure
+
+
+@contextlib.contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Hides TensorFlow from a block.
+
+    Where TensorFlow is installed, TensorBoard imports it to write files: 3 to 6 seconds, and a screen of
+    messages. Where it is not, TensorBoard has functions of its own.
+    """
+    known = {name: module for name, module in sys.modules.items() if name == "tensorflow"}
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # Python's sign for "cannot be imported".
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]
+        sys.modules.update(known)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Drops Lightning's tips about other products, and what it says of its own steps."""
     return not _CHATTER.search(record.getMessage())
+
+
+def _show_failure(failure: threading.ExceptHookArgs) -> None:
+    """Shows why a thread has failed, unless it is TensorBoard's: its logger raises the error again."""
+    if not type(failure.thread).__module__.startswith("tensorboard."):
+        threading.__excepthook__(failure)

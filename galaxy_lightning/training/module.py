@@ -208,12 +208,12 @@ class GalaxyClassifier(LightningModule):
         """Adds the calibrations, the initial weights' settings and, in a fit, the training metrics."""
         checkpoint |= self.inference.calibrations.state()
         checkpoint["pretrained"] = self.pretrained
-        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+        if self._is_fitting():
             checkpoint["train_metrics"] = self.train_metrics.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restores the calibrations and, in a fit, the training metrics of the unfinished epoch."""
-        fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
+        fitting = self._is_fitting()
         if fitting:
             self._checkpoint_steps = [
                 state.get("total_steps") for state in checkpoint.get("lr_schedulers", [])
@@ -240,6 +240,13 @@ class GalaxyClassifier(LightningModule):
     def make_optimizer(self) -> torch.optim.Optimizer:
         """Makes an optimiser of the network's parameters."""
         return self.optimization.make_optimizer(self.network.parameter_groups())
+
+    def _is_fitting(self) -> bool:
+        """Returns whether a trainer is fitting the model."""
+        try:
+            return self.trainer.state.fn == TrainerFn.FITTING
+        except RuntimeError:  # There is no trainer.
+            return False
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Returns the mean cross-entropy of a batch plus the network's penalty, as in Keras, a scalar.

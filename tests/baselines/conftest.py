@@ -1,3 +1,6 @@
 """Loads PyTorch's compiler before TensorFlow: in the other order, their LLVMs abort the process."""
 
-import torch._dynamo  # noqa: F401
+import contextlib
+
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401

@@ -10,9 +10,10 @@ from tests.killing import KILLS, command
 pytestmark = pytest.mark.soak
 
 SETUP = """
-from galaxy_lightning.runtime.noise import quieten
+from galaxy_lightning.runtime.noise import quieten, without_tensorflow
 quieten()
-import torch.utils.tensorboard
+with without_tensorflow():
+    import torch.utils.tensorboard
 from galaxy_lightning.callbacks import evaluation
 from galaxy_lightning.cli import lightning_cli
 from data_prep.common import resumable_file

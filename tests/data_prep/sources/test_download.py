@@ -12,7 +12,6 @@ import pytest
 import requests
 
 from data_prep.cli import main
-from data_prep.common import files
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_FILE
 from data_prep.sources import download as module
@@ -48,9 +47,6 @@ def publisher(raw, monkeypatch):
     ]
     monkeypatch.setattr(module, "PARTS", parts)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    monkeypatch.setattr(
-        "pooch.downloaders.doi_to_url", lambda doi, **more: "https://zenodo.org/records/3565489"
-    )
     request = requests.Session.request
 
     def on_loopback(session, method, url, **more):
@@ -180,7 +176,7 @@ def test_files_placed_by_hand_are_kept_with_the_copy_on_kaggle(publisher, raw, t
         raise OSError("no links here")
 
     if not links:
-        monkeypatch.setattr(files.os, "link", refused)
+        monkeypatch.setattr("os.link", refused)
     hub = types.ModuleType("kagglehub")
     hub.dataset_download = lambda name: str(raw)
     monkeypatch.setitem(sys.modules, "kagglehub", hub)

@@ -293,7 +293,7 @@ def test_network_arguments_of_a_repository_are_part_of_the_architecture(tmp_path
 
 
 def test_a_folder_without_a_repository_is_refused_and_never_executed(tmp_path):
-    with pytest.raises(GalaxyError, match="could not be loaded from .*Config file not found"):
+    with pytest.raises(GalaxyError, match="could not be loaded from .*No such file .*config.json"):
         Backbone(f"local-dir:{tmp_path}", 3, 64)
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_resnet", "num_classes": 0}))
     with pytest.raises(GalaxyError, match="could not be loaded from .*No suitable checkpoints"):

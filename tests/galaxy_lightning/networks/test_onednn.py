@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -96,6 +98,43 @@ def test_other_types_devices_and_disabled_onednn_are_not_accepted():
     assert not onednn.accepts(torch.zeros(1, 3, 8, 8, device="meta"))
     with torch.autocast("cpu", torch.float16):
         assert not onednn.accepts(torch.zeros(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize("missing", ["mkldnn_convolution", "convolution_backward"])
+def test_without_the_private_operations_bfloat16_needs_no_onednn(monkeypatch, missing):
+    kept = {"mkldnn_convolution", "convolution_backward"} - {missing}
+    operations = SimpleNamespace(**{name: getattr(torch.ops.aten, name) for name in kept})
+    network, images = ReferenceCNN(3, 46), torch.rand(2, 3, 46, 46)
+    onednn._works_in.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.ops, "aten", operations)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert not onednn.accepts(images)
+            network(images).sum().backward()
+    onednn._works_in.cache_clear()
+    assert network.hidden.weight.grad.any()
+
+
+@here
+def test_float32_uses_public_operations_only(monkeypatch):
+    network, images = ReferenceCNN(3, 46), torch.rand(2, 3, 46, 46)
+    onednn._works_in.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.ops, "aten", SimpleNamespace())
+        assert onednn.accepts(images)
+        network(images).sum().backward()
+    assert network.hidden.weight.grad.any()
+
+
+def test_the_trial_leaves_the_random_numbers_and_modes_as_they_are():
+    onednn._works_in.cache_clear()
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        onednn.accepts(torch.zeros(1, 3, 8, 8))
+        assert torch.is_inference_mode_enabled()
+    assert torch.rand(1) == expected
 
 
 def test_float64_does_not_use_onednn():
