@@ -3,7 +3,8 @@ from lightning.pytorch.cli import LightningCLI
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.cli import lightning_cli
-from galaxy_lightning.cli.lightning_cli import GalaxyCLI, settings_of_fit
+from galaxy_lightning.cli.fit_settings import parse_fit_settings
+from galaxy_lightning.cli.lightning_cli import GalaxyCLI
 from galaxy_lightning.cli.main import main
 
 
@@ -60,7 +61,7 @@ def test_other_settings_of_a_resumed_fit_are_refused_and_not_replaced_in_silence
 
 def test_the_settings_of_a_fit_are_parsed_without_making_anything(small_arrays):
     words = [f"--data.arrays={small_arrays}", "--name=three", "--trainer.max_epochs=3"]
-    name, settings = settings_of_fit(words)
+    name, settings = parse_fit_settings(words)
     assert (name, settings["trainer"]["max_epochs"]) == ("three", 3)
     assert not hasattr(lightning_cli._Settings(["fit", *words]), "trainer")
 
