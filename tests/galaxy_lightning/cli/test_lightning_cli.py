@@ -2,7 +2,7 @@ import pytest
 from lightning.pytorch.cli import LightningCLI
 
 from data_prep.common.errors import GalaxyError
-from galaxy_lightning.cli import lightning_cli
+from galaxy_lightning.cli import fit_settings
 from galaxy_lightning.cli.fit_settings import parse_fit_settings
 from galaxy_lightning.cli.lightning_cli import GalaxyCLI
 from galaxy_lightning.cli.main import main
@@ -63,10 +63,10 @@ def test_the_settings_of_a_fit_are_parsed_without_making_anything(small_arrays):
     words = [f"--data.arrays={small_arrays}", "--name=three", "--trainer.max_epochs=3"]
     name, settings = parse_fit_settings(words)
     assert (name, settings["trainer"]["max_epochs"]) == ("three", 3)
-    assert not hasattr(lightning_cli._Settings(["fit", *words]), "trainer")
+    assert not hasattr(fit_settings._ParsingCLI(["fit", *words]), "trainer")
 
 
 def test_no_private_method_of_lightnings_command_line_is_replaced():
     replaced = {name for name in dir(LightningCLI) if name.startswith("_") and not name.startswith("__")}
-    for cli in (GalaxyCLI, lightning_cli._Settings):
+    for cli in (GalaxyCLI, fit_settings._ParsingCLI):
         assert not replaced & vars(cli).keys()
