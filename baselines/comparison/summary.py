@@ -10,14 +10,16 @@ import numpy.typing as npt
 
 from data_prep.arrays.format import GalaxyArrays
 from galaxy_lightning.evaluation.measures import (
-    bootstrap_interval,
     calibration_error,
     classification_metrics,
-    combine_p_values,
     confusion_matrix,
+    metric_names,
+)
+from galaxy_lightning.evaluation.significance import (
+    bootstrap_interval,
+    combine_p_values,
     holm_correction,
     mcnemar_test,
-    metric_names,
 )
 from galaxy_lightning.runs.reader import Run, agree
 from galaxy_lightning.runs.writer import arrays_identity

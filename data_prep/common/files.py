@@ -18,7 +18,7 @@ from data_prep.common.replacing import put_in_place, restore_replaced, unique_to
 
 CHUNK_BYTES: Final = 1 << 24
 _WRITE_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""Error numbers that only writing raises, whichever file of a copy the system names."""
+"""Error numbers that only writing raises, even if the error of a copy names the source file."""
 
 
 @contextlib.contextmanager
@@ -182,7 +182,7 @@ def refuse_existing(path: Path, *, overwrite: bool | None, contents: Collection[
         missing, foreign = sorted(set(contents) - found), sorted(found - set(contents))
         problem = f"lacks {missing[0]}" if missing else f"also holds {foreign[0]}"
         raise GalaxyError(
-            f"{path} {problem}, so this command did not make all of it and does not replace it: "
+            f"{path} {problem}, so it was not made entirely by this command and is not replaced: "
             "choose another path, or remove it yourself"
         )
 

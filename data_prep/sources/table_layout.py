@@ -210,7 +210,7 @@ def _require_columns(path: Path, names: list[str], wanted: Sequence[str]) -> Non
     if missing:
         raise GalaxyError(
             f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)} "
-            f"(its header names: {', '.join(names)[:300] or 'nothing'})"
+            f"(its columns are: {', '.join(names)[:300] or 'nothing'})"
         )
 
 

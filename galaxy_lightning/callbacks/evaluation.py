@@ -12,18 +12,12 @@ from data_prep.common.files import new_folder, refuse_existing
 from data_prep.common.json_files import write_json
 from galaxy_lightning.evaluation.figures import plot_confusion_matrix
 from galaxy_lightning.evaluation.held_out import EVALUATION_FILES, HeldOutPredictions
-from galaxy_lightning.evaluation.measures import Counts
+from galaxy_lightning.evaluation.measures import OVERALL_METRICS, Counts, metric_title
 from galaxy_lightning.training.metrics import SplitMetrics
 from galaxy_lightning.training.module import GalaxyClassifier
 
 METRICS: Final = "metrics.json"
 _FILES: Final = (METRICS, *EVALUATION_FILES)
-_OVERALL: Final = {
-    "accuracy": "accuracy",
-    "recall": "macro recall",
-    "precision": "macro precision",
-    "f1": "macro F1",
-}
 
 
 class ConfusionMatrixLogger(Callback):
@@ -94,7 +88,8 @@ class EvaluationWriter(Callback):
             calibration.target_accuracy,
         )
         metrics |= held_out.calibration_metrics
-        overall = ", ".join(f"{name} {metrics[key]:.3f}" for key, name in _OVERALL.items())
+        values = {metric_title(name): metrics[name.removeprefix("macro_")] for name in OVERALL_METRICS}
+        overall = ", ".join(f"{title} {value:.3f}" for title, value in values.items())
         self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *held_out.report())
         if not trainer.is_global_zero:
             return

@@ -27,7 +27,9 @@ def standardise_columns(
     """
     catalog = arrays.catalog.iloc[rows]
     if missing := [name for name in columns if name not in catalog]:
-        raise GalaxyError(f"{arrays.folder} lacks the column {', '.join(missing)} of model.auxiliary")
+        raise GalaxyError(
+            f"{arrays.folder}, missing columns: {', '.join(missing)}: leave them out of model.auxiliary"
+        )
     try:
         values = catalog[list(columns)].to_numpy(dtype=np.float64)
     except ValueError as error:

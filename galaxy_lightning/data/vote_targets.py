@@ -46,7 +46,7 @@ def vote_targets(
     missing = [name for name in ("NVOTE", *_FRACTIONS) if name not in arrays.catalog]
     if missing:
         raise GalaxyError(
-            f"{arrays.folder} lacks the column {', '.join(missing)}: use --data.targets labels, or make the "
+            f"{arrays.folder}, missing columns: {', '.join(missing)}: use --data.targets labels, or make the "
             "arrays from a sample with votes"
         )
     table = arrays.catalog.iloc[rows]

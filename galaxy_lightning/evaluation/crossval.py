@@ -11,7 +11,8 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.json_files import write_json
 from galaxy_lightning.evaluation.calibration import Calibration
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
-from galaxy_lightning.evaluation.measures import bootstrap_interval
+from galaxy_lightning.evaluation.measures import metric_title
+from galaxy_lightning.evaluation.significance import bootstrap_interval
 from galaxy_lightning.runs.names import IDENTITY_COLUMNS, PREDICTIONS
 from galaxy_lightning.runs.reader import Run
 from galaxy_lightning.runs.writer import as_flags, write_predictions
@@ -19,12 +20,8 @@ from galaxy_lightning.runs.writer import as_flags, write_predictions
 SUMMARY: Final = "summary.json"
 _COSTS: Final = ("seconds", "images_per_second", "peak_memory_mb")
 """Entries of ``run.json`` that are part of the summary."""
-_SHOWN: Final = {
-    "accuracy": "accuracy",
-    "macro_recall": "macro recall",
-    "calibration_error": "calibration error",
-}
-"""Metrics in the printed table, and their headings."""
+_SHOWN: Final = ("accuracy", "macro_recall", "calibration_error")
+"""Metrics in the printed table."""
 
 
 def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> list[str]:
@@ -112,7 +109,7 @@ def _report(
     """Yields the lines of a report on all folds."""
     yield f"Cross-validation of {title}: each galaxy is classified by a model not trained on it"
     yield ""
-    yield f"{'fold':>12}{'galaxies':>11}" + "".join(f"{heading:>20}" for heading in _SHOWN.values())
+    yield f"{'fold':>12}{'galaxies':>11}" + "".join(f"{metric_title(name):>20}" for name in _SHOWN)
     for number, fold in enumerate(folds):
         yield f"{number:>12}{len(fold.labels):>11,}" + "".join(
             f"{fold.metrics[name]:>20.3f}" for name in _SHOWN

@@ -16,13 +16,12 @@ from galaxy_lightning.evaluation.figures import (
     plot_reliability_diagram,
 )
 from galaxy_lightning.evaluation.measures import (
+    CLASS_METRICS,
     accuracy_at_coverage,
     calibration_error,
     classification_metrics,
     confusion_matrix,
-    f1_scores,
-    precisions,
-    recalls,
+    metric_title,
     reliability_bins,
 )
 
@@ -86,12 +85,11 @@ class HeldOutPredictions:
         """Yields the lines of a table of metrics and the confusion matrix, and the calibration metrics."""
         longest = max(len(name) for name in self.classes)
         first, width = max(12, longest), max(11, longest + 2)
-        headings = _cells(["recall", "precision", "F1"])
+        headings = _cells([metric_title(name) for name in CLASS_METRICS])
         yield f"{'true class':>{first}}{headings}   predicted:{_cells(self.classes, width)}"
         counts = self.counts
-        for name, *values, row in zip(
-            self.classes, recalls(counts), precisions(counts), f1_scores(counts), counts, strict=True
-        ):
+        by_class = [metric(counts) for metric in CLASS_METRICS.values()]
+        for name, row, *values in zip(self.classes, counts, *by_class, strict=True):
             texts = ["-" if np.isnan(value) else f"{value:.3f}" for value in values]
             yield f"{name:>{first}}{_cells(texts)}{'':13}{_cells([f'{count:,}' for count in row], width)}"
         yield ""

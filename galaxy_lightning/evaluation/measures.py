@@ -1,21 +1,18 @@
-"""Metrics of held-out galaxies, their uncertainties, and tests of their differences.
+"""Metrics of held-out galaxies.
 
 ``test``, ``crossval``, ``compare`` and the logs of a fit all use these functions. Astronomers call recall
 completeness, and precision purity.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 BINS: Final = 15
 """Number of bins of the expected calibration error, as in Guo et al. 2017."""
-
-RESAMPLES: Final = 10_000
-"""Number of bootstrap resamples."""
 
 Labels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
@@ -103,24 +100,33 @@ CLASS_METRICS: Final[dict[str, Callable[[Counts], npt.NDArray[np.float64]]]] = {
     "precision": precisions,
     "f1": f1_scores,
 }
-"""The metrics of each class, by name; :func:`macro_average` computes their means."""
+"""The metrics of each class, by name. A metric that is added here is computed by every command."""
+
+
+def _macro_average_of(metric: Callable[[Counts], npt.NDArray[np.float64]], counts: Counts) -> float:
+    return macro_average(metric(counts))
+
+
+OVERALL_METRICS: Final[dict[str, Callable[[Counts], float]]] = {
+    "accuracy": accuracy,
+    **{f"macro_{name}": partial(_macro_average_of, metric) for name, metric in CLASS_METRICS.items()},
+}
+"""The metrics of all classes together, by name. A metric that is added here is computed by every command."""
 
 
 def classification_metrics(counts: Counts, classes: Sequence[str]) -> dict[str, float]:
-    """Returns the accuracy, the macro averages and the metrics of each class.
+    """Computes the overall metrics and the metrics of each class.
 
     Args:
         counts: The confusion matrix, ``[true class, predicted class]``.
         classes: The class names, in order.
 
     Returns:
-        ``accuracy``; ``macro_recall``, ``macro_precision`` and ``macro_f1``; ``recall_<class>`` and so on;
-        NaN if not defined.
+        ``OVERALL_METRICS`` by name, then ``recall_<class>`` and so on; NaN if not defined.
     """
-    by_class = [metric(counts) for metric in CLASS_METRICS.values()]
-    averages = [macro_average(values) for values in by_class]
-    values = [accuracy(counts), *averages, *np.concatenate(by_class).tolist()]
-    return dict(zip(metric_names(classes), values, strict=True))
+    overall = [metric(counts) for metric in OVERALL_METRICS.values()]
+    by_class = [float(value) for metric in CLASS_METRICS.values() for value in metric(counts)]
+    return dict(zip(metric_names(classes), [*overall, *by_class], strict=True))
 
 
 def metric_names(classes: Sequence[str]) -> list[str]:
@@ -129,8 +135,16 @@ def metric_names(classes: Sequence[str]) -> list[str]:
     Args:
         classes: The class names, in order.
     """
-    by_class = [f"{name}_{label}" for name in CLASS_METRICS for label in classes]
-    return ["accuracy", *(f"macro_{name}" for name in CLASS_METRICS), *by_class]
+    return [*OVERALL_METRICS, *(f"{name}_{label}" for name in CLASS_METRICS for label in classes)]
+
+
+def metric_title(name: str) -> str:
+    """Returns how a metric is named in text: ``macro recall`` for ``macro_recall``, ``F1`` for ``f1``.
+
+    Args:
+        name: The name of the metric.
+    """
+    return name.replace("_", " ").replace("f1", "F1")
 
 
 def calibration_error(labels: Labels, predicted: Labels, probabilities: Probabilities) -> float:
@@ -197,94 +211,6 @@ def accuracy_at_coverage(
     last_of_equals = np.append(np.diff(lowest) != 0, True)
     coverages, accuracies = covered / len(labels), correct / covered
     return coverages[last_of_equals], accuracies[last_of_equals], lowest[last_of_equals]
-
-
-def bootstrap_interval(
-    scores: npt.NDArray[np.float64], galaxies: npt.NDArray[np.int64]
-) -> tuple[float, float]:
-    """Returns the 95% percentile bootstrap interval of the mean score (Efron & Tibshirani 1993).
-
-    Galaxies are resampled, each with all its images, because the images of a galaxy are not independent. The
-    interval is the uncertainty due to the choice of test galaxies; the spread over seeds is that due to the
-    randomness of training.
-
-    Args:
-        scores: ``[N]`` score of each image, or its mean over several seeds.
-        galaxies: ``[N]`` object id of each image.
-
-    Returns:
-        The lower and upper bound; NaN if all scores are equal, or of one galaxy.
-    """
-    if len(np.unique(scores)) < 2:  # The interval of equal scores would have zero width.
-        return float("nan"), float("nan")
-    _, galaxy = np.unique(galaxies, return_inverse=True)
-    sums, images = np.bincount(galaxy, weights=scores), np.bincount(galaxy).astype(np.float64)
-    if len(images) < 2:
-        return float("nan"), float("nan")
-
-    def mean(sums: npt.NDArray[np.float64], images: npt.NDArray[np.float64], axis: int) -> Any:
-        return sums.sum(axis=axis) / images.sum(axis=axis)
-
-    interval = stats.bootstrap(
-        (sums, images),
-        mean,
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, 10_000_000 // len(sums)),
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
-
-
-def mcnemar_test(
-    correct_a: npt.NDArray[np.bool_], correct_b: npt.NDArray[np.bool_]
-) -> tuple[int, int, float]:
-    """Performs McNemar's (1947) test of the difference in accuracy between two models.
-
-    This is the exact two-sided binomial test on the galaxies that only one model classifies correctly.
-
-    Args:
-        correct_a: ``[N]`` which galaxies the first model classifies correctly.
-        correct_b: ``[N]`` which galaxies the second model classifies correctly.
-
-    Returns:
-        The number of galaxies that only the first model classifies correctly, that for the second model, and
-        the p-value.
-    """
-    only_a, only_b = int((correct_a & ~correct_b).sum()), int((~correct_a & correct_b).sum())
-    if not only_a + only_b:
-        return 0, 0, 1.0
-    return only_a, only_b, float(stats.binomtest(only_a, only_a + only_b).pvalue)
-
-
-def combine_p_values(p_values: npt.ArrayLike) -> float:
-    """Combines the p-values of several runs on the same galaxies: twice their median, at most 1.
-
-    The result is valid for any dependence between the runs (Rüger 1978; DiCiccio et al. 2020).
-    """
-    p = np.asarray(p_values, dtype=float)
-    return float(p[0]) if len(p) == 1 else float(min(1.0, 2 * np.median(p)))
-
-
-def holm_correction(p_values: Sequence[float]) -> list[float]:
-    """Corrects p-values for multiple testing (Holm 1979).
-
-    Rejecting all tests with a corrected value below 0.05 limits the probability of any false rejection to 5%,
-    for any dependence between the tests.
-
-    Args:
-        p_values: The p-values of several tests.
-
-    Returns:
-        The corrected p-values, in the same order.
-    """
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return [float(value) for value in corrected]
 
 
 def _confidences(predicted: Labels, probabilities: Probabilities) -> npt.NDArray[np.float64]:

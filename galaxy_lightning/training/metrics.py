@@ -5,7 +5,6 @@ torchmetrics computes the confusion matrix; :mod:`galaxy_lightning.evaluation.me
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,13 +55,11 @@ class SplitMetrics(nn.Module):
         super().__init__()
         number = len(classes)
         self.split, self.classes = split, list(classes)
-        macro_averages = {
-            name: ConfusionMatrixMetric(number, partial(_macro_average, measure))
-            for name, measure in measures.CLASS_METRICS.items()
-        }
         self.overall = MetricCollection(
-            {"accuracy": ConfusionMatrixMetric(number, measures.accuracy), **macro_averages},
-            prefix=f"{split}_",
+            {
+                self._name(name): ConfusionMatrixMetric(number, metric)
+                for name, metric in measures.OVERALL_METRICS.items()
+            }
         )
         self.confusion = MulticlassConfusionMatrix(number, validate_args=False)
         self.loss = MeanMetric(nan_strategy="disable")
@@ -74,10 +71,7 @@ class SplitMetrics(nn.Module):
     @property
     def names(self) -> list[str]:
         """Names of the logged metrics of the split, which callbacks can monitor."""
-        overall = [f"{self.split}_{name}" for name in ("loss", "accuracy", *measures.CLASS_METRICS)]
-        return overall + [
-            self._name(name, label) for name in measures.CLASS_METRICS for label in self.classes
-        ]
+        return [f"{self.split}_loss", *map(self._name, measures.metric_names(self.classes))]
 
     def update(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         """Adds a batch.
@@ -97,12 +91,12 @@ class SplitMetrics(nn.Module):
     def compute_by_class(self) -> dict[str, float]:
         """Returns ``<split>_recall_<class>`` and so on, if defined. Must be called on every rank."""
         counts = self.confusion.compute().cpu().numpy()
-        values = {
-            self._name(name, label): float(value)
-            for name, measure in measures.CLASS_METRICS.items()
-            for label, value in zip(self.classes, measure(counts), strict=True)
+        values = measures.classification_metrics(counts, self.classes)
+        return {
+            self._name(name): value
+            for name, value in values.items()
+            if name not in measures.OVERALL_METRICS and not np.isnan(value)
         }
-        return {name: value for name, value in values.items() if not np.isnan(value)}
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Returns the sums over all ranks so far, by metric. Must be called on every rank."""
@@ -139,11 +133,6 @@ class SplitMetrics(nn.Module):
         for metric in (self.overall, self.confusion, self.loss, *stored):
             metric.reset()
 
-    def _name(self, metric: str, label: str) -> str:
-        return f"{self.split}_{metric}_{label}"
-
-
-def _macro_average(
-    measure: Callable[[measures.Counts], npt.NDArray[np.float64]], counts: measures.Counts
-) -> float:
-    return measures.macro_average(measure(counts))
+    def _name(self, metric: str) -> str:
+        """Returns the name under which a metric is logged; ``val_recall`` is the macro recall."""
+        return f"{self.split}_{metric.removeprefix('macro_')}"

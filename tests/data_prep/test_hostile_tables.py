@@ -74,8 +74,8 @@ def test_tables_of_other_programs_are_read(tmp_path, content):
     [
         ("", "lacks the columns objid, asset_id .*nothing"),
         ("#Table1\n\n", "lacks the columns objid, asset_id .*nothing"),
-        ((HEADER + ROW).replace(",", " "), "lacks the columns .*names: objid sample asset_id"),
-        ("objid;sample\n1;2\n", r"lacks the column asset_id .*names: objid, sample\)"),
+        ((HEADER + ROW).replace(",", " "), "lacks the columns .*are: objid sample asset_id"),
+        ("objid;sample\n1;2\n", r"lacks the column asset_id .*are: objid, sample\)"),
         ("objid,objid,asset_id\n1,2,3\n", "column objid more than once"),
         ("ObjID,OBJID,asset_id\n1,2,3\n", "column objid more than once"),
         (gzipped((HEADER + ROW).encode())[:-9], "gzipped file is incomplete or damaged"),

@@ -522,7 +522,7 @@ def test_auxiliary_targets_are_learned_and_discarded(small_arrays, tmp_path, cap
         assert torch.equal(weights, taught.state_dict()[name]), name
     with pytest.raises(SystemExit):
         fit(small_arrays, tmp_path, *words[:2], "--model.auxiliary=[redshift]")
-    assert "lacks the column redshift" in capsys.readouterr().err
+    assert "missing columns: redshift" in capsys.readouterr().err
     for more in (["--model.network=reference_cnn"], ["--model.mixup=0.2"]):
         with pytest.raises(SystemExit):
             fit(small_arrays, tmp_path, *words, *more)

@@ -36,7 +36,7 @@ def test_columns_are_standardised_and_missing_values_stay_missing(measured):
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("redshift", "lacks the column redshift"),
+        ("redshift", "missing columns: redshift"),
         ("note", "must be numeric"),
         ("same", "same of model.auxiliary must have at least two values"),
         ("none", "none of model.auxiliary must have at least two values"),

@@ -70,7 +70,7 @@ def test_invalid_votes_are_refused(arrays, change, message):
 def test_a_catalogue_without_votes_is_refused(arrays):
     made = arrays(30, 0.5, 0.2)
     without = dataclasses.replace(made, catalog=made.catalog.drop(columns=["NVOTE"]))
-    with pytest.raises(GalaxyError, match="lacks the column NVOTE: use --data.targets labels"):
+    with pytest.raises(GalaxyError, match="missing columns: NVOTE: use --data.targets labels"):
         vote_targets(without, np.arange(3))
 
 

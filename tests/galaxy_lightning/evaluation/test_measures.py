@@ -5,19 +5,23 @@ from scipy import stats
 from sklearn import metrics
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from galaxy_lightning.evaluation import measures
 from galaxy_lightning.evaluation.measures import (
-    bootstrap_interval,
     calibration_error,
     classification_metrics,
-    combine_p_values,
     confusion_matrix,
     f1_scores,
-    holm_correction,
-    mcnemar_test,
     metric_names,
     precisions,
     recalls,
 )
+from galaxy_lightning.evaluation.significance import (
+    bootstrap_interval,
+    combine_p_values,
+    holm_correction,
+    mcnemar_test,
+)
+from galaxy_lightning.training.metrics import SplitMetrics
 
 
 @pytest.fixture
@@ -125,3 +129,12 @@ def test_the_combined_p_is_rarely_small_if_nothing_differs():
         runs = [(truth ^ (generator.random(150) < 0.2)) for _ in range(6)]
         found.append(combine_p_values([mcnemar_test(a, b)[2] for a in runs[:3] for b in runs[3:]]))
     assert np.mean(np.array(found) < 0.05) <= 0.05
+
+
+def test_an_added_metric_is_computed_and_logged_everywhere(monkeypatch):
+    monkeypatch.setitem(measures.OVERALL_METRICS, "galaxies", lambda counts: float(counts.sum()))
+    logged = SplitMetrics("test", ["a", "b"])
+    assert measures.classification_metrics(np.eye(2, dtype=np.int64), ["a", "b"])["galaxies"] == 2
+    logged.update(torch.eye(2), torch.tensor([0, 1]), torch.tensor(0.0))
+    assert logged.overall.compute()["test_galaxies"] == 2
+    assert set(logged.names) == {"test_loss", *logged.overall.compute(), *logged.compute_by_class()}
