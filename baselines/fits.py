@@ -43,7 +43,7 @@ def fit_keras(
     learning_rate: PositiveFloat = 1e-3,
     seed: Seed = 0,
 ) -> None:
-    """Train the reference's Keras CNN with TensorFlow, on a GPU in mixed_float16.
+    """Train the reference's Keras CNN with TensorFlow; on a GPU, it uses mixed_float16.
 
     Args:
         data: folder made by preprocess
