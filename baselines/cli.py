@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from jsonargparse.typing import PositiveInt
 
-from baselines.fits import FITS, KerasSeed, Seed, verified_arrays
+from baselines.fits import FITS, KerasSeed, Seed, open_verified_arrays
 from data_prep.common.commands import Commands
 from data_prep.common.files import refuse_existing
 from data_prep.common.options import ArraysFolder, FilePath
@@ -35,15 +35,15 @@ def compare(
 
     Args:
         data: folder made by preprocess
-        out: folder to create, or to resume in
+        out: folder to create or resume
         models: models to train: keras, scratch, scratch-full, majority, or a config of galaxy_lightning, by
             its name (galaxy_cnn) or path; an empty list trains none
-        seeds: one run each
+        seeds: random seeds; each model is trained once per seed
         runs: existing run folders to include
     """
     from baselines.comparison import compare as comparison
 
-    print("\n".join(comparison.compare(verified_arrays(data), out, models, seeds, runs)))
+    print("\n".join(comparison.compare(open_verified_arrays(data), out, models, seeds, runs)))
 
 
 def parity(
@@ -57,21 +57,21 @@ def parity(
 ) -> None:
     """Show that the Keras CNN and reference_cnn are the same network.
 
-    Layers side by side; outputs from the same weights; training from the same weights on the same batches.
-    About three minutes for images of 224 pixels on two cores.
+    Compares their layers, their outputs with the same weights, and their training from the same weights on
+    the same batches. Takes about three minutes for images of 224 pixels on two cores.
 
     Args:
         data: folder made by preprocess
-        galaxies: galaxies to compare outputs on
-        steps: training steps
+        galaxies: number of galaxies to compare the outputs on
+        steps: number of training steps
         batch_size: galaxies per step
-        precision: precision of both; in float32, rounding differences grow during training
-        seed: seed of weights and batches
+        precision: floating-point format of both; in float32, rounding differences grow during training
+        seed: random seed of weights and batches
     """
     from baselines.keras_cnn.parity import measure_parity, parity_report
 
     measured = measure_parity(
-        verified_arrays(data),
+        open_verified_arrays(data),
         galaxies=galaxies,
         steps=steps,
         batch_size=batch_size,
@@ -87,16 +87,16 @@ def to_torch(*, weights: FilePath, data: ArraysFolder, out: FilePath, overwrite:
     Writes a checkpoint of reference_cnn, for python -m galaxy_lightning test and predict.
 
     Args:
-        weights: a Keras run, or its model.keras
-        data: galaxy arrays that it was trained on
-        out: .ckpt to write
+        weights: Keras run folder, or its model.keras
+        data: galaxy arrays that the network was trained on
+        out: .ckpt file to write
         overwrite: replace an existing file
     """
     from baselines.keras_cnn.weights import checkpoint_from_keras
 
     refuse_existing(out, overwrite=overwrite)
-    checkpoint_from_keras(weights, verified_arrays(data), out)
-    print(f"The checkpoint is {out}")
+    checkpoint_from_keras(weights, open_verified_arrays(data), out)
+    print(f"Saved to {out}")
     print(f"next: python -m galaxy_lightning test --ckpt_path {quoted(out)}")
 
 
@@ -106,20 +106,20 @@ def to_keras(*, ckpt_path: FilePath, out: FilePath, overwrite: bool = False) -> 
     Writes a .keras file for keras.saving.load_model.
 
     Args:
-        ckpt_path: checkpoint, or the run folder that holds it
-        out: .keras to write
+        ckpt_path: checkpoint, or its run folder
+        out: .keras file to write
         overwrite: replace an existing file
     """
     from baselines.keras_cnn.weights import keras_from_checkpoint
 
     refuse_existing(out, overwrite=overwrite)
     keras_from_checkpoint(ckpt_path, out)
-    print(f"The Keras model is {out}; open it with keras.saving.load_model")
+    print(f"Saved to {out}; open it with keras.saving.load_model")
 
 
 COMMANDS: Final = Commands(
     "python -m baselines",
-    "Baseline models, and the comparison of any number of models on identical splits.",
+    "Train baseline models, and compare any models on identical splits.",
     {"fit": FITS, "compare": compare, "parity": parity, "to-torch": to_torch, "to-keras": to_keras},
 )
 main = COMMANDS.main

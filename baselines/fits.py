@@ -21,7 +21,7 @@ Momentum = Annotated[float, restricted_number_type("Momentum", float, [(">=", 0)
 
 
 def fit_majority(*, data: ArraysFolder, out: RunFolder, overwrite: bool = False) -> None:
-    """The floor: always the most common class. Sees no image.
+    """Always predict the most common class, without using the images.
 
     Args:
         data: folder made by preprocess
@@ -43,7 +43,7 @@ def fit_keras(
     learning_rate: PositiveFloat = 1e-3,
     seed: Seed = 0,
 ) -> None:
-    """The reference's Keras CNN, on TensorFlow. In mixed_float16 on a GPU.
+    """Train the reference's Keras CNN with TensorFlow; on a GPU, it uses mixed_float16.
 
     Args:
         data: folder made by preprocess
@@ -52,7 +52,7 @@ def fit_keras(
         epochs: passes through the training galaxies
         batch_size: galaxies per step
         learning_rate: learning rate of Adam
-        seed: seed of weights, shuffling and dropout
+        seed: random seed of weights, shuffling and dropout
     """
     from baselines.keras_cnn import network
 
@@ -72,10 +72,10 @@ def fit_scratch(
     engine: Literal["loops", "vectorized"] = "vectorized",
     seed: Seed = 0,
 ) -> None:
-    """A small CNN in NumPy and for loops, on images of 32 x 32 pixels.
+    """Train a small CNN in NumPy on images of 32 x 32 pixels.
 
-    As the reference specified it: one convolution of 16 filters, max-pooling, a dense layer. The reference's
-    own settings, with which it hardly learns, are in configs/baselines/scratch_reference.yaml.
+    Its layers are those of the reference: a convolution with 16 filters, max-pooling and a dense layer. The
+    reference's own settings, with which it hardly learns, are in configs/baselines/scratch_reference.yaml.
 
     Args:
         data: folder made by preprocess
@@ -85,8 +85,8 @@ def fit_scratch(
         batch_size: galaxies per step
         learning_rate: learning rate of stochastic gradient descent
         momentum: momentum of stochastic gradient descent
-        engine: loops computes the same in plain for loops, in a thousand times the time
-        seed: seed of weights and shuffling
+        engine: loops gives the same result with plain for loops, but is a thousand times slower
+        seed: random seed of weights and shuffling
     """
     from baselines.scratch import training
 
@@ -104,7 +104,7 @@ def fit_scratch_full(
     learning_rate: PositiveFloat = 1e-3,
     seed: Seed = 0,
 ) -> None:
-    """The Keras CNN's architecture in NumPy, on whole images.
+    """Train the Keras CNN's architecture in NumPy on full-size images.
 
     Args:
         data: folder made by preprocess
@@ -113,7 +113,7 @@ def fit_scratch_full(
         epochs: passes through the training galaxies
         batch_size: galaxies per step
         learning_rate: learning rate of Adam
-        seed: seed of weights, shuffling and dropout
+        seed: random seed of weights, shuffling and dropout
     """
     from baselines.scratch import training
 
@@ -121,8 +121,8 @@ def fit_scratch_full(
     _fit("scratch-full", training.fit_scratch_full, data, out, overwrite, **settings)
 
 
-def verified_arrays(folder: Path) -> "GalaxyArrays":
-    """Opens galaxy arrays, and verifies that they are complete and unchanged."""
+def open_verified_arrays(folder: Path) -> "GalaxyArrays":
+    """Opens galaxy arrays and verifies that they are complete and unchanged."""
     from data_prep.arrays.format import open_arrays
 
     arrays = open_arrays(folder)
@@ -133,11 +133,11 @@ def verified_arrays(folder: Path) -> "GalaxyArrays":
 def _fit(
     model: str, fit: Callable[..., dict[str, float]], data: Path, out: Path, overwrite: bool, **settings: Any
 ) -> None:
-    if not overwrite:  # Before anything slow; the fit itself says what may be replaced.
+    if not overwrite:  # Before slow steps; the fit itself checks what may be replaced.
         refuse_existing(out, overwrite=False)
-    accuracies = fit(verified_arrays(data), out, overwrite=overwrite, **settings)
-    found = ", ".join(f"{split} {accuracy:.3f}" for split, accuracy in accuracies.items())
-    print(f"{model}: accuracy {found}; the run is in {out}")
+    accuracies = fit(open_verified_arrays(data), out, overwrite=overwrite, **settings)
+    summary = ", ".join(f"{split} {accuracy:.3f}" for split, accuracy in accuracies.items())
+    print(f"Accuracy of {model}: {summary}. Saved to {out}")
 
 
 FITS: Final = Commands(

@@ -79,11 +79,6 @@ def require_finite(history: Sequence[Mapping[str, float]]) -> None:
             )
 
 
-def describe_cpu(threads: int | None) -> str:
-    """Returns a description of the CPU as a device, such as ``"2 CPU threads"``."""
-    return f"{threads or 1} CPU thread{'' if threads == 1 else 's'}"
-
-
 @contextlib.contextmanager
 def record_run(
     arrays: GalaxyArrays,

@@ -22,17 +22,17 @@ def download(
 
     Args:
         out: folder to create or complete
-        dry_run: list what would be downloaded, and how to do it by hand, and exit
+        dry_run: list the files to download and how to place them by hand, then exit
         from_kaggle: take images and mapping from the copy on Kaggle (needs the extra "kaggle")
         keep_archives: keep the archives after unpacking
     """
     from data_prep.sources import download as source
 
     if dry_run:
-        print("\n".join(source.plan(out)))
+        print("\n".join(source.describe_download(out)))
         return
-    got = source.download(out, from_kaggle=from_kaggle, keep_archives=keep_archives)
-    print(f"{', '.join(got)} downloaded to {out}" if got else f"{out} has all parts already")
+    downloaded = source.download(out, from_kaggle=from_kaggle, keep_archives=keep_archives)
+    print(f"Saved {', '.join(downloaded)} to {out}" if downloaded else f"{out} is already complete")
     print(f"next: {PROGRAM} extract --raw {quoted(out)} --out SAMPLE.csv")
 
 
@@ -47,12 +47,12 @@ def simulate(
     """Make a simulated survey in the raw Galaxy Zoo layout.
 
     Writes SDSS-like JPEGs of 424 x 424 pixels of galaxies of known shape, their file mapping, and a Table 2
-    of simulated votes, to try everything without a download.
+    of simulated votes, so that all commands can be tried without a download.
 
     Args:
         out: folder to create
         n: number of galaxies
-        seed: seed of the galaxies; the same seed gives the same files
+        seed: random seed; the same seed gives the same files
         workers: number of parallel workers; by default one per core
         overwrite: replace an existing result
     """
@@ -85,8 +85,8 @@ def extract(
         label_rule: threshold: spiral if P_CS_DEBIASED reaches the threshold, elliptical if P_EL_DEBIASED
             does, else irregular. flags: Galaxy Zoo 1's SPIRAL, ELLIPTICAL, and UNCERTAIN, which becomes
             irregular
-        threshold: vote fraction that decides a class
-        seed: seed of the draw
+        threshold: vote fraction required for a class
+        seed: random seed of the sample
         overwrite: replace an existing result
     """
     from data_prep.samples import extract as samples
@@ -125,9 +125,9 @@ def preprocess(
         raw: folder in the raw Galaxy Zoo layout (see simulate)
         out: folder to create
         crop: side of the centre crop in pixels
-        seed: seed of the split
-        rotate_once: turn each image once, as the course project did on disk; only for comparison with it, as
-            training turns images every time
+        seed: random seed of the split
+        rotate_once: rotate each image once, as the course project did on disk; only for comparison with it,
+            since training rotates images anew in every epoch
         workers: number of parallel workers; by default one per core
         overwrite: replace an existing result
     """
@@ -145,7 +145,7 @@ def preprocess(
 def check(arrays: ArraysFolder) -> None:
     """Verify galaxy arrays: hashes, shapes, classes, and that no galaxy and no image is in two splits.
 
-    Near-copies in different splits (turned, mirrored, re-encoded images) are reported.
+    Warns of near-copies in different splits (images that were rotated, mirrored, brightened or re-encoded).
 
     Args:
         arrays: folder made by preprocess
@@ -163,8 +163,8 @@ def check(arrays: ArraysFolder) -> None:
         count = f"{'at least ' if len(pairs) == MAX_PAIRS else ''}{len(pairs):,}"
         print(
             f"warning: {count} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
-            f"splits, the first: {checks.name_pair(checked, pairs[0])}. Look at them: images of one galaxy "
-            "need one objid in the sample, then make the arrays again"
+            f"splits; the first: {checks.name_pair(checked, pairs[0])}. Look at them: images of the same "
+            "galaxy need the same objid in the sample; correct it, and run preprocess again"
         )
         for pair in pairs[1 : checks.MAX_NAMED_PAIRS]:
             print(f"  {checks.name_pair(checked, pair)}")
@@ -172,8 +172,8 @@ def check(arrays: ArraysFolder) -> None:
 
 COMMANDS: Final = Commands(
     PROGRAM,
-    "Prepare galaxy arrays, on which every model is trained, from raw Galaxy Zoo files. "
-    "The usual order: download (or simulate), extract, preprocess, check.",
+    "Prepare galaxy arrays, the input of every model, from raw Galaxy Zoo files. "
+    "Usual order: download (or simulate), extract, preprocess, check.",
     {command.__name__: command for command in (download, simulate, extract, preprocess, check)},
 )
 main = COMMANDS.main

@@ -13,7 +13,7 @@ resource = pytest.importorskip("resource", reason="this system has no limits")
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 NO_NEWS = re.compile(
-    r"\d+%\||^(The work so far|What is predicted so far) is in .*: run the same command again to resume$"
+    r"\d+%\||^The (work so far is|predictions so far are) in .*: run the same command again to resume$"
 )
 """Progress bars, and what is no error."""
 

@@ -18,12 +18,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from baselines.recording import FitResult, describe_cpu, record_run, require_finite
+from baselines.recording import FitResult, record_run, require_finite
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
 from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
+from galaxy_lightning.runs.writer import describe_cpu
 
 MODEL_FILE: Final = "model.keras"
 _L2: Final = np.float64(L2)  # Keras rounds Python numbers to float32, even in a float64 network.
@@ -258,7 +259,7 @@ def _describe_device(tf: Any, gpus: Sequence[Any]) -> str:
     """Returns a description of the device that the network is trained on."""
     if gpus:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
-    return describe_cpu(tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count())
+    return describe_cpu(tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from baselines.recording import FitResult, RunRecord, describe_cpu, record_run, require_finite
+from baselines.recording import FitResult, RunRecord, record_run, require_finite
 from baselines.scratch.layer import Array, Engine
 from baselines.scratch.loss import cross_entropy, softmax
 from baselines.scratch.models import full_cnn, small_cnn
@@ -19,6 +19,7 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
+from galaxy_lightning.runs.writer import describe_cpu
 
 WEIGHTS: Final = "weights.npz"
 SMALL_PX: Final = 32
@@ -189,7 +190,7 @@ def _train(
         probabilities=softmax(_logits(network, data, data.arrays.rows("val", "test"), batch_size)),
         parameters=network.parameters,
         hyperparameters=hyperparameters,
-        device=describe_cpu(os.cpu_count()),
+        device=describe_cpu(os.cpu_count() or 1),
     )
 
 

@@ -1,6 +1,6 @@
-"""A command line of several commands, each made from a function.
+"""Builds a command-line program from functions, one per command.
 
-The functions import what they need only when they run, so that ``--help`` is immediate.
+The functions import other modules only when they run, so that ``--help`` is fast.
 """
 
 import re
@@ -22,11 +22,11 @@ class Commands:
     """The commands of one program.
 
     Attributes:
-        program: How the program is called, ``python -m data_prep`` say.
-        description: What it is for.
-        commands: By name, each command's function, or a group of commands.
-        usage: How the command line reads after the program's name.
-        config: Whether each command takes ``--config``, a file of options.
+        program: The name of the program, such as ``python -m data_prep``.
+        description: The description of the program in its help.
+        commands: The function of each command, or a group of commands, by name.
+        usage: The usage line after the name of the program.
+        config: Whether each command accepts ``--config``, a YAML file of options.
     """
 
     program: str
@@ -36,10 +36,10 @@ class Commands:
     config: bool = False
 
     def main(self, args: Sequence[str] | None = None) -> None:
-        """Parses a command line and runs its command; without any words, shows the help.
+        """Parses a command line and runs its command; prints the help if there are no arguments.
 
         Args:
-            args: The command line's words; by default those the program was started with.
+            args: The arguments of the command line; by default those of the process.
         """
         with guarded_output(self.program):
             self._run(sys.argv[1:] if args is None else args)
@@ -61,12 +61,12 @@ class Commands:
             with errors_in_one_line(program, debug=debug):
                 command(**options)
         elif words:
-            self._overview().parse_args(words)  # --help, or no command of ours: it says so.
+            self._overview().parse_args(words)  # Prints the help, or the error for an unknown command.
         else:
             self._overview().print_help()
 
     def _overview(self) -> ArgumentParser:
-        """Makes a parser that lists the commands."""
+        """Returns a parser whose help lists the commands."""
         parser = SuggestingParser(
             prog=self.program,
             usage=f"{self.program} {self.usage}",
@@ -76,7 +76,7 @@ class Commands:
         )
         subcommands = parser.add_subcommands(
             prog=self.program,
-            title="commands (add --help to one for its options, --debug to see where an error came from)",
+            title="commands (add --help to a command for its options, --debug for the traceback of an error)",
         )
         for name, command in self.commands.items():
             text = command.description if isinstance(command, Commands) else description_of(command)
@@ -85,5 +85,5 @@ class Commands:
 
 
 def _with_dashes(word: str) -> str:
-    """Takes ``--label_rule`` for ``--label-rule``: the training commands spell theirs so."""
+    """Replaces underscores in an option by dashes, since the training commands use underscores."""
     return re.sub(r"^--[a-z_]+", lambda option: option.group().replace("_", "-"), word)

@@ -1,4 +1,4 @@
-"""Locks against other processes; the system frees them when a process ends, even if it is killed."""
+"""Locks between processes; the system releases them when a process ends, even if it is killed."""
 
 import contextlib
 import os
@@ -15,30 +15,32 @@ from data_prep.common.errors import GalaxyError
 _POLL_INTERVAL: Final = 0.5
 """Seconds between two attempts to get a lock."""
 _WINDOWS: Final = os.name == "nt"
-"""Windows does not let others read a locked file, nor remove an open one."""
+"""Whether this is Windows, where other processes cannot read a locked file or remove an open one."""
 
 
 @contextlib.contextmanager
 def file_lock(
     file: Path, path: Path, problem: str | None = None, *, temporary: bool = False
 ) -> Iterator[None]:
-    """Locks a file against other processes, where the file system has locks. Its content does not change.
+    """Locks a file against other processes, if the file system supports locks. Its content does not change.
 
     Args:
         file: The file to lock.
-        path: What is being made, for the message.
-        problem: Another message for a second process.
-        temporary: The file is created for the lock, and removed after the block.
+        path: The file or folder that is being made, for the error message.
+        problem: Another error message for a second process.
+        temporary: Whether to create the file for the lock and remove it after the block.
 
     Raises:
-        GalaxyError: Another process is at work there, or has just finished.
+        GalaxyError: Another process holds the lock, or has just removed the file.
         OSError: The file cannot be opened.
     """
     if _WINDOWS and not temporary:
         file, temporary = file.with_name(f".{file.name}.lock"), True
     descriptor = _lock(file, create=temporary)
     if descriptor is None:
-        raise GalaxyError(problem or f"another process is making {path}: wait for it, or name another place")
+        raise GalaxyError(
+            problem or f"another process is making {path}: wait until it has ended, or choose another path"
+        )
     try:
         yield
     finally:
@@ -46,15 +48,15 @@ def file_lock(
 
 
 @contextlib.contextmanager
-def wait_for_lock(file: Path, waiting: str) -> Iterator[bool]:
-    """Lets processes run a block one after the other, where the file system has locks.
+def wait_for_lock(file: Path, message: str) -> Iterator[bool]:
+    """Runs a block in one process at a time, if the file system supports locks.
 
     Args:
-        file: The file to lock; it is created for the lock, and removed after the block.
-        waiting: What to print where this process has to wait.
+        file: The file to lock, which is created for the lock and removed after the block.
+        message: The message to print if this process has to wait.
 
     Yields:
-        Whether it had to wait.
+        Whether this process had to wait.
 
     Raises:
         OSError: The file cannot be created.
@@ -62,7 +64,7 @@ def wait_for_lock(file: Path, waiting: str) -> Iterator[bool]:
     waited = False
     while (descriptor := _lock(file, create=True)) is None:
         if not waited:
-            print(waiting, file=sys.stderr, flush=True)
+            print(message, file=sys.stderr, flush=True)
         waited = True
         time.sleep(_POLL_INTERVAL)
     try:
@@ -71,41 +73,42 @@ def wait_for_lock(file: Path, waiting: str) -> Iterator[bool]:
         _unlock(descriptor, file)
 
 
-# FileLock of filelock empties the file before 4.2.1, opens no read-only one, and stays behind on Unix.
+# filelock.FileLock truncates the file before version 4.2.1, cannot lock a read-only file, and leaves the file
+# behind on Unix.
 def _lock(file: Path, *, create: bool) -> int | None:
-    """Locks a file; returns its descriptor, or None if another process has it or has removed it."""
-    # NFS locks only what is open for writing.
+    """Locks a file; returns its descriptor, or None if another process has locked or removed it."""
+    # NFS locks only files that are open for writing.
     access = os.O_RDWR if create or os.access(file, os.W_OK) else os.O_RDONLY
     try:
         descriptor = os.open(file, access | (os.O_CREAT if create else 0), 0o666)
     except FileNotFoundError:
-        if create:  # Its folder is missing.
+        if create:  # The folder is missing.
             raise
         return None
-    free = True
-    with contextlib.suppress(OSError):  # Some file systems have no locks.
-        free = lock_descriptor(descriptor, blocking=False)
-    if free and _is_open_as(file, descriptor):
+    locked = True
+    with contextlib.suppress(OSError):  # Some file systems do not support locks.
+        locked = lock_descriptor(descriptor, blocking=False)
+    if locked and _is_same_file(file, descriptor):
         return descriptor
     os.close(descriptor)
     return None
 
 
-def _is_open_as(file: Path, descriptor: int) -> bool:
-    """Says whether a file is still the one that was opened; the process that had it may have removed it."""
+def _is_same_file(file: Path, descriptor: int) -> bool:
+    """Returns whether a path is still that of an open file; another process may have removed the file."""
     try:
         return os.path.samestat(file.stat(), os.fstat(descriptor))
-    except OSError:  # NFS has other errors for a removed file.
+    except OSError:  # On NFS, the error for a removed file differs.
         return False
 
 
 def _unlock(descriptor: int, temporary: Path | None) -> None:
-    if temporary and not _WINDOWS:  # While it is locked: afterwards it may be another process's.
+    if temporary and not _WINDOWS:  # Before unlocking; afterwards another process may lock it.
         with contextlib.suppress(OSError):
             temporary.unlink()
     with contextlib.suppress(OSError):
         unlock_descriptor(descriptor)
     os.close(descriptor)
-    if temporary and _WINDOWS:  # Not removed while another process has it open.
+    if temporary and _WINDOWS:  # Fails while another process has it open.
         with contextlib.suppress(OSError):
             temporary.unlink()

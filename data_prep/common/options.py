@@ -1,7 +1,8 @@
-"""A function's parameters as the options of a command.
+"""Turns the parameters of a function into the options of a command.
 
-``Annotated`` says what the Python type leaves open: what turns a word into the value, what the help calls the
-value, and for a list, ``"*"`` or ``"+"``: the number of words.
+A type hint may be ``Annotated`` with up to three settings of the option, in this order: the function that
+converts its text (``type``), the name of its value in the help (``metavar``), and for a list the number of
+values, ``"*"`` or ``"+"`` (``nargs``).
 """
 
 import inspect
@@ -20,12 +21,12 @@ FilePath = Annotated[Path, user_path, "FILE"]
 
 
 class CommandParser(SuggestingParser):
-    """The parser of a command: the function's parameters are the options, its docstring is the help.
+    """Parser of a command: the parameters of a function are its options, the docstring is its help.
 
     Keyword-only parameters become options, the others positional arguments.
 
     Args:
-        program: How the command is called, ``python -m data_prep check`` say.
+        program: The name of the command, such as ``python -m data_prep check``.
         function: The function, with type hints and a Google docstring.
     """
 
@@ -43,7 +44,7 @@ class CommandParser(SuggestingParser):
         self.usage = " ".join([program, *self._required, "[options]"])
 
     def add_argument(self, *names: str, **settings: Any) -> Action:
-        """Adds an argument: with dashes in its name, a flag without a value, or as ``Annotated`` says."""
+        """Adds an argument with dashes in its name, as a flag if boolean, and with ``Annotated`` settings."""
         hint = self._hints.get(names[0].lstrip("-"))
         if hint and names[0].startswith("--"):
             names = (names[0].replace("_", "-"),)
@@ -51,10 +52,10 @@ class CommandParser(SuggestingParser):
             del settings["type"]
             settings["action"] = "store_true"
         elif annotations := getattr(hint, "__metadata__", ()):
-            settings.pop("action", None)  # What jsonargparse makes of the Python type.
+            settings.pop("action", None)  # Set by jsonargparse from the Python type.
             settings |= zip(("type", "metavar", "nargs"), annotations, strict=False)
         if isinstance(settings.get("default"), tuple):
-            settings["default"] = list(settings["default"])  # It replaces the elements.
+            settings["default"] = list(settings["default"])  # jsonargparse replaces its elements in place.
         action: Action = super().add_argument(*names, **settings)
         if action.required:
             self._required += [*action.option_strings, str(action.metavar or action.dest.upper())]
@@ -62,6 +63,6 @@ class CommandParser(SuggestingParser):
 
 
 def description_of(function: Callable[..., None]) -> str:
-    """Returns a docstring up to its ``Args``, each paragraph on one line."""
+    """Returns the docstring of a function up to its ``Args``, each paragraph on one line."""
     text = (inspect.getdoc(function) or "").partition("Args:\n")[0]
     return "\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))

@@ -1,4 +1,4 @@
-"""How every command's ``--help`` reads: what an option means and its default, no Python types."""
+"""Formats the help of commands: the meaning and the default of each option, without Python types."""
 
 import textwrap
 from argparse import SUPPRESS, Action
@@ -7,12 +7,12 @@ from jsonargparse import DefaultHelpFormatter
 
 
 class PlainHelp(DefaultHelpFormatter):
-    """Formats each option as its meaning, with ``(required)`` or its default where that says something.
+    """Formats each option as its meaning, followed by ``(required)`` or by its default if it has one.
 
-    A description keeps its line breaks, so that an example stands on a line of its own.
+    Line breaks in a description are kept, so that an example can have a line of its own.
 
-    ``argparse`` promises its formatters, but not their methods: where one is not called, the help keeps the
-    form that ``jsonargparse`` gives it.
+    The methods of ``argparse`` formatters are private. If a version of Python does not call one of them, the
+    help falls back to the format of ``jsonargparse``.
     """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:

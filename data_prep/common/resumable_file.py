@@ -1,4 +1,4 @@
-"""A file that grows, and that is resumed after an interruption if it is unchanged."""
+"""Files that grow by appending, and can be resumed after an interruption."""
 
 import contextlib
 import hashlib
@@ -11,23 +11,24 @@ from typing import Any, Final, Generic, TypeVar
 from data_prep.common.json_files import write_json
 
 SAVE_SECONDS: Final = 1.0
-"""Seconds between two records of the progress: the work that an interruption costs at most."""
+"""Seconds between two records of the progress: the most work that an interruption can lose."""
 _CHUNK_BYTES: Final = 1 << 24
 State = TypeVar("State")
 
 
 class ResumableFile(Generic[State]):
-    """A file that grows, and a progress file beside it.
+    """A file that grows by appending, with a progress file beside it.
 
     The progress file is JSON: the size and SHA-256 of the content, what the content depends on, and the
     caller's state.
 
     Args:
-        path: The file. An unfinished file that its progress file describes is resumed; any other is replaced.
+        path: The file. An unfinished file that matches its progress file is resumed; any other is replaced.
         progress_file: The path of the progress file.
-        made_of: What the content depends on, as JSON; an unfinished file made of something else is replaced.
-            None never resumes.
-        read_state: Makes the caller's state from the progress; an error means that it is damaged.
+        made_of: Everything that the content depends on, as JSON types; an unfinished file with other values
+            is replaced. None never resumes.
+        read_state: A function that returns the caller's state from the content of the progress file; it may
+            raise an error if the content is damaged.
         header: The first bytes of the file until it is complete.
 
     Attributes:
@@ -50,7 +51,7 @@ class ResumableFile(Generic[State]):
         self._digest, self._size = hashlib.sha256(header), len(header)
         if made_of is not None:
             with contextlib.suppress(OSError), path.open("r+b") as file:
-                file.write(header)  # It may have been replaced when the file was complete.
+                file.write(header)  # The interrupted process may already have replaced it.
             self._resume(read_state)
         if self.state is None:
             progress_file.unlink(missing_ok=True)
@@ -88,17 +89,17 @@ class ResumableFile(Generic[State]):
         """Records the progress.
 
         Args:
-            state: The caller's state, as JSON.
+            state: The caller's state, as JSON types.
         """
         progress = {"made_of": self._made_of, "size": self._size, "sha256": self.sha256}
         write_json(self._progress_file, progress | state)
         self._saved_at = time.monotonic()
 
     def replace_header(self, header: bytes) -> None:
-        """Replaces the first bytes, when the file is complete.
+        """Replaces the header when the file is complete.
 
         Args:
-            header: As many bytes as before.
+            header: The new header, as long as the old one.
         """
         self._file.seek(0)
         self._file.write(header)
@@ -112,7 +113,7 @@ class ResumableFile(Generic[State]):
         self._file.close()
 
     def _resume(self, read_state: Callable[[dict[str, Any]], State]) -> None:
-        """Resumes an unfinished file if it is the one that the progress file describes."""
+        """Resumes an unfinished file if it matches the progress file."""
         # Reading a damaged progress file fails in any of these ways.
         with contextlib.suppress(
             OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError
@@ -121,10 +122,10 @@ class ResumableFile(Generic[State]):
             if saved["made_of"] != self._made_of:
                 return
             state, size = read_state(saved), int(saved["size"])
-            digest, left = hashlib.sha256(), size
+            digest, remaining = hashlib.sha256(), size
             with self._path.open("rb") as file:
-                while chunk := file.read(min(_CHUNK_BYTES, left)):
+                while chunk := file.read(min(_CHUNK_BYTES, remaining)):
                     digest.update(chunk)
-                    left -= len(chunk)
+                    remaining -= len(chunk)
             if digest.hexdigest() == saved["sha256"]:
                 self.state, self._digest, self._size = state, digest, size

@@ -1,7 +1,8 @@
-"""Where a galaxy's light lies: bulges, discs, arms, bars, clumps, tails and dust, as 2-D profiles.
+"""2-D models of galaxy components: bulges, discs, spiral arms, bars, clumps, tidal tails and dust.
 
-Every profile takes coordinates in pixels and gives a float32 array. Profiles of light integrate to one over
-the plane; arms and dust are factors that multiply such a profile.
+The functions take coordinates in pixels and return float32 arrays. Light profiles integrate to one over the
+plane, except tidal tails, whose maximum is one. Spiral arms are a factor to multiply a profile by; dust is
+an optical depth.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from scipy.special import gamma, gammaincinv, i0e, k1e
 Array = NDArray[np.float32]
 
 CORE_PX: Final = 0.35
-"""A Sersic profile is softened inside this radius [pixels], since n = 4 diverges faster than a pixel
-resolves. It is far below the point-spread function, which blurs what is left."""
+"""Softening radius of Sersic profiles [pixels], since pixels do not resolve the steep centre of an n = 4
+profile. It is far smaller than the point-spread function."""
 
 SQUARED_SECH_AREA: Final = 2.0
 """Integral of sech^2(z) over all z."""
@@ -24,11 +25,11 @@ SQUARED_SECH_AREA: Final = 2.0
 
 @dataclass(frozen=True)
 class Plane:
-    """Coordinates of every pixel in the plane of a disc that is seen under an angle.
+    """Coordinates of every pixel in the plane of an inclined disc.
 
     Attributes:
-        u: Distance from the centre along the major axis [pixels], shape ``[H, W]``.
-        v: Distance along the minor axis, divided by the axis ratio [pixels], shape ``[H, W]``.
+        u: Offset from the centre along the major axis [pixels], shape ``[H, W]``.
+        v: Offset along the minor axis, divided by the axis ratio [pixels], shape ``[H, W]``.
         axis_ratio: Minor over major axis, 1 for a face-on disc.
     """
 
@@ -43,23 +44,23 @@ class Plane:
 
     @property
     def azimuth(self) -> Array:
-        """Angle in the plane [radians], growing anticlockwise on the sky, shape ``[H, W]``."""
+        """Angle in the plane [radians], anticlockwise on the image, shape ``[H, W]``."""
         return np.arctan2(self.v, self.u)
 
 
 def plane(
     shape: tuple[int, int], centre: tuple[float, float], axis_ratio: float = 1.0, angle: float = 0.0
 ) -> Plane:
-    """Lays a plane's coordinates over an image.
+    """Returns the coordinates of every pixel in an inclined plane.
 
     Args:
         shape: Height and width of the image [pixels].
         centre: Column and row of the plane's centre [pixels].
         axis_ratio: Minor over major axis.
-        angle: Position of the major axis, anticlockwise from the image's x axis [radians].
+        angle: Position angle of the major axis, anticlockwise from the x axis of the image [radians].
 
     Returns:
-        The coordinates; ``v`` grows upwards on the image, though rows grow downwards.
+        The coordinates; ``v`` increases upwards, whereas the rows of the image increase downwards.
     """
     x = (np.arange(shape[1]) - centre[0]).astype(np.float32)
     y = (centre[1] - np.arange(shape[0])).astype(np.float32)[:, None]
@@ -70,7 +71,7 @@ def plane(
 
 @cache
 def sersic_b(n: float) -> float:
-    """Returns b_n, which makes the effective radius hold half the light (Ciotti & Bertin 1999)."""
+    """Returns b_n, for which the effective radius encloses half the light (Ciotti & Bertin 1999)."""
     return float(gammaincinv(2.0 * n, 0.5))
 
 
@@ -78,12 +79,12 @@ def sersic(disc: Plane, effective_radius: float, n: float) -> Array:
     """Sersic (1968) profile, exp(-b_n (r / R_e)^(1/n)); n = 1 is an exponential disc, n = 4 an elliptical.
 
     Args:
-        disc: Coordinates, of which the axis ratio flattens the profile.
-        effective_radius: Radius that holds half the light, along the major axis [pixels].
+        disc: Coordinates; their axis ratio flattens the profile.
+        effective_radius: Radius that encloses half the light, along the major axis [pixels].
         n: Sersic index.
 
     Returns:
-        Light per pixel, shape ``[H, W]``, of total 1 (Graham & Driver 2005, eq. 2).
+        Light per pixel, shape ``[H, W]``, with total 1 (Graham & Driver 2005, eq. 2).
     """
     b = sersic_b(n)
     total = (
@@ -95,14 +96,14 @@ def sersic(disc: Plane, effective_radius: float, n: float) -> Array:
         * effective_radius**2
         * disc.axis_ratio
     )
-    # Not astropy's Sersic1D: simulate takes over 3% longer with it, and 27 of 500 JPEGs change by rounding.
+    # With astropy's Sersic1D, simulate takes over 3% longer, and 27 of 500 JPEGs change by rounding.
     softened = np.sqrt(disc.u**2 + disc.v**2 + np.float32(CORE_PX**2)) / np.float32(effective_radius)
     light: Array = np.exp(np.float32(-b) * softened ** np.float32(1 / n)) / np.float32(total)
     return light
 
 
 def edge_on_disc(disc: Plane, scale_length: float, scale_height: float) -> Array:
-    """An exponential disc seen from the side: (R/h) K_1(R/h) sech^2(z/z_0) (van der Kruit & Searle 1981).
+    """Edge-on exponential disc, (R/h) K_1(R/h) sech^2(z/z_0) (van der Kruit & Searle 1981).
 
     Args:
         disc: Coordinates with axis ratio 1: ``u`` along the disc, ``v`` above it.
@@ -110,7 +111,7 @@ def edge_on_disc(disc: Plane, scale_length: float, scale_height: float) -> Array
         scale_height: z_0 [pixels].
 
     Returns:
-        Light per pixel, shape ``[H, W]``, of total 1.
+        Light per pixel, shape ``[H, W]``, with total 1.
     """
     x = np.maximum(np.abs(disc.u) / np.float32(scale_length), np.float32(1e-3))
     radial = (x * k1e(x) * np.exp(-x)).astype(np.float32)
@@ -131,39 +132,39 @@ def spiral_arms(
     phase: float,
     ripple: Array | float = 0.0,
 ) -> Array:
-    """Brightening along logarithmic arms, r = exp(theta tan(pitch)), of a von Mises cross-section.
+    """Logarithmic spiral arms, r = exp(theta tan(pitch)), with a von Mises cross-section.
 
     Args:
         disc: Coordinates in the disc's plane.
         scale_length: Scale length of the disc [pixels].
-        arms: How many.
+        arms: Number of arms.
         pitch: Pitch angle [radians].
         winding: +1 for arms that turn anticlockwise outwards (a "Z", Galaxy Zoo's clockwise), -1 for an "S".
         sharpness: Concentration of the cross-section; 1 is broad, 6 is thin.
-        phase: Where the arms start [radians].
-        ripple: Disturbs the arms' phase [radians], shape ``[H, W]``.
+        phase: Phase of the arms [radians].
+        ripple: Perturbation of the phase [radians], shape ``[H, W]``.
 
     Returns:
-        A factor of mean 1 around every circle, shape ``[H, W]``.
+        Factor by which the arms brighten the disc, with mean 1 around every circle, shape ``[H, W]``.
     """
-    reach = np.log(np.maximum(disc.radius, np.float32(0.5)) / np.float32(scale_length))
-    wound = reach * np.float32(1 / np.tan(pitch))
-    angle = arms * (disc.azimuth - winding * wound) + np.float32(phase) + ripple
+    log_radius = np.log(np.maximum(disc.radius, np.float32(0.5)) / np.float32(scale_length))
+    spiral_angle = log_radius * np.float32(1 / np.tan(pitch))
+    angle = arms * (disc.azimuth - winding * spiral_angle) + np.float32(phase) + ripple
     factor: Array = np.exp(np.float32(sharpness) * (np.cos(angle) - 1)) * np.float32(1 / i0e(sharpness))
     return factor
 
 
 def ripples(disc: Plane, rng: np.random.Generator, scale_length: float, strength: float) -> Array:
-    """A smooth random field in (azimuth, log radius) that makes arms ragged and discs lopsided.
+    """Smooth random field in azimuth and log radius, which makes arms ragged and discs lopsided.
 
     Args:
         disc: Coordinates in the disc's plane.
-        rng: Draws the field.
+        rng: Random number generator.
         scale_length: Scale length of the disc [pixels].
         strength: Root mean square of the field.
 
     Returns:
-        The field, shape ``[H, W]``, of mean about 0.
+        The field, shape ``[H, W]``, with a mean of about 0.
     """
     azimuth = disc.azimuth
     log_radius = np.log(disc.radius / np.float32(scale_length) + np.float32(0.2))
@@ -179,52 +180,58 @@ def ripples(disc: Plane, rng: np.random.Generator, scale_length: float, strength
 def clumps(
     disc: Plane, rng: np.random.Generator, *, count: int, spread: float, size: tuple[float, float]
 ) -> Array:
-    """Star-forming knots: round Gaussians strewn over a disc's plane.
+    """Star-forming clumps: circular Gaussians at random positions in the plane of a disc.
 
     Args:
         disc: Coordinates in the disc's plane.
-        rng: Draws places, sizes and shares of the light.
-        count: How many.
-        spread: Standard deviation of the places [pixels].
-        size: Smallest and largest standard deviation of a knot [pixels].
+        rng: Random number generator for positions, sizes and fluxes.
+        count: Number of clumps.
+        spread: Standard deviation of the positions [pixels].
+        size: Smallest and largest standard deviation of a clump [pixels].
 
     Returns:
-        Light per pixel, shape ``[H, W]``, of total 1.
+        Light per pixel, shape ``[H, W]``, with total 1.
     """
     light = np.zeros_like(disc.u)
-    shares = rng.dirichlet(np.full(count, 1.5))
-    for share in shares:
+    fluxes = rng.dirichlet(np.full(count, 1.5))
+    for flux in fluxes:
         u, v = rng.normal(0.0, spread, 2)
         width = rng.uniform(*size)
-        # Round on the sky: the plane's v is stretched by the axis ratio.
-        square = (disc.u - np.float32(u)) ** 2 + ((disc.v - np.float32(v)) * np.float32(disc.axis_ratio)) ** 2
-        light += np.float32(share / (2 * np.pi * width**2)) * np.exp(square * np.float32(-0.5 / width**2))
+        dx = disc.u - np.float32(u)
+        # The axis ratio undoes the stretching of v: clumps are circular in the image.
+        dy = (disc.v - np.float32(v)) * np.float32(disc.axis_ratio)
+        square = dx**2 + dy**2
+        light += np.float32(flux / (2 * np.pi * width**2)) * np.exp(square * np.float32(-0.5 / width**2))
     return light
 
 
 def tidal_tail(
     disc: Plane, *, start: float, length: float, width: float, pitch: float, winding: int, angle: float
 ) -> Array:
-    """A tail torn out of a galaxy: one open logarithmic arc that widens and fades outwards.
+    """Tidal tail: one open logarithmic arc that widens and fades outwards.
 
     Args:
         disc: Coordinates in the plane of the encounter.
         start: Radius at which the tail leaves the galaxy [pixels].
-        length: Distance over which it fades [pixels].
-        width: Standard deviation of its cross-section where it starts [pixels].
+        length: Distance over which the tail fades [pixels].
+        width: Standard deviation of the cross-section at the start [pixels].
         pitch: Pitch angle [radians].
-        winding: +1 or -1, as for arms.
-        angle: Azimuth at which it starts [radians].
+        winding: +1 or -1, as in :func:`spiral_arms`.
+        angle: Azimuth of the start [radians].
 
     Returns:
-        Light per pixel, shape ``[H, W]``, of largest value 1.
+        Light per pixel, shape ``[H, W]``, with maximum 1.
     """
     radius = np.maximum(disc.radius, np.float32(0.5))
-    wound = np.log(radius / np.float32(start)) / np.float32(np.tan(pitch))
-    off = np.angle(np.exp(1j * (disc.azimuth - winding * wound - np.float32(angle)))).astype(np.float32)
-    # An arc's distance from a point at the same radius is shorter than the chord by the sine of the pitch.
+    spiral_angle = np.log(radius / np.float32(start)) / np.float32(np.tan(pitch))
+    azimuth = disc.azimuth - winding * spiral_angle - np.float32(angle)
+    azimuth = np.angle(np.exp(1j * azimuth)).astype(np.float32)  # From the arc, between -pi and pi.
+    # The distance perpendicular to the arc is that along the circle times the sine of the pitch.
     across = (
-        radius * off * np.float32(np.sin(pitch)) / (np.float32(width) * np.sqrt(radius / np.float32(start)))
+        radius
+        * azimuth
+        * np.float32(np.sin(pitch))
+        / (np.float32(width) * np.sqrt(radius / np.float32(start)))
     )
     along = np.where(
         radius < start,
@@ -236,17 +243,17 @@ def tidal_tail(
 
 
 def dust_lane(disc: Plane, *, depth: float, height: float, length: float, offset: float) -> Array:
-    """Optical depth of a thin dusty layer along a disc seen from the side.
+    """Optical depth of a thin dust layer in an edge-on disc.
 
     Args:
         disc: Coordinates with axis ratio 1: ``u`` along the disc, ``v`` above it.
-        depth: Largest optical depth in r.
+        depth: Maximum optical depth in the r band.
         height: Standard deviation of the layer across the disc [pixels].
-        length: Standard deviation along it [pixels].
-        offset: How far the layer lies above the disc's centre [pixels].
+        length: Standard deviation along the disc [pixels].
+        offset: Height of the layer above the centre of the disc [pixels].
 
     Returns:
-        Optical depth in r, shape ``[H, W]``.
+        Optical depth in the r band, shape ``[H, W]``.
     """
     across = (disc.v - np.float32(offset)) / np.float32(height)
     along = disc.u / np.float32(length)

@@ -1,4 +1,4 @@
-"""Getting the real galaxies from where they are published: images of Galaxy Zoo 2, votes of Galaxy Zoo 1."""
+"""Downloads the real galaxies: images of Galaxy Zoo 2, votes of Galaxy Zoo 1."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_FILE
 
 DOI: Final = "10.5281/zenodo.3565489"
 VOTES_URL: Final = "https://galaxy-zoo-1.s3.amazonaws.com/GalaxyZoo1_DR_table2.csv.gz"
-KAGGLE: Final = "jaimetrickz/galaxy-zoo-2-images"
-_SPARE: Final = 100_000_000
-"""Bytes of the disk that are left free."""
+KAGGLE_DATASET: Final = "jaimetrickz/galaxy-zoo-2-images"
+_RESERVED_BYTES: Final = 100_000_000
+"""Disk space to leave free, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Part:
     """A part of the raw survey.
 
     Attributes:
-        target: What it is in RAW.
-        file: The file that is downloaded for it.
-        url: Where from; the Zenodo record when None.
-        checksum: What that file hashes to; what the Zenodo record says when None.
-        size: Its bytes.
-        unpacked: The bytes that are unpacked from it.
+        target: The name of the file or folder in RAW.
+        file: The name of the file to download.
+        url: The URL of that file; None if it is in the Zenodo record.
+        checksum: Its checksum; None to take it from the Zenodo record.
+        size: Its size in bytes.
+        unpacked_size: The size of its content in bytes; 0 if it is not an archive.
     """
 
     target: str
@@ -35,7 +35,7 @@ class Part:
     url: str | None
     checksum: str | None
     size: int
-    unpacked: int
+    unpacked_size: int
 
 
 PARTS: Final = (
@@ -60,87 +60,87 @@ PARTS: Final = (
 
 
 def download(raw: Path, *, from_kaggle: bool = False, keep_archives: bool = False) -> list[str]:
-    """Downloads what RAW lacks, verifies and unpacks it.
+    """Downloads, verifies and unpacks the parts that are missing in RAW.
 
-    What is there already, by an earlier call or placed by hand, is left as it is; a download that was cut
-    off resumes.
+    Existing parts are kept, whether downloaded or placed by hand. Interrupted downloads are resumed.
 
     Args:
-        raw: The folder of the raw survey; made when missing.
-        from_kaggle: Take images and mapping from the copy on Kaggle, which kagglehub keeps in a folder of
-            its own. The votes are not there.
-        keep_archives: Keep what was unpacked.
+        raw: The folder of the raw survey; created if missing.
+        from_kaggle: Take images and mapping from the copy on Kaggle, which does not have the votes. kagglehub
+            downloads it to its own cache folder.
+        keep_archives: Keep the archives after unpacking.
 
     Returns:
-        The parts that were missing.
+        The names of the parts that were missing.
 
     Raises:
-        GalaxyError: The disk is too small, a server has other bytes or none, or an archive holds what it
-            must not.
+        GalaxyError: The disk space is insufficient, a file cannot be downloaded or has a wrong checksum, or
+            the content of an archive is not as expected.
     """
     with explain_write_errors(raw):
         raw.mkdir(parents=True, exist_ok=True)
     missing = missing_parts(raw)
-    wanted, free = bytes_needed(raw, missing), shutil.disk_usage(raw).free
-    if wanted + _SPARE > free:
+    needed, free = bytes_needed(raw, missing), shutil.disk_usage(raw).free
+    if needed + _RESERVED_BYTES > free:
         raise GalaxyError(
-            f"{wanted / 1e9:.1f} GB are needed for {', '.join(part.target for part in missing)}, and "
-            f"{free / 1e9:.1f} GB are free at {raw}: make room, or name a folder on another disk"
+            f"not enough disk space at {raw}: {', '.join(part.target for part in missing)} need "
+            f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free; delete other files, or choose a "
+            "folder on another disk"
         )
     if from_kaggle and any(part.url is None for part in missing):
-        _take_from_kaggle(raw)
+        _copy_from_kaggle(raw)
     for part in missing_parts(raw):
-        _get(part, raw, keep_archives=keep_archives)
+        _download_part(part, raw, keep_archives=keep_archives)
     return [part.target for part in missing]
 
 
 def missing_parts(raw: Path) -> list[Part]:
-    """Returns the parts that RAW lacks."""
+    """Returns the parts that are missing in RAW."""
     return [part for part in PARTS if not (raw / part.target).exists()]
 
 
 def bytes_needed(raw: Path, parts: list[Part]) -> int:
-    """Returns the bytes that these parts will still take, with what was downloaded of them before."""
-    have = sum(
+    """Returns the disk space in bytes that these parts still need; their downloaded files are subtracted."""
+    downloaded = sum(
         path.stat().st_size
         for part in parts
         for path in (raw / part.file, raw / f"{part.file}.part")
         if path.is_file()
     )
-    return max(sum(part.size + part.unpacked for part in parts) - have, 0)
+    return max(sum(part.size + part.unpacked_size for part in parts) - downloaded, 0)
 
 
-def plan(raw: Path) -> Iterator[str]:
-    """Yields what a download would do, and how to do it by hand, line by line."""
+def describe_download(raw: Path) -> Iterator[str]:
+    """Yields lines that list the files to download and explain how to place them by hand."""
     missing = missing_parts(raw)
     if not missing:
-        yield f"{raw} has all parts: there is nothing to download"
+        yield f"{raw} is complete: nothing to download"
         return
     yield f"{'':<28}{'download':>10}{'on disk':>10}  from"
     for part in missing:
         source = part.url or f"https://doi.org/{DOI}"
-        on_disk = (part.unpacked or part.size) / 1e9
+        on_disk = (part.unpacked_size or part.size) / 1e9
         yield f"{part.file:<28}{part.size / 1e9:>7.2f} GB{on_disk:>7.2f} GB  {source}"
     existing = next(folder for folder in (raw.resolve(), *raw.resolve().parents) if folder.exists())
     yield (
-        f"{bytes_needed(raw, missing) / 1e9:.1f} GB are needed while it is unpacked, "
-        f"{shutil.disk_usage(existing).free / 1e9:.1f} GB are free"
+        f"Disk space: {bytes_needed(raw, missing) / 1e9:.1f} GB needed during unpacking, "
+        f"{shutil.disk_usage(existing).free / 1e9:.1f} GB free"
     )
     yield ""
-    yield f"By hand: save these files in {raw} and run the command again: it verifies and unpacks them."
-    yield "Or place what is in them, so that there are:"
+    yield f"By hand: save these files in {raw}, then run the command again to verify and unpack them."
+    yield "Or place their unpacked content at these paths:"
     yield from (f"  {raw / part.target}" for part in missing)
 
 
-def _get(part: Part, raw: Path, *, keep_archives: bool) -> None:
-    """Downloads a part, verifies it, and unpacks it."""
-    from data_prep.sources.fetch import fetch, is_verified, zenodo_file
+def _download_part(part: Part, raw: Path, *, keep_archives: bool) -> None:
+    """Downloads, verifies and unpacks a part."""
+    from data_prep.sources.fetch import fetch, find_zenodo_file, has_checksum
     from data_prep.sources.unpack import unpack_images, unpack_table
 
-    if not (part.checksum and is_verified(raw / part.file, part.checksum)):
-        url, checksum = (part.url, part.checksum) if part.url else zenodo_file(DOI, part.file)
+    if not (part.checksum and has_checksum(raw / part.file, part.checksum)):
+        url, checksum = (part.url, part.checksum) if part.url else find_zenodo_file(DOI, part.file)
         fetch(str(url), raw / part.file, part.checksum or str(checksum))
-    if not part.unpacked:
+    if not part.unpacked_size:
         return
     unpack = unpack_images if part.file.endswith(".zip") else unpack_table
     unpack(raw / part.file, raw / part.target)
@@ -148,22 +148,22 @@ def _get(part: Part, raw: Path, *, keep_archives: bool) -> None:
         (raw / part.file).unlink()
 
 
-def _take_from_kaggle(raw: Path) -> None:
-    """Takes images and mapping from the copy on Kaggle; images as further names where that is possible."""
+def _copy_from_kaggle(raw: Path) -> None:
+    """Copies images and mapping from the Kaggle dataset; images are linked if possible."""
     try:
         import kagglehub
     except ImportError:
-        raise GalaxyError(
-            'the copy on Kaggle needs kagglehub: python -m pip install "galaxy-lightning[kaggle]"'
-        ) from None
+        raise GalaxyError("--from-kaggle needs kagglehub: pip install 'galaxy-lightning[kaggle]'") from None
     try:
-        copy = Path(kagglehub.dataset_download(KAGGLE))
-    except Exception as error:  # kagglehub has no one error type of its own.
-        raise GalaxyError(f"the Kaggle dataset {KAGGLE} could not be downloaded: {error}") from error
-    mapping = next(copy.rglob(MAPPING_FILE), None)
-    images = next((file.parent for file in copy.rglob("*.jpg") if not file.name.startswith(".")), None)
+        dataset = Path(kagglehub.dataset_download(KAGGLE_DATASET))
+    except Exception as error:  # kagglehub has no common error type.
+        raise GalaxyError(f"the Kaggle dataset {KAGGLE_DATASET} could not be downloaded: {error}") from error
+    mapping = next(dataset.rglob(MAPPING_FILE), None)
+    images = next((file.parent for file in dataset.rglob("*.jpg") if not file.name.startswith(".")), None)
     if mapping is None or images is None:
-        raise GalaxyError(f"the Kaggle dataset {KAGGLE} in {copy} lacks {MAPPING_FILE} or the images")
+        raise GalaxyError(
+            f"the Kaggle dataset {KAGGLE_DATASET} in {dataset} lacks {MAPPING_FILE} or the images"
+        )
     if not (raw / MAPPING_FILE).exists():
         with new_file(raw / MAPPING_FILE) as partial:
             shutil.copyfile(mapping, partial)

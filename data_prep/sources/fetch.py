@@ -11,85 +11,85 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors
 from data_prep.common.progress import progress_bar
 
-TRIES: Final = 6
-"""How often a download is tried, a few seconds apart, before the user is told."""
+MAX_ATTEMPTS: Final = 6
+"""Maximum number of attempts at a download, a few seconds apart."""
 
-GO_ON: Final = "run the command again later to go on, or place the files by hand (see --dry-run)"
+_ADVICE: Final = "run the command again later to resume, or place the files by hand (see --dry-run)"
 
 _RECORDS: Final = "https://zenodo.org/api/records"
-"""Where Zenodo describes its records, each by the number in which its DOI ends."""
+"""URL of Zenodo's records; the number of a record is the last part of its DOI."""
 _CHUNK: Final = 1 << 16
 _TIMEOUT_SECONDS: Final = 30
-_MAY_PASS: Final = (408, 425, 429)
-"""What a server answers when asked too soon; whatever else it holds against a request will not change."""
+_TRANSIENT_STATUSES: Final = (408, 425, 429)
+"""HTTP statuses of requests that a client may repeat: Request Timeout, Too Early, Too Many Requests."""
 
 
 def fetch(url: str, path: Path, checksum: str) -> None:
-    """Downloads a file, unless it is there already, and verifies it.
+    """Downloads a file and verifies its checksum, unless the verified file already exists.
 
-    What an interruption leaves stays beside it, ``NAME.part``, and the next call resumes it where the server
-    can. A failure that may pass (the connection breaks off, the server is busy) is followed by another try. A
-    wrong checksum is not: only where part of the file came from an earlier connection, which may have been of
-    another file, is it downloaded once from the beginning.
+    An interrupted download is kept as ``NAME.part``, and the next call resumes it if the server supports
+    this. After a transient failure (broken connection, busy server), the request is repeated. After a wrong
+    checksum, the download is restarted from the beginning, but only once, and only if part of it came from an
+    earlier connection, when the server may have had another file.
 
     Args:
-        url: Where it is.
-        path: Where it goes; its folder exists.
-        checksum: What it must hash to, as ``"md5:..."`` or ``"sha256:..."``.
+        url: The URL of the file.
+        path: The path to save it to, in an existing folder.
+        checksum: The expected checksum, as ``"md5:..."`` or ``"sha256:..."``.
 
     Raises:
-        GalaxyError: The server does not have it, cannot be reached, or serves other bytes; or it cannot be
-            written.
+        GalaxyError: The server cannot be reached or does not have the file, the checksum is wrong, or the
+            file cannot be written.
     """
-    if is_verified(path, checksum):
+    if has_checksum(path, checksum):
         return
-    download, from_the_beginning = _Download(url, path), False
+    download, restarted = _Download(url, path), False
     while True:
-        resumed = _with_retries(download)
-        if is_verified(download.part, checksum):
+        resumed = _receive_with_retries(download)
+        if has_checksum(download.part, checksum):
             with explain_write_errors(path, download.part):
                 download.part.replace(path)
-            download.forget()
+            download.discard()
             return
-        download.forget()
-        if from_the_beginning or not resumed:
+        download.discard()
+        if restarted or not resumed:
             raise GalaxyError(
                 f"{url} is not the file that was published: its checksum is not {checksum}. The "
                 "download was deleted; try again later, or place the file by hand (see --dry-run)"
             )
-        from_the_beginning = True
+        restarted = True
 
 
-def _with_retries(download: "_Download") -> bool:
-    """Downloads a file, again where what has failed may pass; returns what ``receive`` does."""
-    tries = 0
+def _receive_with_retries(download: "_Download") -> bool:
+    """Downloads a file and retries after transient failures; returns the result of ``receive``."""
+    attempts = 0
     while True:
-        tries += 1
+        attempts += 1
         try:
             return download.receive()
         except requests.RequestException as error:
-            if tries >= TRIES or not _may_pass(error):
-                raise _not_downloaded(download.url, error) from error
-        time.sleep(tries)
+            if attempts >= MAX_ATTEMPTS or not _is_transient(error):
+                raise _download_error(download.url, error) from error
+        time.sleep(attempts)
 
 
-def _not_downloaded(url: str, error: requests.RequestException) -> GalaxyError:
-    answer = error.response
-    reason = error if answer is None else f"the server says {answer.status_code} {answer.reason}"
-    return GalaxyError(f"{url} could not be downloaded: {reason}; {GO_ON}")
+def _download_error(url: str, error: requests.RequestException) -> GalaxyError:
+    response = error.response
+    reason = error if response is None else f"the server responded {response.status_code} {response.reason}"
+    return GalaxyError(f"{url} could not be downloaded: {reason}; {_ADVICE}")
 
 
-def _may_pass(error: requests.RequestException) -> bool:
-    """Says whether the same request may succeed a few seconds later."""
+def _is_transient(error: requests.RequestException) -> bool:
+    """Returns whether the same request may succeed a few seconds later."""
     if error.response is not None:
-        return error.response.status_code >= 500 or error.response.status_code in _MAY_PASS
+        return error.response.status_code >= 500 or error.response.status_code in _TRANSIENT_STATUSES
     return isinstance(
         error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError
     )
 
 
-def is_verified(path: Path, checksum: str) -> bool:
-    """Says whether a file is there and hashes to what it must."""
+def has_checksum(path: Path, checksum: str) -> bool:
+    """Returns whether a file exists and has the given checksum."""
     algorithm, _, digest = checksum.partition(":")
     if not path.is_file():
         return False
@@ -97,18 +97,18 @@ def is_verified(path: Path, checksum: str) -> bool:
         return hashlib.file_digest(file, algorithm).hexdigest() == digest
 
 
-def zenodo_file(doi: str, name: str) -> tuple[str, str]:
-    """Asks Zenodo where a file of a record is, and what it hashes to.
+def find_zenodo_file(doi: str, name: str) -> tuple[str, str]:
+    """Looks up the URL and the checksum of a file on Zenodo.
 
     Args:
-        doi: The record's DOI.
-        name: The file's name in the record.
+        doi: The DOI of the record.
+        name: The name of the file in the record.
 
     Returns:
-        Its URL, and its checksum, ``"md5:..."``.
+        The URL, and the checksum as ``"md5:..."``.
 
     Raises:
-        GalaxyError: Zenodo cannot be reached, or the record has no such file.
+        GalaxyError: Zenodo cannot be reached, or the record does not have the file.
     """
     try:
         with requests.get(f"{_RECORDS}/{doi.rpartition('.')[2]}", timeout=_TIMEOUT_SECONDS) as response:
@@ -117,72 +117,78 @@ def zenodo_file(doi: str, name: str) -> tuple[str, str]:
         return files[name]["links"]["self"], files[name]["checksum"]
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
         raise GalaxyError(
-            f"Zenodo could not be asked for {name} of doi:{doi}: {error or type(error).__name__}; {GO_ON}"
+            f"{name} of doi:{doi} could not be found on Zenodo: {error or type(error).__name__}; {_ADVICE}"
         ) from error
 
 
 class _Download:
-    """A download that keeps its bytes when interrupted, and requests the rest.
+    """A download that keeps the received bytes when interrupted, and then requests only the rest.
 
     Args:
-        url: Where the file is.
-        path: The file that it is to become.
+        url: The URL of the file.
+        path: The path of the complete file.
+
+    Attributes:
+        part: The path of the bytes received so far.
+        version_file: The path of the file's version on the server: its entity tag or modification date.
     """
 
     def __init__(self, url: str, path: Path) -> None:
         self.url = url
         self.name = path.name
         self.part = path.with_name(f"{path.name}.part")
-        self.version = path.with_name(f"{path.name}.part-version")
+        self.version_file = path.with_name(f"{path.name}.part-version")
 
     def receive(self) -> bool:
-        """Receives what the part lacks of the file.
+        """Receives the bytes that the part lacks.
 
         Returns:
-            Whether there was a part to begin with.
+            Whether the file includes bytes of an earlier connection.
 
         Raises:
-            requests.RequestException: The server cannot be reached, breaks off, or refuses (``response``).
+            requests.RequestException: The server cannot be reached, refuses the request, or the connection
+                is interrupted.
             GalaxyError: The part cannot be written.
         """
-        had = self._size()
-        headers = {"Accept-Encoding": "identity"}  # What is counted must be the file's own bytes.
-        if had:
-            headers["Range"] = f"bytes={had}-"
-            if self.version.is_file():
-                # All of it, if it has changed.
-                headers["If-Range"] = self.version.read_text(encoding="latin-1")
+        offset = self._size()
+        headers = {"Accept-Encoding": "identity"}  # Ranges count the bytes of the uncompressed file.
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+            if self.version_file.is_file():
+                # If the file has changed, the server sends all of it.
+                headers["If-Range"] = self.version_file.read_text(encoding="latin-1")
         with requests.get(self.url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
-            if had and response.status_code == 416:  # There is no rest: it is all there, or is another file.
+            if offset and response.status_code == 416:  # The part is complete, or belongs to another file.
                 return True
             response.raise_for_status()
-            return self._receive(response, had)
+            return self._save(response, offset)
 
-    def _receive(self, response: requests.Response, had: int) -> bool:
+    def _save(self, response: requests.Response, offset: int) -> bool:
+        """Appends a response to the part, or replaces the part if the server sends the complete file."""
         if response.status_code != 206:
-            self.forget()
-            had = 0
+            self.discard()
+            offset = 0
             if version := response.headers.get("ETag") or response.headers.get("Last-Modified"):
-                with explain_write_errors(self.version):
-                    self.version.write_text(version, encoding="latin-1")
-        elif not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
-            self.forget()
-            raise requests.ConnectionError("the server has sent another part of the file than was asked for")
+                with explain_write_errors(self.version_file):
+                    self.version_file.write_text(version, encoding="latin-1")
+        elif not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+            self.discard()
+            raise requests.ConnectionError("the server sent a different part of the file than requested")
         length = response.headers.get("Content-Length")
-        whole = None if length is None else had + int(length)
-        with progress_bar(total=whole, initial=had, desc=self.name, unit="B", unit_scale=True) as bar:
+        total = None if length is None else offset + int(length)
+        with progress_bar(total=total, initial=offset, desc=self.name, unit="B", unit_scale=True) as bar:
             for chunk in response.iter_content(_CHUNK):
                 with explain_write_errors(self.part), self.part.open("ab") as file:
                     file.write(chunk)
                 bar.update(len(chunk))
-        if whole is not None and self._size() < whole:  # Older versions of urllib3 do not notice.
-            raise requests.ConnectionError("the connection broke off")
-        return had > 0
+        if total is not None and self._size() < total:  # Older versions of urllib3 do not raise an error.
+            raise requests.ConnectionError("the connection was interrupted")
+        return offset > 0
 
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.is_file() else 0
 
-    def forget(self) -> None:
-        """Removes the part."""
+    def discard(self) -> None:
+        """Deletes the part and its version."""
         self.part.unlink(missing_ok=True)
-        self.version.unlink(missing_ok=True)
+        self.version_file.unlink(missing_ok=True)

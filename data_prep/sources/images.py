@@ -1,4 +1,4 @@
-"""Reading one galaxy's image file."""
+"""Reads the image file of a galaxy."""
 
 from pathlib import Path
 from typing import Final
@@ -10,89 +10,90 @@ from PIL import Image, UnidentifiedImageError
 from data_prep.common.errors import GalaxyError
 
 Cutout = npt.NDArray[np.uint8]
-"""One galaxy's pixels, ``[H, W, 3]``, RGB."""
+"""The RGB pixels of a galaxy, ``[H, W, 3]``."""
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
-"""What is decoded, whatever a file's name says. Of what else Pillow knows, it would have Ghostscript run a
-PostScript file."""
+"""The formats that are decoded, regardless of the file name. Pillow supports others, among them PostScript,
+which it runs as a program with Ghostscript."""
 
-MOST_PIXELS: Final = 2**26
-"""The largest image that is decoded: 8,192 x 8,192. A file of a few kilobytes can say that it holds more than
-the memory does."""
+MAX_PIXELS: Final = 2**26
+"""Maximum number of pixels of an image, 8,192 x 8,192. A file of a few kilobytes can declare more pixels than
+fit into memory."""
 
-MOST_SCANS: Final = 64
-"""The most passes over its pixels that a JPEG may ask for; a progressive one has about ten. A hundred
-kilobytes can ask for thousands, and take minutes."""
+MAX_SCANS: Final = 64
+"""Maximum number of scans of a JPEG, its passes over the pixels; a progressive one has about ten. A file of a
+hundred kilobytes can hold thousands, which take minutes to decode."""
 
-_CONVERTED: Final = ("RGB", "RGBA", "RGBa", "RGBX", "L", "LA", "La", "1", "P", "PA", "YCbCr")
-"""Pillow's modes whose pixels are RGB or become it without loss."""
+_CONVERTIBLE_MODES: Final = ("RGB", "RGBA", "RGBa", "RGBX", "L", "LA", "La", "1", "P", "PA", "YCbCr")
+"""Pillow's modes whose pixels are RGB or can be converted to RGB without loss."""
 
-_REFUSED: Final = {
+_REFUSED_MODES: Final = {
     "CMYK": "CMYK, whose colours depend on a printer's profile: save it as RGB",
-    "I": "32-bit integers, of which it is not known what is white: save it with 8 bits a channel",
-    "F": "floats, of which it is not known what is white: save it with 8 bits a channel",
+    "I": "32-bit integers of unknown scale: save it with 8 bits per channel",
+    "F": "floats of unknown scale: save it with 8 bits per channel",
 }
-"""Why pixels of other modes are refused, and what to do."""
+"""Why other modes are refused, and what to do."""
 
 
 class ImageError(GalaxyError):
-    """An image cannot be used. Among many, it is skipped and listed."""
+    """An image cannot be used. Commands that read many images skip and list it."""
 
 
 def read_cutout(path: Path, crop: int) -> Cutout:
-    """Decodes an image file and cuts out its centre, without resampling.
+    """Decodes an image file and crops its centre, without resampling.
 
-    The pixels are taken as they are stored: an orientation noted by a camera (EXIF) and a colour profile
-    (ICC) are not followed. Of an animation the first picture is taken. Other kinds of pixels are converted to
-    RGB of 8 bits:
+    The pixels are read as stored: the EXIF orientation and the ICC colour profile are ignored. Only the first
+    frame of an animation is read. Other kinds of pixels are converted to 8-bit RGB:
 
-    - Grey becomes three equal channels; a palette becomes its colours.
-    - Of 16 bits a channel, the upper 8 are taken.
-    - An alpha channel is dropped where the whole cutout is opaque.
+    - Greyscale becomes three equal channels; a palette is replaced by its colours.
+    - Of 16 bits per channel, the upper 8 are kept.
+    - An alpha channel is dropped if the whole cutout is opaque.
 
-    Cutouts with transparent pixels are refused, and so are 32-bit integers and floats, whose scale is not
-    known, and CMYK, whose colours depend on a profile.
+    Cutouts with transparent pixels are refused, as are 32-bit integers and floats, whose scale is unknown,
+    and CMYK, whose colours depend on a profile.
 
     Args:
-        path: An image file of at least ``crop`` x ``crop`` pixels, and at most ``MOST_PIXELS``.
-        crop: Side of the centre crop in pixels. Where the margins cannot be equal, as with an
-            even crop of Galaxy Zoo's 423-pixel files, the upper left one is a pixel smaller.
+        path: An image file of at least ``crop`` x ``crop`` and at most ``MAX_PIXELS`` pixels.
+        crop: The side of the centre crop in pixels. If the margins cannot be equal, as for an even crop of
+            Galaxy Zoo's 423-pixel files, the left and upper margins are one pixel smaller.
 
     Returns:
         ``[crop, crop, 3]``, uint8.
 
     Raises:
-        ImageError: The file is missing, empty, truncated, no image, of pixels that are refused, too small, or
-            would take too much memory or time.
+        ImageError: The file is missing, empty, truncated, not an image, too small, or would take too much
+            memory or time to decode; or its kind of pixels is refused.
     """
     try:
-        if not path.is_file() and path.exists():  # A pipe would be waited for without end.
-            raise ImageError("cannot be decoded: no file")
+        if not path.is_file() and path.exists():  # Reading a pipe would block.
+            raise ImageError("cannot be decoded: not a regular file")
         with Image.open(path, formats=FORMATS) as image:
             left, top = ((side - crop) // 2 for side in image.size)
             if min(left, top) < 0:
                 raise ImageError(f"{image.width} x {image.height} pixels, smaller than the crop of {crop}")
-            if image.width * image.height > MOST_PIXELS:
-                raise ImageError(f"{image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
-            if image.format in ("JPEG", "MPO") and path.read_bytes().count(b"\xff\xda") > MOST_SCANS:
-                raise ImageError(f"a JPEG of more than {MOST_SCANS} scans, which would take too long")
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+            if image.format in ("JPEG", "MPO") and path.read_bytes().count(b"\xff\xda") > MAX_SCANS:
+                raise ImageError(
+                    f"a JPEG with more than {MAX_SCANS} scans, which would take too long to decode"
+                )
             return _rgb(image.crop((left, top, left + crop, top + crop)))
     except FileNotFoundError:
         raise ImageError("missing") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, UnidentifiedImageError):
-            _refuse_what_is_no_image(path)
+            _raise_if_recognized(path)
         raise ImageError(f"cannot be decoded: {str(error).replace(str(path), path.name)}") from None
 
 
 def image_suffixes() -> list[str]:
-    """Returns what the names of image files end in, in lower case; the most common first."""
+    """Returns the suffixes of image files in lower case, the most common first."""
     known = [suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS]
     return list(dict.fromkeys([".jpg", ".jpeg", ".png", *sorted(known)]))
 
 
 def is_image(path: Path) -> bool:
-    """Says whether a file begins as an image of one of ``FORMATS`` does, whatever its name says.
+    """Returns whether a file starts like an image in one of ``FORMATS``, regardless of its name.
 
     Args:
         path: A regular file.
@@ -103,14 +104,14 @@ def is_image(path: Path) -> bool:
     except UnidentifiedImageError:
         return False
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return True  # One that read_cutout has something to say of.
+        return True  # A damaged image; read_cutout names the problem.
 
 
-def _refuse_what_is_no_image(path: Path) -> None:
-    """Names what is often found under the name of an image.
+def _raise_if_recognized(path: Path) -> None:
+    """Raises a specific error for files that are often stored under the name of an image.
 
     Raises:
-        ImageError: The file is empty, a web page, or a pointer of Git LFS.
+        ImageError: The file is empty, a web page, or a Git LFS pointer.
     """
     with path.open("rb") as file:
         start = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
@@ -119,18 +120,18 @@ def _refuse_what_is_no_image(path: Path) -> None:
     if start.startswith((b"<!doctype html", b"<html")):
         raise ImageError("a web page, saved when the download failed: download the image again")
     if start.startswith(b"version https://git-lfs"):
-        raise ImageError("a pointer of Git LFS, not the image: run git lfs pull where it was cloned")
+        raise ImageError("a Git LFS pointer, not the image: run git lfs pull in the clone")
 
 
 def _rgb(image: Image.Image) -> Cutout:
-    """Returns the pixels of an image as RGB of 8 bits."""
+    """Returns the pixels of an image as 8-bit RGB."""
     if image.mode.startswith("I;16"):
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode not in _CONVERTED:
-        raise ImageError(_REFUSED.get(image.mode, f"pixels of mode {image.mode}: save it as RGB"))
+    if image.mode not in _CONVERTIBLE_MODES:
+        raise ImageError(_REFUSED_MODES.get(image.mode, f"pixels of mode {image.mode}: save it as RGB"))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
-            raise ImageError("transparent in places: put it on a background and save it without transparency")
+            raise ImageError("partly transparent: put it on a background and save it without transparency")
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

@@ -138,7 +138,7 @@ class PredictionWriter(Callback):
         """Merges the parts of all processes into the table."""
         part = self._part
         assert part is not None
-        part.end()
+        part.close()
         own = (part.written, part.uncertain, part.problems)
         results: list[Any] = [own]
         if trainer.world_size > 1:
@@ -155,7 +155,7 @@ class PredictionWriter(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Closes the part, and prints how to resume."""
         if self._part is not None:
-            self._part.leave()
+            self._part.close_unfinished()
             self._part = None
 
     def _write_table(self, problems: dict[int, str], processes: int) -> None:

@@ -1,4 +1,4 @@
-"""The part of a table of predictions that one process makes: it grows, and outlives an interruption."""
+"""The part of a table of predictions that one process writes; it can be resumed after an interruption."""
 
 import contextlib
 import sys
@@ -15,24 +15,25 @@ from data_prep.common.resumable_file import ResumableFile
 
 
 class PredictionPart:
-    """A CSV that grows batch by batch, and beside it, with suffix ``.json``, a note of how far it is.
+    """A CSV file that grows batch by batch, with a progress file of suffix ``.json`` beside it.
 
-    Batches are whole, so that a network that is asked again is asked the same, and answers the same bytes.
+    Only complete batches are recorded. A resumed prediction therefore has the same batches, and writes the
+    same bytes, as an uninterrupted one.
 
     Args:
-        path: The CSV.
-        table: What it is a part of, for messages.
-        made_of: What the predictions depend on, as JSON. Unfinished work of the same is resumed, of anything
-            else discarded; None never resumes.
+        path: The CSV file.
+        table: The path of the complete table, for error messages.
+        made_of: What the predictions depend on, as JSON types. Unfinished work with the same value is
+            resumed, other work is discarded; None never resumes.
 
     Attributes:
-        batches: How many batches are in it.
-        written: How many galaxies.
-        uncertain: How many of these are uncertain.
-        problems: Why a galaxy's image cannot be used, by row.
+        batches: Number of batches in the file.
+        written: Number of galaxies in the file.
+        uncertain: Number of these that are flagged as uncertain.
+        problems: Why the image of a galaxy is unusable, by row.
 
     Raises:
-        GalaxyError: It cannot be written there, or another process is writing it.
+        GalaxyError: The file cannot be written, or another process is writing it.
     """
 
     def __init__(self, path: Path, table: Path, made_of: Mapping[str, Any] | None) -> None:
@@ -41,14 +42,14 @@ class PredictionPart:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             stack.enter_context(file_lock(path, table))
-            self._file = ResumableFile(path, self.note, made_of, _read_state)
+            self._file = ResumableFile(path, self.progress_file, made_of, _read_state)
             self._lock = stack.pop_all()
-        numbers, self.problems = self._file.state or ([0, 0, 0], {})
-        self.batches, self.written, self.uncertain = numbers
+        counts, self.problems = self._file.state or ([0, 0, 0], {})
+        self.batches, self.written, self.uncertain = counts
 
     @property
-    def note(self) -> Path:
-        """Where it is noted how far the part is."""
+    def progress_file(self) -> Path:
+        """Path of the progress file."""
         return self.path.with_suffix(".json")
 
     def append(self, table: pd.DataFrame, problems: Mapping[int, str], *, uncertain: int, last: bool) -> None:
@@ -56,13 +57,14 @@ class PredictionPart:
 
         Args:
             table: The galaxies with a prediction.
-            problems: Why the others have none, by row.
-            uncertain: How many are uncertain.
-            last: It is the last one, which is not noted: there is always one to go on with.
+            problems: Why the other galaxies have no prediction, by row.
+            uncertain: Number of galaxies flagged as uncertain.
+            last: Whether this is the last batch. Its progress is not recorded, so that a resumed prediction
+                always has a batch to predict.
         """
         if len(table):
             text = table.to_csv(index=False, header=self.written == 0)
-            # A file name that is no valid UTF-8 is written with its odd bytes escaped.
+            # Bytes of file names that are not valid UTF-8 are escaped.
             content = text.encode(errors="backslashreplace")
             with explain_write_errors(self.path):
                 self._file.append(content)
@@ -78,30 +80,30 @@ class PredictionPart:
                 problems=self.problems,
             )
 
-    def end(self) -> None:
-        """Ends the CSV, and still keeps others out of it."""
+    def close(self) -> None:
+        """Closes the CSV file, but keeps its lock."""
         with explain_write_errors(self.path):
             self._file.close()
 
     def release(self) -> None:
-        """Lets others at it."""
+        """Releases the lock."""
         self._lock.close()
 
-    def leave(self) -> None:
-        """Leaves the part to whoever goes on with it, and says so; nothing of it where nobody can."""
+    def close_unfinished(self) -> None:
+        """Closes an unfinished part and prints how to resume; removes it if it cannot be resumed."""
         with self._lock:
-            with contextlib.suppress(GalaxyError):  # What the system refuses has been told.
-                self.end()
-            if not self.note.exists():
+            with contextlib.suppress(GalaxyError):  # The first write error is already reported.
+                self.close()
+            if not self.progress_file.exists():
                 self.path.unlink(missing_ok=True)
                 return
             print(
-                f"\nWhat is predicted so far is in {self.path}: run the same command again to resume",
+                f"\nThe predictions so far are in {self.path}: run the same command again to resume",
                 file=sys.stderr,
             )
 
 
-def _read_state(noted: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
+def _read_state(progress: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
     """Reads the numbers of batches, galaxies and uncertain galaxies, and the problems by row."""
-    numbers = [int(noted[name]) for name in ("batches", "written", "uncertain")]
-    return numbers, {int(row): str(problem) for row, problem in noted["problems"].items()}
+    counts = [int(progress[name]) for name in ("batches", "written", "uncertain")]
+    return counts, {int(row): str(problem) for row, problem in progress["problems"].items()}

@@ -1,4 +1,4 @@
-"""What SIGTERM does to a running command: all its ranks end; a fit saves where it is first."""
+"""Ends a command after SIGTERM: all ranks end together, and a fit saves a checkpoint first."""
 
 import signal
 import threading
@@ -12,11 +12,11 @@ from galaxy_lightning.callbacks.checkpoint import RunCheckpoint
 from galaxy_lightning.runtime.ranks import Ranks
 
 
-class EndTogether(Callback):
-    """Ends all ranks of a command together.
+class SigtermRestorer(Callback):
+    """Connects the ranks, and restores the SIGTERM handler that ends them together.
 
-    Lightning's own handler of SIGTERM, which it installs as the work begins, waits for the other ranks: they
-    never join it where only one was asked to end. So the one that was there before is put back.
+    Lightning installs its own handler when the work starts. That handler waits for the other ranks, and would
+    wait forever if only one rank receives the signal.
 
     Args:
         ranks: The ranks.
@@ -24,48 +24,48 @@ class EndTogether(Callback):
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
-        self._before: Any = None
+        self._previous_handler: Any = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Connects the ranks, and remembers who listens."""
-        self._before = signal.getsignal(signal.SIGTERM)
+        """Connects the ranks, and stores the present handler."""
+        self._previous_handler = signal.getsignal(signal.SIGTERM)
         self._ranks.meet(trainer)
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the handler back."""
-        self._put_back()
+        """Restores the handler."""
+        self._restore_handler()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the handler back."""
-        self._put_back()
+        """Restores the handler."""
+        self._restore_handler()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the handler back, unless a fit is validated: it listens itself, and finishes that first."""
+        """Restores the handler, except in a fit, where ``Preemption`` handles SIGTERM."""
         if trainer.state.fn != TrainerFn.FITTING:
-            self._put_back()
+            self._restore_handler()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the handler back."""
-        self._put_back()
+        """Restores the handler."""
+        self._restore_handler()
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Puts the handler back."""
-        self._put_back()
+        """Restores the handler."""
+        self._restore_handler()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Keeps this rank from being interrupted while it clears away."""
+        """Prevents an interruption of this rank while it cleans up."""
         self._ranks.leaving = True
 
-    def _put_back(self) -> None:
-        if self._before is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._before)
+    def _restore_handler(self) -> None:
+        if self._previous_handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._previous_handler)
 
 
 class Preemption(Callback):
-    """Saves ``last.ckpt`` when the system asks a fit to end (SIGTERM), after the batch that it is at.
+    """Saves ``last.ckpt`` and ends the fit after the current batch if the system sends SIGTERM.
 
-    In the midst of an epoch too: the checkpoint holds how many batches are done and what was counted on them.
-    A validation is finished first. Ranks that train together save together.
+    This also works within an epoch: the checkpoint holds the number of finished batches and the state of the
+    metrics. A validation is finished first. Ranks that train together save together.
 
     Args:
         ranks: The ranks.
@@ -73,24 +73,24 @@ class Preemption(Callback):
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
-        self._asked = False
-        self._before: Any = None
+        self._sigterm_received = False
+        self._previous_handler: Any = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Handles SIGTERM instead of Lightning, which would end during a validation.
+        """Handles SIGTERM instead of Lightning, which would end the fit during a validation.
 
-        Only a program's main thread can. Python's ``signal`` and Lightning's hooks are all that is used.
+        Only the main thread can install a handler. Lightning's private signal connector is not used.
         """
         if threading.current_thread() is threading.main_thread():
             self._ranks.deferring = True
-            self._before = signal.signal(signal.SIGTERM, self._ask)
+            self._previous_handler = signal.signal(signal.SIGTERM, self._handle_sigterm)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves and ends, if that was asked for."""
-        # The last batch's epoch is about to be validated and saved anyway.
-        if not self._any_asked(trainer) or trainer.is_last_batch:
+        """Saves a checkpoint and ends the fit if SIGTERM was received."""
+        # After the last batch, the epoch is validated and saved anyway.
+        if not self._any_sigterm_received(trainer) or trainer.is_last_batch:
             return
         for checkpoint in trainer.checkpoint_callbacks:
             if isinstance(checkpoint, RunCheckpoint) and checkpoint.dirpath:
@@ -98,33 +98,33 @@ class Preemption(Callback):
         raise Terminated
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ends between two epochs, whose checkpoint is saved."""
-        if self._any_asked(trainer):
+        """Ends the fit between two epochs, where the checkpoint is already saved."""
+        if self._any_sigterm_received(trainer):
             raise Terminated
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leaves the requests to whoever heard them before; what was asked in the last epoch is followed."""
-        self._stop_listening()
-        if self._any_asked(trainer):
+        """Restores the previous handler, and ends the command if SIGTERM was received in the last epoch."""
+        self._restore_handler()
+        if self._any_sigterm_received(trainer):
             raise Terminated
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """The same."""
-        self._stop_listening()
+        """Restores the previous handler."""
+        self._restore_handler()
 
-    def _ask(self, number: int, frame: object) -> None:
-        if self._ranks.ending is not None:  # Another rank has ended: there is none to save with.
+    def _handle_sigterm(self, number: int, frame: object) -> None:
+        if self._ranks.ending is not None:  # Another rank has ended, so that saving together is impossible.
             raise Terminated
-        self._asked = True
+        self._sigterm_received = True
 
-    def _any_asked(self, trainer: Trainer) -> bool:
-        """Says whether any of the processes was asked to end."""
+    def _any_sigterm_received(self, trainer: Trainer) -> bool:
+        """Returns whether any rank has received SIGTERM."""
         if trainer.world_size == 1:
-            return self._asked
-        return trainer.strategy.reduce_boolean_decision(self._asked, all=False)
+            return self._sigterm_received
+        return trainer.strategy.reduce_boolean_decision(self._sigterm_received, all=False)
 
-    def _stop_listening(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-            self._before = None
+    def _restore_handler(self) -> None:
+        if self._previous_handler is not None:
+            signal.signal(signal.SIGTERM, self._previous_handler)
+            self._previous_handler = None
             self._ranks.deferring = False

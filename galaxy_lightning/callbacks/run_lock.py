@@ -1,4 +1,4 @@
-"""Keeps a second fit out of a run folder while one is at work in it."""
+"""Prevents two fits from running in the same run folder at once."""
 
 import contextlib
 from pathlib import Path
@@ -10,30 +10,31 @@ from galaxy_lightning.runs.names import CONFIG
 
 
 class RunLock(Callback, contextlib.ExitStack):
-    """A lock on a run's ``config.yaml``, held by the first rank until the context or the process ends.
+    """A lock on the ``config.yaml`` of a run, held by the first rank until the context or the process ends.
 
-    The file is there as soon as a run can be resumed, and is never replaced: so the lock leaves no file.
+    The lock needs no file of its own, since ``config.yaml`` exists before a run can be resumed and is never
+    replaced.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._taken = False
+        self._acquired = False
 
-    def take(self, folder: Path) -> None:
-        """Takes the lock.
+    def acquire(self, folder: Path) -> None:
+        """Acquires the lock.
 
         Args:
             folder: The run folder.
 
         Raises:
-            GalaxyError: Another fit is at work there.
+            GalaxyError: Another fit is running in the folder.
         """
-        problem = f"another fit is at work in {folder}: wait until it has ended"
+        problem = f"another fit is running in {folder}: wait until it has ended"
         self.enter_context(file_lock(folder / CONFIG, folder, problem))
-        self._taken = True
+        self._acquired = True
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes the lock on the folder of a new fit; a resumed one has it."""
-        folder = trainer.log_dir  # All ranks ask for it together, or they wait for each other.
-        if trainer.is_global_zero and not self._taken and folder is not None:
-            self.take(Path(folder))
+        """Acquires the lock for a new fit; a resumed fit already holds it."""
+        folder = trainer.log_dir  # Broadcast by the first rank, so all ranks must call it.
+        if trainer.is_global_zero and not self._acquired and folder is not None:
+            self.acquire(Path(folder))

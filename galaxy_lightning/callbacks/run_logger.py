@@ -1,4 +1,4 @@
-"""TensorBoard's log of a run, whose fit learns at once of what cannot be written."""
+"""Logs a run for TensorBoard, and raises write errors immediately."""
 
 import contextlib
 import re
@@ -25,8 +25,8 @@ _SPLIT: Final = re.compile(f"^({'|'.join(SPLITS)})_")
 class RunLogger(TensorBoardLogger):
     """Logs a fit to its run folder.
 
-    TensorBoard writes in a thread of its own. Lightning calls ``save`` after each log: it waits for that
-    thread, and raises what the system has refused it.
+    TensorBoard writes in its own thread. Lightning calls ``save`` after each log, which waits for this thread
+    and raises its write errors.
 
     Args:
         folder: The run folder.
@@ -34,46 +34,49 @@ class RunLogger(TensorBoardLogger):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, name="", version="", default_hp_metric=False)
-        self._begun = False
+        self._started = False
 
     @property
     def experiment(self) -> "SummaryWriter":
-        """What writes the events."""
-        with contextlib.nullcontext() if self._begun else without_tensorflow(), self._writing():
+        """The writer of the events."""
+        with (
+            contextlib.nullcontext() if self._started else without_tensorflow(),
+            self._explain_write_errors(),
+        ):
             writer: SummaryWriter = super().experiment
-        self._begun = True
+        self._started = True
         return writer
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs numbers; TensorBoard groups ``val_loss`` and its like as ``val/loss``."""
-        with self._writing():
+        """Logs metrics; ``val_loss`` becomes ``val/loss``, so that TensorBoard groups metrics by split."""
+        with self._explain_write_errors():
             super().log_metrics({_SPLIT.sub(r"\1/", name): value for name, value in metrics.items()}, step)
 
     @rank_zero_only
     def save(self) -> None:
-        """Waits until all is written, and writes the settings too, where that has not been done."""
+        """Waits until all events are written; writes the hyperparameters if their file is missing."""
         path = Path(self.log_dir) / self.NAME_HPARAMS_FILE
         if not path.exists():
             with new_file(path) as partial:
                 save_hparams_to_yaml(partial, self.hparams)
-        with self._writing():
+        with self._explain_write_errors():
             super().save()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Closes the log; after a failure, which is told already, whatever can be written of it."""
-        with contextlib.suppress(*[GalaxyError] if status == "failed" else []), self._writing():
+        """Closes the log; a fit that has failed already reports its error, so write errors are ignored."""
+        with contextlib.suppress(*[GalaxyError] if status == "failed" else []), self._explain_write_errors():
             super().finalize(status)
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Turns what the system refuses TensorBoard's thread into an error for the user."""
+    def _explain_write_errors(self) -> Iterator[None]:
+        """Turns write errors of TensorBoard's thread into a ``GalaxyError``."""
         folder = Path(self.log_dir)
         with explain_write_errors(folder / "events.out.tfevents.*", folder):
             try:
                 yield
-            except ValueError as error:  # Lightning takes any failure for a value that cannot be logged.
+            except ValueError as error:  # Lightning raises it for any error in logging a value.
                 if isinstance(error.__cause__, OSError):
                     raise error.__cause__ from None
                 raise

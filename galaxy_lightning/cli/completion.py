@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.runs.writer import write_run
+from galaxy_lightning.runs.writer import describe_cpu, write_run
 from galaxy_lightning.training.checkpoint_writer import replace_calibrations
 from galaxy_lightning.training.checkpoints import is_calibrated
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -106,6 +106,5 @@ def _describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        threads = torch.get_num_threads()
-        return f"{threads} CPU thread{'s' if threads > 1 else ''}"
+        return describe_cpu(torch.get_num_threads())
     return device.type

@@ -35,7 +35,7 @@ class FitFolder:
         resumed = Path(options.ckpt_path).parent if options.ckpt_path else None
         if resumed and (resumed / CONFIG).is_file() and (resumed / HISTORY).is_file():
             if is_first_process():
-                self._lock.take(resumed)
+                self._lock.acquire(resumed)
             return resumed
         if not is_first_process():
             return Path(options.runs)

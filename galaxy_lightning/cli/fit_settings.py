@@ -12,10 +12,10 @@ def parse_fit_settings(args: list[str]) -> tuple[str, dict[str, Any]]:
     """Parses the options of a fit without running it.
 
     Args:
-        args: The command line after ``fit``.
+        args: The arguments after ``fit``.
 
     Returns:
-        The name of the run, and the settings that all commands share, as plain values.
+        The name of the run, and the settings that all commands share, as JSON types.
     """
     cli = _ParsingCLI(args=["fit", *args])
     settings = json.loads(cli.parser.dump(cli.config, format="json"))["fit"]
@@ -26,5 +26,5 @@ class _ParsingCLI(GalaxyCLI):
     """Parses the command line, but instantiates and runs nothing."""
 
     def instantiate_classes(self) -> None:
-        """Instantiates nothing, and leaves no command to run."""
+        """Instantiates nothing, and clears the command, so that it is not run."""
         self.subcommand = None

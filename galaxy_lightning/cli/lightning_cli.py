@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import SPLITS
 from galaxy_lightning.callbacks.history import HistoryRecorder
-from galaxy_lightning.callbacks.preemption import EndTogether, Preemption
+from galaxy_lightning.callbacks.preemption import Preemption, SigtermRestorer
 from galaxy_lightning.callbacks.run_config import RunConfig
 from galaxy_lightning.callbacks.run_lock import RunLock
 from galaxy_lightning.callbacks.run_logger import RunLogger
@@ -195,7 +195,7 @@ class GalaxyCLI(LightningCLI):
         callbacks = [
             *configured_callbacks(settings),
             *progress,
-            EndTogether(self.ranks),
+            SigtermRestorer(self.ranks),
             UnchangedArrays(self.datamodule),
         ]
         # The line that before_fit prints says more about a network than Lightning's table of its top layers.

@@ -1,12 +1,12 @@
-"""Convolution and pooling on the CPU in the layouts that oneDNN itself chooses.
+"""Convolution and pooling on the CPU in oneDNN's own memory layouts.
 
-PyTorch hands oneDNN its tensors channels last, and pools them by kernels of its own, which keep a 64-bit
-index of each maximum and write most of the gradient twice. In oneDNN's layouts convolutions are faster, and
-poolings, which keep one byte of each maximum, several times as fast. The function is the same, and so are
-its gradients, to rounding.
+By default, PyTorch passes channels-last tensors to oneDNN, and pools with its own kernels, which store a
+64-bit index per maximum and write most of the gradient twice. In oneDNN's layouts, convolution is faster, and
+pooling, which stores one byte per maximum, is several times as fast. Outputs and gradients are equal up to
+rounding.
 
-Without them, a training step of the reference CNN takes 1.25 times as long in float32, and 1.4 times in
-bfloat16 (64 images of 224 x 224, 2 cores with AVX-512 and AMX).
+Without these layouts, a training step of the reference CNN takes 1.25 times as long in float32, and 1.4 times
+in bfloat16 (64 images of 224 x 224, 2 cores with AVX-512 and AMX).
 """
 
 from functools import cache
@@ -20,7 +20,7 @@ _TYPES: Final = (torch.float32, torch.bfloat16)
 
 
 def accepts(images: Tensor) -> bool:
-    """Says whether :func:`run` can compute what comes from these images, on this machine.
+    """Returns whether :func:`run` can process these images on this machine.
 
     Args:
         images: ``[B, C, H, W]``.
@@ -33,22 +33,22 @@ def accepts(images: Tensor) -> bool:
         and torch.backends.mkldnn.enabled
         and torch.backends.cpu.get_cpu_capability().startswith("AVX")
         and not torch.compiler.is_compiling()
-        and _works_in(dtype)
+        and _supports_dtype(dtype)
     )
 
 
 def run(layers: nn.Sequential, images: Tensor) -> Tensor:
-    """Computes what the layers make of images, as ``layers(images)`` does.
+    """Applies the layers to images, as ``layers(images)`` does.
 
     Args:
         layers: Convolutions, max-poolings and ReLUs.
-        images: ``[B, C, H, W]``, such as :func:`accepts` accepts.
+        images: ``[B, C, H, W]``, for which :func:`accepts` returns True.
 
     Returns:
         ``[B, features, h, w]``, in the type of the images or of autocast.
 
     Raises:
-        TypeError: A layer is of another kind.
+        TypeError: A layer is of another type.
     """
     values: Tensor = images.to(_dtype(images)).to_mkldnn()
     for layer in layers:
@@ -60,13 +60,13 @@ def run(layers: nn.Sequential, images: Tensor) -> Tensor:
             case nn.ReLU():
                 values = torch.relu(values)  # The gradient of a pooling needs its result unchanged.
             case _:
-                raise TypeError(f"oneDNN's layouts are not known to {layer}")
+                raise TypeError(f"{layer} is not supported in oneDNN's layouts")
     return values.to_dense()
 
 
 @cache
-def _works_in(dtype: torch.dtype) -> bool:
-    """Tries a step: not every processor has bfloat16, and PyTorch does not promise the operations for it."""
+def _supports_dtype(dtype: torch.dtype) -> bool:
+    """Tries a training step: some processors lack bfloat16, and its operations are private in PyTorch."""
     images = torch.zeros(1, 1, 4, 4, dtype=dtype)
     try:
         with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
@@ -79,9 +79,9 @@ def _works_in(dtype: torch.dtype) -> bool:
 
 
 class _Convolution(torch.autograd.Function):
-    """A convolution in bfloat16 of values in oneDNN's layout: ``nn.Conv2d`` takes those in float32 only.
+    """A bfloat16 convolution in oneDNN's layout, which ``nn.Conv2d`` supports in float32 only.
 
-    Its two operations are PyTorch's own, not of its public interface: ``_works_in`` tries them first.
+    The two operations are private in PyTorch, so ``_supports_dtype`` tries them first.
     """
 
     @staticmethod
@@ -99,8 +99,8 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         layer: nn.Conv2d = ctx.layer
         values, weight = ctx.saved_tensors
-        wanted = [*ctx.needs_input_grad[:2], ctx.has_bias and ctx.needs_input_grad[2]]
-        of_values, of_weight, of_bias = torch.ops.aten.convolution_backward(
+        output_mask = [*ctx.needs_input_grad[:2], ctx.has_bias and ctx.needs_input_grad[2]]
+        values_gradient, weight_gradient, bias_gradient = torch.ops.aten.convolution_backward(
             gradient,
             values,
             weight.to(values.dtype),
@@ -111,18 +111,18 @@ class _Convolution(torch.autograd.Function):
             False,
             [0, 0],
             layer.groups,
-            wanted,
+            output_mask,
         )
         return (
-            of_values if wanted[0] else None,
-            of_weight.to(weight.dtype) if wanted[1] else None,
-            of_bias.to(weight.dtype) if wanted[2] else None,
+            values_gradient if output_mask[0] else None,
+            weight_gradient.to(weight.dtype) if output_mask[1] else None,
+            bias_gradient.to(weight.dtype) if output_mask[2] else None,
             None,
         )
 
 
 def _dtype(images: Tensor) -> torch.dtype:
-    """Returns the type that the layers compute in."""
+    """Returns the type in which the layers compute."""
     if torch.is_autocast_enabled("cpu"):
         return torch.get_autocast_dtype("cpu")
     return images.dtype

@@ -172,6 +172,11 @@ def read_history(folder: Path) -> list[dict[str, float]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
+def describe_cpu(threads: int) -> str:
+    """Returns the entry ``device`` of ``run.json`` for a CPU, such as ``"2 CPU threads"``."""
+    return f"{threads} CPU thread{'' if threads == 1 else 's'}"
+
+
 def write_run(
     folder: Path,
     arrays: GalaxyArrays,

@@ -158,7 +158,7 @@ def test_two_concurrent_commands_do_not_mix(run, images, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(words)
     assert f"another process is making {table}" in capsys.readouterr().err
-    part.end()
+    part.close()
     with pytest.raises(GalaxyError, match="another process"):
         PredictionPart(tmp_path / "p.partial-0.csv", table, {})  # The part that is about to become the table.
     part.release()

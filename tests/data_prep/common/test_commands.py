@@ -48,7 +48,7 @@ def commands(done):
 
 
 @pytest.mark.parametrize("option", ["--exposure-time", "--exposure_time"])
-def test_a_command_gets_its_options_however_they_are_spelled(commands, done, option):
+def test_options_may_have_dashes_or_underscores(commands, done, option):
     commands.main(["look", "--at", "M31", option, "60"])
     assert done == [("M31", 60.0)]
 
@@ -66,7 +66,7 @@ def test_a_subcommand_fails_in_one_line_with_its_full_name(commands, capsys):
     assert capsys.readouterr().err == "python -m telescope calibrate camera: error: the shutter is stuck\n"
 
 
-def test_without_arguments_the_help_lists_first_sentences(commands, capsys):
+def test_the_help_shown_without_arguments_lists_first_sentences(commands, capsys):
     commands.main([])
     shown = capsys.readouterr().out
     assert "Look at an object.\n" in shown
@@ -112,22 +112,22 @@ def test_exit_codes(error, status, said, capsys):
     assert said in capsys.readouterr().err
 
 
-def test_the_systems_request_to_end_is_followed_cleanly(capsys):
-    def be_asked():
+def test_sigterm_ends_a_command_after_cleanup(capsys):
+    def terminated():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
         finally:
-            print("cleared away")
+            print("cleaned up")
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit, match="143"):
-        run(be_asked)
-    assert capsys.readouterr() == ("cleared away\n", "python -m telescope look: terminated\n")
+        run(terminated)
+    assert capsys.readouterr() == ("cleaned up\n", "python -m telescope look: terminated\n")
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_it_leaves_no_lock_taken(capsys):
+def test_sigterm_releases_locks(capsys):
     class Lock:
         def __init__(self):
             self.lock = threading.Lock()
@@ -139,19 +139,19 @@ def test_it_leaves_no_lock_taken(capsys):
         def __exit__(self, *error):
             self.lock.release()
 
-    def be_asked():
+    def terminated():
         with lock:
             time.sleep(5)
 
     lock = Lock()
     with pytest.raises(SystemExit, match="143"):
-        run(be_asked)
+        run(terminated)
     assert not lock.lock.locked()
     assert capsys.readouterr().err == "python -m telescope look: terminated\n"
 
 
-def test_it_is_followed_in_a_wait_for_a_lock_that_is_never_free(capsys, monkeypatch):
-    def be_asked():
+def test_sigterm_ends_a_wait_for_a_lock(capsys, monkeypatch):
+    def terminated():
         with threading.Condition(lock):
             pytest.fail("the lock was free")
 
@@ -160,7 +160,7 @@ def test_it_is_followed_in_a_wait_for_a_lock_that_is_never_free(capsys, monkeypa
     lock.acquire()
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
     with pytest.raises(SystemExit, match="143"):
-        run(be_asked)
+        run(terminated)
 
 
 def test_sigterm_during_a_finaliser_ends_the_command():
@@ -169,17 +169,17 @@ def test_sigterm_during_a_finaliser_ends_the_command():
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.001)
 
-    def be_asked():
+    def terminated():
         Finalised()
         time.sleep(5)
-        pytest.fail("the request was lost")
+        pytest.fail("SIGTERM was lost")
 
     with pytest.raises(SystemExit, match="143"):
-        run(be_asked)
+        run(terminated)
 
 
-def test_it_is_followed_where_a_library_makes_another_error_of_it(capsys):
-    def be_asked():
+def test_sigterm_ends_a_command_even_if_a_library_raises_another_error(capsys):
+    def terminated():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
@@ -187,7 +187,7 @@ def test_it_is_followed_where_a_library_makes_another_error_of_it(capsys):
             raise ValueError("Invalid bounding box") from None
 
     with pytest.raises(SystemExit, match="143"):
-        run(be_asked)
+        run(terminated)
     assert capsys.readouterr().err == "python -m telescope look: terminated\n"
 
 
@@ -219,7 +219,7 @@ def test_a_terminated_command_leaves_no_partial_result(raw, sample, tmp_path):
 @pytest.mark.parametrize(
     ("mistyped", "meant"), [("--exposre-time", "--exposure-time"), ("--exposre_time=3", "--exposure-time")]
 )
-def test_for_a_mistyped_option_the_nearest_one_is_suggested(commands, capsys, mistyped, meant):
+def test_the_nearest_option_is_suggested_for_a_mistyped_one(commands, capsys, mistyped, meant):
     with pytest.raises(SystemExit, match="2"):
         commands.main(["look", "--at", "M31", mistyped])
     assert capsys.readouterr().err.endswith(f"; did you mean {meant}?\n")

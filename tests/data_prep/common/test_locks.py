@@ -72,7 +72,12 @@ def test_a_second_process_is_refused_until_the_first_has_ended(file, lock, kind,
     before = left(file)
     with start(HOLDER, file, kind) as holder:
         assert holder.stdout.readline() == b"locked\n"
-        with pytest.raises(GalaxyError, match=r"^another process is making out: wait for it[^\n]*$"), lock():
+        with (
+            pytest.raises(
+                GalaxyError, match=r"^another process is making out: wait until it has ended[^\n]*$"
+            ),
+            lock(),
+        ):
             pass
         assert left(file) == [file.name]
         if end == "released":

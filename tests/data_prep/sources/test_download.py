@@ -41,7 +41,10 @@ def publisher(raw, monkeypatch):
 
     parts = [
         dataclasses.replace(
-            part, checksum=checksum(part), size=len(publisher.files[part.file]), unpacked=part.unpacked and 1
+            part,
+            checksum=checksum(part),
+            size=len(publisher.files[part.file]),
+            unpacked_size=part.unpacked_size and 1,
         )
         for part in module.PARTS
     ]
@@ -82,7 +85,7 @@ def test_existing_files_are_not_downloaded_again(publisher, raw, tmp_path, capsy
     publisher.requests.clear()
     main(["download", "--out", str(tmp_path / "got")])
     assert publisher.requests == []
-    assert "has all parts already" in capsys.readouterr().out
+    assert "is already complete" in capsys.readouterr().out
 
 
 def test_files_placed_by_hand_are_verified_and_unpacked(publisher, raw, tmp_path):
@@ -114,7 +117,7 @@ def test_a_dry_run_lists_files_and_sizes_and_downloads_nothing(publisher, tmp_pa
     for words in (
         "images_gz2.zip",
         "https://doi.org/10.5281/zenodo.3565489",
-        "GB are free",
+        "GB free",
         "By hand",
         MAPPING_FILE,
     ):
@@ -124,12 +127,12 @@ def test_a_dry_run_lists_files_and_sizes_and_downloads_nothing(publisher, tmp_pa
 
 
 def test_the_real_sizes_are_printed(tmp_path):
-    assert any("3.40 GB" in line for line in module.plan(tmp_path))
+    assert any("3.40 GB" in line for line in module.describe_download(tmp_path))
 
 
 def test_a_disk_that_is_too_small_is_refused_first(publisher, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
-    with pytest.raises(GalaxyError, match="make room"):
+    with pytest.raises(GalaxyError, match="not enough disk space"):
         module.download(tmp_path)
     assert publisher.requests == []
 
@@ -143,7 +146,7 @@ def test_zenodo_out_of_reach_is_an_error(publisher, tmp_path, capsys):
 
 def test_a_record_without_the_file_is_an_error(publisher, tmp_path):
     del publisher.files[MAPPING_FILE]
-    with pytest.raises(GalaxyError, match=f"could not be asked for {MAPPING_FILE}"):
+    with pytest.raises(GalaxyError, match=f"{MAPPING_FILE} of doi:.* could not be found on Zenodo"):
         module.download(tmp_path)
 
 
@@ -201,6 +204,6 @@ def test_kaggle_out_of_reach_is_an_error(publisher, tmp_path, monkeypatch):
 
 def test_a_complete_folder_needs_no_download(publisher, raw, tmp_path, capsys):
     module.download(tmp_path / "got")
-    assert list(module.plan(tmp_path / "got")) == [
-        f"{tmp_path / 'got'} has all parts: there is nothing to download"
+    assert list(module.describe_download(tmp_path / "got")) == [
+        f"{tmp_path / 'got'} is complete: nothing to download"
     ]

@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.common.errors import GalaxyError
 from data_prep.sources import fetch as module
-from data_prep.sources.fetch import TRIES, fetch
+from data_prep.sources.fetch import MAX_ATTEMPTS, fetch
 from tests.data_prep.published import Publisher
 from tests.full_disk import largest_file
 
@@ -52,14 +52,14 @@ def test_an_interrupted_transfer_resumes(publisher, get):
 
 
 def test_an_interrupted_transfer_resumes_in_the_next_call(publisher, get, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "TRIES", 1)
+    monkeypatch.setattr(module, "MAX_ATTEMPTS", 1)
     publisher.moods["data.bin"] = ["cut", "ok"]
     with pytest.raises(GalaxyError, match="run the command again later"):
         get()
-    had = (tmp_path / "data.bin.part").stat().st_size
-    assert had > len(CONTENT) / 3
+    size = (tmp_path / "data.bin.part").stat().st_size
+    assert size > len(CONTENT) / 3
     get()
-    assert publisher.asked("data.bin")[1] == f"bytes={had}-"
+    assert publisher.asked("data.bin")[1] == f"bytes={size}-"
 
 
 def test_a_server_without_range_requests_sends_the_whole_file_again(publisher, get):
@@ -68,7 +68,7 @@ def test_a_server_without_range_requests_sends_the_whole_file_again(publisher, g
 
 
 def test_a_file_that_changed_meanwhile_is_downloaded_from_the_start(publisher, get, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "TRIES", 1)
+    monkeypatch.setattr(module, "MAX_ATTEMPTS", 1)
     publisher.files["data.bin"] = bytes(len(CONTENT))
     publisher.moods["data.bin"] = ["cut", "ok"]
     with pytest.raises(GalaxyError):
@@ -103,14 +103,14 @@ def test_a_server_that_stays_busy_is_given_up_after_some_tries(publisher, get, t
     publisher.moods["data.bin"] = [503]
     with pytest.raises(GalaxyError, match="503.*run the command again later"):
         get()
-    assert len(publisher.requests) == TRIES
+    assert len(publisher.requests) == MAX_ATTEMPTS
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("status", [404, 403, 410])
 def test_a_missing_file_is_requested_once(publisher, get, status, tmp_path):
     publisher.moods["data.bin"] = [status]
-    with pytest.raises(GalaxyError, match=f"the server says {status}"):
+    with pytest.raises(GalaxyError, match=f"the server responded {status}"):
         get()
     assert len(publisher.requests) == 1
     assert not list(tmp_path.iterdir())

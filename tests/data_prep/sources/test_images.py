@@ -40,7 +40,7 @@ def test_each_kind_of_unusable_image_has_its_own_reason(tmp_path):
         "truncated.jpg": "cannot be decoded: image file is truncated",
         "text.jpg": "cannot be decoded: cannot identify image file 'text.jpg'",
         "page.jpg": "a web page, saved when the download failed: download the image again",
-        "pointer.jpg": "a pointer of Git LFS, not the image: run git lfs pull",
+        "pointer.jpg": "a Git LFS pointer, not the image: run git lfs pull",
         "cmyk.jpg": "CMYK, whose colours depend on a printer's profile: save it as RGB",
         "small.jpg": "424 x 100 pixels, smaller than the crop of 224",
     }

@@ -62,7 +62,7 @@ def test_only_one_fit_at_a_time_resumes_a_run(run, capsys):
     words = ["fit", f"--ckpt_path={run}/last.ckpt", "--trainer.max_epochs=2"]
     with file_lock(run / "config.yaml", run), pytest.raises(SystemExit, match="1"):
         main(words)
-    assert f"another fit is at work in {run}: wait until it has ended" in capsys.readouterr().err
+    assert f"another fit is running in {run}: wait until it has ended" in capsys.readouterr().err
     assert sorted(path.name for path in run.iterdir()) == before
 
 

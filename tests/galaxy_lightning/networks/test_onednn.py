@@ -105,20 +105,20 @@ def test_without_the_private_operations_bfloat16_needs_no_onednn(monkeypatch, mi
     kept = {"mkldnn_convolution", "convolution_backward"} - {missing}
     operations = SimpleNamespace(**{name: getattr(torch.ops.aten, name) for name in kept})
     network, images = ReferenceCNN(3, 46), torch.rand(2, 3, 46, 46)
-    onednn._works_in.cache_clear()
+    onednn._supports_dtype.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(torch.ops, "aten", operations)
         with torch.autocast("cpu", torch.bfloat16):
             assert not onednn.accepts(images)
             network(images).sum().backward()
-    onednn._works_in.cache_clear()
+    onednn._supports_dtype.cache_clear()
     assert network.hidden.weight.grad.any()
 
 
 @here
 def test_float32_uses_public_operations_only(monkeypatch):
     network, images = ReferenceCNN(3, 46), torch.rand(2, 3, 46, 46)
-    onednn._works_in.cache_clear()
+    onednn._supports_dtype.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(torch.ops, "aten", SimpleNamespace())
         assert onednn.accepts(images)
@@ -127,7 +127,7 @@ def test_float32_uses_public_operations_only(monkeypatch):
 
 
 def test_the_trial_leaves_the_random_numbers_and_modes_as_they_are():
-    onednn._works_in.cache_clear()
+    onednn._supports_dtype.cache_clear()
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)

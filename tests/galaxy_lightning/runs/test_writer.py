@@ -9,11 +9,16 @@ import pandas as pd
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
 from galaxy_lightning.runs.writer import (
     claim_run_folder,
+    describe_cpu,
     describe_environment,
     prediction_table,
     read_history,
     write_history,
 )
+
+
+def test_a_cpu_is_described_by_its_number_of_threads():
+    assert [describe_cpu(threads) for threads in (1, 2)] == ["1 CPU thread", "2 CPU threads"]
 
 
 def test_concurrent_runs_get_separate_folders(tmp_path):

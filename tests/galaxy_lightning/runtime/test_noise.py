@@ -21,5 +21,5 @@ def test_tensorflow_is_hidden_in_the_block_only(monkeypatch, before):
 @pytest.mark.parametrize(("module", "shown"), [("tensorboard.summary", False), ("tensorboards", True)])
 def test_a_failure_of_a_thread_is_shown_unless_its_logger_raises_it(capsys, module, shown):
     thread = type("Worker", (threading.Thread,), {"__module__": module})()
-    noise._show_failure(threading.ExceptHookArgs([ValueError, ValueError("what failed"), None, thread]))
+    noise._print_thread_error(threading.ExceptHookArgs([ValueError, ValueError("what failed"), None, thread]))
     assert ("what failed" in capsys.readouterr().err) == shown
