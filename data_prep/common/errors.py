@@ -136,7 +136,7 @@ def _raise_on_sigterm() -> Iterator[None]:
 
 
 def _must_finish(frame: FrameType | None) -> bool:
-    """Says whether an exception in a frame would be lost, or would leave a lock held forever."""
+    """Returns whether an exception in a frame would be lost, or would leave a lock held forever."""
     if frame and frame.f_code.co_name in _LOCK_FUNCTIONS:
         return True
     while frame:
