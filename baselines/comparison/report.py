@@ -17,6 +17,7 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.files import new_files
 from data_prep.common.json_files import json_text
 from galaxy_lightning.evaluation.figures import plot_confusion_matrices, plot_gallery, plot_training_curves
+from galaxy_lightning.evaluation.measures import OVERALL_METRICS, metric_title
 
 HTML: Final = "report.html"
 MARKDOWN: Final = "report.md"
@@ -105,8 +106,7 @@ def _results_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the rows of the results: the measure, and a cell for each model."""
     classes = summary["classes"]
     measures = [
-        ("accuracy", "accuracy"),
-        ("macro_recall", "macro recall"),
+        *((name, metric_title(name)) for name in OVERALL_METRICS),
         *((f"recall_{name}", f"recall, {name}") for name in classes),
         *((f"precision_{name}", f"precision, {name}") for name in classes),
         ("calibration_error", "expected calibration error"),

@@ -104,7 +104,7 @@ def test_tables_of_other_programs_are_read(tmp_path, content):
         ),
         (HEADER + ROW + f"{OBJID},a,\n", "line 3, column asset_id: ''"),
         (HEADER + f"{'9' * 1_000_000},a,3\n", "line 2, column objid"),
-        ("dr7objid,ra,dec\n1,2,3\n", r"lacks the columns objid, asset_id .*names: dr7objid, ra, dec"),
+        ("dr7objid,ra,dec\n1,2,3\n", r"lacks the columns objid, asset_id .*are: dr7objid, ra, dec"),
         ("specobjid,asset_id\n1,2\n", "lacks the column objid "),
     ],
 )
@@ -117,7 +117,7 @@ def test_unreadable_tables_are_refused_with_the_reason(tmp_path, content, messag
 def test_a_table_of_another_survey_is_refused_with_its_missing_columns(tmp_path):
     path = write(tmp_path, "OBJID,RA,DEC,t01_smooth_or_features_a01_smooth_debiased\n1,2,3,0.5\n")
     lacks = ", ".join(TABLE2_COLUMNS[3:])
-    with pytest.raises(GalaxyError, match=f"lacks the columns {lacks} .*names: OBJID, RA, DEC, t01"):
+    with pytest.raises(GalaxyError, match=f"lacks the columns {lacks} .*are: OBJID, RA, DEC, t01"):
         read_table2(path)
 
 

@@ -12,6 +12,7 @@ from baselines.comparison import jobs as training
 from baselines.comparison.jobs import plan_jobs
 from data_prep.arrays.format import open_arrays
 from data_prep.schema import CLASSES
+from galaxy_lightning.evaluation.measures import OVERALL_METRICS
 
 SMALL = ["scratch", "majority"]
 
@@ -81,7 +82,7 @@ def test_the_markdown_table_and_its_figures_exist(report):
     text = (report / "report.md").read_text()
     table = [line for line in text.split("## Pairwise")[0].splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in table}) == 1
-    assert len(table) == 2 + 4 + 2 * len(CLASSES) + 4 + 2
+    assert len(table) == 2 + len(OVERALL_METRICS) + 2 + 2 * len(CLASSES) + 4 + 2
     figures = re.findall(r"!\[.*\]\((.*)\)", text)
     assert [name.split("/")[1] for name in figures] == [
         *("confusion.png", "loss.png", "accuracy.png", misclassified(report)),

@@ -53,7 +53,7 @@ def test_overwriting_needs_the_option_and_a_folder_of_this_command(tmp_path):
     ):
         pass
     with (
-        pytest.raises(GalaxyError, match="this command did not make all of it"),
+        pytest.raises(GalaxyError, match="not made entirely by this command"),
         new_folder(home, overwrite=True, contents=["m"]),
     ):
         pass
