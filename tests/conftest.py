@@ -11,13 +11,18 @@ import pytest
 
 from data_prep.cli import main as data_prep
 from data_prep.simulate import add_truth
-from galaxy_lightning.runtime.noise import quieten
+from galaxy_lightning.runtime.noise import quieten, without_tensorflow
 from tests import fuzzing, killing
 
 os.environ.setdefault("MPLBACKEND", "agg")
 # For small networks, threads cost more than they gain, and the test processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 quieten()
+with without_tensorflow():
+    # TensorBoard decides once per process whether it writes files through TensorFlow, with its errors.
+    from tensorboard.compat import tf
+
+    assert tf.io
 
 GALAXIES = 80
 SMALL = 64

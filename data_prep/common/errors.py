@@ -19,8 +19,11 @@ EXIT_STATUS: Final = (
     "143 terminated (SIGTERM)."
 )
 
-_LOCK_FUNCTIONS: Final = ("__enter__", "acquire")
-"""Functions in which an exception could leave a lock held forever, while other threads wait for it."""
+_LOCK_FUNCTIONS: Final = ("__enter__", "acquire", "lock_data", "unlock_data")
+"""Functions in which an exception could leave a lock held forever, while other threads wait for it.
+
+The last two are those of coverage's collector.
+"""
 _FINALISER: Final = "__del__"
 """A function from which no exception reaches its caller: Python prints it and continues."""
 _DEFERRAL_SECONDS: Final = 0.01
