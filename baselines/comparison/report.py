@@ -208,7 +208,7 @@ def _draw_figures(
             (
                 "loss",
                 "Loss by epoch; thin lines show runs, thick lines their mean. The loss includes "
-                "regularization terms, so only models with the same regularization are comparable.",
+                "regularisation terms, so only models with the same regularisation are comparable.",
                 plot_training_curves(histories, "loss"),
             ),
             (

@@ -90,7 +90,7 @@ def make_keras_cnn(
     """Makes the reference's network, compiled, with Glorot uniform weights and zero biases.
 
     Four blocks of 3x3 convolution, ReLU and 2x2 max-pooling, with 16, 32, 64 and 128 filters; dropout 0.2;
-    dense layer of 32 units with ReLU and L2 regularization (0.005) of its kernel; dropout 0.3; dense layer
+    dense layer of 32 units with ReLU and L2 regularisation (0.005) of its kernel; dropout 0.3; dense layer
     with softmax. Adam with Keras's defaults; sparse categorical cross-entropy.
 
     Args:

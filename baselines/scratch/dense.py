@@ -33,13 +33,13 @@ class Dense(TwoEngineLayer):
     - ``dL/dw[i, o] = sum over b of g[b, o] * x[b, i]``, or ``x.T @ g``,
     - ``dL/dbias[o] = sum over b of g[b, o]``.
 
-    L2 regularization adds ``l2 * sum(w^2)`` to the loss, which keeps the weights small, and its derivative
+    L2 regularisation adds ``l2 * sum(w^2)`` to the loss, which keeps the weights small, and its derivative
     ``2 * l2 * w`` to the gradient of the weights.
 
     Args:
         inputs: The number of inputs per image.
         outputs: The number of outputs per image.
-        l2: The factor of the L2 regularization.
+        l2: The factor of the L2 regularisation.
         generator: The random number generator of the initial weights.
         initialise: The distribution of the initial weights; the initial bias is zero.
         dtype: The type of the parameters: float32 or float64.
@@ -72,7 +72,7 @@ class Dense(TwoEngineLayer):
         return inputs_gradient
 
     def penalty(self) -> float:
-        """Returns ``l2 * sum(w^2)``; the bias is not regularized."""
+        """Returns ``l2 * sum(w^2)``; the bias is not regularised."""
         return self.l2 * float(np.square(self.parameters["weights"]).sum()) if self.l2 else 0.0
 
     def _forward_loops(self, inputs: Array) -> Array:

@@ -62,7 +62,7 @@ class Layer(ABC):
         """
 
     def penalty(self) -> float:
-        """Returns the regularization term of the layer's weights in the loss; 0 by default."""
+        """Returns the regularisation term of the layer's weights in the loss; 0 by default."""
         return 0.0
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -78,7 +78,7 @@ class Network:
         return np.concatenate([softmax(self.forward(images[at : at + batch_size])) for at in batches])
 
     def penalty(self) -> float:
-        """Returns the regularization term of the loss."""
+        """Returns the regularisation term of the loss."""
         return sum(layer.penalty() for layer in self.layers)
 
     def train_step(
@@ -92,7 +92,7 @@ class Network:
             optimizer: The optimiser, which updates the weights.
 
         Returns:
-            The loss, including the regularization term, and the probabilities, ``[B, classes]``, both before
+            The loss, including the regularisation term, and the probabilities, ``[B, classes]``, both before
             the update.
         """
         loss, probabilities, gradient = cross_entropy(self.forward(images, training=True), labels)

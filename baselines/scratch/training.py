@@ -197,7 +197,7 @@ def _train(
 def _evaluate(
     network: Network, data: _Galaxies, rows: npt.NDArray[np.int64], batch_size: int
 ) -> tuple[float, float]:
-    """Returns the loss, including the regularization term, and the accuracy."""
+    """Returns the loss, including the regularisation term, and the accuracy."""
     loss, probabilities, _ = cross_entropy(_logits(network, data, rows, batch_size), data.labels[rows])
     return loss + network.penalty(), float((probabilities.argmax(axis=1) == data.labels[rows]).mean())
 

@@ -49,7 +49,7 @@ def add_output_options(parsers: Mapping[str, LightningArgumentParser]) -> None:
     predict.add_argument(
         "--zooms",
         type=PositiveInt | None,
-        help="number of sizes at which each galaxy is classified, for the mean over them; 1 is the fastest "
+        help="number of zooms over which the logits of each galaxy are averaged; 1 is the fastest "
         "(default: as in the fit)",
     )
 

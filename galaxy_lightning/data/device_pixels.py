@@ -33,23 +33,11 @@ class DevicePixels:
             GalaxyError: The device has too little memory.
         """
         if self._pixels is None or self._pixels.device != device:
-            self._pixels = copy_to_device(arrays, device)
+            self._pixels = _copy_to_device(arrays, device)
         return self._pixels
 
 
-def copy_to_device(arrays: GalaxyArrays, device: torch.device) -> Tensor:
-    """Copies all images to a device.
-
-    Args:
-        arrays: The galaxy arrays.
-        device: The device.
-
-    Returns:
-        uint8 ``[N, H, W, 3]``.
-
-    Raises:
-        GalaxyError: The device has too little memory.
-    """
+def _copy_to_device(arrays: GalaxyArrays, device: torch.device) -> Tensor:
     images = arrays.images
     try:
         pixels = torch.empty(images.shape, dtype=torch.uint8, device=device)
