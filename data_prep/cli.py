@@ -138,8 +138,7 @@ def preprocess(
     )
     print(f"{dataset['galaxies']:,} galaxies of {crop} x {crop} pixels in {out}")
     print("\n".join(arrays.report(dataset)))
-    image_size = "" if crop == CROP_PX else f" --model.image_size {crop}"
-    print(f"next: python -m galaxy_lightning fit --config galaxy_cnn --data.arrays {quoted(out)}{image_size}")
+    print(f"next: python -m galaxy_lightning fit --config galaxy_cnn --data.arrays {quoted(out)}")
 
 
 def check(arrays: ArraysFolder) -> None:

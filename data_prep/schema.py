@@ -3,7 +3,20 @@
 from typing import Final
 
 CLASSES: Final = ("elliptical", "irregular", "spiral")
-"""The three classes in alphabetical order; the class number is the index."""
+"""The classes of the course project, the reference, in alphabetical order."""
+
+CLASS_DESCRIPTIONS: Final = {
+    "elliptical": "smooth, without spiral arms",
+    "irregular": "undecided votes, not a morphology",
+    "spiral": "spiral arms",
+}
+"""A description of each class of the reference, in one line."""
+
+COLOURS: Final = ("R", "G", "B")
+"""The bands of a colour image."""
+
+MAX_BANDS: Final = 8
+"""Maximum number of bands of an image."""
 
 SPLITS: Final = ("train", "val", "test")
 SPLIT_SHARES: Final = (0.70, 0.15, 0.15)
@@ -27,6 +40,11 @@ FLAG_COLUMNS: Final = ("SPIRAL", "ELLIPTICAL", "UNCERTAIN")
 POSITION_COLUMNS: Final = ("RA", "DEC")
 TABLE2_COLUMNS: Final = ("OBJID", *POSITION_COLUMNS, *VOTE_COLUMNS, *FLAG_COLUMNS)
 """Columns of Galaxy Zoo 1's Table 2 (Lintott et al. 2011), ``GalaxyZoo1_DR_table2.csv``."""
+
+VOTE_PREFIX: Final = "vote_"
+"""Prefix of the columns of vote fractions in a sample and a catalogue, before the name of the class."""
+VOTE_COUNT: Final = "n_votes"
+"""The column of the number of votes in a sample and a catalogue."""
 
 MAPPING_FILE: Final = "gz2_filename_mapping.csv"
 TABLE2_FILE: Final = "GalaxyZoo1_DR_table2.csv"

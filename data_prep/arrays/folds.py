@@ -44,7 +44,7 @@ def make_folds(arrays: GalaxyArrays, out: Path, folds: int, seed: int = 0) -> li
             hashes = arrays.dataset["sha256"] | {CATALOG: sha256(partial / CATALOG)}
             changes = {
                 "cross_validation": settings,
-                "counts": count_by_class(split, labels),
+                "counts": count_by_class(split, labels, arrays.classes),
                 "sha256": hashes,
             }
             write_json(partial / DATASET, arrays.dataset | changes)

@@ -1,10 +1,10 @@
 """Galaxy arrays: a folder with the images, the catalogue and their provenance, which every model reads.
 
 ========================  ==========================================================================
-``images.npy``            uint8 ``[N, H, H, 3]``, RGB, C order
+``images.npy``            uint8 ``[N, H, H, C]``, C order, with 1 to 8 bands; RGB for colour images
 ``catalog.csv``           one row per image, in order: objid, asset id, label, split, votes, path
-``dataset.json``          classes in order, crop, label rule, seed, counts, skipped images with reasons,
-                          SHA-256 of the other two files, versions
+``dataset.json``          classes in order with descriptions, crop, bands, label rule, seed, counts, skipped
+                          images with reasons, SHA-256 of the other two files, versions
 ========================  ==========================================================================
 """
 
@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data_prep.arrays.dataset_checks import check_dataset
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
 from data_prep.common.json_files import read_json
-from data_prep.schema import SPLITS
+from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES, COLOURS, MAX_BANDS, SPLITS
 from data_prep.sources.tables import read_table, refuse_unknown
 
 IMAGES: Final = "images.npy"
@@ -29,7 +30,6 @@ CATALOG: Final = "catalog.csv"
 DATASET: Final = "dataset.json"
 QUARTER_TURNS: Final = "quarter_turns"
 """The catalogue's column of rotations, in arrays made with ``--rotate-once``."""
-FORMAT_VERSION: Final = 1
 REMEDY: Final = "make the arrays again with python -m data_prep preprocess"
 FileStamp = tuple[int, int, int]
 """Size, modification time and inode of a file."""
@@ -41,7 +41,7 @@ class GalaxyArrays:
 
     Attributes:
         folder: The folder of the arrays.
-        images: uint8 ``[N, H, H, 3]``, a read-only memory map: only indexed images are read from disk.
+        images: uint8 ``[N, H, H, C]``, a read-only memory map: only indexed images are read from disk.
         catalog: One row per image, in the same order.
         dataset: The content of ``dataset.json``.
         stamps: The stamps of ``images.npy`` when it was opened, and whenever it was verified since.
@@ -68,6 +68,24 @@ class GalaxyArrays:
     def classes(self) -> list[str]:
         """The class names; the class number is the index."""
         return list(self.dataset["classes"])
+
+    @property
+    def class_descriptions(self) -> dict[str, str]:
+        """A description of each class in one line, as far as known."""
+        preset = CLASS_DESCRIPTIONS if self.classes == list(CLASSES) else {}
+        return dict(self.dataset.get("class_descriptions", preset))
+
+    @property
+    def image_size(self) -> int:
+        """The side of the images in pixels."""
+        return int(self.images.shape[1])
+
+    @property
+    def bands(self) -> list[str]:
+        """The names of the bands, in the order of the last axis of the images."""
+        number = self.images.shape[-1]
+        preset = COLOURS if number == len(COLOURS) else [f"band {index + 1}" for index in range(number)]
+        return list((self.dataset.get("images") or {}).get("bands", preset))
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -158,10 +176,15 @@ def open_arrays(folder: Path) -> GalaxyArrays:
             f"{REMEDY}"
         )
     dataset = read_json(folder / DATASET)
-    _check_dataset(dataset, folder / DATASET)
+    check_dataset(dataset, folder / DATASET, {IMAGES, CATALOG}, REMEDY)
     catalog = _read_catalog(folder / CATALOG, dataset["classes"])
     stamp = _file_stamp(folder)
     images = _map_images(folder / IMAGES)
+    named = (dataset.get("images") or {}).get("bands")
+    if named is not None and len(named) != images.shape[-1]:
+        raise GalaxyError(
+            f"{folder}: {IMAGES} has {images.shape[-1]} bands, but {DATASET} names {len(named)}; {REMEDY}"
+        )
     if len(images) != len(catalog):
         raise GalaxyError(
             f"{folder}: {IMAGES} holds {len(images):,} images, but {CATALOG} has {len(catalog):,} rows; "
@@ -200,53 +223,10 @@ def _changed_error(folder: Path) -> GalaxyError:
     )
 
 
-def _check_dataset(dataset: dict[str, Any], path: Path) -> None:
-    """Checks the keys of ``dataset.json`` that all commands rely on."""
-    if dataset.get("format_version") != FORMAT_VERSION:
-        raise GalaxyError(
-            f"{path}: format version {dataset.get('format_version')!r} is not supported, only "
-            f"{FORMAT_VERSION}; {REMEDY}"
-        )
-    classes, hashes = dataset.get("classes"), dataset.get("sha256")
-    if not (
-        isinstance(classes, list)
-        and all(isinstance(name, str) for name in classes)
-        and len(set(classes)) == len(classes) >= 2
-    ):
-        raise GalaxyError(f"{path}: 'classes' is not a list of two or more distinct names; {REMEDY}")
-    skipped, threshold = dataset.get("skipped"), dataset.get("threshold")
-    validity = {
-        "crop": _is_integer(dataset.get("crop")),
-        "counts": _is_counts(dataset.get("counts")),
-        "skipped": isinstance(skipped, list)
-        and all(isinstance(entry, dict) and {"path", "reason"} <= set(entry) for entry in skipped),
-        "threshold": threshold is None
-        or (isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 < threshold <= 1),
-    }
-    for key, is_valid in validity.items():
-        if not is_valid:
-            raise GalaxyError(f"{path}: '{key}' is missing or invalid; {REMEDY}")
-    if not (isinstance(hashes, dict) and set(hashes) == {IMAGES, CATALOG}):
-        raise GalaxyError(f"{path}: 'sha256' must name {IMAGES} and {CATALOG}; {REMEDY}")
-
-
-def _is_integer(value: Any) -> bool:
-    """Returns whether a JSON value is an integer, and not ``true`` or ``false``."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_counts(value: Any) -> bool:
-    """Returns whether a JSON value maps splits to numbers of galaxies by class."""
-    return isinstance(value, dict) and all(
-        isinstance(counts, dict) and all(_is_integer(count) for count in counts.values())
-        for counts in value.values()
-    )
-
-
 def _read_catalog(path: Path, classes: list[str]) -> pd.DataFrame:
     """Reads the catalogue; refuses unknown classes and splits, and galaxies in several splits."""
     required = {"objid": "int64"} | dict.fromkeys(("asset_id", "label", "split", "path"), "str")
-    catalog = read_table(path, required, keep_others=True)
+    catalog = read_table(path, required, optional={"id": "str"}, keep_others=True)
     refuse_unknown(catalog, path, "label", classes, f"; {REMEDY}")
     refuse_unknown(catalog, path, "split", SPLITS, f"; {REMEDY}")
     pairs = catalog[["objid", "split"]].drop_duplicates()
@@ -266,8 +246,8 @@ def _map_images(path: Path) -> npt.NDArray[np.uint8]:
     except Exception as error:  # A damaged header may raise any exception.
         raise GalaxyError(f"{path} cannot be read as an array: {error}; {REMEDY}") from None
     if not (isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 4):
-        raise GalaxyError(f"{path} is not uint8 [N, H, H, 3]; {REMEDY}")
-    _, height, width, channels = images.shape
-    if not (height == width and channels == 3 and images.flags.c_contiguous):
-        raise GalaxyError(f"{path} is not uint8 [N, H, H, 3] in C order; {REMEDY}")
+        raise GalaxyError(f"{path} is not uint8 [N, H, H, bands]; {REMEDY}")
+    _, height, width, bands = images.shape
+    if not (height == width and 1 <= bands <= MAX_BANDS and images.flags.c_contiguous):
+        raise GalaxyError(f"{path} is not uint8 [N, H, H, 1 to {MAX_BANDS} bands] in C order; {REMEDY}")
     return images

@@ -27,7 +27,7 @@ def write_images(
     folder: Path,
     read: Callable[[int], Cutout],
     n: int,
-    crop: int,
+    shape: tuple[int, int, int],
     *,
     made_of: Mapping[str, Any],
     workers: int,
@@ -41,9 +41,9 @@ def write_images(
     Args:
         folder: The folder to write to. Interrupted work in it is verified and resumed. The file ``PROGRESS``
             remains after all images are written, in case a later step fails.
-        read: A function that returns the uint8 ``[crop, crop, 3]`` image of a row, or raises ``ImageError``.
+        read: A function that returns the uint8 image of a row, or raises ``ImageError``.
         n: The number of images.
-        crop: The side of the images in pixels.
+        shape: The shape of an image: height, width, bands.
         made_of: Everything that the pixels depend on, as JSON; work with other values is discarded.
         workers: The number of threads that read images.
         progress: Whether to show a progress bar.
@@ -57,10 +57,10 @@ def write_images(
         return int(state["done"]), {int(row): str(reason) for row, reason in state["skipped"].items()}
 
     def read_block(start: int) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
-        return _read_block(read, range(start, min(start + BLOCK, n)), crop)
+        return _read_block(read, range(start, min(start + BLOCK, n)), shape)
 
     with contextlib.closing(
-        ResumableFile(path, folder / PROGRESS, made_of, read_state, _header(n, crop))
+        ResumableFile(path, folder / PROGRESS, made_of, read_state, _header(n, shape))
     ) as file:
         done, skipped = file.state or (0, {})
         with (
@@ -75,15 +75,15 @@ def write_images(
                 if file.progress_is_due or done == n:
                     file.write_progress(done=done, skipped=skipped)
         if skipped:
-            file.replace_header(_header(n - len(skipped), crop))
+            file.replace_header(_header(n - len(skipped), shape))
     return skipped, sha256(path) if skipped else file.sha256
 
 
 def _read_block(
-    read: Callable[[int], Cutout], rows: range, crop: int
+    read: Callable[[int], Cutout], rows: range, shape: tuple[int, int, int]
 ) -> tuple[npt.NDArray[np.uint8], dict[int, str]]:
     """Reads the images of some rows; returns the usable images, and the reason for each skipped row."""
-    images = np.empty((len(rows), crop, crop, 3), dtype=np.uint8)
+    images = np.empty((len(rows), *shape), dtype=np.uint8)
     reasons: dict[int, str] = {}
     for row in rows:
         try:
@@ -93,9 +93,9 @@ def _read_block(
     return images[: len(rows) - len(reasons)], reasons
 
 
-def _header(n: int, crop: int) -> bytes:
-    """Returns the ``.npy`` header of ``[n, crop, crop, 3]`` uint8."""
+def _header(n: int, shape: tuple[int, int, int]) -> bytes:
+    """Returns the ``.npy`` header of ``[n, *shape]`` uint8."""
     header = io.BytesIO()
-    shape = (n, crop, crop, 3)
-    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    description = {"descr": "|u1", "fortran_order": False, "shape": (n, *shape)}
+    np.lib.format.write_array_header_1_0(header, description)
     return header.getvalue()

@@ -3,25 +3,28 @@
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data_prep.arrays.format import CATALOG, DATASET, FORMAT_VERSION, IMAGES, QUARTER_TURNS
+from data_prep.arrays.dataset_checks import FORMAT_VERSION
+from data_prep.arrays.format import CATALOG, DATASET, IMAGES, QUARTER_TURNS
 from data_prep.arrays.image_writer import PROGRESS, write_images
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_folder, sha256
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.threads import cores
+from data_prep.samples.class_names import check_class_names
 from data_prep.samples.extract import summary_path
-from data_prep.schema import CLASSES, CROP_PX
+from data_prep.schema import COLOURS, CROP_PX
 from data_prep.sources.images import Cutout, read_cutout
 from data_prep.sources.tables import read_table, refuse_unknown
 from data_prep.splits.copies import group_copies
 from data_prep.splits.draw import count_by_class, draw_split
+from data_prep.splits.given import complete_split, parse_split
 
 
 def preprocess(
@@ -44,7 +47,7 @@ def preprocess(
 
     Args:
         sample: A CSV from :func:`data_prep.samples.extract.extract`, or any CSV with the columns ``objid``,
-            ``asset_id``, ``label`` and ``path`` (relative to ``raw``).
+            ``label`` and ``path`` (relative to ``raw``). Its column ``split``, if any, is used as the split.
         raw: The folder of the image files.
         out: The folder to create.
         crop: The side of the centre crop in pixels.
@@ -64,6 +67,8 @@ def preprocess(
     if crop < 1:
         raise GalaxyError(f"the crop must be at least 1 pixel, not {crop}")
     catalog = _read_sample(sample)
+    labelling = _read_labelling(sample, catalog)
+    _split(catalog, catalog["objid"].to_numpy(), seed, sample)  # Reports errors before the images are read.
     turns = _draw_turns(len(catalog), seed) if rotate_once else None
     paths = catalog["path"].tolist()
 
@@ -82,7 +87,13 @@ def preprocess(
         out, overwrite=overwrite, contents=(IMAGES, CATALOG, DATASET), progress_file=PROGRESS
     ) as folder:
         skipped, checksum = write_images(
-            folder, read, len(catalog), crop, made_of=made_of, workers=workers or cores(), progress=progress
+            folder,
+            read,
+            len(catalog),
+            (crop, crop, len(COLOURS)),
+            made_of=made_of,
+            workers=workers or cores(),
+            progress=progress,
         )
         if len(skipped) == len(catalog):
             (folder / PROGRESS).unlink()  # There is nothing to resume.
@@ -96,19 +107,24 @@ def preprocess(
             np.load(folder / IMAGES, mmap_mode="r"),
             None if turns is None else turns[kept.index],
         )
-        kept.insert(3, "split", draw_split(galaxies, kept["label"].to_numpy(dtype=str), seed))
+        labels = kept["label"].to_numpy(dtype=str)
+        split = _split(kept, galaxies, seed, sample)
+        kept = kept.drop(columns="split", errors="ignore")
+        kept.insert(list(kept.columns).index("label") + 1, "split", split)
         if turns is not None:
             kept[QUARTER_TURNS] = turns[kept.index]
         kept.to_csv(folder / CATALOG, index=False)
         dataset = {
             "format_version": FORMAT_VERSION,
-            "classes": list(CLASSES),
+            "classes": list(labelling["class_descriptions"]),
+            "class_descriptions": labelling["class_descriptions"],
             "crop": crop,
-            **_label_settings(sample),
+            "images": {"bands": list(COLOURS)},
+            **{name: labelling[name] for name in ("label_rule", "threshold", "votes", "sample")},
             "seed": seed,
             "rotate_once": rotate_once,
             "galaxies": len(kept),
-            "counts": count_by_class(kept["split"].to_numpy(dtype=str), kept["label"].to_numpy(dtype=str)),
+            "counts": count_by_class(split, labels, list(labelling["class_descriptions"])),
             "skipped": [
                 {
                     "objid": int(catalog["objid"].iloc[row]),
@@ -143,16 +159,18 @@ def report(dataset: dict[str, Any]) -> Iterator[str]:
 
 
 def _read_sample(path: Path) -> pd.DataFrame:
-    """Reads a sample and checks its four required columns."""
-    required = {"objid": "int64", "asset_id": "str", "label": "str", "path": "str"}
-    sample = read_table(path, required, keep_others=True)
+    """Reads a sample and checks its columns; the images are named by their files unless it names them."""
+    required = {"objid": "int64", "label": "str", "path": "str"}
+    optional = dict.fromkeys(("id", "asset_id", "split"), "str")
+    sample = read_table(path, required, optional=optional, keep_others=True)
     if sample.empty:
         raise GalaxyError(f"{path} holds no galaxies")
-    if reserved := {"split", QUARTER_TURNS} & set(sample.columns):
+    if QUARTER_TURNS in sample:
+        raise GalaxyError(f"{path}: the column {QUARTER_TURNS} is made by preprocess: remove it")
+    if sample["label"].isna().any():
         raise GalaxyError(
-            f"{path}: the column {', '.join(sorted(reserved))} is made by preprocess: remove it"
+            f"{path}, line {int(np.argmax(sample['label'].isna())) + 2}: the column label is empty"
         )
-    refuse_unknown(sample, path, "label", CLASSES)
     labels = sample.groupby("objid")["label"].nunique()
     if (labels > 1).any():
         raise GalaxyError(
@@ -163,17 +181,56 @@ def _read_sample(path: Path) -> pd.DataFrame:
         raise GalaxyError(
             f"{path}, line {int(np.argmax(sample['path'].isna())) + 2}: the column path is empty"
         )
-    others = [name for name in sample.columns if name not in required]
-    return sample[["objid", "asset_id", "label", *others, "path"]]
+    if "asset_id" not in sample:
+        sample["asset_id"] = [PurePath(name).stem for name in sample["path"]]
+    if "split" in sample:
+        sample["split"] = parse_split(sample["split"], f"{path}, column split")
+    first = [name for name in ("objid", "id", "asset_id", "label") if name in sample]
+    others = [name for name in sample.columns if name not in (*first, "path")]
+    return sample[[*first, *others, "path"]]
 
 
-def _label_settings(sample: Path) -> dict[str, Any]:
-    """Returns the label rule, the threshold and the whole summary that ``extract`` wrote."""
+def _split(
+    catalog: pd.DataFrame, galaxies: npt.NDArray[np.int64], seed: int, sample: Path
+) -> npt.NDArray[np.str_]:
+    """Returns the split of the sample, completed if need be, or draws one if the sample has none."""
+    labels = catalog["label"].to_numpy(dtype=str)
+    if "split" not in catalog:
+        return draw_split(galaxies, labels, seed)
+    name = "id" if "id" in catalog else "objid"
+    ids = [f"{name} {identifier}" for identifier in catalog[name]]
+    try:
+        return complete_split(catalog["split"].to_numpy(dtype=str), galaxies, labels, ids, seed)
+    except GalaxyError as error:
+        raise GalaxyError(f"{sample}: {error}") from None
+
+
+def _read_labelling(sample: Path, catalog: pd.DataFrame) -> dict[str, Any]:
+    """Reads how the galaxies of a sample were labelled, from its summary if it has one.
+
+    Returns:
+        The classes with their descriptions, the label rule, its threshold, what the votes mean, and the whole
+        summary. Without a summary, the classes are the labels in alphabetical order.
+
+    Raises:
+        GalaxyError: The summary is damaged, a label is not one of its classes, or the classes are invalid.
+    """
     path = summary_path(sample)
     summary = read_json(path) if path.is_file() else {}
+    classes = summary.get("classes", dict.fromkeys(sorted(set(catalog["label"]))))
+    descriptions = summary.get("class_descriptions", {})
+    if not (isinstance(classes, dict) and isinstance(descriptions, dict)):
+        raise GalaxyError(f"{path}: 'classes' or 'class_descriptions' is invalid: make the sample again")
+    refuse_unknown(catalog, sample, "label", list(classes))
+    try:
+        check_class_names(list(classes))
+    except GalaxyError as error:
+        raise GalaxyError(f"{sample}: {error}") from None
     return {
+        "class_descriptions": {name: str(descriptions.get(name, "")) for name in classes},
         "label_rule": summary.get("label_rule", "unknown: the sample has no summary"),
         "threshold": summary.get("threshold"),
+        "votes": summary.get("votes"),
         "sample": summary,
     }
 

@@ -11,7 +11,15 @@ from data_prep.common.files import new_files, refuse_existing
 from data_prep.common.json_files import json_text
 from data_prep.common.progress import progress_bar
 from data_prep.samples.labels import UNLABELLED, LabelRule, label_galaxies, suggest_other_rule
-from data_prep.schema import CLASSES, IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE, VOTE_THRESHOLD
+from data_prep.schema import (
+    CLASS_DESCRIPTIONS,
+    CLASSES,
+    IMAGES_FOLDER,
+    MAPPING_FILE,
+    TABLE2_COLUMNS,
+    TABLE2_FILE,
+    VOTE_THRESHOLD,
+)
 from data_prep.sources.galaxy_zoo import read_mapping, read_table2
 from data_prep.sources.image_folder import ImageFolder, find_images
 from data_prep.sources.objids import refuse_ids_rounded_in_one_table
@@ -83,6 +91,7 @@ def extract(
         "seed": seed,
         "galaxies": len(sample),
         "classes": {name: int((sample["label"] == name).sum()) for name in CLASSES},
+        "class_descriptions": CLASS_DESCRIPTIONS,
         "eligible": len(joined),
         "excluded": excluded,
         "notes": notes,

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
-from data_prep.schema import CLASSES, SPLIT_SHARES, SPLITS
+from data_prep.schema import SPLIT_SHARES, SPLITS
 
 VAL_SHARE: Final = 0.1
 """Share of all galaxies used for validation in each fold of a cross-validation. With five folds, 70% remain
@@ -30,7 +30,7 @@ def draw_split(
     Returns:
         ``[N]`` names from ``SPLITS``, in the shares ``SPLIT_SHARES``.
     """
-    order, galaxy_of = _shuffle_by_class(objids, labels, seed)
+    order, galaxy_of = shuffle_by_class(objids, labels, seed)
     split = np.empty(len(order), dtype=np.int64)
     split[order] = deal(len(order), SPLIT_SHARES)
     return np.asarray(SPLITS)[split[galaxy_of]]
@@ -56,7 +56,7 @@ def draw_folds(
     Raises:
         GalaxyError: There are too few galaxies for so many folds.
     """
-    order, galaxy_of = _shuffle_by_class(objids, labels, seed)
+    order, galaxy_of = shuffle_by_class(objids, labels, seed)
     if not 2 <= folds <= len(order) // 2:
         raise GalaxyError(
             f"{len(order):,} galaxies cannot make {folds} folds: use at least 2 folds, each with at least 2 "
@@ -73,23 +73,31 @@ def draw_folds(
     return splits
 
 
-def count_by_class(split: npt.NDArray[np.str_], labels: npt.NDArray[np.str_]) -> dict[str, dict[str, int]]:
+def count_by_class(
+    split: npt.NDArray[np.str_], labels: npt.NDArray[np.str_], classes: Sequence[str]
+) -> dict[str, dict[str, int]]:
     """Counts the images of each class in each split.
 
     Args:
         split: ``[N]`` names from ``SPLITS``.
-        labels: ``[N]`` names from ``CLASSES``.
+        labels: ``[N]`` names from ``classes``.
+        classes: The class names, in order.
     """
     return {
-        name: {label: int(((split == name) & (labels == label)).sum()) for label in CLASSES}
+        name: {label: int(((split == name) & (labels == label)).sum()) for label in classes}
         for name in SPLITS
     }
 
 
-def _shuffle_by_class(
+def shuffle_by_class(
     objids: npt.NDArray[np.int64], labels: npt.NDArray[np.str_], seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Shuffles the galaxies within their class and concatenates the classes.
+
+    Args:
+        objids: ``[N]`` object id of each image.
+        labels: ``[N]`` class of each image; a galaxy has the class of its first image.
+        seed: The seed of the shuffle.
 
     Returns:
         The galaxy numbers in this order, and the ``[N]`` galaxy number of each image.

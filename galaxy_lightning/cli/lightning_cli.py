@@ -32,6 +32,7 @@ from galaxy_lightning.cli.options import (
     fixed_model_settings,
     named_checkpoint,
     set_defaults,
+    settings_of_arrays,
 )
 from galaxy_lightning.cli.results import make_evaluation_writer, make_prediction_writer
 from galaxy_lightning.cli.trainer_checks import (
@@ -162,8 +163,10 @@ class GalaxyCLI(LightningCLI):
         if command != "fit" or not allows_simulation(args):
             options.data.simulate = 0
         expand_path_options(options)
-        if self.trained:
-            model = fixed_model_settings(self.trained, command, options.model)
+        model = fixed_model_settings(self.trained, command, options.model) if self.trained else {}
+        if command == "fit":
+            model |= settings_of_arrays(options)
+        if model:
             self.config = parser.parse_object({command: {"model": model}}, self.config)
         # Lightning would take all model settings from it, also those that a resumed fit may change.
         self.ckpt_path, self.config[command].ckpt_path = options.ckpt_path, None
@@ -188,7 +191,7 @@ class GalaxyCLI(LightningCLI):
         self.datamodule.simulate_missing()
         if is_first_on_machine():
             self.datamodule.prepare_data()
-        self.datamodule.check_compatible(self.model.classes, self.model.image_size)
+        self.datamodule.check_compatible(self.model.classes, self.model.image_size, self.model.bands)
         check_galaxy_counts(self.datamodule, self.processes, str(self.subcommand))
         settings = self.config_init[self.subcommand].trainer
         has_bar, progress = progress_callbacks(settings)

@@ -9,9 +9,11 @@ from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import LightningArgumentParser
 
+from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
 from data_prep.common.suggestions import SuggestingParser
+from data_prep.schema import CLASSES, COLOURS, CROP_PX
 from galaxy_lightning.cli.saved_config import SavedConfig, read_saved_config
 from galaxy_lightning.runtime.rank_zero import rank_zero_print
 from galaxy_lightning.training.checkpoints import CheckpointInfo
@@ -106,6 +108,33 @@ def fixed_model_settings(trained: CheckpointInfo, command: str, parsed: Mapping[
     if any(parsed[name] != value for name, value in initial.items()):
         return {}
     return {name: trained.hyperparameters[name] for name in initial}
+
+
+def settings_of_arrays(options: Namespace) -> dict[str, Any]:
+    """Returns the settings of a new model that are not given, and that follow from its galaxy arrays.
+
+    Args:
+        options: The options of ``fit``.
+
+    Returns:
+        ``classes``, ``image_size`` and ``bands``, as far as they are not given. Nothing if there are no
+        arrays, which is reported later.
+
+    Raises:
+        GalaxyError: The arrays cannot be read.
+    """
+    folder = Path(options.data.arrays) if options.data.arrays else None
+    values: dict[str, Any] = {}
+    if folder and folder.exists():
+        arrays = open_arrays(folder)
+        values = {
+            "classes": arrays.classes,
+            "image_size": arrays.image_size,
+            "bands": len(arrays.bands),
+        }
+    elif options.data.simulate:
+        values = {"classes": list(CLASSES), "image_size": CROP_PX, "bands": len(COLOURS)}
+    return {name: value for name, value in values.items() if options.model[name] is None}
 
 
 def _refuse_classes(saved: SavedConfig, command: str) -> None:

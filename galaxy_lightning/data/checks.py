@@ -1,6 +1,5 @@
 """Refuses galaxy arrays that do not fit a model, or that would give meaningless scores."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,13 +9,14 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 
 
-def require_compatible(arrays: GalaxyArrays, classes: Sequence[str], image_size: int) -> None:
-    """Refuses galaxy arrays with other classes or another image size than the model's.
+def require_compatible(arrays: GalaxyArrays, classes: Sequence[str], image_size: int, bands: int) -> None:
+    """Refuses galaxy arrays with other classes, another image size or other bands than the model's.
 
     Args:
         arrays: The galaxy arrays.
         classes: The model's classes, in order.
         image_size: Side of the model's images in pixels.
+        bands: Number of bands of the model's images.
 
     Raises:
         GalaxyError: The arrays and the model differ.
@@ -25,13 +25,18 @@ def require_compatible(arrays: GalaxyArrays, classes: Sequence[str], image_size:
         raise GalaxyError(
             f"{arrays.folder} has the classes {', '.join(arrays.classes)}, but the model has "
             f"{', '.join(classes)}: use arrays with the model's classes in the same order, or train a model "
-            f"on these with: fit --model.classes '{json.dumps(arrays.classes)}'"
+            "on these (fit takes the classes from the arrays)"
         )
-    stored = arrays.images.shape[1]
-    if stored != image_size:
+    if arrays.image_size != image_size:
         raise GalaxyError(
-            f"{arrays.folder} has images of {stored} pixels, but the model needs {image_size}: train a model "
-            f"with --model.image_size {stored}, or make the arrays with --crop {image_size}"
+            f"{arrays.folder} has images of {arrays.image_size} pixels, but the model needs {image_size}: "
+            f"train a model on these (fit takes the size from the arrays), or make the arrays with --crop "
+            f"{image_size}"
+        )
+    if len(arrays.bands) != bands:
+        raise GalaxyError(
+            f"{arrays.folder} has images of {len(arrays.bands)} bands ({', '.join(arrays.bands)}), but the "
+            f"model needs {bands}: train a model on these (fit takes the bands from the arrays)"
         )
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 
 from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
-from data_prep.schema import CROP_PX, SPLITS
+from data_prep.schema import COLOURS, CROP_PX, SPLITS
 from galaxy_lightning.data.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.data.auxiliary_targets import standardise_columns
 from galaxy_lightning.data.batches import GalaxyBatch
@@ -94,7 +94,7 @@ class GalaxyDataModule(LightningDataModule):
         self.on_device = on_device
         self.seed = int(seed)
         self.auxiliary = list(auxiliary)
-        self.crop = CROP_PX
+        self.crop, self.bands = CROP_PX, len(COLOURS)
         self.predicted_splits: tuple[str, ...] = SPLITS
         self._predicted_batches = 0
         self._pretraining_objids: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -139,6 +139,8 @@ class GalaxyDataModule(LightningDataModule):
                 "targets": self.targets,
                 "seed": self.seed,
             },
+            "class_descriptions": self.arrays.class_descriptions,
+            "images": self.arrays.dataset.get("images"),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -174,19 +176,20 @@ class GalaxyDataModule(LightningDataModule):
         if self.images_folder is None:
             self.arrays.require_unchanged()
 
-    def check_compatible(self, classes: list[str], image_size: int) -> None:
+    def check_compatible(self, classes: list[str], image_size: int, bands: int = len(COLOURS)) -> None:
         """Checks that the galaxies fit a model.
 
         Args:
             classes: The model's classes, in order.
             image_size: Side of the model's images in pixels.
+            bands: Number of bands of the model's images.
 
         Raises:
-            GalaxyError: The arrays have other classes or another image size.
+            GalaxyError: The arrays have other classes, another image size or other bands.
         """
-        self.crop = image_size
+        self.crop, self.bands = image_size, bands
         if self.images_folder is None:
-            require_compatible(self.arrays, classes, image_size)
+            require_compatible(self.arrays, classes, image_size, bands)
 
     def set_pretraining_objids(self, objids: npt.NDArray[np.int64]) -> None:
         """Sets the galaxies on which the initial weights were trained.
@@ -284,7 +287,7 @@ class GalaxyDataModule(LightningDataModule):
 
     def _make_loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any]) -> PrefetchingLoader:
         galaxies = min(self.batch_size, len(dataset))  # type: ignore[arg-type]
-        require_shared_memory(3 * self.crop**2 * galaxies, self.num_workers)
+        require_shared_memory(self.bands * self.crop**2 * galaxies, self.num_workers)
         return PrefetchingLoader(
             dataset,
             batch_size=self.batch_size,

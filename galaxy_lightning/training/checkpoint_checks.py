@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from data_prep.schema import MAX_BANDS
 from galaxy_lightning.networks.sources import NONE
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -78,15 +79,26 @@ def parse_hyperparameters(stored: Any) -> dict[str, Any]:
             isinstance(entry, bool | int | float | str | None) for entry in entries
         ):
             raise TypeError(f"its setting {name!r} is not one of a galaxy classifier")
-        if not _has_type_of(known[name].default, value):
+        if not (_has_type_of(known[name].default, value) and _is_shape(name, value)):
             raise TypeError(f"its setting {name!r} has a value of the wrong type")
     size = settings.get("image_size")
     if isinstance(size, int) and size > _MAX_IMAGE_SIZE:
         raise ValueError(f"its images of {size:,} pixels exceed the maximum of {_MAX_IMAGE_SIZE:,}")
+    if (settings.get("bands") or 0) > MAX_BANDS:
+        raise ValueError(f"its images have {settings['bands']} bands, more than the maximum of {MAX_BANDS}")
     backbone = settings.get("backbone")
     if backbone is not None and _EXTERNAL_NETWORK.match(str(backbone)):
         raise ValueError(f"its network {backbone!r} is not part of the checkpoint")
     return {**settings, "weights": NONE}
+
+
+def _is_shape(name: str, value: Any) -> bool:
+    """Returns whether a value fits a setting that depends on the galaxy arrays; True for other settings."""
+    if name == "classes":
+        return value is None or _has_type_of((), value)
+    if name in ("image_size", "bands"):
+        return value is None or (isinstance(value, int) and value > 0)
+    return True
 
 
 def _has_type_of(default: Any, value: Any) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from data_prep.common.errors import GalaxyError
-from data_prep.schema import CLASSES, CROP_PX, SPLITS
+from data_prep.schema import CLASSES, COLOURS, CROP_PX, SPLITS
 from galaxy_lightning.data.augment import mixup
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibrations
@@ -38,8 +38,9 @@ class GalaxyClassifier(LightningModule):
             networks); none, random weights; or simulated, those of a galaxy_cnn for simulated galaxies.
         unfrozen: Number of final blocks of a backbone to train; all by default. Its head is always trained.
         layer_decay: Learning rate of each block of a backbone relative to that of the block after it.
-        classes: Names of the classes, in order.
-        image_size: Side of the images in pixels.
+        classes: Names of the classes, in order; by default those of the galaxy arrays.
+        image_size: Side of the images in pixels; by default that of the galaxy arrays.
+        bands: Number of bands of the images; by default that of the galaxy arrays.
         optimizer: keras_adam, Adam as in Keras; or adamw, Adam with decoupled weight decay.
         learning_rate: Learning rate; with one_cycle, the maximum learning rate.
         adam_epsilon: Epsilon of the optimiser; by default Keras's.
@@ -72,8 +73,9 @@ class GalaxyClassifier(LightningModule):
         weights: str = HUB,
         unfrozen: int | None = None,
         layer_decay: float = 1.0,
-        classes: Sequence[str] = CLASSES,
-        image_size: int = CROP_PX,
+        classes: Sequence[str] | None = None,
+        image_size: int | None = None,
+        bands: int | None = None,
         optimizer: OptimizerName = "keras_adam",
         learning_rate: float = 1e-3,
         adam_epsilon: float = 1e-7,
@@ -94,12 +96,16 @@ class GalaxyClassifier(LightningModule):
         check_range(0 <= label_smoothing < 1, "label_smoothing", "at least 0 and below 1", label_smoothing)
         if auxiliary and mixup:
             raise GalaxyError("model.auxiliary cannot be combined with model.mixup: leave one out")
-        classes, auxiliary = list(classes), list(auxiliary)
+        # The command line takes these three from the galaxy arrays; here, the defaults are the reference's.
+        classes, auxiliary = list(classes or CLASSES), list(auxiliary)
+        image_size, bands = image_size or CROP_PX, bands or len(COLOURS)
         self.save_hyperparameters(ignore="compile")  # Compilation does not change the model.
+        self.hparams.update(classes=classes, image_size=image_size, bands=bands)
         self.compile_mode: Compile | None = compile
         self._checkpoint_steps: list[int] = []
         self.classes = classes
         self.image_size = image_size
+        self.bands = bands
         self.auxiliary = auxiliary
         self.network = make_network(
             network, len(classes), image_size, backbone, weights, unfrozen, layer_decay, len(auxiliary)
@@ -117,7 +123,7 @@ class GalaxyClassifier(LightningModule):
         """Computes the logits of stored images.
 
         Args:
-            images: uint8 ``[B, H, W, 3]``, RGB.
+            images: uint8 ``[B, H, W, bands]``.
             zooms: Number of zooms; by default that of :attr:`inference`.
 
         Returns:

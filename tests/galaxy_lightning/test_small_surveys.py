@@ -1,6 +1,7 @@
 """Surveys of a few galaxies: one validation galaxy, one test galaxy, classes without galaxies."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,7 @@ def survey(raw, sample, tmp_path_factory):
         folder = tmp_path_factory.mktemp(name)
         table = pd.read_csv(sample, dtype="str")
         choose(table).to_csv(folder / "sample.csv", index=False)
+        shutil.copy(sample.with_suffix(".json"), folder / "sample.json")  # It names all classes.
         words = ["--sample", f"{folder}/sample.csv", "--raw", str(raw), "--out", f"{folder}/{name}"]
         data_prep(["preprocess", *words, "--crop", str(crop), "--workers", "1"])
         return folder / name

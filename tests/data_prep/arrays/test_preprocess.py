@@ -105,13 +105,12 @@ def test_memory_does_not_grow_with_the_sample(raw, sample, tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        (
-            "label",
-            "starburst",
-            "line 2, column label: 'starburst' is not one of elliptical, irregular, spiral",
-        ),
+        ("label", "starburst", r"1 class \(starburst\): a classifier needs 2 to 100 classes"),
+        ("label", "", "line 2: the column label is empty"),
         ("path", "", "line 2: the column path is empty"),
-        ("split", "train", "the column split is made by preprocess"),
+        ("split", "train", "the given split has no test galaxies"),
+        ("split", "some", "in none of train, val, test"),
+        ("quarter_turns", "1", "the column quarter_turns is made by preprocess"),
     ],
 )
 def test_an_invalid_sample_is_refused(sample, raw, tmp_path, column, value, message):
@@ -122,12 +121,51 @@ def test_an_invalid_sample_is_refused(sample, raw, tmp_path, column, value, mess
         preprocess(tmp_path / "sample.csv", raw, tmp_path / "arrays", progress=False)
 
 
-def test_a_sample_needs_only_four_columns(raw, sample, tmp_path):
+def test_a_sample_needs_only_three_columns(raw, sample, tmp_path):
     rows = pd.read_csv(sample, dtype={"objid": "int64"})
-    rows[["path", "label", "asset_id", "objid"]].to_csv(tmp_path / "own.csv", index=False)
+    rows[["path", "label", "objid"]].to_csv(tmp_path / "own.csv", index=False)
     dataset = preprocess(tmp_path / "own.csv", raw, tmp_path / "arrays", crop=64, progress=False)
     assert dataset["galaxies"] == len(rows)
     assert "unknown" in dataset["label_rule"]
+    images = open_arrays(tmp_path / "arrays").catalog["asset_id"]
+    assert images.tolist() == [Path(path).stem for path in rows["path"]]
+
+
+def test_any_labels_are_classes_in_alphabetical_order(raw, sample, tmp_path):
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    rows["label"] = np.resize(["ring", "Bar", 'edge-on, "thin"', "merger"], len(rows))
+    rows.to_csv(tmp_path / "own.csv", index=False)
+    preprocess(tmp_path / "own.csv", raw, tmp_path / "arrays", crop=64, progress=False)
+    arrays = check(tmp_path / "arrays")
+    assert arrays.classes == ["Bar", 'edge-on, "thin"', "merger", "ring"]
+    assert arrays.catalog["label"].tolist() == rows["label"].tolist()
+
+
+def test_a_label_that_is_not_in_the_summary_is_refused(raw, sample, tmp_path):
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    rows.loc[0, "label"] = "sprial"
+    rows.to_csv(tmp_path / "own.csv", index=False)
+    shutil.copy(sample.with_suffix(".json"), tmp_path / "own.json")
+    with pytest.raises(GalaxyError, match="line 2, column label: 'sprial' is not one of elliptical, irreg"):
+        preprocess(tmp_path / "own.csv", raw, tmp_path / "arrays", crop=64, progress=False)
+
+
+def test_a_given_split_is_kept(raw, sample, tmp_path):
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    rows["split"] = np.resize(["Training", "valid", "TEST", "train"], len(rows))
+    rows.to_csv(tmp_path / "own.csv", index=False)
+    preprocess(tmp_path / "own.csv", raw, tmp_path / "arrays", crop=64, progress=False)
+    splits = open_arrays(tmp_path / "arrays").catalog["split"]
+    assert splits.tolist() == np.resize(["train", "val", "test", "train"], len(rows)).tolist()
+
+
+def test_a_given_split_with_copies_in_two_splits_is_refused(twice, tmp_path):
+    sample, raw = twice
+    rows = pd.read_csv(sample, dtype={"objid": "int64"})
+    rows["split"] = np.where(np.arange(len(rows)) < len(rows) // 2, "train", "test")
+    rows.to_csv(tmp_path / "own.csv", index=False)
+    with pytest.raises(GalaxyError, match="40 images whose galaxy, or an identical image, is in another"):
+        preprocess(tmp_path / "own.csv", raw, tmp_path / "arrays", crop=64, progress=False)
 
 
 def test_a_galaxy_with_two_labels_is_refused(sample, raw, tmp_path):

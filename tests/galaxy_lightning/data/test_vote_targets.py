@@ -74,9 +74,57 @@ def test_a_catalogue_without_votes_is_refused(arrays):
         vote_targets(without, np.arange(3))
 
 
-def test_arrays_with_other_classes_are_refused(arrays):
-    with pytest.raises(GalaxyError, match="has the classes lens, no lens"):
+def test_arrays_of_other_classes_without_votes_are_refused(arrays):
+    with pytest.raises(GalaxyError, match="has no votes .vote_<class>.: use --data.targets labels"):
         vote_targets(arrays(30, 0.5, 0.2, classes=["lens", "no lens"]), np.arange(3))
+
+
+def with_votes(made, classes, votes, **columns):
+    labels = np.resize(classes, len(made.catalog))
+    catalog = made.catalog.assign(label=labels, **columns)
+    dataset = made.dataset | {"classes": classes, "votes": votes}
+    return dataclasses.replace(made, catalog=catalog, dataset=dataset)
+
+
+def test_vote_fractions_are_the_targets_without_a_threshold(arrays):
+    made = with_votes(
+        arrays(30, 0.5, 0.2),
+        ["bar", "disc", "ring"],
+        {"threshold": None, "rest": "disc"},
+        vote_bar=0.5,
+        vote_ring=[0.1] * 40 + [0.3] * 40,
+        n_votes=40.0,
+    )
+    targets, weights = vote_targets(made, np.array([0, 79]))
+    np.testing.assert_allclose(targets, [[0.5, 0.4, 0.1], [0.5, 0.2, 0.3]], atol=1e-6)
+    np.testing.assert_allclose(weights, 1)
+
+
+def test_the_columns_of_any_classes_equal_those_of_table_2(arrays):
+    n, rows = np.arange(80) + 20, np.arange(80)
+    table2 = arrays(n, 0.6, np.linspace(0, 0.4, 80), threshold=0.65)
+    columns = {"vote_elliptical": 0.6, "vote_spiral": np.linspace(0, 0.4, 80), "n_votes": n}
+    catalog = table2.catalog.drop(columns=["NVOTE", "P_EL_DEBIASED", "P_CS_DEBIASED"]).assign(**columns)
+    votes = {"votes": {"threshold": 0.65, "rest": "irregular"}}
+    own = dataclasses.replace(table2, catalog=catalog, dataset=table2.dataset | votes)
+    for ours, theirs in zip(vote_targets(own, rows), vote_targets(table2, rows), strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def test_a_galaxy_without_any_fraction_keeps_its_label(arrays):
+    votes = {"threshold": None, "rest": None}
+    made = with_votes(arrays(30, 0.5, 0.2), ["bar", "ring"], votes, vote_bar=0.0, vote_ring=0.0)
+    made.catalog.loc[2, "vote_bar"] = 0.3
+    targets, weights = vote_targets(made, np.arange(3))
+    np.testing.assert_allclose(targets, [[1, 0], [0, 1], [1, 0]])
+    np.testing.assert_allclose(weights, 1)
+
+
+def test_a_threshold_needs_the_number_of_votes(arrays):
+    votes = {"threshold": 0.5, "rest": None}
+    made = with_votes(arrays(30, 0.5, 0.2), ["bar", "ring"], votes, vote_bar=0.2, vote_ring=0.1)
+    with pytest.raises(GalaxyError, match="missing column: n_votes"):
+        vote_targets(made, np.arange(2))
 
 
 def test_only_the_flags_rule_uses_the_threshold_of_the_flags(arrays):

@@ -1,0 +1,87 @@
+"""Checks the content of ``dataset.json``."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from data_prep.common.errors import GalaxyError
+from data_prep.samples.class_names import check_class_names
+
+FORMAT_VERSION: Final = 2
+"""Version 1 had colour images only, and no descriptions of the classes."""
+_READABLE_VERSIONS: Final = (1, FORMAT_VERSION)
+
+
+def check_dataset(dataset: dict[str, Any], path: Path, files: set[str], remedy: str) -> None:
+    """Checks the keys of ``dataset.json`` that all commands rely on.
+
+    Args:
+        dataset: The content of the file.
+        path: The file, for the message.
+        files: The names of the files whose SHA-256 it must state.
+        remedy: The end of the message.
+
+    Raises:
+        GalaxyError: The version is not supported, or a key is missing or invalid.
+    """
+    if dataset.get("format_version") not in _READABLE_VERSIONS:
+        raise GalaxyError(
+            f"{path}: format version {dataset.get('format_version')!r} is not supported, only "
+            f"{' and '.join(map(str, _READABLE_VERSIONS))}; {remedy}"
+        )
+    classes, hashes = dataset.get("classes"), dataset.get("sha256")
+    if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        raise GalaxyError(f"{path}: 'classes' is not a list of names; {remedy}")
+    try:
+        check_class_names(classes)
+    except GalaxyError as error:
+        raise GalaxyError(f"{path}: 'classes': {error}; {remedy}") from None
+    skipped, threshold = dataset.get("skipped"), dataset.get("threshold")
+    images, descriptions = dataset.get("images"), dataset.get("class_descriptions", {})
+    validity = {
+        "crop": _is_integer(dataset.get("crop")),
+        "class_descriptions": isinstance(descriptions, dict)
+        and set(descriptions) <= set(classes)
+        and _are_texts(list(descriptions.values())),
+        "images": images is None or (isinstance(images, dict) and _are_texts(images.get("bands", []))),
+        "votes": _is_votes(dataset.get("votes"), classes),
+        "counts": _is_counts(dataset.get("counts")),
+        "skipped": isinstance(skipped, list)
+        and all(isinstance(entry, dict) and {"path", "reason"} <= set(entry) for entry in skipped),
+        "threshold": threshold is None
+        or (isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 < threshold <= 1),
+    }
+    for key, is_valid in validity.items():
+        if not is_valid:
+            raise GalaxyError(f"{path}: '{key}' is missing or invalid; {remedy}")
+    if not (isinstance(hashes, dict) and set(hashes) == files):
+        raise GalaxyError(f"{path}: 'sha256' must name {' and '.join(sorted(files, reverse=True))}; {remedy}")
+
+
+def _is_integer(value: Any) -> bool:
+    """Returns whether a JSON value is an integer, and not ``true`` or ``false``."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_texts(values: Any) -> bool:
+    """Returns whether a JSON value is a list of texts."""
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _is_votes(value: Any, classes: list[str]) -> bool:
+    """Returns whether a JSON value states how votes relate to the labels, or is null."""
+    if value is None:
+        return True
+    if not (isinstance(value, dict) and value.get("rest") in (None, *classes)):
+        return False
+    threshold = value.get("threshold")
+    return threshold is None or (
+        isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 < threshold <= 1
+    )
+
+
+def _is_counts(value: Any) -> bool:
+    """Returns whether a JSON value maps splits to numbers of galaxies by class."""
+    return isinstance(value, dict) and all(
+        isinstance(counts, dict) and all(_is_integer(count) for count in counts.values())
+        for counts in value.values()
+    )
