@@ -14,7 +14,7 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_folder
 from data_prep.schema import SPLITS
-from galaxy_lightning.runs.names import HISTORY, IDENTITY_COLUMNS, PREDICTIONS, RUN
+from galaxy_lightning.runs.names import HISTORY, PREDICTIONS, RUN
 from galaxy_lightning.runs.writer import write_history, write_predictions, write_run
 from galaxy_lightning.runtime.memory import PeakMemory
 
@@ -113,7 +113,7 @@ def record_run(
             yield record
         fit = record.fit
         assert fit is not None
-        held_out = arrays.catalog[IDENTITY_COLUMNS].iloc[arrays.rows("val", "test")]
+        held_out = arrays.identities.iloc[arrays.rows("val", "test")]
         write_history(folder, fit.history)
         write_predictions(folder / PREDICTIONS, held_out, fit.probabilities, arrays.classes)
         images = len(arrays.rows("train")) * len(fit.history)

@@ -108,6 +108,12 @@ class GalaxyArrays:
             )
         return turns.to_numpy(dtype=np.int64)
 
+    @property
+    def identities(self) -> pd.DataFrame:
+        """The columns that identify an image: ``objid``, ``id`` (if any), ``asset_id``, split and label."""
+        names = ("objid", "id", "asset_id", "split", "label")
+        return self.catalog[[name for name in names if name in self.catalog]]
+
     def rows(self, *splits: str) -> npt.NDArray[np.int64]:
         """Returns the row numbers of the images in the named splits, in order."""
         return np.flatnonzero(self.catalog["split"].isin(splits).to_numpy()).astype(np.int64)

@@ -22,7 +22,6 @@ from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.datasets import ImageFolderDataset
 from galaxy_lightning.evaluation.calibration import entropy
-from galaxy_lightning.runs.names import IDENTITY_COLUMNS
 from galaxy_lightning.runs.writer import arrays_identity, as_flags, prediction_table
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -219,7 +218,7 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
     """
     if data.images_folder is None:
         arrays = data.arrays
-        return arrays.catalog[[*IDENTITY_COLUMNS, "path"]], arrays.folder, arrays_identity(arrays)
+        return arrays.identities.assign(path=arrays.catalog["path"]), arrays.folder, arrays_identity(arrays)
     paths = data.image_folder.paths
     galaxies = _identify_images(
         paths, "objid" if all(_OBJID.fullmatch(path.stem) for path in paths) else "id"

@@ -15,7 +15,7 @@ from galaxy_lightning.callbacks.epoch_lines import EpochLines
 from galaxy_lightning.callbacks.evaluation import ConfusionMatrixLogger
 from galaxy_lightning.callbacks.prediction import PredictionWriter
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.runs.names import IDENTITY_COLUMNS, PREDICTIONS
+from galaxy_lightning.runs.names import PREDICTIONS
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
@@ -53,7 +53,7 @@ def make_run_callbacks(
         RunCheckpoint(newest=model.optimization.ends_at_zero),
         ConfusionMatrixLogger(),
         LearningRateMonitor("epoch"),
-        PredictionWriter(folder / PREDICTIONS, data.arrays.catalog[IDENTITY_COLUMNS], model.classes),
+        PredictionWriter(folder / PREDICTIONS, data.arrays.identities, model.classes),
     ]
 
 

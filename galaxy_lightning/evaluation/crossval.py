@@ -13,7 +13,7 @@ from galaxy_lightning.evaluation.calibration import Calibration
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
 from galaxy_lightning.evaluation.measures import metric_title
 from galaxy_lightning.evaluation.significance import bootstrap_interval
-from galaxy_lightning.runs.names import IDENTITY_COLUMNS, PREDICTIONS
+from galaxy_lightning.runs.names import PREDICTIONS
 from galaxy_lightning.runs.reader import Run
 from galaxy_lightning.runs.writer import as_flags, write_predictions
 
@@ -37,7 +37,7 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
     """
     predictions = [_fold_predictions(run, fold) for run, fold in zip(runs, folds, strict=True)]
     pooled = _pool(predictions)
-    galaxies = pd.concat([fold.catalog.iloc[fold.rows("test")][IDENTITY_COLUMNS] for fold in folds])
+    galaxies = pd.concat([fold.identities.iloc[fold.rows("test")] for fold in folds])
     fold_numbers = np.repeat(np.arange(len(folds)), [len(fold.labels) for fold in predictions])
     write_predictions(
         out / PREDICTIONS,

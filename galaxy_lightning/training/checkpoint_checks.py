@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from data_prep.schema import MAX_BANDS
+from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES, MAX_BANDS
 from galaxy_lightning.networks.sources import NONE
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -116,3 +116,29 @@ def parse_objids(stored: Any) -> npt.NDArray[np.int64]:
     if not (isinstance(stored, torch.Tensor) and stored.dtype == torch.int64 and stored.ndim == 1):
         raise TypeError("its object ids of training galaxies are invalid")
     return np.asarray(stored.numpy(), dtype=np.int64)
+
+
+def parse_descriptions(stored: Any, classes: Any) -> dict[str, str]:
+    """Returns the descriptions of the classes in a checkpoint; older ones have those of the reference.
+
+    Raises:
+        TypeError: They are not texts by the name of a class.
+    """
+    if stored is None:
+        return dict(CLASS_DESCRIPTIONS) if classes in (None, list(CLASSES)) else {}
+    if not (
+        isinstance(stored, dict) and all(isinstance(text, str) for pair in stored.items() for text in pair)
+    ):
+        raise TypeError("its descriptions of the classes are invalid")
+    return dict(stored)
+
+
+def parse_image_settings(stored: Any) -> dict[str, Any] | None:
+    """Returns how the files of the training images became pixels, as a checkpoint stores it; None if unknown.
+
+    Raises:
+        TypeError: They are not named settings.
+    """
+    if not (stored is None or (isinstance(stored, dict) and all(isinstance(name, str) for name in stored))):
+        raise TypeError("its settings of the images are invalid")
+    return stored

@@ -1,7 +1,7 @@
 """Reads checkpoints, without running code that a file may contain."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Final
@@ -18,7 +18,9 @@ from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.networks.weight_files import load_safely
 from galaxy_lightning.training.checkpoint_checks import (
     check_training_state,
+    parse_descriptions,
     parse_hyperparameters,
+    parse_image_settings,
     parse_objids,
 )
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -42,6 +44,8 @@ class CheckpointInfo:
         pretrained: Settings of the pretrained backbone or weights of the training, if any.
         processes: Number of processes of the training; None in older checkpoints.
         within_epoch: Whether it was saved within an epoch.
+        class_descriptions: A description of each class in one line, as far as known.
+        images: How the files of the training images became pixels, as in ``dataset.json``; None if unknown.
     """
 
     path: Path
@@ -54,6 +58,8 @@ class CheckpointInfo:
     pretrained: dict[str, Any] | None
     processes: int | None = None
     within_epoch: bool = False
+    class_descriptions: dict[str, str] = field(default_factory=dict)
+    images: dict[str, Any] | None = None
 
     def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Checks that a fit resumes with the settings of this checkpoint.
@@ -180,7 +186,18 @@ def read_checkpoint(path: Path, networks: Collection[str] = ()) -> CheckpointInf
         if not isinstance(folder, str | None):
             raise TypeError("its 'arrays_folder' is not a path")
         return CheckpointInfo(
-            path, hyperparameters, settings, train, val, folder, resumable, pretrained, processes, batches > 0
+            path,
+            hyperparameters,
+            settings,
+            train,
+            val,
+            folder,
+            resumable,
+            pretrained,
+            processes,
+            batches > 0,
+            parse_descriptions(data.get("class_descriptions"), hyperparameters.get("classes")),
+            parse_image_settings(data.get("images")),
         )
     except GalaxyError:
         raise
