@@ -1,6 +1,7 @@
 """All commands and TensorBoard report the same figures, also for a class without galaxies."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ def folds(raw, sample, tmp_path_factory):
     folder = tmp_path_factory.mktemp("agreement")
     table = pd.read_csv(sample)
     table[table["label"] != "irregular"].to_csv(folder / "two.csv", index=False)
+    shutil.copy(sample.with_suffix(".json"), folder / "two.json")  # It names all three classes.
     words = ["--sample", folder / "two.csv", "--raw", raw, "--out", folder / "arrays", "--crop", "46"]
     data_prep(["preprocess", *map(str, words)])
     main(

@@ -586,7 +586,10 @@ def test_user_errors_are_one_line_and_leave_no_run_folder(
     for words, message in (
         (["fit", config, "--data.arrays=nowhere"], "nowhere does not hold galaxy arrays"),
         (["fit", config, f"--data.arrays={damaged}"], "changed or damaged"),
-        (["fit", config, f"--data.arrays={small_arrays}"], "--model.image_size 64"),
+        (
+            ["fit", config, f"--data.arrays={small_arrays}", "--model.image_size=224"],
+            "has images of 64 pixels",
+        ),
         (["fit", config, *small(small_arrays), "--model.network=vit"], "no network 'vit'"),
         (["test", "--ckpt_path=absent.ckpt"], "there is no checkpoint absent.ckpt"),
         (["test", f"--ckpt_path={run}", f"--data.images={raw}"], "needs labels"),
