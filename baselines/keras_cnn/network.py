@@ -85,7 +85,12 @@ def use_dtype_policy(keras: Any, policy: str) -> Iterator[None]:
 
 
 def make_keras_cnn(
-    classes: int = 3, image_size: int = 224, *, dropout: bool = True, learning_rate: float = 1e-3
+    classes: int = 3,
+    image_size: int = 224,
+    bands: int = 3,
+    *,
+    dropout: bool = True,
+    learning_rate: float = 1e-3,
 ) -> Any:
     """Makes the reference's network, compiled, with Glorot uniform weights and zero biases.
 
@@ -96,12 +101,13 @@ def make_keras_cnn(
     Args:
         classes: The number of classes.
         image_size: The side of the images in pixels, at least ``SMALLEST_PX``.
+        bands: The number of bands of the images.
         dropout: Whether to apply dropout in training.
         learning_rate: Adam's learning rate.
 
     Returns:
-        A ``keras.Sequential`` from float images ``[B, H, W, 3]`` in [0, 1] to probabilities ``[B, classes]``.
-        With mixed precision, the softmax is computed in float32.
+        A ``keras.Sequential`` from float images ``[B, H, W, bands]`` in [0, 1] to probabilities
+        ``[B, classes]``. With mixed precision, the softmax is computed in float32.
 
     Raises:
         GalaxyError: The images are too small, or TensorFlow is not installed.
@@ -109,7 +115,7 @@ def make_keras_cnn(
     if image_size < SMALLEST_PX:
         raise GalaxyError(f"the Keras CNN needs images of at least {SMALLEST_PX} pixels, not {image_size}")
     keras = import_keras()
-    layers = [keras.Input((image_size, image_size, 3))]
+    layers = [keras.Input((image_size, image_size, bands))]
     for filters in FILTERS:
         layers += [
             keras.layers.Conv2D(filters, kernel_size=3, activation="relu"),
@@ -174,7 +180,9 @@ def fit_keras(
         policy = "mixed_float16" if gpus else "float32"
         keras.utils.set_random_seed(seed)
         with use_dtype_policy(keras, policy):
-            network = make_keras_cnn(len(arrays.classes), arrays.images.shape[1], learning_rate=learning_rate)
+            network = make_keras_cnn(
+                len(arrays.classes), *arrays.images.shape[2:], learning_rate=learning_rate
+            )
         steps = -(-len(arrays.rows("train")) // batch_size)
         history: list[dict[str, float]] = []
         with progress_bar(total=epochs * steps, desc="keras", unit=" batches") as bar:

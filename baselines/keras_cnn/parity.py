@@ -87,10 +87,12 @@ def _measure(
     precision: FloatType,
     seed: int,
 ) -> Parity:
-    classes, size = arrays.classes, arrays.images.shape[1]
+    classes, (size, bands) = arrays.classes, arrays.images.shape[2:]
     keras.utils.set_random_seed(seed)
-    keras_model, copy = (make_keras_cnn(len(classes), size, dropout=False) for _ in range(2))
-    torch_model = GalaxyClassifier(classes=classes, image_size=size).to(getattr(torch, precision))
+    keras_model, copy = (make_keras_cnn(len(classes), size, bands, dropout=False) for _ in range(2))
+    torch_model = GalaxyClassifier(classes=classes, image_size=size, bands=bands).to(
+        getattr(torch, precision)
+    )
     torch_model.network.load_state_dict(torch_from_keras(keras_model.get_weights()))
     copy.set_weights(keras_from_torch(torch_model.network.state_dict()))
     images = np.array(arrays.images[:galaxies])

@@ -92,7 +92,8 @@ def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> None:
         raise GalaxyError(f"there is no file {path}: name a run folder of the Keras CNN, or its {MODEL_FILE}")
     if (path.parent / RUN).is_file():
         read_about(path.parent / RUN, arrays)  # Refuses other arrays, which have other training galaxies.
-    keras = make_keras_cnn(len(arrays.classes), arrays.images.shape[1])
+    size, bands = arrays.images.shape[2:]
+    keras = make_keras_cnn(len(arrays.classes), size, bands)
     try:
         with warnings.catch_warnings():
             # The optimiser's state is not converted.
@@ -101,10 +102,10 @@ def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> None:
     except Exception as error:  # A damaged file may raise any exception.
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise GalaxyError(
-            f"{path} does not hold the weights of a Keras CNN for images of {arrays.images.shape[1]} pixels "
-            f"and {len(arrays.classes)} classes, as in {arrays.folder}: {reason}"
+            f"{path} does not hold the weights of a Keras CNN for images of {size} pixels, {bands} "
+            f"bands and {len(arrays.classes)} classes, as in {arrays.folder}: {reason}"
         ) from None
-    model = GalaxyClassifier(classes=arrays.classes, image_size=arrays.images.shape[1])
+    model = GalaxyClassifier(classes=arrays.classes, image_size=size, bands=bands)
     model.network.load_state_dict(torch_from_keras(keras.get_weights()))
     write_checkpoint(out, model, GalaxyDataModule(str(arrays.folder)))
 
@@ -129,7 +130,7 @@ def keras_from_checkpoint(path: Path, out: Path) -> None:
             f"{path} holds the network {network!r}: only reference_cnn can be converted to Keras"
         )
     model = load_model(path)
-    keras = make_keras_cnn(len(model.classes), model.image_size)
+    keras = make_keras_cnn(len(model.classes), model.image_size, model.network.bands)
     keras.set_weights(keras_from_torch(model.network.state_dict()))
     with new_file(out) as partial:
         keras.save(partial)

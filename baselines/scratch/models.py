@@ -20,8 +20,10 @@ def small_cnn(
     generator: np.random.Generator,
     engine: Engine = "vectorized",
     dtype: npt.DTypeLike = np.float32,
+    *,
+    bands: int = 3,
 ) -> Network:
-    """Makes the small network that the reference specified, for RGB images of 32 x 32 pixels.
+    """Makes the small network that the reference specified, for images of 32 x 32 pixels.
 
     3x3 convolution (16 filters, no bias), 2x2 max-pooling and a dense layer. The 3600 features after the
     pooling are 16 channels of 15 x 15 pixels.
@@ -31,6 +33,7 @@ def small_cnn(
         generator: The random number generator of the initial weights, N(0, 1) / 9 and N(0, 1) / 3600.
         engine: The implementation of the layers.
         dtype: float32 or float64.
+        bands: The number of bands of the images.
 
     Returns:
         The network.
@@ -39,7 +42,7 @@ def small_cnn(
     return Network(
         [
             Conv2D(
-                3,
+                bands,
                 16,
                 bias=False,
                 needs_input_gradient=False,
@@ -63,7 +66,12 @@ def small_cnn(
 
 
 def full_cnn(
-    classes: int, image_size: int, generator: np.random.Generator, dtype: npt.DTypeLike = np.float32
+    classes: int,
+    image_size: int,
+    generator: np.random.Generator,
+    dtype: npt.DTypeLike = np.float32,
+    *,
+    bands: int = 3,
 ) -> Network:
     """Makes the Keras network: four blocks of 3x3 convolution, 2x2 max-pooling and ReLU, and dense layers.
 
@@ -72,9 +80,10 @@ def full_cnn(
 
     Args:
         classes: The number of classes.
-        image_size: The side of the RGB images in pixels, at least ``SMALLEST_PX``.
+        image_size: The side of the images in pixels, at least ``SMALLEST_PX``.
         generator: The random number generator of the initial weights and dropout.
         dtype: float32 or float64.
+        bands: The number of bands of the images.
 
     Returns:
         The network.
@@ -85,7 +94,7 @@ def full_cnn(
     if image_size < SMALLEST_PX:
         raise GalaxyError(f"the full CNN needs images of at least {SMALLEST_PX} pixels, not {image_size}")
     layers: list[Layer] = []
-    channels, side = 3, image_size
+    channels, side = bands, image_size
     for filters in FILTERS:
         layers += [
             Conv2D(channels, filters, needs_input_gradient=bool(layers), generator=generator, dtype=dtype),

@@ -59,7 +59,8 @@ def fit_scratch(
         GalaxyError: ``out`` exists, a split is empty, or the fit has diverged.
     """
     with record_run(arrays, out, model="scratch", seed=seed, overwrite=overwrite, files=(WEIGHTS,)) as record:
-        network = small_cnn(len(arrays.classes), np.random.default_rng(seed), engine)
+        generator, bands = np.random.default_rng(seed), arrays.images.shape[3]
+        network = small_cnn(len(arrays.classes), generator, engine, bands=bands)
         data = _Galaxies(arrays, _resize_images(arrays))
         hyperparameters = {
             "epochs": epochs,
@@ -102,7 +103,8 @@ def fit_scratch_full(
     with record_run(
         arrays, out, model="scratch-full", seed=seed, overwrite=overwrite, files=(WEIGHTS,)
     ) as record:
-        network = full_cnn(len(arrays.classes), arrays.images.shape[1], np.random.default_rng(seed))
+        generator, (size, bands) = np.random.default_rng(seed), arrays.images.shape[2:]
+        network = full_cnn(len(arrays.classes), size, generator, bands=bands)
         hyperparameters = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
         data = _Galaxies(arrays, arrays.images)
         _train(network, Adam(learning_rate), data, record, epochs, batch_size, seed, hyperparameters)
@@ -114,7 +116,7 @@ class _Galaxies:
 
     Args:
         arrays: The galaxy arrays.
-        pixels: uint8 ``[N, S, S, 3]``, the images to use, in the order of the arrays.
+        pixels: uint8 ``[N, S, S, bands]``, the images to use, in the order of the arrays.
     """
 
     def __init__(self, arrays: GalaxyArrays, pixels: npt.NDArray[np.uint8]) -> None:
@@ -123,23 +125,33 @@ class _Galaxies:
         self._pixels = pixels
 
     def images(self, rows: npt.NDArray[np.int64]) -> Array:
-        """Returns the images of the given rows as float32 ``[B, 3, S, S]`` in [0, 1]."""
+        """Returns the images of the given rows as float32 ``[B, bands, S, S]`` in [0, 1]."""
         planes = self._pixels[rows].transpose(0, 3, 1, 2)
         return np.divide(planes, 255, dtype=np.float32, order="C")
 
 
 def _resize_images(arrays: GalaxyArrays) -> npt.NDArray[np.uint8]:
-    """Downsamples all images to 32 x 32 pixels by averaging: 3 kB per galaxy, in memory."""
+    """Downsamples all images to 32 x 32 pixels by averaging: 1 kB per galaxy and band, in memory."""
     if arrays.images.shape[1] < SMALL_PX:
         raise GalaxyError(
             f"{arrays.folder} holds images of {arrays.images.shape[1]} pixels, but the CNN from scratch "
             f"needs at least {SMALL_PX}: make the arrays with a larger --crop"
         )
-    small = np.empty((len(arrays.images), SMALL_PX, SMALL_PX, 3), np.uint8)
+    bands = arrays.images.shape[3]
+    small = np.empty((len(arrays.images), SMALL_PX, SMALL_PX, bands), np.uint8)
     for row, image in enumerate(progress_bar(arrays.images, desc="resizing", unit=" images")):
-        resized = Image.fromarray(image).resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX)
-        small[row] = np.asarray(resized)
+        if bands == 3:
+            small[row] = _resize(image)
+        else:  # Pillow has no images with any number of bands.
+            for band in range(bands):
+                small[row, ..., band] = _resize(image[..., band])
     return small
+
+
+def _resize(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Downsamples an image ``[H, H]`` or ``[H, H, 3]`` by averaging."""
+    resized = Image.fromarray(image).resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX)
+    return np.asarray(resized)
 
 
 def _train(

@@ -1,10 +1,11 @@
 """The networks, by their names in configs."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
+from data_prep.schema import CLASSES, COLOURS, MAX_BANDS
+from galaxy_lightning.networks.adaptation import Classes, class_count, class_names
 from galaxy_lightning.networks.backbone import Backbone
 from galaxy_lightning.networks.class_paths import is_class_path, make_custom_network
 from galaxy_lightning.networks.galaxy_cnn import GalaxyCNN
@@ -19,29 +20,41 @@ SIMULATED: Final = "simulated"
 """Name of the weights of a ``GalaxyCNN`` trained on simulated galaxies."""
 
 SHIPPED: Final = {SIMULATED: Path(__file__).with_name("galaxy_cnn_simulated.pt")}
-"""Files of weights in the package. Each lists the galaxies that the weights were trained on."""
+"""Files of weights in the package, trained on the classes of the reference.
 
-NETWORKS: Final[dict[str, Callable[[int, int], Network]]] = {
-    network.name: network for network in (GalaxyCNN, ReferenceCNN)
+Each lists the galaxies that the weights were trained on.
+"""
+
+NETWORKS: Final[dict[str, type[GalaxyCNN] | type[ReferenceCNN]]] = {
+    GalaxyCNN.name: GalaxyCNN,
+    ReferenceCNN.name: ReferenceCNN,
 }
-"""Each takes the number of classes and the side of the images in pixels."""
+"""Each takes the number of classes, the side of the images in pixels and, by name, the number of bands."""
 
 
 def make_network(
     name: str,
-    classes: int,
+    classes: Classes,
     image_size: int,
     backbone: str | None = None,
     weights: str = "hub",
     unfrozen: int | None = None,
     layer_decay: float = 1.0,
     auxiliary: int = 0,
+    bands: int = len(COLOURS),
 ) -> Network:
     """Makes a network, with initial weights.
 
+    Initial weights are adapted to the classes and to the number of bands
+    (:mod:`galaxy_lightning.networks.adaptation`); the ``notes`` of the network tell the user how:
+
+    - A checkpoint's head is used only for the classes that it was trained on.
+    - The filters of the first convolution are adapted to another number of bands. The ring expert of
+      ``galaxy_cnn``, whose measures depend on it, then starts from random weights.
+
     Args:
         name: A key of ``NETWORKS``, or a class path; see :mod:`galaxy_lightning.networks.class_paths`.
-        classes: Number of classes.
+        classes: Number of classes, or their names in order. Without names, a head of the same shape is kept.
         image_size: Side of the images in pixels.
         backbone: Name of a backbone to use instead of ``name``; see :class:`Backbone`.
         weights: Initial weights. For a backbone, see :class:`Backbone`; for other networks, a file or
@@ -49,31 +62,46 @@ def make_network(
         unfrozen: Number of final blocks of the backbone to train.
         layer_decay: Learning rate of a block of the backbone relative to that of the block after it.
         auxiliary: Number of auxiliary targets; only ``galaxy_cnn`` has them.
+        bands: Number of bands of the images, 1 to ``MAX_BANDS``.
 
     Raises:
-        GalaxyError: The network is unknown, or its weights cannot be loaded.
+        GalaxyError: The network is unknown, does not take this number of bands, or its weights cannot be
+            loaded.
     """
+    if not (isinstance(bands, int) and 1 <= bands <= MAX_BANDS):
+        raise GalaxyError(f"the number of bands must be 1 to {MAX_BANDS}, not {bands}")
     if auxiliary and (backbone is not None or name != GalaxyCNN.name):
         raise GalaxyError(f"model.auxiliary works with {GalaxyCNN.name} only: leave it out")
     if backbone is not None:
-        return Backbone(backbone, classes, image_size, weights, unfrozen, layer_decay)
+        return Backbone(backbone, classes, image_size, weights, unfrozen, layer_decay, bands)
+    count = class_count(classes)
     if is_class_path(name):
-        network = make_custom_network(name, classes, image_size)
+        network = make_custom_network(name, count, image_size, bands)
     elif name not in NETWORKS:
         raise GalaxyError(
             f"there is no network {name!r}: --model.network takes {', '.join(NETWORKS)}, or the class path "
             "of a custom network, as in my_file.MyNetwork"
         )
     elif auxiliary:
-        network = GalaxyCNN(classes, image_size, auxiliary)
+        network = GalaxyCNN(count, image_size, auxiliary, bands=bands)
     else:
-        network = NETWORKS[name](classes, image_size)
+        network = NETWORKS[name](count, image_size, bands=bands)
     if weights == SIMULATED and name != GalaxyCNN.name:
         raise GalaxyError(
             f"model.weights {SIMULATED} works with {GalaxyCNN.name} only: use a file of weights, or none"
         )
     if weights not in (HUB, NONE):
-        load_weights_file(network, network.heads, str(weights_file(weights)), name, keep_head=True)
+        network.notes = load_weights_file(
+            network,
+            network.heads,
+            str(weights_file(weights)),
+            name,
+            keep_head=True,
+            classes=class_names(classes),
+            file_classes=CLASSES if weights in SHIPPED else None,
+            bands=bands,
+            band_layers=network.band_layers,
+        )
     return network
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data_prep.common.errors import GalaxyError
+from galaxy_lightning.networks.adaptation import Classes
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.sources import HUB, NONE, from_timm, from_torchvision
 from galaxy_lightning.networks.weight_files import describe_error
@@ -25,20 +26,23 @@ _BLOCK: Final = re.compile(
 class Backbone(Network):
     """A network of torchvision or timm with a new classification head.
 
-    Images are normalised as the weights require, and resized if the network takes one size only.
+    Images are normalised as the weights require, and resized if the network takes one size only. If they do
+    not have three bands, the filters of the first convolution are adapted
+    (:func:`galaxy_lightning.networks.adaptation.adapt_filters`), and all bands are normalised alike.
 
     Args:
         name: A classification network of torchvision (``resnet18``) or, with the extra ``timm``, of timm
             (``timm:convnext_nano``), of a Hugging Face repository
             (``hf_hub:mwalmsley/zoobot-encoder-convnext_nano``) or of a folder with the ``config.json`` and
             weights of such a repository (``local-dir:<folder>``).
-        classes: Number of classes.
+        classes: Number of classes, or their names: the head of a checkpoint is kept if it has the same names.
         image_size: Side of the images in pixels.
         weights: Initial weights: ``hub``, the published weights (of ``local-dir``, those in the folder);
             ``none``, random weights; or the path of a file of weights.
         unfrozen: Number of final blocks to train besides the head; all if None.
         layer_decay: Learning rate of a block relative to that of the block after it (Bao et al. 2022, BEiT);
             the head's factor is 1.
+        bands: Number of bands of the images.
 
     Attributes:
         name: Name of the network in run records: the architecture.
@@ -57,25 +61,30 @@ class Backbone(Network):
     def __init__(
         self,
         name: str,
-        classes: int,
+        classes: Classes,
         image_size: int,
         weights: str = HUB,
         unfrozen: int | None = None,
         layer_decay: float = 1.0,
+        bands: int = 3,
     ) -> None:
         super().__init__()
+        self.bands = bands
         if weights not in (HUB, NONE) and not Path(weights).is_file():
             raise GalaxyError(f"there is no file {weights}: --model.weights takes {HUB}, {NONE} or a file")
         if not 0 < layer_decay <= 1:
             raise GalaxyError(f"model.layer_decay must be above 0 and at most 1, not {layer_decay}")
-        source = (from_timm if ":" in name else from_torchvision)(name, classes, weights)
+        source = (from_timm if ":" in name else from_torchvision)(name, classes, weights, bands)
         self.model, self._head, self.layer_decay = source.model, source.head, layer_decay
         self.name = self.architecture = source.architecture
-        self.input_size = source.input_size
+        self.input_size, self.notes = source.input_size, source.notes
         # Part of the state_dict: weights from a file or folder may need another normalisation than the
         # weights that timm knows by the same name.
         for key, values in (("mean", source.mean), ("std", source.std)):
-            self.register_buffer(key, torch.tensor(values).expand(3).reshape(3, 1, 1).clone())
+            tensor = torch.tensor(values).reshape(-1)
+            if len(tensor) != bands:  # Other bands than those of the weights.
+                tensor = tensor.mean().expand(bands)
+            self.register_buffer(key, tensor.reshape(bands, 1, 1).clone())
         self._require_image_size(image_size, name)
         self.blocks = _blocks(self.model, self._head)
         if unfrozen is not None:
@@ -91,7 +100,7 @@ class Backbone(Network):
         """Computes the logits.
 
         Args:
-            images: float ``[B, 3, H, W]`` in [0, 1].
+            images: float ``[B, bands, H, W]`` in [0, 1].
 
         Returns:
             ``[B, classes]``.
@@ -137,7 +146,7 @@ class Backbone(Network):
         """Tests the network with one image; the libraries do not state which sizes their networks accept."""
         try:
             with torch.no_grad():
-                self.eval()(torch.zeros(1, 3, size, size))
+                self.eval()(torch.zeros(1, self.bands, size, size))
         except Exception as error:
             raise GalaxyError(
                 f"{name} does not accept images of {size} pixels ({describe_error(error)}): choose another "

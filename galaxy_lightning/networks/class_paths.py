@@ -1,6 +1,7 @@
 """Custom networks, given by class path: ``my_package.MyNetwork``."""
 
 import importlib
+import inspect
 import sys
 import traceback
 from pathlib import Path
@@ -52,20 +53,28 @@ def import_network_class(path: str) -> type[Network]:
     return found
 
 
-def make_custom_network(path: str, classes: int, image_size: int) -> Network:
+def make_custom_network(path: str, classes: int, image_size: int, bands: int = 3) -> Network:
     """Makes a custom network.
 
     Args:
-        path: The class path.
+        path: The class path. The class takes ``classes`` and ``image_size`` and, unless its images have three
+            bands, also ``bands``.
         classes: Number of classes.
         image_size: Side of the images in pixels.
+        bands: Number of bands of the images.
 
     Raises:
-        GalaxyError: The class cannot be imported or instantiated.
+        GalaxyError: The class cannot be imported or instantiated, or takes images of three bands only.
     """
     make: Any = import_network_class(path)
+    takes_bands = "bands" in inspect.signature(make).parameters
+    if bands != 3 and not takes_bands:
+        raise GalaxyError(
+            f"--model.network {path} takes images of 3 bands only, but these have {bands}: add an argument "
+            "bands to its __init__, after classes and image_size"
+        )
     try:
-        network: Network = make(classes, image_size)
+        network: Network = make(classes, image_size, **({"bands": bands} if takes_bands else {}))
     except GalaxyError:
         raise
     except Exception as error:
@@ -75,6 +84,7 @@ def make_custom_network(path: str, classes: int, image_size: int) -> Network:
         ) from error
     if not hasattr(network, "name"):
         network.name = path
+    network.bands = bands
     return network
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data_prep.common.errors import GalaxyError
+from galaxy_lightning.networks.adaptation import BandLayers
 from galaxy_lightning.networks.dihedral import (
     DihedralConv,
     DihedralLift,
@@ -45,7 +46,7 @@ class GalaxyCNN(Network):
 
     The shape expert is a residual network over the eight symmetries of the square:
 
-    - Its inputs are the colours with an asinh stretch (Lupton et al. 2004), which shows faint outskirts
+    - Its inputs are the bands with an asinh stretch (Lupton et al. 2004), which shows faint outskirts
       beside bright centres, and the *local contrast* at two scales, the brightness relative to the
       surroundings. It shows a spiral arm in the faint disc as clearly as one near the centre.
     - All layers are equivariant (:mod:`galaxy_lightning.networks.dihedral`), including the average pooling,
@@ -60,14 +61,18 @@ class GalaxyCNN(Network):
         classes: Number of classes.
         image_size: Side of the images in pixels, at least 22.
         auxiliary: Number of auxiliary targets that each expert estimates.
+        bands: Number of bands of the images.
     """
 
     name = "galaxy_cnn"
     heads = ("head.", "rings.head.4.")
+    band_layers = BandLayers(("features.0.weight",), others=len(RADII), unadaptable=("rings.",))
 
-    def __init__(self, classes: int = 3, image_size: int = 224, auxiliary: int = 0) -> None:
+    def __init__(
+        self, classes: int = 3, image_size: int = 224, auxiliary: int = 0, *, bands: int = 3
+    ) -> None:
         super().__init__()
-        self.classes = classes
+        self.classes, self.bands = classes, bands
         if round(FIELD * image_size) < _DOWNSAMPLING:
             raise GalaxyError(f"galaxy_cnn needs images of at least 22 pixels, not {image_size}")
         # Sizes that every stage halves exactly: a partial row at the edge would break the symmetry.
@@ -76,7 +81,7 @@ class GalaxyCNN(Network):
         self.contrast = LocalContrast([radius * self.center for radius in RADII], self.center)
         widths = (WIDTHS[0], *WIDTHS)
         self.features = nn.Sequential(
-            DihedralLift(3 + len(RADII), WIDTHS[0], kernel=6, stride=2),
+            DihedralLift(bands + len(RADII), WIDTHS[0], kernel=6, stride=2),
             DihedralNorm(WIDTHS[0]),
             nn.ReLU(),
             nn.AvgPool2d(2),
@@ -88,13 +93,13 @@ class GalaxyCNN(Network):
         self.power = nn.Parameter(torch.tensor(3.0))
         self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(2 * WIDTHS[-1], classes))
         self.auxiliary = nn.Linear(2 * WIDTHS[-1], auxiliary) if auxiliary else None
-        self.rings = RingsExpert(self.pixels, classes, auxiliary)
+        self.rings = RingsExpert(self.pixels, classes, auxiliary, bands)
 
     def forward(self, images: Tensor) -> Tensor:
         """Computes the logits.
 
         Args:
-            images: float ``[B, 3, pixels, pixels]`` in [0, 1], the output of :meth:`prepare`.
+            images: float ``[B, bands, pixels, pixels]`` in [0, 1], the output of :meth:`prepare`.
 
         Returns:
             ``[B, classes]``.
@@ -121,7 +126,8 @@ class GalaxyCNN(Network):
 class LocalContrast(nn.Module):
     """Computes the brightness of each pixel relative to its surroundings.
 
-    The contrast is ``4 (l - G l) / (G l + sky)``, with the luminosity ``l`` and its Gaussian blur ``G l``.
+    The contrast is ``4 (l - G l) / (G l + sky)``, with the luminosity ``l``, the mean of all bands, and its
+    Gaussian blur ``G l``.
 
     Args:
         radii: Standard deviations of the blurs in pixels.
@@ -142,7 +148,7 @@ class LocalContrast(nn.Module):
         self.register_buffer("blurs", torch.stack(blurs), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps ``[B, 3, H, W]`` in [0, 1] to ``[B, radii, H, W]``, clipped to [-3, 3]."""
+        """Maps ``[B, bands, H, W]`` in [0, 1] to ``[B, radii, H, W]``, clipped to [-3, 3]."""
         luminosity = images.mean(dim=1, keepdim=True)
         # Blurring columns, then rows, by products of small matrices is faster than filtering.
         blurred = self.blurs @ (luminosity @ self.blurs)

@@ -1,39 +1,50 @@
 """The base class of all networks."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from galaxy_lightning.networks.adaptation import BandLayers
 
 
 class Network(nn.Module):
     """Maps galaxy images to one logit per class.
 
-    The input of a network is the output of :meth:`prepare`, float ``[B, 3, h, w]`` in [0, 1]; its output is
-    ``[B, classes]``.
+    The input of a network is the output of :meth:`prepare`, float ``[B, bands, h, w]`` in [0, 1]; its output
+    is ``[B, classes]``.
 
     Attributes:
         name: Name of the network in run records.
         heads: Name prefixes of the parameters whose shape depends on the number of classes.
         pixels: Side of the input in pixels; None for the side of the images.
+        bands: Number of bands of the images.
+        band_layers: The parameters whose shape depends on the number of bands.
+        notes: Sentences for the user on how the initial weights were adapted to the classes and bands.
     """
 
     name: str
     heads: tuple[str, ...] = ()
     pixels: int | None = None
+    bands: int = 3
+    band_layers: BandLayers = BandLayers()
+    notes: Sequence[str] = ()
 
     def prepare(self, images: Tensor, frames: Tensor | None = None) -> Tensor:
         """Scales stored images to [0, 1] and resamples them at the network's resolution.
 
         Args:
-            images: uint8 ``[B, H, H, 3]``, as stored in the galaxy arrays.
+            images: uint8 ``[B, H, H, bands]``, as stored in the galaxy arrays.
             frames: ``[B, 2, 3]`` affine transformations that rotate, zoom and shift each galaxy
                 (:func:`galaxy_lightning.data.augment.random_frames`); None for the identity.
 
         Returns:
-            ``[B, 3, pixels, pixels]``.
+            ``[B, bands, pixels, pixels]``.
 
         Raises:
-            ValueError: The images have another type or layout, for example because they are already scaled.
+            ValueError: The images have another type, layout or number of bands, for example because they are
+                already scaled.
         """
         return self.resample(self.downscale(images), frames)
 
@@ -44,13 +55,15 @@ class Network(nn.Module):
             images: As for :meth:`prepare`.
 
         Returns:
-            ``[B, 3, h, h]`` in [0, 1]; ``h`` is at least ``pixels``, unless the images are smaller.
+            ``[B, bands, h, h]`` in [0, 1]; ``h`` is at least ``pixels``, unless the images are smaller.
 
         Raises:
             ValueError: As for :meth:`prepare`.
         """
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-            raise ValueError(f"expected uint8 images [B, H, W, 3], got {images.dtype} {list(images.shape)}")
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != self.bands:
+            raise ValueError(
+                f"expected uint8 images [B, H, W, {self.bands}], got {images.dtype} {list(images.shape)}"
+            )
         side = images.shape[1]
         return _average_blocks(images, max(side // (self.pixels or side), 1), next(self.parameters()).dtype)
 
@@ -58,12 +71,17 @@ class Network(nn.Module):
         """Resamples downscaled images at the network's resolution; outside the image, pixels are black.
 
         Args:
-            downscaled: ``[B, 3, h, h]``, the output of :meth:`downscale`.
+            downscaled: ``[B, bands, h, h]``, the output of :meth:`downscale`.
             frames: As for :meth:`prepare`.
 
         Returns:
-            ``[B, 3, pixels, pixels]``.
+            ``[B, bands, pixels, pixels]``.
+
+        Raises:
+            ValueError: The images have another number of bands.
         """
+        if downscaled.shape[1] != self.bands:
+            raise ValueError(f"expected images [B, {self.bands}, h, h], got {list(downscaled.shape)}")
         pixels = self.pixels or downscaled.shape[-1]
         if frames is None:
             if downscaled.shape[-1] == pixels:
@@ -71,7 +89,7 @@ class Network(nn.Module):
             frames = torch.eye(2, 3, device=downscaled.device).expand(len(downscaled), 2, 3)
         with torch.autocast(downscaled.device.type, enabled=False):  # Coordinates need full precision.
             grid = functional.affine_grid(
-                frames.to(downscaled.dtype), [len(downscaled), 3, pixels, pixels], align_corners=False
+                frames.to(downscaled.dtype), [len(downscaled), 1, pixels, pixels], align_corners=False
             )
             return functional.grid_sample(downscaled, grid, align_corners=False)
 
@@ -96,18 +114,18 @@ def _average_blocks(images: Tensor, size: int, dtype: torch.dtype) -> Tensor:
     """Averages square blocks of pixels.
 
     Args:
-        images: uint8 ``[B, H, H, 3]``.
+        images: uint8 ``[B, H, H, bands]``.
         size: Side of a block in pixels.
         dtype: Type of the result.
 
     Returns:
-        ``[B, 3, H // size, H // size]`` in [0, 1].
+        ``[B, bands, H // size, H // size]`` in [0, 1].
     """
     exact = torch.promote_types(dtype, torch.float32)
     if images.shape[1] % size:
         scaled = images.permute(0, 3, 1, 2).to(exact).div_(255)
         return functional.adaptive_avg_pool2d(scaled, images.shape[1] // size).to(dtype)
-    # Sums of slices are exact, and several times faster than pooling with the colours in the last dimension.
+    # Sums of slices are exact, and several times faster than pooling with the bands in the last dimension.
     rows = images[:, ::size].to(exact)
     for offset in range(1, size):
         rows += images[:, offset::size]

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks import onednn
+from galaxy_lightning.networks.adaptation import BandLayers
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
 
@@ -20,6 +21,7 @@ class ReferenceCNN(Network):
     Args:
         classes: Number of classes.
         image_size: Side of the images in pixels, at least ``SMALLEST_PX``.
+        bands: Number of bands of the images.
 
     Attributes:
         used_side: Side in pixels of the part of an image that affects the logits: the pooling drops the last
@@ -28,9 +30,11 @@ class ReferenceCNN(Network):
 
     name = "reference_cnn"
     heads = ("head.",)
+    band_layers = BandLayers(("features.0.weight",))
 
-    def __init__(self, classes: int = 3, image_size: int = 224) -> None:
+    def __init__(self, classes: int = 3, image_size: int = 224, *, bands: int = 3) -> None:
         super().__init__()
+        self.bands = bands
         if image_size < SMALLEST_PX:
             raise GalaxyError(
                 f"reference_cnn needs images of at least {SMALLEST_PX} pixels, not {image_size}"
@@ -39,7 +43,7 @@ class ReferenceCNN(Network):
         for _ in FILTERS:
             side = (side - 2) // 2
         layers: list[nn.Module] = []
-        for inputs, outputs in zip((3, *FILTERS), FILTERS, strict=False):
+        for inputs, outputs in zip((bands, *FILTERS), FILTERS, strict=False):
             layers += [nn.Conv2d(inputs, outputs, kernel_size=3), nn.MaxPool2d(2), nn.ReLU(inplace=True)]
         self.features = nn.Sequential(*layers)
         self.used_side = side
@@ -54,7 +58,7 @@ class ReferenceCNN(Network):
         """Computes the logits.
 
         Args:
-            images: float ``[B, 3, H, W]`` in [0, 1].
+            images: float ``[B, bands, H, W]`` in [0, 1].
 
         Returns:
             ``[B, classes]``.

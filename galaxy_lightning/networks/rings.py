@@ -1,4 +1,4 @@
-"""Brightness, colour and structure of a galaxy, measured in rings around its centre."""
+"""Brightness, colours and structure of a galaxy, measured in rings around its centre."""
 
 import itertools
 from typing import Final
@@ -27,7 +27,7 @@ _NOISE: Final = 0.001
 class RingMeasures(nn.Module):
     """Measures a galaxy in rings around its centre.
 
-    - The mean brightness per ring and colour gives the profile, the concentration and the colour gradient.
+    - The mean brightness per band and ring gives the profile, the concentration and the colour gradients.
     - The standard deviation, per ring, of a difference of Gaussians at each scale gives the structure. Spiral
       arms and clumps have much structure, a smooth elliptical has almost none, and its decrease with scale
       shows how well the galaxy is resolved.
@@ -37,6 +37,7 @@ class RingMeasures(nn.Module):
 
     Args:
         pixels: Side of the images.
+        bands: Number of bands of the images.
 
     Attributes:
         outputs: Number of measures.
@@ -46,7 +47,7 @@ class RingMeasures(nn.Module):
     wide_rings: Tensor
     blurs: Tensor
 
-    def __init__(self, pixels: int) -> None:
+    def __init__(self, pixels: int, bands: int = 3) -> None:
         super().__init__()
         positions = torch.arange(pixels)
         offsets = (positions - (pixels - 1) / 2) / (pixels / 2)
@@ -59,10 +60,10 @@ class RingMeasures(nn.Module):
             ("blurs", blurs / blurs.sum(dim=2, keepdim=True)),
         ):
             self.register_buffer(name, values, persistent=False)
-        self.outputs = 3 * (len(EDGES) - 1) + len(SCALES) * (len(WIDE_EDGES) - 1)
+        self.outputs = bands * (len(EDGES) - 1) + len(SCALES) * (len(WIDE_EDGES) - 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Measures images ``[B, 3, pixels, pixels]`` in [0, 1].
+        """Measures images ``[B, bands, pixels, pixels]`` in [0, 1].
 
         Returns:
             ``[B, outputs]``.
@@ -90,11 +91,12 @@ class RingsExpert(nn.Module):
         pixels: Side of the images.
         classes: Number of classes.
         auxiliary: Number of auxiliary targets.
+        bands: Number of bands of the images.
     """
 
-    def __init__(self, pixels: int, classes: int, auxiliary: int = 0) -> None:
+    def __init__(self, pixels: int, classes: int, auxiliary: int = 0, bands: int = 3) -> None:
         super().__init__()
-        self.measures = RingMeasures(pixels)
+        self.measures = RingMeasures(pixels, bands)
         self.norm = nn.BatchNorm1d(self.measures.outputs, affine=False)
         self.head = nn.Sequential(
             nn.Dropout(0.1),
@@ -109,7 +111,7 @@ class RingsExpert(nn.Module):
         """Computes the logits and the estimates of the auxiliary targets, in float32 also under autocast.
 
         Args:
-            images: ``[B, 3, pixels, pixels]`` in [0, 1].
+            images: ``[B, bands, pixels, pixels]`` in [0, 1].
 
         Returns:
             ``[B, classes + auxiliary]``.

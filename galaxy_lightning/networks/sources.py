@@ -3,17 +3,20 @@
 import contextlib
 import difflib
 import json
+import math
 import socket
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 import torchvision
 from torch import nn
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
+from galaxy_lightning.networks.adaptation import BandLayers, Classes, bands_note, class_count, class_names
 from galaxy_lightning.networks.weight_files import (
     INSTALL_TIMM,
     describe_error,
@@ -34,12 +37,13 @@ class LibraryNetwork:
     """A network of a library, with a new head.
 
     Attributes:
-        model: Maps normalised images ``[B, 3, H, W]`` to logits ``[B, classes]``.
+        model: Maps normalised images ``[B, bands, H, W]`` to logits ``[B, classes]``.
         head: Name prefixes of the parameters of the head.
         architecture: Name from which the same network can be made without a hub.
-        mean: Mean of each channel of images in [0, 1], for the normalisation.
+        mean: Mean of each channel of RGB images in [0, 1], for the normalisation.
         std: Standard deviation of each channel, for the normalisation.
         input_size: Height and width of the images if the network takes one size only.
+        notes: Sentences for the user on how the weights were adapted to the classes and bands.
     """
 
     model: nn.Module
@@ -48,15 +52,17 @@ class LibraryNetwork:
     mean: Sequence[float]
     std: Sequence[float]
     input_size: tuple[int, int] | None
+    notes: Sequence[str] = ()
 
 
-def from_torchvision(name: str, classes: int, weights: str) -> LibraryNetwork:
+def from_torchvision(name: str, classes: Classes, weights: str, bands: int = 3) -> LibraryNetwork:
     """Makes a classification network of torchvision.
 
     Args:
         name: Name in torchvision's list of models.
-        classes: Number of classes.
+        classes: Number of classes, or their names.
         weights: ``hub``, ``none`` or a file.
+        bands: Number of bands of the images.
 
     Raises:
         GalaxyError: The network is unknown, or its weights cannot be loaded or do not fit.
@@ -72,28 +78,59 @@ def from_torchvision(name: str, classes: int, weights: str) -> LibraryNetwork:
     elif name in ("googlenet", "inception_v3"):
         # Their weights need another normalisation than ImageNet's; the network converts it.
         options = {"transform_input": True, "aux_logits": False, "init_weights": weights == NONE}
-    model = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
+    model = torchvision.models.get_model(name, weights=None, num_classes=class_count(classes), **options)
     layers = [key for key, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     head = (f"{layers[-1]}.",)
+    band_layers = _set_bands(model, bands)
+    notes: list[str] = []
     if weights == HUB:
         with _explain_loading_errors(name, published.url):
             state = published.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
-        load_weights(model, head, state, name, published.url)
+        notes = load_weights(model, head, state, name, published.url, bands=bands, band_layers=band_layers)
     elif weights != NONE:
-        load_weights_file(model, head, weights, name)
+        notes = load_weights_file(
+            model, head, weights, name, classes=class_names(classes), bands=bands, band_layers=band_layers
+        )
     preprocessing = published.transforms()
+    mean, std = preprocessing.mean, preprocessing.std
+    if getattr(model, "transform_input", False) and bands != 3:
+        # The network would convert three channels from ImageNet's normalisation to this one.
+        model.transform_input, mean, std = False, (0.5,), (0.5,)
     input_size = (side, side) if name.startswith(("vit_", "maxvit_")) else None
-    return LibraryNetwork(model, head, name, preprocessing.mean, preprocessing.std, input_size)
+    return LibraryNetwork(model, head, name, mean, std, input_size, notes)
 
 
-def from_timm(name: str, classes: int, weights: str) -> LibraryNetwork:
+def _set_bands(model: nn.Module, bands: int) -> BandLayers:
+    """Sets the number of bands of a network for RGB images.
+
+    The new filters are random, with the standard deviation of the network's own initialisation, corrected for
+    the number of inputs.
+
+    Returns:
+        The network's layers that depend on the number of bands.
+    """
+    key, layer = next(
+        (key, layer)
+        for key, layer in model.named_modules()
+        if isinstance(layer, nn.Conv2d) and layer.in_channels == 3
+    )
+    if bands != 3:
+        layer.in_channels = bands
+        scale = float(layer.weight.detach().std()) * math.sqrt(3 / bands)
+        shape = (layer.out_channels, bands, *layer.kernel_size)
+        layer.weight = nn.Parameter(torch.randn(shape) * scale)
+    return BandLayers((f"{key}.weight",))
+
+
+def from_timm(name: str, classes: Classes, weights: str, bands: int = 3) -> LibraryNetwork:
     """Makes a network of timm.
 
     Args:
         name: ``timm:<name>``, ``hf_hub:<user>/<model>`` or ``local-dir:<folder>``. Options of the model may
             follow timm's names as JSON: ``timm:test_vit{"img_size": [96, 96]}``.
-        classes: Number of classes.
+        classes: Number of classes, or their names.
         weights: ``hub``, ``none`` or a file.
+        bands: Number of bands of the images.
 
     Raises:
         GalaxyError: timm is not installed, the network is unknown, or its weights cannot be loaded or do not
@@ -113,16 +150,29 @@ def from_timm(name: str, classes: int, weights: str) -> LibraryNetwork:
             f"{_FOLDER}:{folder}" if folder else kind,
             pretrained=weights == HUB,
             pretrained_cfg=None if folder else config,  # timm reads the configuration of a folder itself.
-            **{**options, "in_chans": 3},
+            **{**options, "in_chans": bands},
         )
-    model.reset_classifier(classes)
+    model.reset_classifier(class_count(classes))
     classifier = model.get_classifier()
     heads = classifier if isinstance(classifier, tuple | list) else (classifier,)
     head = tuple(f"{key}." for key, layer in model.named_modules() if any(layer is part for part in heads))
-    if weights not in (HUB, NONE):
-        load_weights_file(model, head, weights, name)
-    changes = {key: value for key, value in options.items() if key not in ("num_classes", "in_chans")}
     config, registered = model.pretrained_cfg, _registered_config(kind)
+    first = config.get("first_conv") or registered.get("first_conv") or ()
+    filters = tuple(f"{key}.weight" for key in ([first] if isinstance(first, str) else first))
+    notes: Sequence[str] = ()
+    if weights == HUB:
+        notes = _adapted_by_timm(model, filters, bands)
+    elif weights not in (HUB, NONE):
+        notes = load_weights_file(
+            model,
+            head,
+            weights,
+            name,
+            classes=class_names(classes),
+            bands=bands,
+            band_layers=BandLayers(filters),
+        )
+    changes = {key: value for key, value in options.items() if key not in ("num_classes", "in_chans")}
     input_size = None
     if registered.get("fixed_input_size"):
         embedding = getattr(model, "patch_embed", None)
@@ -132,7 +182,24 @@ def from_timm(name: str, classes: int, weights: str) -> LibraryNetwork:
         if size == tuple(registered["input_size"][1:]):
             del changes["img_size"]  # timm's default.
     architecture = f"timm:{kind}{json.dumps(changes) if changes else ''}"
-    return LibraryNetwork(model, head, architecture, config["mean"], config["std"], input_size)
+    return LibraryNetwork(model, head, architecture, config["mean"], config["std"], input_size, notes)
+
+
+def _adapted_by_timm(model: Any, filters: tuple[str, ...], bands: int) -> list[str]:
+    """Returns a sentence for the user if timm has adapted weights to another number of bands.
+
+    Args:
+        model: The network of timm, with the weights.
+        filters: Names of the weights of its first convolutions.
+        bands: Number of bands of the images.
+    """
+    old = (model.pretrained_cfg.get("input_size") or [3])[0]
+    if old == bands:
+        return []
+    shapes = [model.get_parameter(key).shape for key in filters]
+    # timm leaves other layers random.
+    is_adapted = all(len(shape) == 4 and bands in (1, shape[1]) for shape in shapes)
+    return [bands_note(old, bands, BandLayers(filters) if is_adapted else BandLayers(unadaptable=filters))]
 
 
 def _timm_arguments(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 import re
 import warnings
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Final
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from data_prep.common.errors import GalaxyError
+from galaxy_lightning.networks.adaptation import BandLayers, adapt_bands, adapt_head, bands_note
 
 INSTALL_TIMM: Final = "pip install 'galaxy-lightning[timm]'"
 """Command that installs timm, and safetensors with it."""
@@ -30,24 +31,54 @@ _RENAMED: Final = (
 
 
 def load_weights_file(
-    model: nn.Module, head: tuple[str, ...], file: str, name: str, *, keep_head: bool = False
-) -> None:
+    model: nn.Module,
+    head: tuple[str, ...],
+    file: str,
+    name: str,
+    *,
+    keep_head: bool = False,
+    classes: Sequence[str] | None = None,
+    file_classes: Sequence[str] | None = None,
+    bands: int = 3,
+    band_layers: BandLayers = BandLayers(),  # noqa: B008 - it is immutable.
+) -> list[str]:
     """Loads the weights of a file into a network.
+
+    A checkpoint's head is used only for its own classes; it is reordered if their order differs.
 
     Args:
         model: The network.
         head: Name prefixes of the parameters of the head.
         file: A checkpoint, or a ``state_dict`` of the same network. No code in it is run.
         name: Name of the network in messages.
-        keep_head: Load the head too if the file's head has as many classes; otherwise the head stays freshly
-            initialised.
+        keep_head: Also load a head of the same shape if the names of either classes are unknown; otherwise
+            the head stays freshly initialised.
+        classes: Names of the network's classes, if known.
+        file_classes: Names of the file's classes, in case it does not contain them.
+        bands: Number of bands of the images.
+        band_layers: The network's layers that depend on it.
+
+    Returns:
+        Sentences for the user on how the weights were adapted.
 
     Raises:
         GalaxyError: The file is missing, damaged or of another network.
     """
     if not Path(file).is_file():
         raise GalaxyError(f"there is no file {file}: --model.weights takes a file of weights")
-    load_weights(model, head, _read(Path(file)), name, file, keep_head=keep_head)
+    state, names = _read(Path(file))
+    return load_weights(
+        model,
+        head,
+        state,
+        name,
+        file,
+        keep_head=keep_head,
+        classes=classes,
+        file_classes=names or file_classes,
+        bands=bands,
+        band_layers=band_layers,
+    )
 
 
 def describe_error(error: Exception) -> str:
@@ -84,7 +115,11 @@ def load_weights(
     origin: str,
     *,
     keep_head: bool = False,
-) -> None:
+    classes: Sequence[str] | None = None,
+    file_classes: Sequence[str] | None = None,
+    bands: int = 3,
+    band_layers: BandLayers = BandLayers(),  # noqa: B008 - it is immutable.
+) -> list[str]:
     """Loads weights into a network.
 
     Args:
@@ -94,16 +129,25 @@ def load_weights(
         name: Name of the network in messages.
         origin: File or address of the weights.
         keep_head: As for :func:`load_weights_file`.
+        classes: As for :func:`load_weights_file`.
+        file_classes: As for :func:`load_weights_file`.
+        bands: As for :func:`load_weights_file`.
+        band_layers: As for :func:`load_weights_file`.
+
+    Returns:
+        Sentences for the user on how the weights were adapted.
 
     Raises:
         GalaxyError: The weights are of another network.
     """
     own = model.state_dict()
     _strip_wrappers(state, own)
-    heads = [key for key in own if key.startswith(head)]
-    if keep_head and all(key in state and state[key].shape == own[key].shape for key in heads):
-        head = ()
-    skipped = head + _AUXILIARY
+    is_kept, note = adapt_head(state, own, head, classes, file_classes, keep_unnamed=keep_head)
+    notes = [note] if note else []
+    skipped = _AUXILIARY if is_kept else head + _AUXILIARY
+    if file_bands := adapt_bands(state, own, bands, band_layers):
+        notes.append(bands_note(file_bands, bands, band_layers))
+        skipped += band_layers.unadaptable
     loaded = {}
     for key, value in state.items():
         for old, new in _RENAMED:
@@ -126,6 +170,7 @@ def load_weights(
         )
     own.update(loaded)
     model.load_state_dict(own)
+    return notes
 
 
 def load_safely(path: Path) -> Any:
@@ -143,8 +188,12 @@ def load_safely(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """Reads a file of weights, without running code that it may contain."""
+def _read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
+    """Reads a file of weights, without running code that it may contain.
+
+    Returns:
+        The weights by name, and the names of the classes if it is a checkpoint of this package.
+    """
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file as load_safetensors
@@ -158,6 +207,9 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise GalaxyError(
             f"{path} contains no weights or is damaged ({describe_error(error)}): get it again"
         ) from error
+    settings = content.get("hyper_parameters") if isinstance(content, dict) else None
+    classes = settings.get("classes") if isinstance(settings, dict) else None
+    are_names = isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -166,4 +218,4 @@ def _read(path: Path) -> dict[str, Tensor]:
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
         raise GalaxyError(f"{path} contains no weights: save a network's state_dict() to it")
-    return content
+    return content, list(classes) if are_names else None

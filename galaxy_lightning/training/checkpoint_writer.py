@@ -9,6 +9,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from data_prep.common.files import new_file
+from data_prep.schema import CLASSES
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks.weight_files import load_safely
@@ -34,7 +35,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def export_weights(checkpoint: Path, out: Path) -> None:
-    """Writes the weights of a checkpoint, and the object ids of its training galaxies, to a smaller file.
+    """Writes the weights of a checkpoint, its classes and the ids of its training galaxies to a smaller file.
 
     Args:
         checkpoint: The ``.ckpt`` file.
@@ -46,7 +47,8 @@ def export_weights(checkpoint: Path, out: Path) -> None:
     info = read_checkpoint(checkpoint)
     weights = load_safely(checkpoint)["state_dict"]
     data = {"train_objids": torch.from_numpy(info.train_objids)}
-    _save({"state_dict": weights, "GalaxyDataModule": data}, out)
+    settings = {"classes": list(info.hyperparameters.get("classes", CLASSES))}
+    _save({"state_dict": weights, "hyper_parameters": settings, "GalaxyDataModule": data}, out)
 
 
 def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule) -> None:

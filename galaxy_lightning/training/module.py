@@ -108,7 +108,7 @@ class GalaxyClassifier(LightningModule):
         self.bands = bands
         self.auxiliary = auxiliary
         self.network = make_network(
-            network, len(classes), image_size, backbone, weights, unfrozen, layer_decay, len(auxiliary)
+            network, classes, image_size, backbone, weights, unfrozen, layer_decay, len(auxiliary), bands
         ).to(memory_format=torch.channels_last)
         # A checkpoint contains all weights, so that loading it needs no hub and no other file.
         is_pretrained = backbone is not None or weights not in (HUB, NONE)
