@@ -225,7 +225,7 @@ def _read_votes(rules: LabelRules, columns: TableColumns) -> tuple[pd.DataFrame 
         fraction = expression.evaluate(columns)
         above = int(np.count_nonzero(fraction > 1 + _ROUNDING))
         if above:
-            notes.append(f"the vote fractions of {label} sum to more than 1 for {above:,} galaxies: set to 1")
+            notes.append(f"galaxies whose vote fractions of {label} sum to more than 1, set to 1: {above:,}")
         votes[f"vote_{label}"] = np.clip(fraction, 0.0, 1.0)
     if rules.votes.count is None:
         votes["n_votes"] = np.full(columns.rows, np.nan)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.plain_yaml import MAX_BYTES
-from data_prep.samples.rules import read_rules
+from data_prep.samples.rules import _KEYS, _RULE_KEYS, _VOTE_KEYS, read_rules
 
 RULES = "rules: [{label: a, where: {x: '> 1'}}, {label: b, where: {x: '< 1'}}]\n"
 
@@ -116,7 +116,7 @@ def test_values_in_quotes_are_text(tmp_path):
         ("rules: [{where: {x: '> 1'}}]", "rule 1: it needs either a 'label'"),
         ("rules: [{label: a, exclude: b, where: {x: '> 1'}}]", "rule 1: it needs either a 'label'"),
         ("rules: [{label: no, where: {x: '> 1'}}]", "rule 1: False is not a text.*quotes"),
-        ("rules: [{label: "a\\nb", where: {x: '> 1'}}]", "rule 1: .* is not a text of one line"),
+        ('rules: [{label: "a\\nb", where: {x: "> 1"}}]', "rule 1: .* is not a text of one line"),
         ("rules: [{label: a, where: x > 1}]", r"rule 1 \(a\): 'x > 1' is not a list of conditions"),
         ("rules: [{label: a, where: {}}]", r"rule 1 \(a\): {} is not a list of conditions"),
         ("rules: [{label: a, where: {x: []}}]", r"rule 1 \(a\): 'x' has no condition"),
@@ -161,7 +161,10 @@ def test_values_in_quotes_are_text(tmp_path):
         (RULES + "votes: {fractions: {a: x, b: x}, rest: a}", "class 'a' must be either"),
         (RULES + "votes: {fractions: {a: x, c: x}}", "votes: 'c' is not a class"),
         (RULES + "votes: {fractions: {a: x, b: [x]}}", r"votes, b: \['x'\] is not a column name"),
-        (RULES + "votes: {fractions: {a: x}, rest: b, threshold: 0.5}", "votes: a threshold needs the number"),
+        (
+            RULES + "votes: {fractions: {a: x}, rest: b, threshold: 0.5}",
+            "votes: a threshold needs the number",
+        ),
         (RULES + "votes: {fractions: {a: x}, rest: b, count: n, threshold: 65}", "65 is not a vote fraction"),
         (RULES + "votes: {fractions: {a: x}, rest: b, count: n, threshold: t}", "'t' is neither a number"),
         (RULES + "votes: {fractions: {a: x}, rest: b, count: n, threshold: }", "None is neither a number"),
@@ -187,7 +190,9 @@ def test_parameters_that_the_file_does_not_have_are_refused():
 
 @pytest.mark.parametrize("threshold", [0, -0.5, 65, float("nan"), float("inf")])
 def test_a_vote_threshold_must_be_a_fraction(threshold):
-    with pytest.raises(GalaxyError, match=f"threshold {threshold} is not a vote fraction: it must be above 0"):
+    with pytest.raises(
+        GalaxyError, match=f"threshold {threshold} is not a vote fraction: it must be above 0"
+    ):
         read_rules("gz2_three", {"threshold": threshold})
 
 
@@ -208,12 +213,11 @@ def test_unknown_rules(name, message):
         read_rules(name)
 
 
-WORDS = st.sampled_from(
-    "name description id classes columns parameters needs rules otherwise votes label exclude where count "
-    "fractions threshold rest a b c x y 1 no".split()
-)
+WORDS = st.sampled_from([*_KEYS, *_RULE_KEYS, *_VOTE_KEYS, *"abcxy1", "no"])
 TEXTS = st.one_of(
-    WORDS, st.sampled_from([">= 0.5", "< t", "== a", "in a, b", "x * y", "x + y", "!= 1"]), st.text(max_size=8)
+    WORDS,
+    st.sampled_from([">= 0.5", "< t", "== a", "in a, b", "x * y", "x + y", "!= 1"]),
+    st.text(max_size=8),
 )
 VALUES = st.recursive(
     st.one_of(TEXTS, st.none(), st.booleans(), st.integers(), st.floats(), st.dates()),
@@ -227,7 +231,9 @@ NEARLY = st.fixed_dictionaries(
     optional={
         "classes": st.dictionaries(TEXTS, TEXTS, max_size=3),
         "columns": st.dictionaries(TEXTS, TEXTS, max_size=2),
-        "parameters": st.dictionaries(st.sampled_from(["t", "u"]), st.one_of(st.floats(), VALUES), max_size=2),
+        "parameters": st.dictionaries(
+            st.sampled_from(["t", "u"]), st.one_of(st.floats(), VALUES), max_size=2
+        ),
         "needs": st.lists(TEXTS, max_size=2),
         "otherwise": TEXTS,
         "votes": st.fixed_dictionaries(
