@@ -20,7 +20,9 @@ def config_names() -> list[str]:
     folder = config_folder()
     if folder is None:
         return []
-    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    names = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    # The label rules are for data_prep.
+    return sorted(name for name in names if not name.startswith("labels/"))
 
 
 def find_config(name: str) -> str:

@@ -1,9 +1,9 @@
-"""Suggestions for mistyped options."""
+"""Suggestions for mistyped options and names."""
 
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from jsonargparse import ArgumentParser
 
@@ -25,6 +25,28 @@ class SuggestingParser(ArgumentParser):
         """
         parser = getattr(ex, "subcommand_parser", self)
         super().error(add_suggestion(message, parser.get_defaults(skip_validation=True).keys()), ex)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns ``" (did you mean ...?)"`` with the most similar known name; empty if none is similar.
+
+    Args:
+        name: The mistyped name.
+        known: The existing names.
+    """
+    known = list(known)
+    by_lower_case = {other.lower(): other for other in reversed(known)}
+    near = difflib.get_close_matches(name.lower()[:200], by_lower_case, n=1, cutoff=0.6)
+    return f" (did you mean {by_lower_case[near[0]]}?)" if near else ""
+
+
+def shown(value: Any) -> str:
+    """Returns a value of a file as it appears in a message: in quotes, at most 60 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # An integer of more than 4,300 digits.
+        return "a number that is too long"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def add_suggestion(message: str, options: Iterable[str]) -> str:

@@ -10,7 +10,8 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_files, refuse_existing
 from data_prep.common.json_files import json_text
 from data_prep.common.progress import progress_bar
-from data_prep.samples.labels import UNLABELLED, LabelRule, label_galaxies, suggest_other_rule
+from data_prep.samples.labelling import UNLABELLED
+from data_prep.samples.labels import LabelRule, label_galaxies, suggest_other_rule
 from data_prep.schema import (
     CLASS_DESCRIPTIONS,
     CLASSES,

@@ -1,4 +1,4 @@
-"""The label rules, which assign a class from the votes."""
+"""The two label rules of ``extract``, for Galaxy Zoo 1's Table 2."""
 
 from typing import Final, Literal, get_args
 
@@ -7,28 +7,23 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
+from data_prep.samples.labelling import UNLABELLED, label_table
+from data_prep.samples.rules import read_rules
 from data_prep.schema import FLAG_COLUMNS, VOTE_THRESHOLD
 
 LabelRule = Literal["threshold", "flags"]
 LABEL_RULES: Final = get_args(LabelRule)
-UNLABELLED: Final = ""
-"""The label of a galaxy that lacks the votes or flags that the rule needs."""
 
 
 def label_galaxies(
     table: pd.DataFrame, rule: LabelRule, threshold: float = VOTE_THRESHOLD
 ) -> npt.NDArray[np.str_]:
-    """Labels each galaxy from its votes.
-
-    ``threshold``: spiral if ``P_CS_DEBIASED >= threshold``, else elliptical if ``P_EL_DEBIASED >=
-    threshold``, else irregular. ``flags``: the class that Galaxy Zoo 1 published, with UNCERTAIN as irregular
-    (Lintott et al. 2011, who set the flags at a debiased vote fraction of 0.8). In both rules, "irregular"
-    collects undecided votes; it is not a morphology.
+    """Labels each galaxy with ``gz1_threshold`` or ``gz1_flags``, presets in ``configs/labels``.
 
     Args:
         table: ``N`` rows of Table 2.
         rule: The label rule.
-        threshold: The debiased vote fraction at which a class is assigned, above 0 and at most 1.
+        threshold: The debiased vote fraction at which ``threshold`` assigns a class, above 0 and at most 1.
 
     Returns:
         ``[N]`` class names, ``UNLABELLED`` where a needed vote is missing or not exactly one flag is set. A
@@ -37,20 +32,10 @@ def label_galaxies(
     Raises:
         GalaxyError: The rule is unknown or the threshold is out of range.
     """
-    if rule == "flags":
-        spiral, elliptical, uncertain = (table[name].to_numpy() == 1 for name in FLAG_COLUMNS)
-        known = spiral.astype(int) + elliptical + uncertain == 1
-    elif rule == "threshold":
-        if not 0 < threshold <= 1:
-            raise GalaxyError(
-                f"threshold {threshold} is not a vote fraction: it must be above 0 and at most 1"
-            )
-        p_spiral, p_elliptical = (table[name].to_numpy() for name in ("P_CS_DEBIASED", "P_EL_DEBIASED"))
-        known = np.isfinite(p_spiral) & np.isfinite(p_elliptical)
-        spiral, elliptical = p_spiral >= threshold, p_elliptical >= threshold
-    else:
+    if rule not in LABEL_RULES:
         raise GalaxyError(f"unknown label rule {rule!r}: use one of {', '.join(LABEL_RULES)}")
-    return np.select([~known, spiral, elliptical], [UNLABELLED, "spiral", "elliptical"], default="irregular")
+    rules = read_rules(f"gz1_{rule}", {"threshold": threshold} if rule == "threshold" else {})
+    return label_table(rules, table).labels
 
 
 def suggest_other_rule(table: pd.DataFrame, rule: LabelRule) -> str | None:
