@@ -5,6 +5,13 @@ from typing import Final
 CLASSES: Final = ("elliptical", "irregular", "spiral")
 """The three classes in alphabetical order; the class number is the index."""
 
+CLASS_DESCRIPTIONS: Final = {
+    "elliptical": "smooth, without spiral arms",
+    "irregular": "undecided votes, not a morphology",
+    "spiral": "spiral arms",
+}
+"""A description of each class of the reference, in one line."""
+
 SPLITS: Final = ("train", "val", "test")
 SPLIT_SHARES: Final = (0.70, 0.15, 0.15)
 

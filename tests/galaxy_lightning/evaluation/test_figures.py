@@ -2,9 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxy_lightning.evaluation.confusion_figures import plot_confusion_matrices, plot_confusion_matrix
 from galaxy_lightning.evaluation.figures import (
-    plot_confusion_matrices,
-    plot_confusion_matrix,
     plot_coverage_curve,
     plot_gallery,
     plot_reliability_diagram,
