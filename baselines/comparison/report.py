@@ -17,6 +17,7 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.files import new_files
 from data_prep.common.json_files import json_text
 from data_prep.common.text_layout import escape_markdown
+from galaxy_lightning.evaluation.confusion_figures import MAX_WITH_TEXTS
 from galaxy_lightning.evaluation.measures import OVERALL_METRICS, metric_title
 
 HTML: Final = "report.html"
@@ -69,6 +70,7 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
         "settings": _settings_table(summary),
         "tests": _tests_table(summary),
         "figures": figures,
+        "large": len(arrays.classes) > MAX_WITH_TEXTS,  # Scaled to the page, the names would be illegible.
         "today": date.today().isoformat(),
         "several": any(len(model.runs) > 1 for model in models),
     }

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from data_prep.common.text_layout import align_right, display_width
+from data_prep.common.text_layout import align_right, display_width, shorten_names
 
 MAX_COLUMNS: Final = 5
 """Maximum number of classes that are columns of the table; more classes are rows."""
 MAX_WIDTH: Final = 100
 """Maximum width of a table whose columns are classes, in characters."""
+_NAME: Final = 50
+"""Maximum width of a name in a table whose rows are classes."""
 
 
 def counts_table(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> Iterator[str]:
@@ -30,8 +32,8 @@ def counts_table(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]
         yield from _table(classes, rows, widths)
         return
     rows = [
-        (name, [by_class.get(name, 0) for by_class in counts.values()], _total(counts, name))
-        for name in classes
+        (short, [by_class.get(name, 0) for by_class in counts.values()], _total(counts, name))
+        for short, name in zip(shorten_names(classes, _NAME), classes, strict=True)
     ]
     totals = [sum(by_class.values()) for by_class in counts.values()]
     yield from _table(list(counts), [*rows, ("total", totals, sum(totals))], [12] * len(counts))
