@@ -41,7 +41,7 @@ def check_class_names(names: Sequence[str]) -> None:
         if problem := _problem(name):
             raise GalaxyError(f"invalid class name {_quoted(name)}: {problem}; rename the class")
         key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-        if (other := seen.setdefault(key, name)) is not name:
+        if (other := seen.get(key)) is not None:
             difference = "are equal" if other == name else "differ only by case or Unicode form"
             raise GalaxyError(
                 f"the class names {_quoted(other)} and {_quoted(name)} {difference}: rename one of them"

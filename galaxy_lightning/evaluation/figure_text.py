@@ -47,8 +47,10 @@ def class_names(classes: Sequence[str], width: int) -> list[str]:
         classes: The class names, in order.
         width: The maximum width in characters; East Asian characters count twice.
     """
-    shown = [name if _can_draw(name) else f"class {number}" for number, name in enumerate(classes, start=1)]
-    return shorten_names(shown, width) if len(set(shown)) == len(shown) else shown
+    shown = [
+        name if _can_draw(name) else _numbered(number, classes) for number, name in enumerate(classes, 1)
+    ]
+    return shorten_names(shown, width)
 
 
 def undrawn_note(classes: Sequence[str]) -> list[str]:
@@ -92,6 +94,11 @@ def wrap_lines(text: str, width: int) -> str:
         characters = width if display_width(line) <= len(line) else width // 2
         wrapped += textwrap.wrap(line, characters) or [""]
     return "\n".join(wrapped)
+
+
+def _numbered(number: int, classes: Sequence[str]) -> str:
+    """Returns what a figure shows instead of the name of a class."""
+    return f"class {number}" if f"class {number}" not in classes else f"no. {number}"
 
 
 def _can_draw(name: str) -> bool:

@@ -137,7 +137,7 @@ def plot_gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: 
         title: Title of the figure.
     """
     rows = max(1, -(-len(images) // 3))
-    captions = [wrap_lines(caption, 32) for caption in captions]
+    captions = [wrap_lines(caption, 30) for caption in captions]
     lines = max((caption.count("\n") + 1 for caption in captions), default=3)
     figure = Figure(figsize=(6.6, 0.5 + (2.6 + 0.16 * max(0, lines - 3)) * rows), layout="constrained")
     set_title(figure, title, 60)
