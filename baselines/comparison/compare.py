@@ -12,6 +12,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors
 from data_prep.common.json_files import read_json
 from data_prep.common.litter import is_litter
+from data_prep.common.text_layout import align_left, display_width
 from galaxy_lightning.runs.reader import Run, read_run
 
 RUNS: Final = "runs"
@@ -55,7 +56,7 @@ def compare(
     if not (trained or existing):
         raise GalaxyError("every model failed: " + "; ".join(failures))
     compared = rank_models(group_runs(_drop_repeated_runs([*trained, *existing])), arrays)
-    summary = summarise(arrays, compared) | {"failures": failures}
+    summary = summarise(arrays, compared, arrays.class_descriptions) | {"failures": failures}
     write_report(out, arrays, compared, summary)
     if failures:
         raise GalaxyError(
@@ -127,20 +128,20 @@ def _drop_repeated_runs(runs: Sequence[Run]) -> list[Run]:
 
 def _format_summary(summary: dict[str, Any]) -> list[str]:
     """Returns the accuracies and tests as lines of text."""
-    width = max(len(model["name"]) for model in summary["models"])
+    width = max(display_width(model["name"]) for model in summary["models"])
     lines = []
     for model in summary["models"]:
         spread = f" ± {model['sd']['accuracy']:.3f}" if model["sd"]["accuracy"] is not None else ""
         low, high = model["accuracy_interval"]
         interval = f"   [{low:.3f}, {high:.3f}]" if low is not None else ""
-        lines.append(
-            f"{model['name']:<{width}}  test accuracy {model['mean']['accuracy']:.3f}{spread}{interval}"
-        )
+        name = align_left(model["name"], width)
+        lines.append(f"{name}  test accuracy {model['mean']['accuracy']:.3f}{spread}{interval}")
     pairs = [(" and ".join(test["models"]), test) for test in summary["mcnemar"]]
-    width = max((len(pair) for pair, _ in pairs), default=0)
+    width = max((display_width(pair) for pair, _ in pairs), default=0)
     if pairs:
         lines += ["", "p-values of McNemar's exact test, and corrected for the number of pairs (Holm):"]
     return lines + [
-        f"{pair:<{width}}  p {format_p_value(test['p']):<8} corrected {format_p_value(test['p_holm'])}"
+        f"{align_left(pair, width)}  p {format_p_value(test['p']):<8} "
+        f"corrected {format_p_value(test['p_holm'])}"
         for pair, test in pairs
     ]

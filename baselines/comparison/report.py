@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,22 +10,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-import numpy as np
-from matplotlib.figure import Figure
 
+from baselines.comparison.report_figures import draw_figures
 from baselines.comparison.summary import Model
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.files import new_files
 from data_prep.common.json_files import json_text
-from galaxy_lightning.evaluation.figures import plot_confusion_matrices, plot_gallery, plot_training_curves
+from data_prep.common.text_layout import escape_markdown
+from galaxy_lightning.evaluation.confusion_figures import MAX_WITH_TEXTS
 from galaxy_lightning.evaluation.measures import OVERALL_METRICS, metric_title
 
 HTML: Final = "report.html"
+_NUMBERED: Final = re.compile(r"(confusion|misclassified)(_\d+)?")
+"""Names of the figures whose number depends on the models."""
 MARKDOWN: Final = "report.md"
 METRICS: Final = "metrics.json"
 FIGURES: Final = "figures"
-MAX_MISCLASSIFIED: Final = 9
-"""Maximum number of misclassified galaxies to show per model."""
+MAX_IN_ONE_TABLE: Final = 6
+"""Maximum number of classes whose results are in the same table as the overall ones."""
 MISSING: Final = "-"
 _COSTS: Final = (
     ("parameters", "parameters"),
@@ -46,7 +49,7 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
         summary: The results; see :func:`~baselines.comparison.summary.summarise`.
     """
     figures, images = [], {}
-    for name, caption, figure in _draw_figures(arrays, models, summary):
+    for name, caption, figure in draw_figures(arrays, models, summary):
         image = io.BytesIO()
         with warnings.catch_warnings():
             # A model's name may contain characters that the font lacks, or be too long for the layout.
@@ -61,10 +64,13 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
         "labels": _describe_labels(arrays.dataset),
         "summary": summary,
         "models": [model["name"] for model in summary["models"]],
+        "classes": _classes_table(summary),
         "rows": _results_table(summary),
+        "class_rows": _class_rows(summary) if len(arrays.classes) > MAX_IN_ONE_TABLE else [],
         "settings": _settings_table(summary),
         "tests": _tests_table(summary),
         "figures": figures,
+        "large": len(arrays.classes) > MAX_WITH_TEXTS,  # Scaled to the page, the names would be illegible.
         "today": date.today().isoformat(),
         "several": any(len(model.runs) > 1 for model in models),
     }
@@ -82,7 +88,8 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
     }
     files = pages | images
     # Figures of an existing report with more models are removed.
-    obsolete = [path for path in (out / FIGURES).glob("misclassified_*.png") if path not in files]
+    existing = (path for path in (out / FIGURES).glob("*.png") if _NUMBERED.fullmatch(path.stem))
+    obsolete = [path for path in existing if path not in files]
     with new_files(out / METRICS, *files, *obsolete) as (metrics, *partials):
         metrics.write_text(json_text(summary), encoding="utf-8")
         for partial, content_bytes in zip(partials, files.values(), strict=False):
@@ -98,31 +105,30 @@ def _describe_labels(dataset: Mapping[str, Any]) -> str:
 
 
 def _escape_cell(text: str) -> str:
-    """Escapes text for a cell of a Markdown table."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    """Escapes text for a cell of a Markdown table; on GitHub, dollar signs would start a formula."""
+    return re.sub(r"[|$~]", r"\\\g<0>", escape_markdown(text)).replace("\n", " ")
+
+
+def _classes_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the rows of the classes: name, description and number of test galaxies."""
+    descriptions = summary["class_descriptions"]
+    return [
+        {"name": name, "description": descriptions.get(name, ""), "galaxies": f"{galaxies:,}"}
+        for name, galaxies in summary["test_galaxies"].items()
+    ]
 
 
 def _results_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the rows of the results: the measure, and a cell for each model."""
-    classes = summary["classes"]
-    measures = [
-        *((name, metric_title(name)) for name in OVERALL_METRICS),
-        *((f"recall_{name}", f"recall, {name}") for name in classes),
-        *((f"precision_{name}", f"precision, {name}") for name in classes),
-        ("calibration_error", "expected calibration error"),
-        *_COSTS,
-    ]
-    rows = []
-    for key, title in measures:
-        cells = [
-            _format_mean(model["mean"][key], None if key == "parameters" else model["sd"][key])
-            for model in summary["models"]
-        ]
-        rows.append({"title": title, "cells": cells})
-        if key == "accuracy":
-            intervals = [model["accuracy_interval"] for model in summary["models"]]
-            cells = [MISSING if low is None else f"{low:.3f} to {high:.3f}" for low, high in intervals]
-            rows.append({"title": "accuracy, 95% confidence interval", "cells": cells})
+    rows = [_row(summary, name, metric_title(name)) for name in OVERALL_METRICS]
+    intervals = [model["accuracy_interval"] for model in summary["models"]]
+    cells = [MISSING if low is None else f"{low:.3f} to {high:.3f}" for low, high in intervals]
+    place = list(OVERALL_METRICS).index("accuracy") + 1
+    rows.insert(place, {"title": "accuracy, 95% confidence interval", "cells": cells})
+    if len(summary["classes"]) <= MAX_IN_ONE_TABLE:
+        rows += _class_rows(summary)
+    rows.append(_row(summary, "calibration_error", "expected calibration error"))
+    rows += [_row(summary, name, title) for name, title in _COSTS]
     devices = [
         ", ".join(sorted({str(run["device"] or MISSING) for run in m["runs"]})) for m in summary["models"]
     ]
@@ -130,6 +136,24 @@ def _results_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     runs = [_format_seeds(model["runs"]) for model in summary["models"]]
     rows.append({"title": "runs (seeds)", "cells": runs})
     return rows
+
+
+def _class_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the rows with the recall and the precision of each class."""
+    return [
+        _row(summary, f"{metric}_{name}", f"{metric}, {name}")
+        for metric in ("recall", "precision")
+        for name in summary["classes"]
+    ]
+
+
+def _row(summary: dict[str, Any], key: str, title: str) -> dict[str, Any]:
+    """Returns the row of a measure, with a cell for each model."""
+    cells = [
+        _format_mean(model["mean"][key], None if key == "parameters" else model["sd"][key])
+        for model in summary["models"]
+    ]
+    return {"title": title, "cells": cells}
 
 
 def _settings_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -178,74 +202,3 @@ def _tests_table(summary: dict[str, Any]) -> list[dict[str, str]]:
 def format_p_value(value: float) -> str:
     """Formats a p-value."""
     return "< 0.001" if value < 0.001 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
-
-
-def _draw_figures(
-    arrays: GalaxyArrays, models: Sequence[Model], summary: dict[str, Any]
-) -> list[tuple[str, str, Figure]]:
-    """Draws the figures; returns the file name (without suffix), caption and figure of each."""
-    histories = {
-        model.name: [run.history for run in model.runs]
-        for model in models
-        if any(len(run.history) for run in model.runs)
-    }
-    common = np.bincount(arrays.labels[arrays.rows("train")]).argmax()
-    floor = {split: float((arrays.labels[arrays.rows(split)] == common).mean()) for split in ("train", "val")}
-    confusions = {
-        model["name"]: np.sum([run["confusion"] for run in model["runs"]], axis=0)
-        for model in summary["models"]
-    }
-    figures = [
-        (
-            "confusion",
-            "Confusion matrices of the test galaxies: share of the true class, and number of galaxies summed "
-            "over runs.",
-            plot_confusion_matrices(confusions, arrays.classes),
-        )
-    ]
-    if histories:
-        figures += [
-            (
-                "loss",
-                "Loss by epoch; thin lines show runs, thick lines their mean. The loss includes "
-                "regularisation terms, so only models with the same regularisation are comparable.",
-                plot_training_curves(histories, "loss"),
-            ),
-            (
-                "accuracy",
-                "Accuracy by epoch; thin lines show runs, thick lines their mean. The training accuracy is "
-                "measured during training, with the model's dropout and augmentation.",
-                plot_training_curves(histories, "accuracy", floor),
-            ),
-        ]
-    for number, model in enumerate(models):
-        images, captions, count = _most_confident_errors(arrays, model)
-        if count == 0 or not np.ptp(model.runs[0].probabilities, axis=0).any():
-            continue  # All galaxies are classified correctly, or all have the same probabilities.
-        shown = f"the {len(images)} most confident of {count}" if count > len(images) else f"all {count}"
-        caption = f"Test galaxies misclassified by {model.name} (first run): {shown}."
-        figures.append((f"misclassified_{number}", caption, plot_gallery(images, captions, model.name)))
-    return figures
-
-
-def _most_confident_errors(arrays: GalaxyArrays, model: Model) -> tuple[Any, list[str], int]:
-    """Returns the most confident errors of a model's first run.
-
-    Args:
-        arrays: The galaxy arrays.
-        model: The model.
-
-    Returns:
-        The images, their captions, and the number of all errors.
-    """
-    run, rows = model.runs[0], arrays.rows("test")
-    labels, classes = arrays.labels[rows], arrays.classes
-    wrong = np.flatnonzero(run.predicted != labels)
-    confidences = run.probabilities[wrong, run.predicted[wrong]]
-    chosen = wrong[np.argsort(-confidences, kind="stable")][:MAX_MISCLASSIFIED]
-    captions = [
-        f"{arrays.catalog['objid'].iloc[rows[galaxy]]}\ntrue {classes[labels[galaxy]]}\n"
-        f"predicted {classes[run.predicted[galaxy]]} ({run.probabilities[galaxy, run.predicted[galaxy]]:.2f})"
-        for galaxy in chosen
-    ]
-    return arrays.images[rows[chosen]], captions, len(wrong)

@@ -1,14 +1,16 @@
 """Summarises runs: measures of each model with their spread over seeds, and tests of each pair of models."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from data_prep.arrays.format import GalaxyArrays
+from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.evaluation.measures import (
     calibration_error,
     classification_metrics,
@@ -74,12 +76,15 @@ def rank_models(models: Sequence[Model], arrays: GalaxyArrays) -> list[Model]:
     return sorted(models, key=lambda model: -float(model.correct(labels).mean()))
 
 
-def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
+def summarise(
+    arrays: GalaxyArrays, models: Sequence[Model], descriptions: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """Measures all models on the test galaxies and tests all pairs.
 
     Args:
         arrays: The galaxy arrays.
         models: The models, at least one.
+        descriptions: Descriptions of the classes by name; any may be missing.
 
     Returns:
         The content of ``metrics.json``.
@@ -93,6 +98,7 @@ def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
     return {
         "arrays": arrays_identity(arrays),
         "classes": classes,
+        "class_descriptions": known_descriptions(classes, descriptions),
         "test_galaxies": dict(zip(classes, counts.tolist(), strict=True)),
         "models": [_measure_model(model, labels, galaxies, classes) for model in models],
         "mcnemar": tests,

@@ -1,7 +1,7 @@
 """Makes galaxy arrays from a sample and its image files, on all cores and in bounded memory."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data_prep.arrays.counts_table import counts_table
 from data_prep.arrays.dataset_checks import FORMAT_VERSION
 from data_prep.arrays.format import CATALOG, DATASET, IMAGES, QUARTER_TURNS
 from data_prep.arrays.image_writer import PROGRESS, write_images
@@ -17,7 +18,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_folder, sha256
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.threads import cores
-from data_prep.samples.class_names import check_class_names
+from data_prep.samples.class_names import check_class_names, describe_classes
 from data_prep.samples.extract import summary_path
 from data_prep.schema import COLOURS, CROP_PX
 from data_prep.sources.images import Cutout, read_cutout
@@ -141,17 +142,17 @@ def preprocess(
     return dataset
 
 
-def report(dataset: dict[str, Any]) -> Iterator[str]:
-    """Yields the lines of a summary of galaxy arrays: galaxies by split and class, and skipped images.
+def report(dataset: dict[str, Any], descriptions: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yields the lines of a summary of galaxy arrays: classes, galaxies by split and class, skipped images.
 
     Args:
         dataset: The content of ``dataset.json``.
+        descriptions: Descriptions of the classes by name; by default those in ``dataset``.
     """
-    widths = {label: max(12, len(label) + 2) for label in dataset["classes"]}
-    yield f"{'':>12}" + "".join(f"{label:>{width}}" for label, width in widths.items()) + f"{'total':>12}"
-    for name, counts in dataset["counts"].items():
-        cells = "".join(f"{counts.get(label, 0):{width},}" for label, width in widths.items())
-        yield f"{name:>12}{cells}{sum(counts.values()):12,}"
+    if descriptions is None:
+        descriptions = dataset.get("class_descriptions") or {}
+    yield from describe_classes(dataset["classes"], descriptions)
+    yield from counts_table(dataset["counts"], dataset["classes"])
     skipped = dataset["skipped"]
     if skipped:
         yield f"{len(skipped):,} images skipped as unusable (all are listed in {DATASET}); the first:"

@@ -1,6 +1,8 @@
 """Draws the confusion matrices during a fit, and writes the results of ``test`` and ``validate``."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +12,8 @@ from scipy.special import softmax
 
 from data_prep.common.files import new_folder, refuse_existing
 from data_prep.common.json_files import write_json
-from galaxy_lightning.evaluation.figures import plot_confusion_matrix
+from data_prep.samples.class_names import class_list, known_descriptions
+from galaxy_lightning.evaluation.confusion_figures import plot_confusion_matrix
 from galaxy_lightning.evaluation.held_out import EVALUATION_FILES, HeldOutPredictions
 from galaxy_lightning.evaluation.measures import OVERALL_METRICS, Counts, metric_title
 from galaxy_lightning.training.metrics import SplitMetrics
@@ -21,7 +24,21 @@ _FILES: Final = (METRICS, *EVALUATION_FILES)
 
 
 class ConfusionMatrixLogger(Callback):
-    """Logs the confusion matrices of training and validation to TensorBoard after every epoch."""
+    """Logs the classes to TensorBoard, and the confusion matrices of training and validation of every epoch.
+
+    Args:
+        descriptions: Descriptions of the classes by name; any may be missing.
+    """
+
+    def __init__(self, descriptions: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.descriptions = dict(descriptions)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the names and descriptions of the classes as a text."""
+        assert isinstance(pl_module, GalaxyClassifier)
+        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
+            text = class_list(pl_module.classes, self.descriptions)
+            trainer.logger.experiment.add_text("classes", text, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs the matrix of the training split, counted while the weights change."""
@@ -35,7 +52,8 @@ class ConfusionMatrixLogger(Callback):
     def _show(self, trainer: Trainer, module: LightningModule, split: str) -> None:
         counts, classes = _counts(module, split)
         if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
-            figure = plot_confusion_matrix(counts, classes, f"{split}, epoch {trainer.current_epoch}")
+            title = f"{split}, epoch {trainer.current_epoch}"
+            figure = plot_confusion_matrix(counts, classes, title, self.descriptions)
             trainer.logger.experiment.add_figure(f"{split}/confusion_matrix", figure, trainer.global_step)
 
 
@@ -46,6 +64,7 @@ class EvaluationWriter(Callback):
         folder: The folder to make; the folder of an earlier evaluation is replaced as a whole.
         split: ``"test"`` or ``"val"``.
         about: The checkpoint and the arrays, to be saved with the metrics.
+        descriptions: Descriptions of the classes by name; any may be missing.
 
     Attributes:
         report: The results as lines of text; empty before the evaluation.
@@ -53,10 +72,17 @@ class EvaluationWriter(Callback):
 
     report: tuple[str, ...] = ()
 
-    def __init__(self, folder: Path, split: str, about: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        split: str,
+        about: dict[str, Any],
+        descriptions: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.folder = folder
         self.split = split
         self.about = about
+        self.descriptions = dict(descriptions)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuses a folder with other files before the evaluation starts."""
@@ -86,6 +112,7 @@ class EvaluationWriter(Callback):
             probabilities,
             calibration.flag_uncertain(probabilities),
             calibration.target_accuracy,
+            self.descriptions,
         )
         metrics |= held_out.calibration_metrics
         values = {metric_title(name): metrics[name.removeprefix("macro_")] for name in OVERALL_METRICS}
@@ -95,7 +122,9 @@ class EvaluationWriter(Callback):
             return
         with new_folder(self.folder, overwrite=True, contents=_FILES) as folder:
             held_out.write(folder, f"{self.split}, {len(labels):,} galaxies")
-            write_json(folder / METRICS, self.about | {"split": self.split, "metrics": metrics})
+            known = known_descriptions(module.classes, self.descriptions)
+            results = {"split": self.split, "class_descriptions": known, "metrics": metrics}
+            write_json(folder / METRICS, self.about | results)
 
 
 def _counts(module: LightningModule, split: str) -> tuple[Counts, list[str]]:

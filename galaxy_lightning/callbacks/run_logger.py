@@ -13,13 +13,18 @@ from lightning.pytorch.utilities import rank_zero_only
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors, new_file
 from data_prep.schema import SPLITS
+from galaxy_lightning.evaluation.measures import CLASS_METRICS
 from galaxy_lightning.runtime.noise import without_tensorflow
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
+MAX_CLASSES_IN_GROUP: Final = 12
+"""Maximum number of classes whose metrics are in the same group as the overall ones."""
+
 _SPLIT: Final = re.compile(f"^({'|'.join(SPLITS)})_")
+_BY_CLASS: Final = re.compile(f"^({'|'.join(SPLITS)})_(?=(?:{'|'.join(CLASS_METRICS)})_)")
 
 
 class RunLogger(TensorBoardLogger):
@@ -49,9 +54,12 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs metrics; ``val_loss`` becomes ``val/loss``, so that TensorBoard groups metrics by split."""
+        """Logs metrics; ``val_loss`` becomes ``val/loss``, so that TensorBoard groups metrics by split.
+
+        If there are many classes, ``val_recall_<class>`` becomes ``val_by_class/recall_<class>``.
+        """
         with self._explain_write_errors():
-            super().log_metrics({_SPLIT.sub(r"\1/", name): value for name, value in metrics.items()}, step)
+            super().log_metrics({self._tag(name): value for name, value in metrics.items()}, step)
 
     @rank_zero_only
     def save(self) -> None:
@@ -68,6 +76,14 @@ class RunLogger(TensorBoardLogger):
         """Closes the log; a fit that has failed already reports its error, so write errors are ignored."""
         with contextlib.suppress(*[GalaxyError] if status == "failed" else []), self._explain_write_errors():
             super().finalize(status)
+
+    def _tag(self, name: str) -> str:
+        """Returns the tag of a metric, which begins with its group."""
+        if len(self.hparams.get("classes") or ()) > MAX_CLASSES_IN_GROUP:
+            name, substitutions = _BY_CLASS.subn(r"\1_by_class/", name)
+            if substitutions:
+                return name
+        return _SPLIT.sub(r"\1/", name)
 
     @contextlib.contextmanager
     def _explain_write_errors(self) -> Iterator[None]:

@@ -30,6 +30,7 @@ def before_fit(model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
         f"Training {model.network.name} ({parameters:,} parameters) on {train:,} galaxies, validating on "
         f"{validation:,}"
     )
+    yield from model.network.notes
     trained = set(arrays.labels[arrays.rows("train")].tolist())
     absent = [name for number, name in enumerate(arrays.classes) if number not in trained]
     if absent:

@@ -35,7 +35,7 @@ def make_evaluation_writer(
     trained.require_unseen(data.arrays, EVALUATED_SPLITS[command])
     about = {"checkpoint": str(options.ckpt_path), "arrays": arrays_identity(data.arrays)}
     folder = Path(options.out or Path(options.ckpt_path).parent / command)
-    return EvaluationWriter(folder, EVALUATED_SPLITS[command], about)
+    return EvaluationWriter(folder, EVALUATED_SPLITS[command], about, data.arrays.class_descriptions)
 
 
 def make_prediction_writer(

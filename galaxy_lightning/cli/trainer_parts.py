@@ -51,7 +51,7 @@ def make_run_callbacks(
     return [
         BatchSeed(seed),
         RunCheckpoint(newest=model.optimization.ends_at_zero),
-        ConfusionMatrixLogger(),
+        ConfusionMatrixLogger(data.arrays.class_descriptions),
         LearningRateMonitor("epoch"),
         PredictionWriter(folder / PREDICTIONS, data.arrays.identities, model.classes),
     ]

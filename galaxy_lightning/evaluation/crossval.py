@@ -1,7 +1,8 @@
 """Summarises a cross-validation: metrics of each fold, their spread, and metrics of all galaxies together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.json_files import write_json
+from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.evaluation.calibration import Calibration
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
 from galaxy_lightning.evaluation.measures import metric_title
@@ -24,19 +26,25 @@ _SHOWN: Final = ("accuracy", "macro_recall", "calibration_error")
 """Metrics in the printed table."""
 
 
-def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> list[str]:
+def summarise(
+    runs: Sequence[Run],
+    folds: Sequence[GalaxyArrays],
+    out: Path,
+    descriptions: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """Writes the predictions, figures and summary of a cross-validation.
 
     Args:
         runs: The run of each fold.
         folds: The galaxy arrays of each fold, in the same order.
         out: The folder of the cross-validation.
+        descriptions: Descriptions of the classes by name; any may be missing.
 
     Returns:
         The lines of a report.
     """
     predictions = [_fold_predictions(run, fold) for run, fold in zip(runs, folds, strict=True)]
-    pooled = _pool(predictions)
+    pooled = _pool(predictions, descriptions)
     galaxies = pd.concat([fold.identities.iloc[fold.rows("test")] for fold in folds])
     fold_numbers = np.repeat(np.arange(len(folds)), [len(fold.labels) for fold in predictions])
     write_predictions(
@@ -60,6 +68,7 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
             "model": runs[0].model,
             "galaxies": len(pooled.labels),
             "seed": runs[0].about.get("seed"),
+            "class_descriptions": known_descriptions(pooled.classes, descriptions),
             "pooled": pooled.metrics | interval,
             "confusion": pooled.counts.tolist(),
             "spread": _means_and_deviations(metrics_by_fold),
@@ -81,7 +90,7 @@ def _fold_predictions(run: Run, fold: GalaxyArrays) -> HeldOutPredictions:
     )
 
 
-def _pool(folds: Sequence[HeldOutPredictions]) -> HeldOutPredictions:
+def _pool(folds: Sequence[HeldOutPredictions], descriptions: Mapping[str, str]) -> HeldOutPredictions:
     """Combines the predictions of all folds."""
     uncertain = [fold.uncertain for fold in folds if fold.uncertain is not None]
     return HeldOutPredictions(
@@ -90,6 +99,7 @@ def _pool(folds: Sequence[HeldOutPredictions]) -> HeldOutPredictions:
         np.concatenate([fold.probabilities for fold in folds]),
         np.concatenate(uncertain) if len(uncertain) == len(folds) else None,
         folds[0].target_accuracy,
+        descriptions,
     )
 
 

@@ -1,6 +1,5 @@
 """The figures of evaluations and reports, drawn without a display."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any, Final
@@ -10,12 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import beta
 
-from galaxy_lightning.evaluation.measures import Counts
+from galaxy_lightning.evaluation.figure_text import set_title, shorten_title, show_as_is, wrap_lines
 
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe & Ito's (2008) palette, which is distinguishable for colour-blind readers."""
@@ -23,50 +21,6 @@ COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 _STYLES: Final[list[dict[str, Any]]] = [
     {"color": colour, "linestyle": line} for line in ("-", "--", "-.") for colour in COLOURS
 ]
-
-
-def plot_confusion_matrix(counts: Counts, classes: Sequence[str], title: str) -> Figure:
-    """Plots a confusion matrix, normalised by true class, so that its diagonal shows the recalls.
-
-    Args:
-        counts: Numbers of galaxies, ``[true class, predicted class]``.
-        classes: The class names, in order.
-        title: Title of the figure.
-
-    Returns:
-        The figure. Each cell shows the fraction of its row, and the number of galaxies in brackets.
-    """
-    size = 2.2 + 1.1 * len(classes)
-    figure = Figure(figsize=(size, size - 0.4), layout="compressed")
-    axes = figure.subplots()
-    image = _draw_confusion_matrix(axes, counts, classes)
-    axes.set_ylabel("True class")
-    figure.colorbar(image, ax=axes, label="Fraction of the true class", shrink=0.8)
-    _set_title(figure, title, round(9.5 * size))
-    return figure
-
-
-def plot_confusion_matrices(matrices: Mapping[str, Counts], classes: Sequence[str]) -> Figure:
-    """Plots the confusion matrices of several models, two or three per row.
-
-    Args:
-        matrices: Numbers of galaxies ``[true class, predicted class]`` by model.
-        classes: The class names, in order.
-    """
-    columns = 2 if len(matrices) == 4 else min(3, len(matrices))
-    rows = -(-len(matrices) // columns)
-    side = 0.9 + 0.9 * len(classes)
-    figure = Figure(figsize=(columns * side + 1.2, rows * (side + 0.4)), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat[len(matrices) :]:
-        axes.axis("off")
-    for index, (axes, (name, counts)) in enumerate(zip(grid.flat, matrices.items(), strict=False)):
-        image = _draw_confusion_matrix(axes, counts, classes)
-        _set_title(axes, name, 28)
-        if index % columns == 0:
-            axes.set_ylabel("True class")
-    figure.colorbar(image, ax=grid, label="Fraction of the true class", shrink=0.7)
-    return figure
 
 
 def plot_training_curves(
@@ -101,14 +55,14 @@ def plot_training_curves(
     handles = [
         Line2D([], [], linewidth=2, **style) for _, style in zip(histories, cycle(_STYLES), strict=False)
     ]
-    labels = [_shorten(name) for name in histories]
+    labels = [shorten_title(name) for name in histories]
     if baselines is not None:
         handles.append(Line2D([], [], color="0.5", linestyle=":"))
         labels.append("Most common class")
     columns = max(1, min(len(labels), 110 // (8 + max(map(len, labels), default=1))))
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
     for text in legend.get_texts():
-        text.set_parse_math(False)
+        show_as_is(text)
     return figure
 
 
@@ -178,46 +132,24 @@ def plot_gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: 
     """Plots galaxies in rows of three, each with a caption.
 
     Args:
-        images: uint8 ``[N, H, W, 3]``.
+        images: uint8 ``[N, H, W, C]``: in colour for three bands, otherwise the mean of the bands in grey.
         captions: ``N`` captions.
         title: Title of the figure.
     """
     rows = max(1, -(-len(images) // 3))
-    figure = Figure(figsize=(6.6, 0.5 + 2.6 * rows), layout="constrained")
-    _set_title(figure, title, 60)
+    captions = [wrap_lines(caption, 30) for caption in captions]
+    lines = max((caption.count("\n") + 1 for caption in captions), default=3)
+    figure = Figure(figsize=(6.6, 0.5 + (2.6 + 0.16 * max(0, lines - 3)) * rows), layout="constrained")
+    set_title(figure, title, 60)
     grid = figure.subplots(rows, 3, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for axes, image, caption in zip(grid.flat, images, captions, strict=False):
-        axes.imshow(image)
-        axes.set_title(caption, fontsize=9).set_parse_math(False)
+        # The mean of the bands, unless they are a colour image.
+        pixels = image if image.shape[-1] == 3 else image.mean(axis=-1)
+        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+        show_as_is(axes.set_title(caption, fontsize=9))
     return figure
-
-
-def _draw_confusion_matrix(axes: Axes, counts: Counts, classes: Sequence[str]) -> AxesImage:
-    """Draws one confusion matrix, without a title and a label of the y axis."""
-    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(fractions, vmin=0, vmax=1, cmap="Blues")
-    for row, column in np.ndindex(*counts.shape):
-        axes.text(
-            column,
-            row,
-            f"{fractions[row, column]:.2f}\n({counts[row, column]:,})",
-            ha="center",
-            va="center",
-            color="white" if fractions[row, column] > 0.55 else "black",
-        )
-    positions = range(len(classes))
-    if max(map(len, classes)) <= 11:
-        axes.set_xticks(positions, list(classes))
-        axes.set_yticks(positions, list(classes), rotation=90, va="center")
-    else:  # Longer names would overlap.
-        axes.set_xticks(positions, list(classes), rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(positions, list(classes))
-    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        label.set_parse_math(False)
-    axes.set_xlabel("Predicted class")
-    return image
 
 
 def _draw_training_curves(
@@ -239,15 +171,3 @@ def _upper_loss_limit(histories: Mapping[str, Sequence[pd.DataFrame]]) -> float 
     values = np.concatenate([run[["train_loss", "val_loss"]].to_numpy().ravel() for run in all_runs])
     values = values[np.isfinite(values)]
     return 1.1 * float(np.quantile(values, 0.98)) if len(values) else None
-
-
-def _set_title(owner: Axes | Figure, name: str, width: int) -> None:
-    """Sets a title, wrapped at ``width`` characters; dollar signs in it do not start a formula."""
-    text = "\n".join(textwrap.wrap(_shorten(name), width))
-    title = owner.suptitle(text) if isinstance(owner, Figure) else owner.set_title(text)
-    title.set_parse_math(False)
-
-
-def _shorten(name: str) -> str:
-    """Shortens a name to the space in a figure."""
-    return textwrap.shorten(name, 80, placeholder=" ...") if " " in name else name[:80]

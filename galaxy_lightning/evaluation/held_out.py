@@ -1,7 +1,7 @@
 """A model's predictions for held-out galaxies: metrics, report and figures."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -10,18 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.files import new_file
-from galaxy_lightning.evaluation.figures import (
-    plot_confusion_matrix,
-    plot_coverage_curve,
-    plot_reliability_diagram,
-)
+from data_prep.samples.class_names import describe_classes
+from galaxy_lightning.evaluation.class_table import class_table
+from galaxy_lightning.evaluation.confusion_figures import plot_confusion_matrix
+from galaxy_lightning.evaluation.figures import plot_coverage_curve, plot_reliability_diagram
 from galaxy_lightning.evaluation.measures import (
-    CLASS_METRICS,
     accuracy_at_coverage,
     calibration_error,
     classification_metrics,
     confusion_matrix,
-    metric_title,
     reliability_bins,
 )
 
@@ -42,6 +39,7 @@ class HeldOutPredictions:
         probabilities: ``[N, classes]``, calibrated.
         uncertain: ``[N]`` whether a galaxy is flagged as uncertain; None if the model is not calibrated.
         target_accuracy: Target accuracy of the galaxies that are not flagged as uncertain.
+        descriptions: Descriptions of the classes by name; any may be missing.
     """
 
     classes: list[str]
@@ -49,6 +47,7 @@ class HeldOutPredictions:
     probabilities: npt.NDArray[np.float64]
     uncertain: npt.NDArray[np.bool_] | None
     target_accuracy: float
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -82,16 +81,10 @@ class HeldOutPredictions:
         return _rounded(metrics)
 
     def report(self) -> Iterator[str]:
-        """Yields the lines of a table of metrics and the confusion matrix, and the calibration metrics."""
-        longest = max(len(name) for name in self.classes)
-        first, width = max(12, longest), max(11, longest + 2)
-        headings = _cells([metric_title(name) for name in CLASS_METRICS])
-        yield f"{'true class':>{first}}{headings}   predicted:{_cells(self.classes, width)}"
-        counts = self.counts
-        by_class = [metric(counts) for metric in CLASS_METRICS.values()]
-        for name, row, *values in zip(self.classes, counts, *by_class, strict=True):
-            texts = ["-" if np.isnan(value) else f"{value:.3f}" for value in values]
-            yield f"{name:>{first}}{_cells(texts)}{'':13}{_cells([f'{count:,}' for count in row], width)}"
+        """Yields the lines of a report: classes, a table of their metrics, and the calibration metrics."""
+        if described := list(describe_classes(self.classes, self.descriptions)):
+            yield from (*described, "")
+        yield from class_table(self.counts, self.classes, CONFUSION_CSV)
         yield ""
         yield self._calibration_summary()
 
@@ -123,7 +116,7 @@ class HeldOutPredictions:
         metrics = self.calibration_metrics
         chosen = (metrics["coverage"], metrics["accuracy_covered"]) if "accuracy_covered" in metrics else None
         figures = {
-            CONFUSION_PNG: plot_confusion_matrix(self.counts, self.classes, title),
+            CONFUSION_PNG: plot_confusion_matrix(self.counts, self.classes, title, self.descriptions),
             RELIABILITY_PNG: plot_reliability_diagram(
                 *reliability_bins(self.labels, self.predicted, self.probabilities)
             ),
@@ -136,7 +129,3 @@ class HeldOutPredictions:
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 6) for name, value in values.items() if not np.isnan(value)}
-
-
-def _cells(texts: list[str], width: int = 11) -> str:
-    return "".join(f"{text:>{width}}" for text in texts)

@@ -209,7 +209,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
         ) from error
     settings = content.get("hyper_parameters") if isinstance(content, dict) else None
     classes = settings.get("classes") if isinstance(settings, dict) else None
-    are_names = isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)
+    if not (isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)):
+        classes = None
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -218,4 +219,4 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
         raise GalaxyError(f"{path} contains no weights: save a network's state_dict() to it")
-    return content, list(classes) if are_names else None
+    return content, None if classes is None else list(classes)

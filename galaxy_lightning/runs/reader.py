@@ -229,7 +229,7 @@ def _check_probabilities(table: pd.DataFrame, path: Path, columns: Sequence[str]
     ):
         if invalid.any():
             row = int(np.flatnonzero(invalid)[0])
-            numbers = ", ".join(f"{value:g}" for value in values[row])
+            numbers = ", ".join([f"{value:g}" for value in values[row][:10]] + ["..."] * (len(columns) > 10))
             raise GalaxyError(
                 f"{path}, line {row + 2}, objid {table['objid'].iloc[row]}: {problem} ({numbers}); "
                 f"{int(invalid.sum()):,} such row{'s' if invalid.sum() > 1 else ''}"

@@ -101,7 +101,11 @@ def complete_run(folder: Path) -> Path | None:
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
-    """Returns the names of the columns with the probability of each class."""
+    """Returns the names of the columns with the probability of each class.
+
+    They are valid and distinct if the classes pass :func:`data_prep.samples.class_names.check_class_names`,
+    also in software that ignores the case of column names.
+    """
     return [f"p_{name}" for name in classes]
 
 
@@ -123,11 +127,9 @@ def prediction_table(
     Returns:
         The identifiers, ``p_<class>`` for each class, and ``predicted``, the most probable class.
     """
-    table = galaxies.reset_index(drop=True)
-    for number, column in enumerate(probability_columns(classes)):
-        table[column] = probabilities[:, number]
-    table["predicted"] = np.asarray(classes)[probabilities.argmax(axis=1)]
-    return table
+    by_class = pd.DataFrame(probabilities, columns=probability_columns(classes))
+    predicted = pd.Series(np.asarray(classes)[probabilities.argmax(axis=1)], name="predicted")
+    return pd.concat([galaxies.reset_index(drop=True), by_class, predicted], axis=1)
 
 
 def write_predictions(

@@ -14,7 +14,7 @@ from galaxy_lightning.runtime.noise import quieten
 quieten()
 from matplotlib.figure import Figure
 from baselines import cli, majority
-from baselines.comparison import compare, report
+from baselines.comparison import compare, report_figures
 from baselines.comparison import jobs as training
 from baselines.scratch import training as scratch
 
@@ -27,7 +27,8 @@ def draw(content, *more):
     figure.text(0, 0, len(content))
     return figure
 
-report.plot_confusion_matrices = report.plot_training_curves = report.plot_gallery = draw
+report_figures.plot_confusion_matrices = draw
+report_figures.plot_training_curves = report_figures.plot_gallery = draw
 """
 """Trains in the same process, whose end is the training's too, and not for long; draws little."""
 

@@ -1,27 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from galaxy_lightning.evaluation.figures import (
-    plot_confusion_matrices,
-    plot_confusion_matrix,
     plot_coverage_curve,
     plot_gallery,
     plot_reliability_diagram,
     plot_training_curves,
 )
-
-
-def test_each_cell_shows_the_share_of_its_row_and_the_count():
-    counts = np.array([[30, 5, 1], [0, 0, 0], [2, 3, 64]])
-    figure = plot_confusion_matrix(counts, ["elliptical", "irregular", "spiral"], "test")
-    axes = figure.axes[0]
-    texts = [text.get_text() for text in axes.texts]
-    assert texts[0] == "0.83\n(30)"
-    assert texts[3] == "0.00\n(0)"
-    assert texts[8] == "0.93\n(64)"
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["elliptical", "irregular", "spiral"]
-    assert axes.get_xlabel() == "Predicted class"
 
 
 def history(epochs, start):
@@ -50,20 +37,31 @@ def test_epochs_without_validation_leave_a_gap():
     assert [len(line.get_xdata()) for line in figure.axes[1].lines] == [2, 0]
 
 
-def test_confusion_matrices_are_drawn_side_by_side():
-    counts = np.array([[3, 1], [0, 4]])
-    figure = plot_confusion_matrices(dict.fromkeys("abcd", counts), ["disc", "ball"])
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles[:4] == ["a", "b", "c", "d"]
-    assert [axes.get_ylabel() for axes in figure.axes[:4]] == ["True class", "", "True class", ""]
-
-
 def test_a_gallery_shows_its_images_and_captions():
     images = np.zeros((4, 8, 8, 3), np.uint8)
     figure = plot_gallery(images, list("wxyz"), "mistakes")
     assert [axes.get_title() for axes in figure.axes][:4] == list("wxyz")
     assert sum(len(axes.images) for axes in figure.axes) == 4
     assert not plot_gallery(images[:0], [], "none").axes[0].images
+
+
+def test_long_captions_are_wrapped_without_formulas():
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    name = "$unbarred$ spiral with loose arms and a bulge, variant 1"
+    figure = plot_gallery(images, [f"true {name}", f"predicted {name} (0.93)"], "mistakes")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for axes in figure.axes[:2]:
+        assert axes.title.get_window_extent(canvas.get_renderer()).width < figure.bbox.width / 3
+        assert not axes.title.get_parse_math()
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 5])
+def test_images_of_any_number_of_bands_are_shown(bands):
+    image = np.arange(4 * bands, dtype=np.uint8).reshape(1, 2, 2, bands)
+    figure = plot_gallery(image, ["a"], "mistakes")
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_allclose(shown, image[0] if bands == 3 else image[0].mean(axis=-1))
 
 
 def test_a_reliability_diagram_shows_bins_with_galaxies_and_their_uncertainty():

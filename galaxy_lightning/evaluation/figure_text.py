@@ -1,0 +1,122 @@
+"""Names in figures: shortened to the space, without formulas, in a font that has their characters."""
+
+import functools
+import textwrap
+from collections.abc import Sequence
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font, get_font_names
+from matplotlib.text import Text
+
+from data_prep.common.text_layout import display_width, shorten_names
+
+_DEFAULT_FONT: Final = "DejaVu Sans"
+_OTHER_FONTS: Final = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK KR",
+    "Noto Sans JP",
+    "Noto Sans SC",
+    "Noto Sans KR",
+    "Source Han Sans",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "IPAGothic",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Apple SD Gothic Neo",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+)
+"""Fonts for characters that the default font lacks; those that are installed are used."""
+
+
+def class_names(classes: Sequence[str], width: int) -> list[str]:
+    """Returns the names of classes as a figure shows them.
+
+    Long names are shortened, and remain distinct. A name with characters that no font has becomes
+    ``class 3``, where 3 is its position in ``classes``, counted from 1.
+
+    Args:
+        classes: The class names, in order.
+        width: The maximum width in characters; East Asian characters count twice.
+    """
+    shown = [
+        name if _can_draw(name) else _numbered(number, classes) for number, name in enumerate(classes, 1)
+    ]
+    return shorten_names(shown, width)
+
+
+def undrawn_note(classes: Sequence[str]) -> list[str]:
+    """Returns a note on the classes whose names cannot be drawn; empty if there are none.
+
+    Args:
+        classes: The class names, in order.
+    """
+    undrawn = [str(number) for number, name in enumerate(classes, start=1) if not _can_draw(name)]
+    if not undrawn:
+        return []
+    listed = undrawn if len(undrawn) <= 10 else [*undrawn[:9], f"{len(undrawn) - 9} more"]
+    numbers = " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
+    names, word = ("names", "classes") if len(undrawn) > 1 else ("name", "class")
+    return [f"No installed font has the characters of the {names} of {word} {numbers} (of {len(classes)})"]
+
+
+def show_as_is(text: Text) -> None:
+    """Draws a text without formulas, and in a font that has its characters."""
+    text.set_parse_math(False)
+    if not text.get_text().isascii():
+        text.set_fontfamily([_DEFAULT_FONT, *_installed_fonts()])
+
+
+def set_title(owner: Axes | Figure, name: str, width: int) -> None:
+    """Sets a title, wrapped at ``width`` characters; dollar signs in it do not start a formula."""
+    text = "\n".join(textwrap.wrap(shorten_title(name), width))
+    title = owner.suptitle(text) if isinstance(owner, Figure) else owner.set_title(text)
+    show_as_is(title)
+
+
+def shorten_title(name: str) -> str:
+    """Shortens a model's name to the space in a figure."""
+    return textwrap.shorten(name, 80, placeholder=" ...") if " " in name else name[:80]
+
+
+def wrap_lines(text: str, width: int) -> str:
+    """Wraps each line of a text at ``width`` characters; East Asian characters count twice."""
+    wrapped = []
+    for line in text.splitlines():
+        characters = width if display_width(line) <= len(line) else width // 2
+        wrapped += textwrap.wrap(line, characters) or [""]
+    return "\n".join(wrapped)
+
+
+def _numbered(number: int, classes: Sequence[str]) -> str:
+    """Returns what a figure shows instead of the name of a class."""
+    return f"class {number}" if f"class {number}" not in classes else f"no. {number}"
+
+
+def _can_draw(name: str) -> bool:
+    """Returns whether the fonts have all characters of a name."""
+    return name.isascii() or all(ord(character) in _known_characters() for character in name)
+
+
+@functools.cache
+def _installed_fonts() -> tuple[str, ...]:
+    """Returns the installed ones of the other fonts."""
+    names = set(get_font_names())
+    return tuple(name for name in _OTHER_FONTS if name in names)
+
+
+@functools.cache
+def _known_characters() -> frozenset[int]:
+    """Returns the code points that the fonts can draw."""
+    fonts = (
+        get_font(findfont(FontProperties(family=[name]))) for name in (_DEFAULT_FONT, *_installed_fonts())
+    )
+    return frozenset(code for font in fonts for code in font.get_charmap())
