@@ -27,9 +27,9 @@ def test_names_in_other_scripts_are_shown_if_a_font_has_their_characters(fonts):
     assert class_names(["irrégulière", "спираль", NOWHERE], 20) == ["irrégulière", "спираль", "class 3"]
     assert "STIXGeneral" in get_font_names()  # It is part of Matplotlib.
     fonts("No Such Font", "STIXGeneral")
-    assert class_names(["\u210a", "disc"], 20) == ["\u210a", "disc"]
+    assert class_names(["\N{SCRIPT SMALL G}", "disc"], 20) == ["\N{SCRIPT SMALL G}", "disc"]
     fonts("No Such Font")
-    assert class_names(["\u210a", "disc"], 20) == ["class 1", "disc"]
+    assert class_names(["\N{SCRIPT SMALL G}", "disc"], 20) == ["class 1", "disc"]
 
 
 def test_a_note_names_the_classes_that_cannot_be_drawn():
