@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import MAPPING_FILE, TABLE2_FILE
+from data_prep.sources.angles import Degrees, to_degrees
 from data_prep.sources.objids import REMEDY
 from data_prep.sources.table_layout import read_layout
 
@@ -16,8 +16,6 @@ FARTHEST: Final = 1.0
 """Maximum separation of two positions of the same galaxy, in arcminutes."""
 MOST_APART: Final = 0.01
 """Maximum share of galaxies whose positions may differ by more; these galaxies are excluded."""
-
-Degrees = npt.NDArray[np.float64]
 
 
 def separations(
@@ -39,7 +37,7 @@ def separations(
 
     try:
         angles = [
-            np.radians(_degrees(column, hours=is_ra))
+            np.radians(to_degrees(column, hours=is_ra))
             for column, is_ra in ((ra, True), (dec, False), (other_ra, True), (other_dec, False))
         ]
     except ValueError:
@@ -109,20 +107,3 @@ def compare_positions(joined: pd.DataFrame) -> tuple["pd.Series[bool]", list[str
             f"galaxies', perhaps because they were rounded: {REMEDY}"
         )
     return pd.Series(~far, index=joined.index), []
-
-
-def _degrees(column: "pd.Series[str]", *, hours: bool) -> Degrees:
-    """Converts a column of angles to degrees; sexagesimal angles are hours if ``hours`` is true.
-
-    The conversion is vectorized: astropy's ``Angle`` takes 72 s for 900,000 rows, this function 4 s.
-    """
-    text = column.astype("str").where(column.notna(), "nan").str.strip()
-    sexagesimal = text.str.contains(":", regex=False)
-    if not sexagesimal.any():
-        return text.to_numpy(dtype=object).astype(np.float64)
-    if not (sexagesimal | column.isna()).all():
-        raise ValueError("angles of two kinds")
-    parts = text.str.split(":", n=2, expand=True).to_numpy(dtype=object)
-    units = np.where(pd.isna(parts), "0", parts).astype(np.float64)
-    size = np.abs(units) @ (1 / 60.0 ** np.arange(units.shape[1]))
-    return np.where(text.str.startswith("-"), -size, size) * (15 if hours else 1)
