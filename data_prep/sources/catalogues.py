@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -109,7 +110,7 @@ class Catalogue:
             cells = {name: columns[position] for name, position in zip(wanted, positions, strict=True)}
             table = {name: pd.Series(as_text(cells[name]), dtype=object) for name in text}
             for name in numbers:
-                table[name] = pd.Series(as_numbers(cells[name], lambda row, name=name: self.where(name, row)))
+                table[name] = pd.Series(as_numbers(cells[name], partial(self.where, name)))
         return pd.DataFrame(table)
 
     def place(self, row: int) -> str:
