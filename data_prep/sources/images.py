@@ -1,5 +1,7 @@
 """Reads the image file of a galaxy."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -8,9 +10,10 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from data_prep.common.errors import GalaxyError
+from data_prep.sources.fits_format import is_fits
 
 Cutout = npt.NDArray[np.uint8]
-"""The RGB pixels of a galaxy, ``[H, W, 3]``."""
+"""The pixels of a galaxy, ``[H, W, C]``; RGB for colour images."""
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 """The formats that are decoded, regardless of the file name. Pillow supports others, among them PostScript,
@@ -27,12 +30,19 @@ hundred kilobytes can hold thousands, which take minutes to decode."""
 _CONVERTIBLE_MODES: Final = ("RGB", "RGBA", "RGBa", "RGBX", "L", "LA", "La", "1", "P", "PA", "YCbCr")
 """Pillow's modes whose pixels are RGB or can be converted to RGB without loss."""
 
+_GREY_MODES: Final = ("L", "LA", "La", "1")
+"""Pillow's modes whose pixels are grey."""
+
 _REFUSED_MODES: Final = {
     "CMYK": "CMYK, whose colours depend on a printer's profile: save it as RGB",
     "I": "32-bit integers of unknown scale: save it with 8 bits per channel",
     "F": "floats of unknown scale: save it with 8 bits per channel",
 }
 """Why other modes are refused, and what to do."""
+
+
+STRETCH_REMEDY: Final = "give --stretch lupton, asinh or linear"
+"""What to do about images whose values are not 8-bit pixels."""
 
 
 class ImageError(GalaxyError):
@@ -64,20 +74,38 @@ def read_cutout(path: Path, crop: int) -> Cutout:
         ImageError: The file is missing, empty, truncated, not an image, too small, or would take too much
             memory or time to decode; or its kind of pixels is refused.
     """
+    with open_image(path) as image:
+        left, top = ((side - crop) // 2 for side in image.size)
+        if min(left, top) < 0:
+            raise ImageError(f"{image.width} x {image.height} pixels, smaller than the crop of {crop}")
+        return rgb_pixels(image.crop((left, top, left + crop, top + crop)))
+
+
+@contextlib.contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Opens an image file in one of ``FORMATS``; Pillow's errors in the block become ``ImageError``.
+
+    Args:
+        path: An image file of at most ``MAX_PIXELS`` pixels.
+
+    Yields:
+        The image, not yet decoded.
+
+    Raises:
+        ImageError: The file is missing, empty, truncated, not an image, or would take too much memory or
+            time to decode.
+    """
     try:
         if not path.is_file() and path.exists():  # Reading a pipe would block.
             raise ImageError("cannot be decoded: not a regular file")
         with Image.open(path, formats=FORMATS) as image:
-            left, top = ((side - crop) // 2 for side in image.size)
-            if min(left, top) < 0:
-                raise ImageError(f"{image.width} x {image.height} pixels, smaller than the crop of {crop}")
             if image.width * image.height > MAX_PIXELS:
                 raise ImageError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
             if image.format in ("JPEG", "MPO") and path.read_bytes().count(b"\xff\xda") > MAX_SCANS:
                 raise ImageError(
                     f"a JPEG with more than {MAX_SCANS} scans, which would take too long to decode"
                 )
-            return _rgb(image.crop((left, top, left + crop, top + crop)))
+            yield image
     except FileNotFoundError:
         raise ImageError("missing") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -111,7 +139,7 @@ def _raise_if_recognized(path: Path) -> None:
     """Raises a specific error for files that are often stored under the name of an image.
 
     Raises:
-        ImageError: The file is empty, a web page, or a Git LFS pointer.
+        ImageError: The file is empty, a web page, a Git LFS pointer, or a FITS file.
     """
     with path.open("rb") as file:
         start = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
@@ -121,17 +149,53 @@ def _raise_if_recognized(path: Path) -> None:
         raise ImageError("a web page, saved when the download failed: download the image again")
     if start.startswith(b"version https://git-lfs"):
         raise ImageError("a Git LFS pointer, not the image: run git lfs pull in the clone")
+    if is_fits(path):
+        raise ImageError(f"a FITS image, whose values become pixels by a stretch: {STRETCH_REMEDY}")
 
 
-def _rgb(image: Image.Image) -> Cutout:
-    """Returns the pixels of an image as 8-bit RGB."""
+def rgb_pixels(image: Image.Image) -> Cutout:
+    """Returns the pixels of an image as 8-bit RGB, ``[H, W, 3]``.
+
+    Args:
+        image: An image of any mode.
+
+    Raises:
+        ImageError: Pixels of this mode are refused, or are partly transparent.
+    """
     if image.mode.startswith("I;16"):
-        grey = (np.asarray(image) >> 8).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
+        return np.repeat(_upper_8_bits(image)[..., None], 3, axis=2)
+    image = _drop_alpha(image)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def grey_pixels(image: Image.Image) -> Cutout:
+    """Returns the pixels of a greyscale image with 8 bits, ``[H, W, 1]``.
+
+    Args:
+        image: An image of any mode.
+
+    Raises:
+        ImageError: The image has colours, pixels of this mode are refused, or are partly transparent.
+    """
+    if image.mode.startswith("I;16"):
+        return _upper_8_bits(image)[..., None]
+    is_grey = image.mode in _GREY_MODES
+    image = _drop_alpha(image)
+    if not is_grey:
+        raise ImageError("a colour image with 3 bands, not 1: save it as greyscale")
+    return np.asarray(image.convert("L"))[..., None]
+
+
+def _upper_8_bits(image: Image.Image) -> Cutout:
+    return (np.asarray(image) >> 8).astype(np.uint8)
+
+
+def _drop_alpha(image: Image.Image) -> Image.Image:
+    """Returns an opaque image without its alpha channel; refuses transparent pixels and other modes."""
     if image.mode not in _CONVERTIBLE_MODES:
         raise ImageError(_REFUSED_MODES.get(image.mode, f"pixels of mode {image.mode}: save it as RGB"))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
             raise ImageError("partly transparent: put it on a background and save it without transparency")
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    return image
