@@ -1,15 +1,20 @@
 """The command line of the data preparation: ``python -m data_prep download|simulate|extract|...``."""
 
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from data_prep.common.commands import Commands
-from data_prep.common.options import ArraysFolder, FilePath, RawFolder
+from data_prep.common.errors import GalaxyError
+from data_prep.common.options import ArraysFolder, FilePath, ImagesFolder, RawFolder
 from data_prep.common.paths import quoted
 from data_prep.schema import CROP_PX, VOTE_THRESHOLD
 
 PROGRAM: Final = "python -m data_prep"
+
+Bands = Annotated[Sequence[str], str, "BAND", "*"]
+Columns = Annotated[Sequence[str], str, "COLUMN", "*"]
 
 
 def download(
@@ -90,6 +95,7 @@ def extract(
         overwrite: replace an existing result
     """
     from data_prep.samples import extract as samples
+    from data_prep.samples.sample_file import summary_path
 
     summary = samples.extract(
         raw, out, n=n, label_rule=label_rule, threshold=threshold, seed=seed, overwrite=overwrite
@@ -100,14 +106,105 @@ def extract(
     print(f"excluded: {', '.join(excluded) or 'none'}")
     for note in summary["notes"]:
         print(f"note: {note}")
-    print(f"Saved to {out}, with a summary in {samples.summary_path(out)}")
+    print(f"Saved to {out}, with a summary in {summary_path(out)}")
     print(f"next: {PROGRAM} preprocess --sample {quoted(out)} --raw {quoted(raw)} --out ARRAYS")
+
+
+def label(
+    *,
+    out: FilePath,
+    table: FilePath | None = None,
+    images: ImagesFolder | None = None,
+    folders: ImagesFolder | None = None,
+    rules: str | None = None,
+    threshold: float | None = None,
+    id_column: str | None = None,
+    label_column: str | None = None,
+    path_column: str | None = None,
+    ra_column: str | None = None,
+    dec_column: str | None = None,
+    split_column: str | None = None,
+    mapping: FilePath | None = None,
+    bands: Bands = (),
+    pattern: str | None = None,
+    keep: Columns = (),
+    n: PositiveInt | Literal["all"] = "all",
+    seed: NonNegativeInt = 0,
+    overwrite: bool = False,
+) -> None:
+    """Label your own galaxies: any table, any classes, any images.
+
+    Reads the labels from a column of a table, from votes by rules, or from the folders of the images; finds
+    the images; and writes a CSV with one row per image. For example:
+
+    python -m data_prep label --table catalogue.fits --images FOLDER --out SAMPLE.csv
+
+    python -m data_prep label --table gz2_hart16.csv --rules gz2_three --mapping gz2_filename_mapping.csv
+    --images FOLDER --out SAMPLE.csv
+
+    python -m data_prep label --folders FOLDER --out SAMPLE.csv
+
+    Args:
+        out: CSV to write; beside it, a summary with suffix .json, and a list of what was left out,
+            NAME_excluded.csv
+        table: CSV, FITS, VOTable, ECSV or Parquet, also gzipped
+        images: folder of the images, named by id (123.jpg, 123.fits) or in the path column
+        folders: folder with a subfolder of images for each class, instead of a table
+        rules: label rules: a YAML file, or one of the presets decals_four, decals_three, gz1_flags,
+            gz1_threshold, gz2_four, gz2_seven, gz2_smooth_featured, gz2_three, kaggle_four, kaggle_three
+        threshold: value of the rules' parameter threshold
+        id_column: column of the galaxies' ids, integers or any text; guessed by default, like all columns
+        label_column: column of the classes
+        path_column: column of the image files; by default, images are found by id
+        ra_column: column of the right ascension, in degrees or sexagesimal
+        dec_column: column of the declination, in degrees or sexagesimal
+        split_column: column of your own split (train, val, test); by default, preprocess draws a split
+        mapping: table that maps ids to image names, such as gz2_filename_mapping.csv
+        bands: names of the bands, such as g r z
+        pattern: for images with one file per band, the names of the files, such as {id}_{band}.fits
+        keep: further columns to keep
+        n: number of galaxies to draw at random, or all
+        seed: random seed of the draw
+        overwrite: replace an existing result
+    """
+    from data_prep.samples import label as samples
+    from data_prep.samples.sample_file import excluded_path, summary_path
+    from data_prep.samples.table_columns import NamedColumns
+
+    columns = NamedColumns(id_column, label_column, path_column, ra_column, dec_column, split_column)
+    if folders is not None:
+        samples.refuse_table_options(table, images, rules, mapping, columns)
+        summary = samples.label_folders(folders, out, n=n, seed=seed, overwrite=overwrite)
+    elif table is None or images is None:
+        raise GalaxyError("name a table and the folder of its images (--table, --images), or --folders")
+    else:
+        summary = samples.label(
+            table,
+            images,
+            out,
+            rules=rules,
+            parameters={} if threshold is None else {"threshold": threshold},
+            columns=columns,
+            mapping=mapping,
+            pattern=pattern,
+            bands=bands,
+            keep=keep,
+            n=n,
+            seed=seed,
+            overwrite=overwrite,
+        )
+    print("\n".join(samples.report(summary)))
+    listed = f", what was left out in {excluded_path(out)}" if excluded_path(out).exists() else ""
+    print(f"Saved to {out}, with a summary in {summary_path(out)}{listed}")
+    folder = quoted(folders or images or out.parent)
+    print(f"next: {PROGRAM} preprocess --sample {quoted(out)} --images {folder} --out ARRAYS")
 
 
 def preprocess(
     *,
     sample: FilePath,
-    raw: RawFolder,
+    raw: RawFolder | None = None,
+    images: ImagesFolder | None = None,
     out: ArraysFolder,
     crop: PositiveInt = CROP_PX,
     seed: NonNegativeInt = 0,
@@ -121,8 +218,9 @@ def preprocess(
     (70/15/15, stratified by class, grouped by galaxy) in a folder that every model reads.
 
     Args:
-        sample: CSV made by extract
-        raw: folder in the raw Galaxy Zoo layout (see simulate)
+        sample: CSV made by label or extract
+        raw: for a sample of extract: folder in the raw Galaxy Zoo layout (see simulate)
+        images: for a sample of label: folder of the images
         out: folder to create
         crop: side of the centre crop in pixels
         seed: random seed of the split
@@ -133,8 +231,18 @@ def preprocess(
     """
     from data_prep.arrays import preprocess as arrays
 
+    folder = raw or images
+    if folder is None or (raw and images):
+        raise GalaxyError("name the folder of the images with --images, or the raw survey with --raw")
     dataset = arrays.preprocess(
-        sample, raw, out, crop=crop, seed=seed, rotate_once=rotate_once, workers=workers, overwrite=overwrite
+        sample,
+        folder,
+        out,
+        crop=crop,
+        seed=seed,
+        rotate_once=rotate_once,
+        workers=workers,
+        overwrite=overwrite,
     )
     print(f"{dataset['galaxies']:,} galaxies of {crop} x {crop} pixels in {out}")
     print("\n".join(arrays.report(dataset)))
@@ -172,7 +280,8 @@ def check(arrays: ArraysFolder) -> None:
 COMMANDS: Final = Commands(
     PROGRAM,
     "Prepare galaxy arrays, the input of every model, from raw Galaxy Zoo files. "
-    "Usual order: download (or simulate), extract, preprocess, check.",
-    {command.__name__: command for command in (download, simulate, extract, preprocess, check)},
+    "Usual order: download (or simulate), extract, preprocess, check. For your own galaxies: label, "
+    "preprocess, check.",
+    {command.__name__: command for command in (download, simulate, extract, label, preprocess, check)},
 )
 main = COMMANDS.main

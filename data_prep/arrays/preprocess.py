@@ -19,7 +19,7 @@ from data_prep.common.files import new_folder, sha256
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.threads import cores
 from data_prep.samples.class_names import check_class_names, describe_classes
-from data_prep.samples.extract import summary_path
+from data_prep.samples.sample_file import summary_path
 from data_prep.schema import COLOURS, CROP_PX
 from data_prep.sources.images import Cutout, read_cutout
 from data_prep.sources.tables import read_table, refuse_unknown

@@ -17,6 +17,7 @@ from data_prep.common.suggestions import SuggestingParser
 
 RawFolder = Annotated[Path, user_path, "RAW"]
 ArraysFolder = Annotated[Path, user_path, "ARRAYS"]
+ImagesFolder = Annotated[Path, user_path, "FOLDER"]
 FilePath = Annotated[Path, user_path, "FILE"]
 
 

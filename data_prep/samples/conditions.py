@@ -84,6 +84,11 @@ class Condition:
     operator: str
     values: tuple[float | str, ...]
 
+    @property
+    def compares_text(self) -> bool:
+        """Whether the right side is text."""
+        return isinstance(self.values[0], str)
+
     def evaluate(self, columns: TableColumns) -> npt.NDArray[np.bool_]:
         """Returns ``[N]`` whether each row satisfies the condition; a row without the value does not.
 
@@ -94,7 +99,7 @@ class Condition:
             GalaxyError: A column is missing, or holds text instead of numbers or numbers instead of text.
         """
         cells: npt.NDArray[Any]
-        if isinstance(self.values[0], str):
+        if self.compares_text:
             cells = columns.text(self.expression.columns[0])
             known = cells != ""
         else:

@@ -3,15 +3,13 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import new_files, refuse_existing
-from data_prep.common.json_files import json_text
 from data_prep.common.progress import progress_bar
 from data_prep.samples.labelling import UNLABELLED
 from data_prep.samples.labels import LabelRule, label_galaxies, suggest_other_rule
+from data_prep.samples.sample_file import draw_sample, refuse_existing_sample, write_sample
 from data_prep.schema import (
     CLASS_DESCRIPTIONS,
     CLASSES,
@@ -55,10 +53,7 @@ def extract(
         GalaxyError: A part of the raw survey is missing, ``out`` exists, or fewer than ``n`` galaxies are
             eligible.
     """
-    if out.suffix != ".csv":
-        raise GalaxyError(f"{out}: the sample is a CSV file: use a name that ends in .csv")
-    for path in (out, summary_path(out)):
-        refuse_existing(path, overwrite=overwrite)
+    refuse_existing_sample(out, overwrite=overwrite)
     mapping_path, votes_path, images = find_raw_files(raw)
     with progress_bar(total=2, desc="reading tables", unit=" tables") as bar:
         mapping = read_mapping(mapping_path)
@@ -71,18 +66,7 @@ def extract(
     votes["label"] = label_galaxies(votes, label_rule, threshold)
     joined, excluded, notes = join_galaxies(mapping, votes, images, label_rule)
 
-    size = len(joined) if n == "all" else n
-    if not 1 <= size <= len(joined):
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in excluded.items()) or "none"
-        if len(joined):
-            problem = f"{n:,} galaxies requested, but {len(joined):,} are eligible"
-            remedy = f"choose --n from 1 to {len(joined):,}, or --n all"
-        else:
-            problem, remedy = "no galaxies are eligible", "check the tables and images"
-        raise GalaxyError(f"{raw}: {problem} (excluded: {reasons}): {'; '.join([remedy, *notes])}")
-    # A random stream separate from that of the split, which preprocess draws with the same seed.
-    drawn = np.random.default_rng([seed, 2]).permutation(len(joined))[:size]
-    sample = joined.iloc[drawn]
+    sample = draw_sample(joined, n, seed, raw, excluded, notes)
     columns = ["objid", "asset_id", "label", *(name for name in TABLE2_COLUMNS if name != "OBJID")]
     paths = [f"{images.folder}/{file}" if images.folder else file for file in sample["file"]]
     sample = sample.assign(path=paths)[[*columns, "path"]]
@@ -97,9 +81,7 @@ def extract(
         "excluded": excluded,
         "notes": notes,
     }
-    with new_files(out, summary_path(out)) as (sample_file, summary_file):
-        sample.to_csv(sample_file, index=False)
-        summary_file.write_text(json_text(summary), encoding="utf-8")
+    write_sample(out, sample, summary)
     return summary
 
 
@@ -182,11 +164,6 @@ def join_galaxies(
     joined = keep(joined, joined["file"].notna(), "no image")
     joined = keep(joined, ~joined["objid"].duplicated(), "objid repeated in the mapping")
     return joined, {reason: count for reason, count in excluded.items() if count}, [*images.notes, *notes]
-
-
-def summary_path(sample: Path) -> Path:
-    """Returns the path of a sample's summary: the sample's path with the suffix ``.json``."""
-    return sample.with_suffix(".json")
 
 
 def _has_shared_asset_id(mapping: pd.DataFrame) -> "pd.Series[bool]":

@@ -134,6 +134,13 @@ class LabelRules:
         """All columns that the rules read, as written in the file: for the labels and for the votes."""
         return tuple(dict.fromkeys([*self.label_columns, *(self.votes.columns if self.votes else ())]))
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that conditions compare with text."""
+        conditions = [condition for rule in self.rules for condition in rule.conditions]
+        with_text = [condition for condition in conditions if condition.compares_text]
+        return tuple(dict.fromkeys(condition.expression.columns[0] for condition in with_text))
+
     def to_json(self) -> dict[str, Any]:
         """Returns the content as JSON, for provenance; written to a file, it gives the same rules."""
         return copy.deepcopy(dict(self.content))

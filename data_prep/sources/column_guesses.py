@@ -34,6 +34,7 @@ GUESSES: Final[dict[str, Tiers]] = {
     "path": (
         ("path", "filepath", "fileloc", "filename", "imagepath", "imagefile", "imagefilename"),
         ("file", "image", "imagename", "img", "jpg", "png", "fits"),
+        ("assetid",),
     ),
     "split": (("split", "datasplit", "partition"), ("set", "subset")),
 }
