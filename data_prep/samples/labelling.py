@@ -12,6 +12,7 @@ import pandas as pd
 from data_prep.common.errors import GalaxyError
 from data_prep.samples.columns import TableColumns
 from data_prep.samples.conditions import Condition, Expression
+from data_prep.schema import VOTE_COUNT, VOTE_PREFIX
 
 UNLABELLED: Final = ""
 """The label of a galaxy without one."""
@@ -52,12 +53,18 @@ class VoteRules:
         threshold: If given, the target of a class is the probability that its true fraction reaches this
             value; otherwise, it is the fraction itself.
         rest: The class that gets the remaining probability; if None, the targets are divided by their sum.
+
+    :func:`galaxy_lightning.data.vote_targets.vote_targets` computes the targets.
     """
 
     count: str | None
     fractions: Mapping[str, Expression]
     threshold: float | None
     rest: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``dataset.json`` states of the votes: ``threshold`` and ``rest``."""
+        return {"threshold": self.threshold, "rest": self.rest}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -142,7 +149,7 @@ class LabelRules:
         return tuple(dict.fromkeys(condition.expression.columns[0] for condition in with_text))
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the content as JSON, for provenance; written to a file, it gives the same rules."""
+        """Returns the content as JSON, for provenance; written as YAML, it is a file of the same rules."""
         return copy.deepcopy(dict(self.content))
 
     def apply(self, table: pd.DataFrame) -> Labelled:
@@ -233,10 +240,11 @@ def _read_votes(rules: LabelRules, columns: TableColumns) -> tuple[pd.DataFrame 
         above = int(np.count_nonzero(fraction > 1 + _ROUNDING))
         if above:
             notes.append(f"galaxies whose vote fractions of {label} sum to more than 1, set to 1: {above:,}")
-        votes[f"vote_{label}"] = np.clip(fraction, 0.0, 1.0)
+        votes[f"{VOTE_PREFIX}{label}"] = np.clip(fraction, 0.0, 1.0)
     if rules.votes.count is None:
-        votes["n_votes"] = np.full(columns.rows, np.nan)
+        votes[VOTE_COUNT] = np.full(columns.rows, np.nan)
     else:
-        votes["n_votes"] = columns.numbers(rules.votes.count)
-        columns.refuse(votes["n_votes"] < 0, rules.votes.count, f"is not a number of votes: {_COUNT}")
+        count = columns.numbers(rules.votes.count)
+        columns.refuse(count < 0, rules.votes.count, f"is not a number of votes: {_COUNT}")
+        votes[VOTE_COUNT] = count
     return pd.DataFrame(votes), notes

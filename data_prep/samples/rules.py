@@ -35,6 +35,7 @@ from typing import Any, Final
 from data_prep.common.errors import GalaxyError
 from data_prep.common.plain_yaml import read_plain_yaml
 from data_prep.common.suggestions import nearest, shown
+from data_prep.samples.class_names import check_class_names
 from data_prep.samples.conditions import (
     Condition,
     Expression,
@@ -45,7 +46,6 @@ from data_prep.samples.conditions import (
 from data_prep.samples.labelling import UNLABELLED, LabelRules, Rule, VoteRules
 from data_prep.samples.presets import find_rules
 
-MAX_CLASSES: Final = 100
 _EXAMPLE: Final = "{label: spiral, where: {P_CS: '>= 0.8'}}"
 _KEYS: Final = (
     "name", "description", "id", "classes", "columns", "parameters", "needs", "rules", "otherwise", "votes",
@@ -246,8 +246,10 @@ class _RulesFile:
                     raise self._error(f"no rule gives the class {name!r}: add a rule, or remove the class")
         else:
             classes = dict.fromkeys(sorted(set(labels)), "")
-        if not 2 <= len(classes) <= MAX_CLASSES:
-            raise self._error(f"the rules give {len(classes)} class(es): use 2 to {MAX_CLASSES}")
+        try:
+            check_class_names(list(classes))
+        except GalaxyError as error:
+            raise self._error(str(error)) from None
         return classes
 
     def _parse_votes(self, classes: Mapping[str, str]) -> VoteRules:

@@ -135,7 +135,7 @@ def test_values_in_quotes_are_text(tmp_path):
         ("rules: [{label: a, where: {x*y: '> 1'}}]", r"rule 1 \(a\): .*spaces around"),
         ("rules: [{label: a, where: {x *  * y: '> 1'}}]", r"rule 1 \(a\): .* is not a column"),
         ("rules: [{label: a, where: {x * x: '== Sa'}}]", "cannot be compared with text"),
-        ("rules: [{label: a, where: {x: '> 1'}}]", r"give 1 class\(es\): use 2 to 100"),
+        ("rules: [{label: a, where: {x: '> 1'}}]", "a classifier needs 2 to 100"),
         ("rules: [{label: a}, {label: b, where: {x: '> 1'}}]", r"rule 2 \(b\): .*since rule 1 \(a\)"),
         ("rules: [{label: a}]\notherwise: b", r"otherwise: it never applies, since rule 1 \(a\)"),
         (
@@ -144,6 +144,7 @@ def test_values_in_quotes_are_text(tmp_path):
         ),
         (RULES + "classes: {a: , c: }", "the label 'b' is not in 'classes'"),
         (RULES + "classes: {a: , b: , c: }", "no rule gives the class 'c'"),
+        ("rules: [{label: a, where: {x: '> 1'}}]\notherwise: A", "'A' and 'a' .*rename one"),
         (RULES + "classes: [a, b]", "classes: .* is not a list of names with values"),
         (RULES + "classes: {a: [x], b: }", "class a: .* is not a text"),
         (RULES + "classes: {a: , b: , 'b ': }", "classes: 'b ': remove the spaces"),
@@ -252,7 +253,8 @@ def read_or_refuse(text):
     except GalaxyError as error:
         assert "\n" not in str(error)  # noqa: PT017
         return
-    path.write_text(json.dumps(rules.to_json(), allow_nan=False))
+    json.dumps(rules.to_json(), allow_nan=False)
+    path.write_text(yaml.safe_dump(rules.to_json(), sort_keys=False))
     assert read_rules(str(path)).rules == rules.rules
 
 
