@@ -1,5 +1,6 @@
 """Finds the image of each galaxy: by the path in a table, or by the name of the file."""
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -103,7 +104,8 @@ def image_name(path: str) -> str:
     Args:
         path: The path of the image, or of its file in the first band.
     """
-    return split_suffix(PurePath(path.partition(BAND_SEPARATOR)[0]).name)[0]
+    # os.path is much faster than pathlib, which matters for hundreds of thousands of images.
+    return split_suffix(os.path.basename(path.partition(BAND_SEPARATOR)[0]))[0]  # noqa: PTH119
 
 
 def _endings(text: str | None) -> list[str]:
