@@ -12,6 +12,7 @@ import numpy.typing as npt
 from data_prep.common.errors import GalaxyError
 
 _CHARACTERS: Final = ("char", "unicodeChar")
+_NO_SCALE: Final = (None, "", 1)
 
 
 class _BinaryCatalogue:
@@ -77,7 +78,12 @@ class FitsCatalogue(_BinaryCatalogue):
             size = path.stat().st_size if content is None else len(content)
             if end + hdu.header.get("PCOUNT", 0) > size:
                 raise GalaxyError(f"{path} is incomplete: download or copy it again")
-            self.names = [name or "" for name in hdu.columns.names]
+            self.names = list(hdu.columns.names)
+            repeated = next((name for name in self.names if self.names.count(name) > 1), None)
+            if repeated is not None:
+                raise GalaxyError(
+                    f"{path} has {self.names.count(repeated)} columns named {repeated}: rename all but one"
+                )
             for position, column in enumerate(hdu.columns):
                 if column.unit:
                     self.units[position] = column.unit
@@ -95,10 +101,13 @@ class FitsCatalogue(_BinaryCatalogue):
         with self._open() as hdus:
             hdu = hdus[self._number]
             for position in positions:
+                column = hdu.columns[position]
+                if hdu.header["XTENSION"] == "TABLE" and column.bscale in _NO_SCALE and not column.bzero:
+                    found.append(_ascii_cells(hdu, position))
+                    continue
                 cells = np.array(hdu.data.field(position))  # A copy, since the file will be closed.
-                null = hdu.columns[position].null
-                if null not in (None, "") and cells.dtype.kind in "iu":
-                    cells = np.ma.MaskedArray(cells, cells == int(null))
+                if column.null not in (None, "") and cells.dtype.kind in "iu":
+                    cells = np.ma.MaskedArray(cells, cells == int(column.null))
                 found.append(cells)
         return found
 
@@ -109,6 +118,17 @@ class FitsCatalogue(_BinaryCatalogue):
 
         with fits.open(self._source, memmap=self._content is None) as hdus:
             yield hdus
+
+
+def _ascii_cells(hdu: Any, position: int) -> npt.NDArray[Any]:
+    """Returns a column of an ASCII table as text, since astropy reads blank cells as 0."""
+    column = hdu.columns[position]
+    cells = [cell.decode("latin-1").strip() for cell in hdu.data.view(np.ndarray)[column.name].tolist()]
+    null = str(column.null or "").strip()
+    blank = [cell in ("", null) for cell in cells]
+    if column.format[0] in "DEF":  # Fortran writes 1.5D+03.
+        cells = [cell.upper().replace("D", "E") for cell in cells]
+    return np.ma.MaskedArray(np.array(cells, dtype=object), blank)
 
 
 class VotableCatalogue(_BinaryCatalogue):
@@ -160,12 +180,13 @@ class VotableCatalogue(_BinaryCatalogue):
         """
         from astropy.io.votable import parse
 
-        ids = [self._ids[position] for position in positions]
-        # astropy selects columns by ID, and makes IDs for fields without one.
+        # astropy selects columns by ID and makes IDs for fields without one; in another order than the
+        # file's, it mixes up their cells.
+        ids = [self._ids[position] for position in sorted(positions)]
         columns = None if None in ids or len(set(self._ids)) < len(self._ids) else ids
         table = parse(self._source, columns=columns, table_number=self._table).get_first_table()
         names = table.array.dtype.names
-        return [table.array[ids[k] if columns else names[position]] for k, position in enumerate(positions)]
+        return [table.array[self._ids[position] if columns else names[position]] for position in positions]
 
 
 class ParquetCatalogue(_BinaryCatalogue):

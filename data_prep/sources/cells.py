@@ -33,8 +33,9 @@ def as_text(cells: npt.NDArray[Any]) -> Text:
         or ``False``. Masked cells, NaN and the words in ``MISSING`` are None.
     """
     values = np.ma.getdata(cells)
-    # The digits that identify a 32-bit float do not identify the 64-bit float that tolist() returns.
-    words = [_word(value) for value in (values if values.dtype == np.float32 else values.tolist())]
+    # tolist() would turn a 32-bit 0.1 into 0.10000000149011612.
+    short = values.dtype.kind == "f" and values.dtype.itemsize < 8
+    words = map(_word, values if short else values.tolist())
     text = np.array([None if word in MISSING else word for word in words], dtype=object)
     text[np.ma.getmaskarray(cells)] = None
     return text
@@ -57,18 +58,19 @@ def as_numbers(cells: npt.NDArray[Any], where: Callable[[int], str]) -> npt.NDAr
         numbers = np.ma.getdata(cells).astype(np.float64)
         numbers[np.ma.getmaskarray(cells)] = np.nan
         return numbers
-    text = as_text(cells)
-    words = ["nan" if word is None else word for word in text.tolist()]
-    joined = "".join(words)
-    if joined.isascii() and "_" not in joined:  # Python's float() accepts 1_0 and digits of other scripts.
+    if not np.ma.isMaskedArray(cells):
+        # The common case. Python's float() accepts 1_0 and the digits of other scripts, too.
+        words = ["nan" if cell in MISSING else cell for cell in cells.tolist()]
         try:
-            numbers = np.array(words, dtype=object).astype(np.float64)
-        except ValueError:
+            joined = "".join(words)
+            if joined.isascii() and "_" not in joined:
+                numbers = np.array(words, dtype=object).astype(np.float64)
+                if not np.isinf(numbers).any():
+                    return numbers
+        except (TypeError, ValueError):  # Another type than text, blanks in place of a number, or no number.
             pass
-        else:
-            if not np.isinf(numbers).any():
-                return numbers
-    return np.array([_number(word, row, where) for row, word in enumerate(words)], dtype=np.float64)
+    text = as_text(cells)
+    return np.array([_number(word, row, where) for row, word in enumerate(text)], dtype=np.float64)
 
 
 def _word(value: object) -> str:
@@ -83,8 +85,10 @@ def _word(value: object) -> str:
     return str(value).strip()
 
 
-def _number(word: str, row: int, where: Callable[[int], str]) -> float:
+def _number(word: str | None, row: int, where: Callable[[int], str]) -> float:
     """Parses one cell, or explains why it is not a number."""
+    if word is None:
+        return np.nan
     if word.lower() in _TRUTH:
         return _TRUTH[word.lower()]
     problem = "it must be a number such as 0.5, or empty if unknown"
