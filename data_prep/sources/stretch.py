@@ -161,7 +161,7 @@ class Stretch:
         """Applies Lupton et al.'s stretch in place, to ``[C, H, W]`` values above their minimum."""
         assert self.Q is not None
         assert self.stretch is not None
-        intensity = sum(values[1:], start=values[0]) / np.float32(len(values))
+        intensity = np.minimum(sum(values[1:], start=values[0]) / np.float32(len(values)), _LARGEST)
         soften = np.float32(self.Q / self.stretch)
         slope = np.float32(255 * _SLOPE_AT / np.arcsinh(_SLOPE_AT * self.Q))
         # Pixels of negative intensity become black.
@@ -171,7 +171,7 @@ class Stretch:
         np.fmax(values, 0, out=values)  # Unlike np.maximum, it replaces NaN too.
         peak = values.max(axis=0)
         if (bright := peak >= 255).any():
-            values[:, bright] = np.clip(np.nan_to_num(values[:, bright] * 255 / peak[bright]), 0, 255)
+            values[:, bright] = np.clip(np.nan_to_num(values[:, bright] / peak[bright] * 255), 0, 255)
 
     def _stretch_bands(self, values: Planes) -> None:
         """Applies the asinh or linear stretch in place, to ``[C, H, W]`` values above their minimum."""

@@ -220,7 +220,7 @@ def test_other_files_in_the_folder_are_listed_and_reported(run, mixed, cut_off, 
     assert {"nosuffix", "elsewhere/x.jpg"} <= set(table["path"])
     reasons = dict(zip(skipped["path"], skipped["reason"], strict=True))
     assert {"later.txt", "notes.txt", "z.csv"} <= reasons.keys()
-    assert reasons["z.csv"] .startswith("not an image in a supported format")
+    assert reasons["z.csv"].startswith("not an image in a supported format")
     assert not any(path.startswith("p") for path in reasons)
     assert list(reasons) == sorted(reasons)
     first = (mixed / "p.csv").read_bytes(), (mixed / "p_skipped.csv").read_bytes()
