@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -43,30 +43,17 @@ class FitsImage:
     Attributes:
         planes: ``[H, W, C]``, native float32, in the units of the file; blank pixels are NaN. One band lies
             after another in memory.
-        scales: Arcsec per pixel along rows and columns; None without celestial coordinates.
+        scale: Arcsec per pixel, the geometric mean of the two axes; None without celestial coordinates, or if
+            it was not asked for.
     """
 
     planes: Planes
-    scales: tuple[float, float] | None
-
-    @property
-    def scale(self) -> float | None:
-        """Arcsec per pixel, the geometric mean of the two axes; None without celestial coordinates."""
-        return None if self.scales is None else math.sqrt(math.prod(self.scales))
-
-    def require_square_pixels(self) -> None:
-        """Checks that the scales of the two axes agree.
-
-        Raises:
-            ImageError: They differ by more than ``pixel_scale.MAX_DIFFERENCE``.
-        """
-        if self.scales is not None and not scales_agree(*self.scales):
-            raise ImageError(
-                f"pixels that are not square: {self.scales[0]:.5g} x {self.scales[1]:.5g} arcsec"
-            )
+    scale: float | None
 
 
-def read_fits(path: Path, bands: Sequence[str], crop: int | None = None) -> FitsImage:
+def read_fits(
+    path: Path, bands: Sequence[str], crop: int | None = None, *, with_scale: bool = True
+) -> FitsImage:
     """Reads an image with one or more bands from a FITS file.
 
     The bands are, whichever comes first:
@@ -86,15 +73,18 @@ def read_fits(path: Path, bands: Sequence[str], crop: int | None = None) -> Fits
         bands: The names of the bands.
         crop: The side of the central square to read, with the margins of ``read_cutout``; None reads the
             whole image.
+        with_scale: Whether to read the pixel scale, which takes as long as reading a header.
 
     Raises:
-        ImageError: The file is damaged, too large, or holds no such image.
+        ImageError: The file is damaged, too large, or holds no such image; or its pixels are not square, with
+            scales that differ by more than ``pixel_scale.MAX_DIFFERENCE``, and the scale is asked for.
     """
     try:
         if not path.is_file() and path.exists():  # Reading a pipe would block.
             raise ImageError("cannot be read: not a regular file")
-        with _open(path) as hdus:
-            return _read(hdus, bands, crop)
+        with path.open("rb") as file, _open(file) as hdus:
+            planes, header = _read(hdus, bands, crop)
+            return FitsImage(planes, _square_scale(header) if with_scale else None)
     except ImageError:
         raise
     except FileNotFoundError:
@@ -106,26 +96,25 @@ def read_fits(path: Path, bands: Sequence[str], crop: int | None = None) -> Fits
         raise ImageError(f"cannot be read as FITS: {reason[:200] or type(error).__name__}") from None
 
 
-def _open(path: Path) -> Any:
+def _open(file: BinaryIO) -> Any:
     """Opens a file; a gzipped one is unpacked into memory, up to ``MAX_BYTES``."""
-    if path.stat().st_size > MAX_BYTES:
-        raise ImageError(f"{path.stat().st_size:,} bytes, more than {MAX_BYTES:,}")
-    source: Path | io.BytesIO = path
-    with path.open("rb") as file:
-        start = file.read(len(SIGNATURE))
-        if start.startswith(GZIP_SIGNATURE):
-            unpacker = zlib.decompressobj(wbits=31)
-            content = unpacker.decompress(start + file.read(), MAX_BYTES)
-            if unpacker.unconsumed_tail:
-                raise ImageError(f"more than {MAX_BYTES:,} bytes uncompressed")
-            source, start = io.BytesIO(content), content[: len(SIGNATURE)]
+    start, size = file.read(len(SIGNATURE)), file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size > MAX_BYTES:
+        raise ImageError(f"{size:,} bytes, more than {MAX_BYTES:,}")
+    if start.startswith(GZIP_SIGNATURE):
+        unpacker = zlib.decompressobj(wbits=31)
+        content = unpacker.decompress(file.read(), MAX_BYTES)
+        if unpacker.unconsumed_tail:
+            raise ImageError(f"more than {MAX_BYTES:,} bytes uncompressed")
+        file, start = io.BytesIO(content), content[: len(SIGNATURE)]
     if start != SIGNATURE:
-        raise ImageError("an empty file" if not start else "not a FITS file")
-    return fits.open(source, mode="readonly", memmap=False, lazy_load_hdus=True)
+        raise ImageError("not a FITS file" if start else "an empty file")
+    return fits.open(file, mode="readonly", memmap=False, lazy_load_hdus=True)
 
 
-def _read(hdus: Any, bands: Sequence[str], crop: int | None) -> FitsImage:
-    """Reads the bands from an open file."""
+def _read(hdus: Any, bands: Sequence[str], crop: int | None) -> tuple[Planes, fits.Header]:
+    """Reads the bands from an open file; returns ``[H, W, C]`` and the header of the first."""
     images = [hdu for hdu in islice(hdus, MAX_HDUS) if _squeezed(hdu)]
     if not images:
         raise ImageError("a FITS file without images")
@@ -136,11 +125,11 @@ def _read(hdus: Any, bands: Sequence[str], crop: int | None) -> FitsImage:
         chosen = [hdu for hdu in images if len(_squeezed(hdu)) == 2]
     else:
         chosen = images[:1]
-    return _stack(chosen, len(bands), crop)
+    return _stack(chosen, len(bands), crop), chosen[0].header
 
 
-def _stack(chosen: Sequence[Any], bands: int, crop: int | None) -> FitsImage:
-    """Reads images, which together have all bands."""
+def _stack(chosen: Sequence[Any], bands: int, crop: int | None) -> Planes:
+    """Reads images that together have all bands; returns ``[H, W, C]``."""
     shapes = [_squeezed(hdu) for hdu in chosen]
     height, width = shapes[0][-2:]
     if len(shapes[0]) > 3:
@@ -163,7 +152,17 @@ def _stack(chosen: Sequence[Any], bands: int, crop: int | None) -> FitsImage:
     with np.errstate(all="ignore"):  # Values beyond the range of float32 become infinite.
         parts = [_upright(hdu)[:, rows, columns].astype(np.float32) for hdu in chosen]
     planes = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return FitsImage(np.moveaxis(planes, 0, -1), pixel_scales(chosen[0].header))
+    return np.moveaxis(planes, 0, -1)
+
+
+def _square_scale(header: fits.Header) -> float | None:
+    """Returns the pixel scale of square pixels."""
+    scales = pixel_scales(header)
+    if scales is None:
+        return None
+    if not scales_agree(*scales):
+        raise ImageError("pixels that are not square: {:.5g} x {:.5g} arcsec".format(*scales))
+    return math.sqrt(math.prod(scales))
 
 
 def _squeezed(hdu: Any) -> tuple[int, ...]:

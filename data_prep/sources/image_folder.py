@@ -1,7 +1,6 @@
 """Finds a raw survey's image files and matches them with the file mapping."""
 
 import itertools
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,9 +8,8 @@ from typing import Final
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.litter import is_litter
 from data_prep.schema import IMAGES_FOLDER
-from data_prep.sources.images import image_suffixes
+from data_prep.sources.image_files import index_by_stem, list_folder
 
 IMAGE_FOLDERS: Final = tuple(
     dict.fromkeys(
@@ -99,30 +97,12 @@ def find_images(raw: Path) -> ImageFolder:
 
 
 def _scan(folder: Path) -> tuple[dict[str, str], dict[str, int]]:
-    """Returns a folder's image files by stem, and the number of excluded files by reason.
-
-    The folder is read in one pass, which is much faster than looking up each file.
-    """
-    names: dict[str, str] = {}
-    rank = {suffix: number for number, suffix in enumerate(image_suffixes())}
-    repeated = others = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            stem, dot, ending = entry.name.rpartition(".")
-            suffix = (dot + ending).lower()
-            if is_litter(entry.name) or entry.is_dir():
-                continue
-            if suffix not in rank:
-                others += 1
-            elif stem not in names:
-                names[stem] = entry.name
-            else:
-                repeated += 1
-                # Lower case comes first: of 1.jpg and 1.JPG, the former is kept.
-                names[stem] = min(
-                    names[stem],
-                    entry.name,
-                    key=lambda name: (rank[Path(name).suffix.lower()], name.swapcase()),
-                )
-    counts = {"image files of the same name": repeated, "files that are not images": others}
+    """Returns a folder's image files by stem, and the number of excluded files by reason."""
+    listing = list_folder(folder)
+    chosen, repeated = index_by_stem(map(Path, listing.images))
+    counts = {
+        "image files of the same name": len(repeated),
+        "files that are not images": len(listing.skipped),
+    }
+    names = {stem: path.name for stem, path in chosen.items()}
     return names, {reason: count for reason, count in counts.items() if count}

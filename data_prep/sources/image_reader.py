@@ -37,8 +37,8 @@ class LoadedImage:
     Attributes:
         pixels: ``[crop, crop, C]``, uint8.
         blank: Number of pixels, before resampling, without a finite value in some band; they are black there.
-        scale: The pixel scale of the file, before resampling, in arcsec: that of its WCS, or else that of the
-            settings; None if unknown.
+        scale: The pixel scale of the file in arcsec, before resampling: that of its WCS, which is read only
+            if there is a target scale, or else that of the settings; None if unknown.
     """
 
     pixels: Cutout
@@ -85,9 +85,10 @@ def load_image(files: Path | Sequence[Path], settings: ImageSettings) -> LoadedI
     values, blank = cut_margins(values, settings.crop, factor), 0
     if values.dtype != np.uint8:
         assert settings.stretch is not None
-        if not np.isfinite(values).any():
+        filled, blank = settings.stretch.fill_blank(values)
+        if blank == values[..., 0].size and not np.isfinite(values).any():
             raise ImageError("all its pixels are blank")
-        values, blank = settings.stretch.fill_blank(values)
+        values = filled
     values = cut_centre(values, settings.crop, factor)
     if values.dtype != np.uint8:
         assert settings.stretch is not None
@@ -210,9 +211,9 @@ def _read_file(
         whole = settings.scales or len(bands) < len(
             settings.bands
         )  # The sizes of several files are compared.
-        image = read_fits(path, bands, None if whole else settings.crop)
-        if settings.target_scale is not None:
-            image.require_square_pixels()
+        image = read_fits(
+            path, bands, None if whole else settings.crop, with_scale=settings.target_scale is not None
+        )
         return image.planes, image.scale
     with open_image(path) as opened:
         if floats and (opened.mode.startswith("I") or opened.mode == "F"):

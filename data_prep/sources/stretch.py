@@ -29,6 +29,7 @@ _SLOPE_AT: Final = 0.1
 """The intensity, in units of ``stretch``, up to which Lupton et al.'s stretch is nearly linear (astropy)."""
 
 _LARGEST: Final = np.float32(1e30)
+_SMALLEST: Final = np.float32(1e-30)
 
 
 @dataclass(frozen=True)
@@ -98,15 +99,17 @@ class Stretch:
         Returns:
             ``[H, W, C]``, uint8, C-contiguous.
         """
+        # One band after another in memory, which makes means and maxima over the bands fast.
+        values = np.ascontiguousarray(np.moveaxis(planes, -1, 0), dtype=np.float32)
         with np.errstate(all="ignore"):
-            values = planes - np.asarray(self.minimum, dtype=np.float32)
+            values = values - _by_band(self.minimum)
             if self.name == "lupton":
                 self._stretch_intensity(values)
             else:
                 self._stretch_bands(values)
-        pixels = np.empty(values.shape, dtype=np.uint8)
-        for band in range(values.shape[-1]):  # Faster than at once, since files store one band after another.
-            pixels[..., band] = values[..., band]
+        pixels = np.empty(planes.shape, dtype=np.uint8)
+        for band, plane in enumerate(values):  # Faster than all bands at once.
+            pixels[..., band] = plane
         return pixels
 
     def fill_blank(self, planes: Planes) -> tuple[Planes, int]:
@@ -155,23 +158,25 @@ class Stretch:
         return "minimum", "maximum", "stretch", "Q", "a"
 
     def _stretch_intensity(self, values: Planes) -> None:
-        """Applies Lupton et al.'s stretch in place, to values above their minimum."""
+        """Applies Lupton et al.'s stretch in place, to ``[C, H, W]`` values above their minimum."""
         assert self.Q is not None
         assert self.stretch is not None
-        intensity = values.mean(axis=-1)
+        intensity = np.minimum(sum(values[1:], start=values[0]) / np.float32(len(values)), _LARGEST)
         soften = np.float32(self.Q / self.stretch)
         slope = np.float32(255 * _SLOPE_AT / np.arcsinh(_SLOPE_AT * self.Q))
-        stretched = np.arcsinh(np.minimum(intensity * soften, _LARGEST)) * slope
-        values *= np.where(intensity > 0, stretched / intensity, 0)[..., None]
+        # Pixels of negative intensity become black.
+        # Pixels of negative intensity become black.
+        scaled = np.clip(intensity * soften, 0, _LARGEST)
+        values *= np.arcsinh(scaled) * slope / np.maximum(intensity, _SMALLEST)
         np.fmax(values, 0, out=values)  # Unlike np.maximum, it replaces NaN too.
-        peak = values.max(axis=-1)
+        peak = values.max(axis=0)
         if (bright := peak >= 255).any():
-            values[bright] = np.clip(np.nan_to_num(values[bright] * 255 / peak[bright][:, None]), 0, 255)
+            values[:, bright] = np.clip(np.nan_to_num(values[:, bright] / peak[bright] * 255), 0, 255)
 
     def _stretch_bands(self, values: Planes) -> None:
-        """Applies the asinh or linear stretch in place, to values above their minimum."""
+        """Applies the asinh or linear stretch in place, to ``[C, H, W]`` values above their minimum."""
         assert self.maximum is not None
-        values /= np.subtract(self.maximum, self.minimum).astype(np.float32)
+        values /= _by_band(np.subtract(self.maximum, self.minimum))
         if self.a is not None:
             np.multiply(values, np.float32(1 / self.a), out=values)
             np.arcsinh(values, out=values)
@@ -179,6 +184,11 @@ class Stretch:
         values *= 255
         values += 0.5  # Truncation to integers then rounds.
         np.fmin(np.fmax(values, 0, out=values), 255, out=values)
+
+
+def _by_band(numbers: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Returns a number for each band as ``[C, 1, 1]``."""
+    return np.asarray(numbers, dtype=np.float32)[:, None, None]
 
 
 def check_parameters(name: Any, parameters: list[str]) -> None:

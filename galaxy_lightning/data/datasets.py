@@ -19,9 +19,9 @@ from torch.utils.data import Dataset, get_worker_info
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.threads import cores
+from data_prep.sources.image_files import find_images
 from data_prep.sources.images import Cutout, ImageError, read_cutout
 from galaxy_lightning.data.batches import GalaxyBatch
-from galaxy_lightning.data.image_files import find_images
 
 _PREFETCHED: Final = 3
 """Batches of each worker in shared memory: torch prefetches two, and one is in use."""
@@ -116,7 +116,7 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
     """The image files in a folder and its subfolders, without labels, for predictions.
 
     Args:
-        folder: The folder; see :func:`galaxy_lightning.data.image_files.find_images`.
+        folder: The folder; see :func:`data_prep.sources.image_files.find_images`.
         crop: Side in pixels of the central region that the model classifies.
 
     Attributes:

@@ -149,6 +149,6 @@ def test_a_folder_that_cannot_be_read_is_named(few, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("data_prep.sources.image_folder.os.scandir", refuse)
+    monkeypatch.setattr("data_prep.sources.image_files.os.scandir", refuse)
     with pytest.raises(GalaxyError, match=f"{IMAGES_FOLDER} cannot be read: Permission denied"):
         find_images(folder)

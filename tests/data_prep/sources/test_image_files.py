@@ -1,3 +1,4 @@
+import gzip
 import os
 import re
 import shutil
@@ -7,11 +8,10 @@ import pytest
 from PIL import Image
 
 from data_prep.common.errors import GalaxyError
-from galaxy_lightning.data import image_files
-from galaxy_lightning.data.image_files import find_images
+from data_prep.sources import image_files
+from data_prep.sources.image_files import find_images, index_by_stem, split_suffix
 
-FITS = "FITS images are not supported: convert them to PNG or JPEG"
-OTHER = "not an image in a supported format (JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM)"
+OTHER = "not an image in a supported format (JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM, FITS)"
 
 
 @pytest.fixture
@@ -54,16 +54,60 @@ def test_an_image_with_another_suffix_is_recognised_by_its_first_bytes(folder, k
 
 def test_other_files_are_listed_with_the_reason(folder):
     put(folder, "a.jpg")
-    for name in ("notes.txt", "b/data.csv", "none", "a.fits", "b/A.FIT", "c.fits.fz", "c.fits.gz"):
+    for name in ("notes.txt", "b/data.csv", "none", "table.csv.gz"):
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text("SIMPLE  =")
+        (folder / name).write_text("no image")
+    (folder / "other.gz").write_bytes(gzip.compress(b"no image"))
     (folder / "away.txt").symlink_to("nowhere")
     paths, skipped, ignored = found(folder)
     assert (paths, ignored) == (["a.jpg"], 0)
-    assert skipped == dict.fromkeys(["a.fits", "b/A.FIT", "c.fits.fz", "c.fits.gz"], FITS) | dict.fromkeys(
-        ["b/data.csv", "none", "notes.txt"], OTHER
-    ) | {"away.txt": "a broken link"}
+    others = ["b/data.csv", "none", "notes.txt", "table.csv.gz", "other.gz"]
+    assert skipped == dict.fromkeys(others, OTHER) | {"away.txt": "a broken link"}
     assert list(skipped) == sorted(skipped, key=Path)
+
+
+def test_fits_files_are_found_by_suffix_or_content(folder):
+    names = ["a.fits", "b/A.FIT", "c.fits.fz", "c.fits.gz", "d.FTS", "e.fz"]
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("no file is opened to know it")
+    (folder / "plain").write_bytes(b"SIMPLE  =                    T")
+    (folder / "packed.gz").write_bytes(gzip.compress(b"SIMPLE  =                    T"))
+    (folder / "cut.gz").write_bytes(gzip.compress(b"SIMPLE  =")[:8])
+    (folder / "damaged.gz").write_bytes(b"\x1f\x8b" + bytes(30))
+    paths, skipped, _ = found(folder)
+    assert paths == sorted([*names, "plain", "packed.gz"], key=Path)
+    assert skipped == {"cut.gz": OTHER, "damaged.gz": OTHER}
+
+
+def test_images_are_found_by_stem_and_the_most_common_format_is_preferred():
+    names = [
+        "b/1.jpg",
+        "a/1.JPG",
+        "1.fits.gz",
+        "2.PNG",
+        "2.fits",
+        "3.fits.FZ",
+        "4.Fit",
+        "J1+2.5",
+        "a.b.c.tif",
+    ]
+    chosen, unused = index_by_stem(map(Path, names))
+    assert {stem: str(path) for stem, path in chosen.items()} == {
+        "1": "b/1.jpg",
+        "2": "2.PNG",
+        "3": "3.fits.FZ",
+        "4": "4.Fit",
+        "J1+2.5": "J1+2.5",
+        "a.b.c": "a.b.c.tif",
+    }
+    assert {str(path): reason for path, reason in unused.items()} == {
+        "1.fits.gz": "an image of the same name, b/1.jpg, is used",
+        "2.fits": "an image of the same name, 2.PNG, is used",
+        "a/1.JPG": "an image of the same name, b/1.jpg, is used",
+    }
+    assert index_by_stem(map(Path, names[::-1])) == (chosen, unused)
+    assert split_suffix("x.csv.gz") == ("x.csv.gz", "")
 
 
 def test_system_files_are_counted_and_not_searched(folder):
@@ -123,15 +167,15 @@ def test_a_pipe_is_not_opened(folder):
 
 
 def test_a_folder_without_images_is_refused_and_its_content_is_reported(folder):
-    said = rf"^{folder} contains no image files \(JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM\)"
+    said = rf"^{folder} contains no image files \(JPEG, PNG, TIFF, WEBP, BMP, GIF, PPM, FITS\)"
     with pytest.raises(GalaxyError, match=f"{said}: it is empty$"):
         find_images(folder)
     (folder / ".DS_Store").touch()
     with pytest.raises(GalaxyError, match=f"{said}; hidden or system files: 1$"):
         find_images(folder)
     (folder / "b.txt").touch()
-    (folder / "a.fits").touch()
-    listed = re.escape(f"; other files and folders: 2, the first a.fits ({FITS}); hidden or system files: 1")
+    (folder / "a.csv").touch()
+    listed = re.escape(f"; other files and folders: 2, the first a.csv ({OTHER}); hidden or system files: 1")
     with pytest.raises(GalaxyError, match=f"{said}{listed}$"):
         find_images(folder)
     with pytest.raises(GalaxyError, match="b.txt is a file: give the folder that contains it$"):
