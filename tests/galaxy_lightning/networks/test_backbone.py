@@ -2,6 +2,7 @@ import json
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -14,6 +15,7 @@ from timm.models import save_for_hf
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.backbone import Backbone
+from galaxy_lightning.networks.sources import _adapted_by_timm
 from galaxy_lightning.networks.weight_files import load_weights
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -244,6 +246,15 @@ def test_filters_of_a_repository_are_adapted_to_the_bands(bands, tmp_path):
     torch.testing.assert_close(backbone.model.conv1[0].weight.detach(), expected)
     assert backbone.notes[0].startswith("The weights are for 3 bands: first layer adapted to")
     assert not Backbone(f"local-dir:{tmp_path / 'copy'}", 3, 64).notes
+
+
+def test_filters_that_timm_cannot_adapt_are_reported():
+    filters = torch.zeros(8, 16 * 5, 3, 3)  # After a rearrangement of pixels into channels.
+    model = SimpleNamespace(pretrained_cfg={"input_size": (3, 64, 64)}, get_parameter=lambda name: filters)
+    assert _adapted_by_timm(model, ("stem.weight",), 5) == [
+        "The weights are for 3 bands: random initial weights in stem.weight"
+    ]
+    assert _adapted_by_timm(model, ("stem.weight",), 3) == []
 
 
 def test_torchvisions_weights_are_adapted_to_the_bands(hub, monkeypatch, tmp_path):
