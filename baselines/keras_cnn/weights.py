@@ -103,7 +103,7 @@ def checkpoint_from_keras(path: Path, arrays: GalaxyArrays, out: Path) -> None:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise GalaxyError(
             f"{path} does not hold the weights of a Keras CNN for images of {size} pixels, {bands} "
-            f"bands and {len(arrays.classes)} classes, as in {arrays.folder}: {reason}"
+            f"band{'s' * (bands > 1)} and {len(arrays.classes)} classes, as in {arrays.folder}: {reason}"
         ) from None
     model = GalaxyClassifier(classes=arrays.classes, image_size=size, bands=bands)
     model.network.load_state_dict(torch_from_keras(keras.get_weights()))

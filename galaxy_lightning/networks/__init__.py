@@ -69,7 +69,7 @@ def make_network(
             loaded.
     """
     if not (isinstance(bands, int) and 1 <= bands <= MAX_BANDS):
-        raise GalaxyError(f"the number of bands must be 1 to {MAX_BANDS}, not {bands}")
+        raise GalaxyError(f"model.bands must be 1 to {MAX_BANDS}, not {bands}")
     if auxiliary and (backbone is not None or name != GalaxyCNN.name):
         raise GalaxyError(f"model.auxiliary works with {GalaxyCNN.name} only: leave it out")
     if backbone is not None:

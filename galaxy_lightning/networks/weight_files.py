@@ -207,10 +207,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
         raise GalaxyError(
             f"{path} contains no weights or is damaged ({describe_error(error)}): get it again"
         ) from error
-    settings = content.get("hyper_parameters") if isinstance(content, dict) else None
-    classes = settings.get("classes") if isinstance(settings, dict) else None
-    if not (isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)):
-        classes = None
+    classes = _class_names(content)
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -219,4 +216,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
         raise GalaxyError(f"{path} contains no weights: save a network's state_dict() to it")
-    return content, None if classes is None else list(classes)
+    return content, classes
+
+
+def _class_names(content: Any) -> list[str] | None:
+    """Returns the names of the classes in a checkpoint of this package; None for other content."""
+    settings = content.get("hyper_parameters") if isinstance(content, dict) else None
+    names = settings.get("classes") if isinstance(settings, dict) else None
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        return None
+    return list(names)

@@ -47,7 +47,7 @@ def export_weights(checkpoint: Path, out: Path) -> None:
     info = read_checkpoint(checkpoint)
     weights = load_safely(checkpoint)["state_dict"]
     data = {"train_objids": torch.from_numpy(info.train_objids)}
-    settings = {"classes": list(info.hyperparameters.get("classes", CLASSES))}
+    settings = {"classes": list(info.hyperparameters.get("classes") or CLASSES)}
     _save({"state_dict": weights, "hyper_parameters": settings, "GalaxyDataModule": data}, out)
 
 

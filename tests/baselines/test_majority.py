@@ -9,8 +9,10 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import log_loss
 
 from baselines.cli import main
+from baselines.majority import fit_majority
 from data_prep.arrays.format import open_arrays
 from data_prep.schema import CLASSES
+from galaxy_lightning.runs.reader import read_run
 
 
 def test_the_run_equals_the_dummy_classifier_of_scikit_learn(small_arrays, tmp_path, capsys):
@@ -30,6 +32,14 @@ def test_the_run_equals_the_dummy_classifier_of_scikit_learn(small_arrays, tmp_p
     run = json.loads((tmp_path / "run/run.json").read_text())
     assert (run["model"], run["epochs"]) == ("majority", 1)
     assert run["arrays"]["sha256"] == arrays.dataset["sha256"]
+
+
+@pytest.mark.parametrize(("bands", "classes"), [(1, 2), (5, 37)])
+def test_it_takes_any_number_of_bands_and_classes(make_arrays, bands, classes, tmp_path):
+    arrays = make_arrays(bands, classes)
+    accuracies = fit_majority(arrays, tmp_path / "run")
+    assert accuracies["test"] == pytest.approx(1 / classes)
+    assert read_run(tmp_path / "run", arrays).probabilities.shape == (classes, classes)
 
 
 def test_an_existing_run_is_kept_without_overwrite(small_arrays, tmp_path, capsys):

@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 
 from baselines.cli import main
-from baselines.keras_cnn.network import _batches, import_keras, make_keras_cnn, use_dtype_policy
+from baselines.keras_cnn.network import (
+    _batches,
+    fit_keras,
+    import_keras,
+    make_keras_cnn,
+    use_dtype_policy,
+)
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.runs.reader import read_run
@@ -140,6 +146,17 @@ def test_batches_are_read_on_demand_and_reshuffled_every_epoch(small_arrays):
         np.testing.assert_allclose(
             np.sort(images.sum(axis=(1, 2, 3))), np.sort(expected.sum(axis=(1, 2, 3))), rtol=1e-6
         )
+
+
+@pytest.mark.parametrize(("bands", "classes"), [(1, 2), (5, 4), (2, 37)])
+def test_it_takes_any_number_of_bands_and_classes(bands, classes, make_arrays, tmp_path):
+    arrays = make_arrays(bands, classes)
+    epochs = {2: 15, 4: 25, 37: 1}[classes]
+    fit_keras(arrays, tmp_path / "run", epochs=epochs, batch_size=8, learning_rate=0.003)
+    run = read_run(tmp_path / "run", arrays)
+    assert run.probabilities.shape == (classes, classes)
+    if classes < 37:  # The classes differ in the last band only.
+        assert (run.predicted == arrays.labels[arrays.rows("test")]).mean() > 1.5 / classes
 
 
 def test_without_tensorflow_the_pip_command_is_shown(small_arrays, tmp_path, monkeypatch, capsys):

@@ -19,6 +19,15 @@ def test_fifty_training_steps_agree(small_arrays):
     assert (keras.config.floatx(), keras.config.dtype_policy().name) == before
 
 
+@pytest.mark.parametrize(("bands", "classes"), [(1, 2), (5, 37)])
+def test_networks_with_other_bands_and_classes_agree(bands, classes, make_arrays):
+    parity = measure_parity(make_arrays(bands, classes), galaxies=16, steps=5, batch_size=8)
+    assert parity.outputs < 1e-12
+    assert parity.outputs_back == 0
+    assert parity.losses < 1e-6
+    assert parity.trained_outputs < 1e-6
+
+
 def test_the_first_float32_steps_agree(small_arrays):
     parity = measure_parity(open_arrays(small_arrays), galaxies=64, steps=3, precision="float32")
     assert parity.outputs < 1e-5

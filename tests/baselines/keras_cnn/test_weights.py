@@ -7,8 +7,14 @@ import pytest
 import torch
 
 from baselines.cli import main
-from baselines.keras_cnn.network import import_keras, make_keras_cnn
-from baselines.keras_cnn.weights import keras_from_checkpoint, keras_from_torch, layer_table, torch_from_keras
+from baselines.keras_cnn.network import fit_keras, import_keras, make_keras_cnn
+from baselines.keras_cnn.weights import (
+    checkpoint_from_keras,
+    keras_from_checkpoint,
+    keras_from_torch,
+    layer_table,
+    torch_from_keras,
+)
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
@@ -16,6 +22,7 @@ from galaxy_lightning.cli.main import main as galaxy_lightning
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
 from galaxy_lightning.training.checkpoint_writer import write_checkpoint
+from galaxy_lightning.training.checkpoints import load_model
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
@@ -72,6 +79,25 @@ def test_a_converted_keras_run_has_the_same_test_results(keras_run, small_arrays
     with pytest.raises(SystemExit):
         main([*words, "--out", str(checkpoint)])
     assert "add --overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("bands", "classes"), [(1, 2), (5, 37)])
+def test_runs_with_other_bands_and_classes_are_converted_and_back(bands, classes, make_arrays, tmp_path):
+    arrays = make_arrays(bands, classes)
+    fit_keras(arrays, tmp_path / "run", epochs=1)
+    checkpoint_from_keras(tmp_path / "run", arrays, tmp_path / "a.ckpt")
+    model = load_model(tmp_path / "a.ckpt").eval()
+    images = arrays.images[arrays.rows("test")]
+    with torch.no_grad():
+        found = model(torch.from_numpy(np.array(images))).softmax(dim=1).numpy()
+    keras = import_keras().saving.load_model(tmp_path / "run/model.keras")
+    np.testing.assert_allclose(found, keras.predict(images / np.float32(255), verbose=0), atol=1e-5, rtol=0)
+    keras_from_checkpoint(tmp_path / "a.ckpt", tmp_path / "b.keras")
+    again = import_keras().saving.load_model(tmp_path / "b.keras")
+    for one, other in zip(keras.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(GalaxyError, match=f"images of 64 pixels, {3 - bands // 5} bands? and"):
+        checkpoint_from_keras(tmp_path / "b.keras", make_arrays(3 - bands // 5, classes), tmp_path / "c.ckpt")
 
 
 def test_a_checkpoint_is_converted_to_keras_and_back(keras_run, small_arrays, tmp_path):

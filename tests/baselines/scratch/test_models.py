@@ -17,9 +17,9 @@ from baselines.scratch.optimizers import SGD, Adam
 from data_prep.common.errors import GalaxyError
 
 
-def as_in_torch(image_size):
+def as_in_torch(image_size, bands):
     """The Keras architecture as specified, with ReLU before the pooling."""
-    layers, channels, side = [], 3, image_size
+    layers, channels, side = [], bands, image_size
     for filters in (16, 32, 64, 128):
         layers += [nn.Conv2d(channels, filters, 3), nn.ReLU(), nn.MaxPool2d(2)]
         channels, side = filters, (side - 2) // 2
@@ -32,12 +32,12 @@ def in_torchs_order(layer, name, array):
     return array.T if isinstance(layer, Dense) and name == "weights" else array
 
 
-@pytest.mark.parametrize("image_size", [46, 64])
-def test_the_full_cnn_equals_pytorch(image_size, generator, assert_close):
-    network = full_cnn(3, image_size, generator, np.float64)
+@pytest.mark.parametrize(("image_size", "bands"), [(46, 3), (64, 3), (46, 1), (46, 5)])
+def test_the_full_cnn_equals_pytorch(image_size, bands, generator, assert_close):
+    network = full_cnn(3, image_size, generator, np.float64, bands=bands)
     network.layers = [layer for layer in network.layers if not isinstance(layer, Dropout)]
     learning = [layer for layer in network.layers if layer.parameters]
-    reference = as_in_torch(image_size)
+    reference = as_in_torch(image_size, bands)
     named = [(layer, name) for layer in learning for name in layer.parameters]
     assert len(named) == len(list(reference.parameters()))
     with torch.no_grad():
@@ -46,7 +46,7 @@ def test_the_full_cnn_equals_pytorch(image_size, generator, assert_close):
     optimizer = torch.optim.SGD(reference.parameters(), lr=0.05, momentum=0.9)
     own = SGD(0.05, momentum=0.9)
     for _ in range(2):
-        images, labels = generator.random((5, 3, image_size, image_size)), generator.integers(0, 3, 5)
+        images, labels = generator.random((5, bands, image_size, image_size)), generator.integers(0, 3, 5)
         logits = reference(torch.tensor(images))
         logits.retain_grad()
         found = network.forward(images)
@@ -63,11 +63,13 @@ def test_the_full_cnn_equals_pytorch(image_size, generator, assert_close):
             assert_close(in_torchs_order(layer, name, layer.parameters[name]), tensor)
 
 
-@pytest.mark.parametrize("make_optimizer", [lambda: SGD(0.1, 0.9), Adam])
-def test_the_engines_agree(make_optimizer, generator):
-    images, labels = generator.random((3, 3, 32, 32)), generator.integers(0, 3, 3)
+@pytest.mark.parametrize(
+    ("make_optimizer", "bands"), [(lambda: SGD(0.1, 0.9), 3), (Adam, 3), (Adam, 1), (Adam, 5)]
+)
+def test_the_engines_agree(make_optimizer, bands, generator):
+    images, labels = generator.random((3, bands, 32, 32)), generator.integers(0, 3, 3)
     networks = {
-        engine: small_cnn(3, np.random.default_rng(1), engine, np.float64)
+        engine: small_cnn(3, np.random.default_rng(1), engine, np.float64, bands=bands)
         for engine in ("loops", "vectorized")
     }
     for network in networks.values():

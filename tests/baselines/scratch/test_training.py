@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,25 @@ def test_a_fit_writes_a_run_and_the_same_seed_repeats_it(model, parameters, smal
     assert (run.about["epochs"], len(run.history)) == (2, 2)
     np.testing.assert_array_equal(run.probabilities, again.probabilities)
     assert np.abs(run.probabilities - other.probabilities).max() > 0
+
+
+@pytest.mark.parametrize("model", ["scratch", "scratch-full"])
+@pytest.mark.parametrize(("bands", "classes"), [(1, 2), (5, 4), (2, 37)])
+def test_it_takes_any_number_of_bands_and_classes(model, bands, classes, make_arrays, tmp_path):
+    arrays = make_arrays(bands, classes)
+    epochs = {2: "12", 4: "20", 37: "1"}[classes]
+    words = [
+        "--epochs",
+        epochs,
+        "--batch-size",
+        "8",
+        "--learning-rate",
+        "0.01" if model == "scratch" else "0.003",
+    ]
+    run = fit(model, arrays.folder, tmp_path / "run", *words)
+    assert run.probabilities.shape == (classes, classes)
+    if classes < 37:  # The classes differ in the last band only.
+        assert (run.predicted == arrays.labels[arrays.rows("test")]).mean() > 1.5 / classes
 
 
 def test_both_engines_train_to_the_same_network(raw, small_arrays, tmp_path):
@@ -66,6 +86,15 @@ def test_images_are_averaged_down_to_32_pixels(small_arrays):
     arrays = open_arrays(small_arrays)
     means = arrays.images.reshape(len(arrays.images), 32, 2, 32, 2, 3).mean(axis=(2, 4))
     assert np.abs(_resize_images(arrays) - means).max() <= 1  # Pillow rounds rows and columns in turn.
+
+
+@pytest.mark.parametrize("bands", [1, 2, 4, 5])
+def test_all_bands_are_averaged_like_colours(bands, make_arrays):
+    arrays = make_arrays(bands, 2)
+    small = _resize_images(arrays)
+    for band in range(bands):
+        colours = replace(arrays, images=np.repeat(arrays.images[..., band : band + 1], 3, axis=3))
+        np.testing.assert_array_equal(_resize_images(colours), small[..., [band] * 3])
 
 
 def test_a_diverging_fit_leaves_nothing_and_says_what_to_do(small_arrays, tmp_path, capsys):

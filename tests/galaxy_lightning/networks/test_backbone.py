@@ -2,6 +2,7 @@ import json
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -14,6 +15,7 @@ from timm.models import save_for_hf
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.backbone import Backbone
+from galaxy_lightning.networks.sources import _adapted_by_timm
 from galaxy_lightning.networks.weight_files import load_weights
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -176,6 +178,98 @@ def test_images_are_resized_and_normalised_as_by_timm(name, side):
     found = normalised(backbone, pixels.permute(2, 0, 1)[None] / 255)[0]
     # Pillow rounds to integer grey levels.
     torch.testing.assert_close(found, transforms(Image.fromarray(pixels.numpy())), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("bands", [1, 2, 5, 8])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "squeezenet1_1",
+        "googlenet",
+        "timm:test_resnet",
+        "timm:test_efficientnet",
+        "timm:test_vit",
+        VIT,
+    ],
+)
+def test_backbones_take_any_number_of_bands(name, bands):
+    backbone = Backbone(name, 4, 64, "none", bands=bands)
+    images = torch.rand(2, bands, 64, 64, requires_grad=True)
+    logits = backbone.train()(images)
+    assert logits.shape == (2, 4)
+    logits.square().sum().backward()
+    assert (images.grad.abs().amax(dim=(0, 2, 3)) > 0).all()
+    assert not backbone.notes
+    again = Backbone(backbone.architecture, 4, 64, "none", bands=bands)
+    again.load_state_dict(backbone.state_dict())
+    torch.testing.assert_close(again.eval()(images), backbone.eval()(images))
+    # All bands are normalised alike, by the mean over the colours.
+    colour = Backbone(name, 4, 64, "none")
+    found = normalised(backbone, torch.zeros(2, bands, 64, 64))
+    if name != "googlenet":
+        assert found[0, :, 0, 0].tolist() == pytest.approx(
+            [float(-colour.mean.mean() / colour.std.mean())] * bands
+        )
+    else:  # It converts colours to this normalisation itself.
+        assert found[0, :, 0, 0].tolist() == pytest.approx([-1.0] * bands)
+
+
+@pytest.mark.parametrize("bands", [1, 5])
+@pytest.mark.parametrize("name", ["resnet18", "timm:test_resnet"])
+def test_filters_of_weights_files_are_adapted_to_the_bands(name, bands, tmp_path):
+    make = torchvision.models.resnet18 if name == "resnet18" else lambda: timm.create_model("test_resnet")
+    source, first = settled(make()), "conv1.weight" if name == "resnet18" else "conv1.0.weight"
+    torch.save(source.state_dict(), tmp_path / "colour.pth")
+    backbone = Backbone(name, 3, 64, str(tmp_path / "colour.pth"), bands=bands)
+    note = f"The weights are for 3 bands: first layer adapted to {'1 band' if bands == 1 else '5 bands'}"
+    assert list(backbone.notes) == [note]
+    grey = torch.rand(2, 1, 64, 64)
+    filters = source.state_dict()[first]
+    if bands == 1:
+        torch.testing.assert_close(backbone.model.state_dict()[first], filters.sum(dim=1, keepdim=True))
+        torch.testing.assert_close(
+            features(backbone.model, "fc", grey), features(source, "fc", grey.expand(2, 3, 64, 64))
+        )
+    else:
+        expected = torch.cat([filters, filters[:, :2]], dim=1) * 3 / 5
+        torch.testing.assert_close(backbone.model.state_dict()[first], expected)
+
+
+@pytest.mark.parametrize("bands", [1, 5])
+def test_filters_of_a_repository_are_adapted_to_the_bands(bands, tmp_path):
+    source = settled(timm.create_model("test_resnet", num_classes=0))
+    save(source, tmp_path / "copy", safe_serialization="both")
+    backbone = Backbone(f"local-dir:{tmp_path / 'copy'}", 3, 64, bands=bands)
+    filters = source.conv1[0].weight.detach()
+    expected = filters.sum(dim=1, keepdim=True) if bands == 1 else filters[:, [0, 1, 2, 0, 1]] * 3 / 5
+    torch.testing.assert_close(backbone.model.conv1[0].weight.detach(), expected)
+    assert backbone.notes[0].startswith("The weights are for 3 bands: first layer adapted to")
+    assert not Backbone(f"local-dir:{tmp_path / 'copy'}", 3, 64).notes
+
+
+def test_filters_that_timm_cannot_adapt_are_reported():
+    filters = torch.zeros(8, 16 * 5, 3, 3)  # After a rearrangement of pixels into channels.
+    model = SimpleNamespace(pretrained_cfg={"input_size": (3, 64, 64)}, get_parameter=lambda name: filters)
+    assert _adapted_by_timm(model, ("stem.weight",), 5) == [
+        "The weights are for 3 bands: random initial weights in stem.weight"
+    ]
+    assert _adapted_by_timm(model, ("stem.weight",), 3) == []
+
+
+def test_torchvisions_weights_are_adapted_to_the_bands(hub, monkeypatch, tmp_path):
+    source = torchvision.models.squeezenet1_1().eval()
+    torch.save(source.state_dict(), tmp_path / "source.pth")
+    hub.files["/source.pth"] = (tmp_path / "source.pth").read_bytes()
+    weights = torchvision.models.SqueezeNet1_1_Weights.DEFAULT.value
+    monkeypatch.setattr(weights, "url", f"{hub.url}/source.pth")
+    backbone = Backbone("squeezenet1_1", ["a", "b"], 64, bands=1)
+    assert list(backbone.notes) == ["The weights are for 3 bands: first layer adapted to 1 band"]
+    grey = torch.rand(2, 1, 64, 64)
+    torch.testing.assert_close(
+        features(backbone.model, "classifier.1", grey),
+        features(source, "classifier.1", grey.expand(2, 3, 64, 64)),
+    )
 
 
 def test_large_images_are_smoothed_before_they_are_reduced():

@@ -5,8 +5,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.cli.main import main
+from galaxy_lightning.networks import make_network
 from galaxy_lightning.training.checkpoints import read_checkpoint
 
 PAGE = (Path(__file__).parents[3] / "docs/own_network.md").read_text()
@@ -46,6 +49,23 @@ def test_a_checkpoint_does_not_import_the_network_that_it_names(here, small_arra
             main([*words, "--ckpt_path", str(run)])
         assert f"if you trust it, add --model.network {NAME}" in capsys.readouterr().err
     assert read_checkpoint(run / "best.ckpt", [NAME]).hyperparameters["network"] == NAME
+
+
+@pytest.mark.parametrize("bands", [1, 5])
+def test_a_class_that_takes_bands_is_made_for_any_number_of_them(here, bands):
+    with pytest.raises(
+        GalaxyError, match=f"takes images of 3 bands only, but these have {bands}: add .* bands"
+    ):
+        make_network(NAME, 4, 64, bands=bands)
+    file = here / "my_network.py"
+    code = file.read_text().replace("image_size: int)", "image_size: int, bands: int = 3)")
+    file.write_text(code.replace("Conv2d(3,", "Conv2d(bands,"))
+    __import__("sys").modules.pop("my_network")
+    network = make_network(NAME, 4, 64, bands=bands)
+    images = torch.zeros(2, 64, 64, bands, dtype=torch.uint8)
+    assert network(network.prepare(images)).shape == (2, 4)
+    colour = make_network(NAME, 4, 64)
+    assert colour(colour.prepare(torch.zeros(2, 64, 64, 3, dtype=torch.uint8))).shape == (2, 4)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.data.augment import eight_views
-from galaxy_lightning.networks import GalaxyCNN
+from galaxy_lightning.networks import GalaxyCNN, make_network
 from galaxy_lightning.networks.dihedral import (
     DihedralConv,
     DihedralLift,
@@ -99,11 +99,13 @@ def test_pooling_over_the_group_is_invariant():
     assert pool_elements(features).shape == (2, 10)
 
 
-@pytest.mark.parametrize("side", [64, 101, 224])
-def test_the_eight_views_of_a_galaxy_have_the_same_logits(side):
+@pytest.mark.parametrize(
+    ("side", "bands"), [(64, 1), (64, 2), (64, 3), (64, 5), (64, 8), (101, 3), (224, 1), (224, 3)]
+)
+def test_the_eight_views_of_a_galaxy_have_the_same_logits(side, bands):
     torch.manual_seed(1)
-    network = randomised(GalaxyCNN(image_size=side))
-    galaxies = (256 * torch.rand(2, side, side, 3) ** 4).to(torch.uint8)
+    network = randomised(GalaxyCNN(image_size=side, bands=bands))
+    galaxies = (256 * torch.rand(2, side, side, bands) ** 4).to(torch.uint8)
     with torch.no_grad():
         logits = torch.stack([network(network.prepare(view)) for view in stored_views(galaxies)])
     assert logits[0].std() > 1e-3
@@ -113,12 +115,13 @@ def test_the_eight_views_of_a_galaxy_have_the_same_logits(side):
 @pytest.mark.parametrize(
     "settings", [{"network": "galaxy_cnn"}, {"network": "galaxy_cnn", "zooms": 5}, {"eight_views": True}]
 )
-def test_a_classifier_gives_equal_outputs_for_the_eight_views(settings):
+@pytest.mark.parametrize("bands", [1, 3, 5])
+def test_a_classifier_gives_equal_outputs_for_the_eight_views(settings, bands):
     torch.manual_seed(1)
-    model = GalaxyClassifier(image_size=64, **settings)
+    model = GalaxyClassifier(image_size=64, bands=bands, **settings)
     randomised(model.network)
     model.eval()
-    galaxies = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
+    galaxies = torch.randint(0, 256, (3, 64, 64, bands), dtype=torch.uint8)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):  # As with bf16-mixed.
         answers = torch.stack([model(view).softmax(dim=1) for view in stored_views(galaxies)])
     assert (answers - answers[0]).abs().max() < 1e-5
@@ -133,8 +136,29 @@ def test_trained_weights_give_equal_outputs_for_the_eight_views(arrays):
     assert (answers - answers[0]).abs().max() < 1e-5
 
 
-def test_the_local_contrast_equals_its_definition():
-    images = torch.rand(2, 3, 40, 40)
+def test_colour_images_give_the_outputs_of_earlier_versions():
+    """The numbers were computed before images could have other numbers of bands."""
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
+    expected = {
+        "hub": [0.09242345, 0.04211665, 0.01666034, 0.1111048, 0.03045531, 0.02120071],
+        "simulated": [-2.981066, 0.1866967, 1.781995, -2.92004, 0.4924826, 1.496187],
+    }
+    for weights, logits in expected.items():
+        torch.manual_seed(1)
+        network = make_network("galaxy_cnn", 3, 64, weights=weights)
+        assert len(network.state_dict()) == 70
+        assert sum(values.numel() for values in network.parameters()) == 139_359
+        torch.manual_seed(2)
+        network.train().expert_logits(network.prepare(images))  # Updates the statistics.
+        with torch.no_grad():
+            found = network.eval()(network.prepare(images))[:2].flatten()
+        torch.testing.assert_close(found, torch.tensor(logits), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("bands", [1, 3, 5])
+def test_the_local_contrast_equals_its_definition(bands):
+    images = torch.rand(2, bands, 40, 40)
     luminosity = images.mean(dim=1).double().numpy()
     found = LocalContrast([1.5, 3.0], 40)(images)
     for place, radius in enumerate((1.5, 3.0)):

@@ -64,10 +64,11 @@ def test_autocast_keeps_the_type_of_the_weights_gradients():
 
 
 @here
-def test_the_reference_network_gives_the_same_outputs_either_way(monkeypatch):
+@pytest.mark.parametrize("bands", [1, 3, 5])
+def test_the_reference_network_gives_the_same_outputs_either_way(monkeypatch, bands):
     # 224 has rows that no pooling window covers, 62 has none.
     for side in (62, 224):
-        network, images = ReferenceCNN(3, side).eval(), torch.rand(2, 3, side, side)
+        network, images = ReferenceCNN(3, side, bands=bands).eval(), torch.rand(2, bands, side, side)
         here = learnt(lambda network, images: network(images), network, images)
         with monkeypatch.context() as patch:
             patch.setattr(onednn, "accepts", lambda images: False)

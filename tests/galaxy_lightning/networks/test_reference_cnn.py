@@ -20,10 +20,23 @@ def as_specified(network, images):
     return hidden @ last.weight.T + last.bias
 
 
-def test_relu_after_pooling_gives_the_same_numbers():
-    network = ReferenceCNN(3, 64).eval()
-    images = torch.rand(5, 3, 64, 64)
+@pytest.mark.parametrize("bands", [1, 3, 5])
+def test_relu_after_pooling_gives_the_same_numbers(bands):
+    network = ReferenceCNN(3, 64, bands=bands).eval()
+    images = torch.rand(5, bands, 64, 64)
     torch.testing.assert_close(network(images), as_specified(network, images))
+
+
+def test_colour_images_give_the_outputs_of_earlier_versions():
+    """The numbers were computed before images could have other numbers of bands."""
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
+    torch.manual_seed(1)
+    network = make_network("reference_cnn", 3, 64).eval()
+    expected = torch.tensor([-0.07660814, -0.08388046, 0.2170032, -0.1207155, -0.05256166, 0.1701933])
+    with torch.no_grad():
+        found = network(network.prepare(images))[:2].flatten()
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
 
 
 def test_the_architecture_has_the_shapes_of_the_keras_network():

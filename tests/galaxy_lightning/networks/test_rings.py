@@ -32,6 +32,20 @@ def test_brightness_is_the_mean_of_each_ring_and_colour(galaxies):
         np.testing.assert_allclose(profile[:, :, number], by_hand, rtol=1e-4)
 
 
+@pytest.mark.parametrize("bands", [1, 2, 5])
+def test_each_band_has_its_profile(galaxies, bands):
+    rings = len(EDGES) - 1
+    images = torch.cat([galaxies, galaxies], dim=1)[:, :bands]
+    measures = RingMeasures(PIXELS, bands)
+    found, colour = measures(images), RingMeasures(PIXELS)(galaxies)
+    assert found.shape == (2, measures.outputs)
+    profiles = found[:, : bands * rings].view(2, bands, rings)
+    torch.testing.assert_close(
+        profiles, colour.view(2, -1)[:, : 3 * rings].view(2, 3, rings)[:, [0, 1, 2, 0, 1][:bands]]
+    )
+    assert RingsExpert(PIXELS, 4, 2, bands)(images).shape == (2, 6)
+
+
 def test_structure_equals_the_difference_of_scipy_gaussians(galaxies):
     rings = len(WIDE_EDGES) - 1
     structure = RingMeasures(PIXELS)(galaxies)[:, 3 * (len(EDGES) - 1) :].view(2, len(SCALES), rings)

@@ -79,14 +79,17 @@ def test_shipped_weights_are_not_measured_on_their_training_galaxies(weights, tm
     assert not (tmp_path / "galaxy_cnn").exists()
 
 
-def test_exported_weights_list_their_training_galaxies(small_arrays, tmp_path):
+def test_exported_weights_list_their_classes_and_training_galaxies(small_arrays, tmp_path):
     data = GalaxyDataModule(str(small_arrays))
     write_checkpoint(tmp_path / "best.ckpt", GalaxyClassifier("galaxy_cnn", image_size=64), data)
     export_weights(tmp_path / "best.ckpt", tmp_path / "weights.pt")
     trained = read_checkpoint(tmp_path / "best.ckpt")
     assert read_train_objids(str(tmp_path / "weights.pt")).tolist() == trained.train_objids.tolist()
     assert (tmp_path / "weights.pt").stat().st_size < (tmp_path / "best.ckpt").stat().st_size
-    GalaxyClassifier("galaxy_cnn", image_size=64, weights=str(tmp_path / "weights.pt"))
+    weights = str(tmp_path / "weights.pt")
+    assert not GalaxyClassifier("galaxy_cnn", image_size=64, weights=weights).network.notes
+    other = GalaxyClassifier("galaxy_cnn", image_size=64, weights=weights, classes=["bar", "disc", "ring"])
+    assert other.network.notes[0].startswith("New head for the classes bar, disc, ring: the weights have")
 
 
 def test_a_model_is_not_tested_on_its_calibration_galaxies(small_arrays, tmp_path):
