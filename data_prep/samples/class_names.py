@@ -34,8 +34,9 @@ def check_class_names(names: Sequence[str]) -> None:
         GalaxyError: There are too few or too many classes, or a name is invalid.
     """
     if not MIN_CLASSES <= len(names) <= MAX_CLASSES:
-        found = "no class" if not names else "1 class" if len(names) == 1 else f"{len(names):,} classes"
-        raise GalaxyError(f"{found} found: a classifier needs {MIN_CLASSES} to {MAX_CLASSES} classes")
+        one = f"1 class ({_quoted(names[0])[1:-1]})" if names else "no class"
+        found = one if len(names) < MIN_CLASSES else f"{len(names):,} classes"
+        raise GalaxyError(f"{found}: a classifier needs {MIN_CLASSES} to {MAX_CLASSES} classes")
     seen: dict[str, str] = {}
     for name in names:
         if problem := _problem(name):

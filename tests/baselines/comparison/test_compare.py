@@ -80,7 +80,8 @@ def misclassified(report):
 
 def test_the_markdown_table_and_its_figures_exist(report):
     text = (report / "report.md").read_text()
-    table = [line for line in text.split("## Pairwise")[0].splitlines() if line.startswith("|")]
+    results = text.partition("## Results")[2].partition("## Pairwise")[0]
+    table = [line for line in results.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in table}) == 1
     assert len(table) == 2 + len(OVERALL_METRICS) + 2 + 2 * len(CLASSES) + 4 + 2
     figures = re.findall(r"!\[.*\]\((.*)\)", text)
@@ -223,9 +224,8 @@ def test_any_model_name_can_be_drawn(name, fourth_model, small_arrays, tmp_path)
     about = json.loads((fourth_model / "run.json").read_text())
     (fourth_model / "run.json").write_text(json.dumps(about | {"model": name}))
     compare(small_arrays, tmp_path / "report", "--models", "--runs", fourth_model)
-    table = [
-        line for line in (tmp_path / "report/report.md").read_text().splitlines() if line.startswith("|")
-    ]
+    results = (tmp_path / "report/report.md").read_text().partition("## Results")[2]
+    table = [line for line in results.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in table}) == 1
 
 

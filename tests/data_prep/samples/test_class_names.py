@@ -32,9 +32,9 @@ def test_the_classes_of_the_reference_are_valid_and_described():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "no class found: a classifier needs 2 to 100 classes"),
-        (["a"], "1 class found"),
-        ([str(number) for number in range(101)], "101 classes found"),
+        ([], "no class: a classifier needs 2 to 100 classes"),
+        (["a"], "1 class (a): a classifier needs 2 to 100 classes"),
+        ([str(number) for number in range(101)], "101 classes: a classifier needs 2 to 100 classes"),
         (["a", ""], "'': it is empty"),
         (["a", "  "], "it is empty"),
         (["a", "b" * 61], "it has 61 characters, more than 60"),

@@ -97,3 +97,15 @@ def test_what_cannot_be_logged_is_no_matter_of_the_disk(tmp_path, value):
     with pytest.raises(ValueError, match="not supported"):
         logger.log_metrics({"val_loss": value}, 1)
     logger.finalize("failed")
+
+
+@pytest.mark.parametrize(("number", "group"), [(12, "val"), (13, "val_by_class")])
+def test_metrics_of_many_classes_are_grouped(tmp_path, number, group):
+    logger = RunLogger(tmp_path)
+    logger.log_hyperparams({"classes": [f"class_{index}" for index in range(number)]})
+    names = ("val_recall", "val_recall_a/b", "val_f1_recall", "val_loss", "lr-Adam", "recall_a")
+    logger.log_metrics(dict.fromkeys(names, 0.5), 1)
+    logger.finalize("success")
+    tags = {"val/recall", f"{group}/recall_a/b", f"{group}/f1_recall", "val/loss", "lr-Adam", "recall_a"}
+    with without_tensorflow():
+        assert set(EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"]) == tags

@@ -22,6 +22,7 @@ from galaxy_lightning.evaluation.significance import (
     mcnemar_test,
 )
 from galaxy_lightning.training.metrics import SplitMetrics
+from tests.many_classes import class_names
 
 
 @pytest.fixture
@@ -48,6 +49,23 @@ def test_figures_of_classes_without_galaxies_or_predictions():
     np.testing.assert_array_equal(recalls(counts), [1, 0, np.nan])
     np.testing.assert_allclose(precisions(counts), [2 / 3, 0, np.nan])
     np.testing.assert_allclose(f1_scores(counts), [0.8, 0, np.nan])
+
+
+@pytest.mark.parametrize("number", [2, 37, 100])
+def test_measures_of_many_classes_equal_those_of_scikit_learn(number):
+    generator = np.random.default_rng(number)
+    labels = np.concatenate([np.arange(number), generator.integers(number, size=1000)])
+    predicted = np.where(
+        generator.random(len(labels)) < 0.5, labels, generator.integers(number, size=len(labels))
+    )
+    classes = class_names(number)
+    found = classification_metrics(confusion_matrix(labels, predicted, number), classes)
+    assert len(found) == 4 + 3 * number
+    scores = {"recall": metrics.recall_score, "precision": metrics.precision_score, "f1": metrics.f1_score}
+    for name, score in scores.items():
+        by_class = score(labels, predicted, average=None)
+        np.testing.assert_allclose([found[f"{name}_{label}"] for label in classes], by_class)
+        assert found[f"macro_{name}"] == pytest.approx(score(labels, predicted, average="macro"))
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")

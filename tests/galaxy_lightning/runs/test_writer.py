@@ -1,10 +1,13 @@
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+from astropy.table import Table
 
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
 from galaxy_lightning.runs.writer import (
@@ -14,7 +17,9 @@ from galaxy_lightning.runs.writer import (
     prediction_table,
     read_history,
     write_history,
+    write_predictions,
 )
+from tests.many_classes import NUMBERS, class_names
 
 
 def test_a_cpu_is_described_by_its_number_of_threads():
@@ -40,6 +45,21 @@ def test_a_prediction_table_has_identifiers_probabilities_and_class():
     assert list(table.columns) == ["objid", "p_elliptical", "p_irregular", "p_spiral", "predicted"]
     assert table["objid"].tolist() == [587722981742084097, 587722981742084098]
     assert table["predicted"].tolist() == ["irregular", "elliptical"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_prediction_table_of_any_classes_is_a_valid_table(number, tmp_path):
+    classes = class_names(number)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(number), 5).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_predictions(tmp_path / "table.csv", pd.DataFrame({"objid": range(5)}), probabilities, classes)
+    expected = [f"p_{name}" for name in classes]
+    for table in (pd.read_csv(tmp_path / "table.csv"), Table.read(tmp_path / "table.csv")):
+        assert list(table.columns) == ["objid", *expected, "predicted"]
+        np.testing.assert_allclose(np.array([table[name] for name in expected]).T, probabilities, rtol=1e-5)
+        assert list(table["predicted"]) == [classes[index] for index in probabilities.argmax(axis=1)]
+    assert len({name.lower() for name in expected}) == number
 
 
 def test_history_round_trip(tmp_path):

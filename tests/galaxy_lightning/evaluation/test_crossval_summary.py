@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from data_prep.arrays.folds import make_folds
+from data_prep.arrays.format import open_arrays
+from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES
+from galaxy_lightning.evaluation.crossval import summarise
+from galaxy_lightning.runs.reader import read_run
+from tests.many_classes import class_names, make_arrays, make_run
+
+CALIBRATION = {"temperature": 1.0, "target_accuracy": 0.9, "threshold": 0.5, "coverage": 1.0, "zooms": None}
+
+
+@pytest.mark.parametrize("classes", [CLASSES, class_names(37)], ids=len)
+def test_a_cross_validation_describes_the_classes(tmp_path, classes):
+    descriptions = CLASS_DESCRIPTIONS if classes == CLASSES else {classes[1]: "undecided votes"}
+    arrays = make_arrays(tmp_path / "arrays", classes)
+    folds = [open_arrays(folder) for folder in make_folds(arrays, tmp_path / "folds", 2)]
+    runs = [
+        read_run(make_run(tmp_path / str(number), fold, "one", skill=0.5, calibration=CALIBRATION), fold)
+        for number, fold in enumerate(folds)
+    ]
+    lines = summarise(runs, folds, tmp_path / "summary", descriptions)
+    summary = json.loads((tmp_path / "summary/summary.json").read_text())
+    assert summary["class_descriptions"] == dict(descriptions)
+    described = [line for line in lines if "undecided votes" in line]
+    if classes == CLASSES:
+        assert described == ["irregular:  undecided votes, not a morphology"]
+    else:
+        assert described == [f"{classes[1]}: undecided votes"]
+    assert len(lines) < 12 + len(classes) + 10
+    assert max(map(len, lines)) <= 112
+    assert (tmp_path / "summary/confusion_matrix.png").is_file()
