@@ -30,6 +30,7 @@ def trained_images_per_second(
     optimizer = torch.optim.AdamW(model.parameters())
     expert_logits: Callable[[torch.Tensor], list[torch.Tensor]] = model.expert_logits
     if mode:
+        torch.compiler.reset()  # Too many compiled networks in one process, and torch trains eagerly instead.
         expert_logits = torch.compile(model.expert_logits, mode=mode, dynamic=False)
     images = torch.randint(256, (batch, 224, 224, 3), dtype=torch.uint8, device=device)
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
