@@ -51,7 +51,11 @@ def test_missing_and_ambiguous_columns_are_explained(names, wanted, message):
     ("names", "expected"),
     [
         (TABLE2_COLUMNS, {"id": "OBJID", "ra": "RA", "dec": "DEC"}),
-        (["dr7objid", "asset_id", "derived_label"], {"id": "dr7objid", "label": "derived_label"}),
+        (
+            ["dr7objid", "asset_id", "derived_label"],
+            {"id": "dr7objid", "path": "asset_id", "label": "derived_label"},
+        ),
+        (["objid", "asset_id", "filename"], {"id": "objid", "path": "filename"}),
         (["dr7objid", "ra", "dec", "rastring", "gz2_class"], {"id": "dr7objid", "ra": "ra", "dec": "dec"}),
         (["GalaxyID", "Class1.1", "Class1.2"], {"id": "GalaxyID"}),
         (["objid", "class"], {"id": "objid", "label": "class"}),
