@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 
 from data_prep.common.commands import Commands
 from data_prep.common.errors import GalaxyError
 from data_prep.common.options import ArraysFolder, FilePath, ImagesFolder, RawFolder
 from data_prep.common.paths import quoted
-from data_prep.schema import CROP_PX, VOTE_THRESHOLD
+from data_prep.schema import COLOURS, VOTE_THRESHOLD
 
 PROGRAM: Final = "python -m data_prep"
 
 Bands = Annotated[Sequence[str], str, "BAND", "*"]
+Parameters = Annotated[Sequence[str], str, "NAME=VALUE", "*"]
 Columns = Annotated[Sequence[str], str, "COLUMN", "*"]
 
 
@@ -171,28 +172,22 @@ def label(
     from data_prep.samples.sample_file import excluded_path, summary_path
     from data_prep.samples.table_columns import NamedColumns
 
-    columns = NamedColumns(id_column, label_column, path_column, ra_column, dec_column, split_column)
-    if folders is not None:
-        samples.refuse_table_options(table, images, rules, mapping, columns)
-        summary = samples.label_folders(folders, out, n=n, seed=seed, overwrite=overwrite)
-    elif table is None or images is None:
-        raise GalaxyError("name a table and the folder of its images (--table, --images), or --folders")
-    else:
-        summary = samples.label(
-            table,
-            images,
-            out,
-            rules=rules,
-            parameters={} if threshold is None else {"threshold": threshold},
-            columns=columns,
-            mapping=mapping,
-            pattern=pattern,
-            bands=bands,
-            keep=keep,
-            n=n,
-            seed=seed,
-            overwrite=overwrite,
-        )
+    summary = samples.make_sample(
+        out,
+        table=table,
+        images=images,
+        folders=folders,
+        rules=rules,
+        parameters={} if threshold is None else {"threshold": threshold},
+        columns=NamedColumns(id_column, label_column, path_column, ra_column, dec_column, split_column),
+        mapping=mapping,
+        pattern=pattern,
+        bands=bands,
+        keep=keep,
+        n=n,
+        seed=seed,
+        overwrite=overwrite,
+    )
     print("\n".join(samples.report(summary)))
     listed = f", what was left out in {excluded_path(out)}" if excluded_path(out).exists() else ""
     print(f"Saved to {out}, with a summary in {summary_path(out)}{listed}")
@@ -206,7 +201,13 @@ def preprocess(
     raw: RawFolder | None = None,
     images: ImagesFolder | None = None,
     out: ArraysFolder,
-    crop: PositiveInt = CROP_PX,
+    crop: PositiveInt | None = None,
+    size: PositiveInt | None = None,
+    bands: Bands = (),
+    stretch: Literal["lupton", "asinh", "linear"] | None = None,
+    stretch_parameters: Parameters = (),
+    pixel_scale: PositiveFloat | None = None,
+    target_scale: PositiveFloat | None = None,
     seed: NonNegativeInt = 0,
     rotate_once: bool = False,
     workers: PositiveInt | None = None,
@@ -222,7 +223,15 @@ def preprocess(
         raw: for a sample of extract: folder in the raw Galaxy Zoo layout (see simulate)
         images: for a sample of label: folder of the images
         out: folder to create
-        crop: side of the centre crop in pixels
+        crop: side of the centre crop in pixels (default: the size, or 224)
+        size: side in pixels to which the images are scaled before the crop
+        bands: names of the bands of FITS images, such as g r z
+        stretch: how FITS values become 8-bit pixels: lupton (Lupton et al. 2004; the default for three
+            bands), asinh (the default otherwise) or linear; predict uses the same stretch
+        stretch_parameters: parameters of the stretch (minimum, maximum, stretch, Q, a), such as Q=8; the
+            others are found from the images
+        pixel_scale: arcsec per pixel of the files, if they have no celestial coordinates (WCS)
+        target_scale: arcsec per pixel to resample the images to
         seed: random seed of the split
         rotate_once: rotate each image once, as the course project did on disk; only for comparison with it,
             since training rotates images anew in every epoch
@@ -230,21 +239,27 @@ def preprocess(
         overwrite: replace an existing result
     """
     from data_prep.arrays import preprocess as arrays
+    from data_prep.arrays.image_choice import ImageOptions, parse_parameters
 
     folder = raw or images
     if folder is None or (raw and images):
         raise GalaxyError("name the folder of the images with --images, or the raw survey with --raw")
+    options = ImageOptions(
+        crop, size, bands, stretch, parse_parameters(stretch_parameters), pixel_scale, target_scale
+    )
     dataset = arrays.preprocess(
         sample,
         folder,
         out,
-        crop=crop,
+        options=options,
         seed=seed,
         rotate_once=rotate_once,
         workers=workers,
         overwrite=overwrite,
     )
-    print(f"{dataset['galaxies']:,} galaxies of {crop} x {crop} pixels in {out}")
+    side, names = dataset["crop"], dataset["images"]["bands"]
+    in_bands = "" if tuple(names) == COLOURS else f" in {len(names)} bands ({', '.join(names)})"
+    print(f"{dataset['galaxies']:,} galaxies of {side} x {side} pixels{in_bands} in {out}")
     print("\n".join(arrays.report(dataset)))
     print(f"next: python -m galaxy_lightning fit --config galaxy_cnn --data.arrays {quoted(out)}")
 
@@ -264,7 +279,7 @@ def check(arrays: ArraysFolder) -> None:
     checked = checks.check(arrays)
     count = f"{len(checked.catalog):,}"
     print(f"{arrays}: {count} galaxies, complete and consistent, no galaxy in two splits")
-    print("\n".join(report(checked.dataset)))
+    print("\n".join(report(checked.dataset, checked.class_descriptions)))
     pairs = checks.find_near_copies_between_splits(checked)
     if len(pairs):
         count = f"{'at least ' if len(pairs) == MAX_PAIRS else ''}{len(pairs):,}"

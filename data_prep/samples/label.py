@@ -31,6 +31,44 @@ OTHER_FILES: Final = "other files"
 _TWO_CLASSES: Final = "a classifier needs at least two classes; check the labels or the rules"
 
 
+def make_sample(
+    out: Path,
+    *,
+    table: Path | None,
+    images: Path | None,
+    folders: Path | None,
+    columns: NamedColumns,
+    **options: Any,
+) -> dict[str, Any]:
+    """Labels galaxies by a table or by folders, and writes a sample.
+
+    Args:
+        out: The CSV to write.
+        table: The table, if there is one.
+        images: The folder of the images, if there is a table.
+        folders: The folder of a folder per class, instead of a table.
+        columns: The named columns of the table.
+        options: Further arguments of :func:`label`, or of :func:`label_folders`.
+
+    Returns:
+        The summary of the sample.
+
+    Raises:
+        GalaxyError: Options are missing or contradict each other; or as for the two functions.
+    """
+    if folders is None:
+        if table is None or images is None:
+            raise GalaxyError("name a table and the folder of its images (--table, --images), or --folders")
+        return label(table, images, out, columns=columns, **options)
+    common = {name: options.pop(name) for name in ("n", "seed", "overwrite")}
+    of_table = {"table": table, "images": images, "threshold": options.pop("parameters"), **options}
+    of_table |= {f"{role}-column": name for role, name in vars(columns).items()}
+    for option, value in of_table.items():
+        if value:
+            raise GalaxyError(f"--folders takes the labels from the folders: leave out --{option}")
+    return label_folders(folders, out, **common)
+
+
 def label(
     table: Path,
     images: Path,
@@ -132,21 +170,6 @@ def label_folders(
     add_ids_of_images(rows, names, str(folder))
     settings = {"label_rule": "folders", "threshold": None, "rules": None, "votes": None, "seed": seed}
     return _write(out, TableRows(rows, [], [], []), lookup, settings, {}, n, folder, [])
-
-
-def refuse_table_options(
-    table: Path | None, images: Path | None, rules: str | None, mapping: Path | None, columns: NamedColumns
-) -> None:
-    """Checks that no option of a table is given with a folder per class.
-
-    Raises:
-        GalaxyError: One is given.
-    """
-    given = {"table": table, "images": images, "rules": rules, "mapping": mapping}
-    given |= {f"{role}-column": name for role, name in vars(columns).items()}
-    for option, value in given.items():
-        if value is not None:
-            raise GalaxyError(f"--folders takes the labels from the folders: leave out --{option}")
 
 
 def report(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -16,9 +16,10 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from data_prep.sources.fits_format import GZIP_SIGNATURE, SIGNATURE
+from data_prep.sources.image_settings import BAND_NAME
 from data_prep.sources.images import MAX_PIXELS, ImageError
 from data_prep.sources.pixel_scale import pixel_scales, scales_agree
-from data_prep.sources.stretch import Planes
+from data_prep.sources.stretch import MAX_BANDS, Planes
 
 MAX_HDUS: Final = 64
 """Maximum number of parts (HDUs) of a file that are searched for images."""
@@ -201,3 +202,32 @@ def _check_tiles(hdu: Any) -> None:
                 unpacker.decompress(tile.tobytes(), limit)
                 if unpacker.unconsumed_tail:
                     raise ImageError("compressed tiles that are larger than the image")
+
+
+def find_bands(path: Path) -> tuple[str, ...]:
+    """Returns names for the bands of a FITS file: those of its image extensions, or ``band1``, ``band2``, ...
+
+    Args:
+        path: A FITS file.
+
+    Raises:
+        ImageError: The file is damaged, or holds no image of 1 to ``MAX_BANDS`` bands.
+    """
+    try:
+        with path.open("rb") as file, _open(file) as hdus:
+            images = [hdu for hdu in islice(hdus, MAX_HDUS) if _squeezed(hdu)]
+            shapes = [_squeezed(hdu) for hdu in images]
+            names = [str(hdu.name).strip() for hdu in images]
+    except ImageError:
+        raise
+    except Exception as error:  # astropy raises errors of any kind on damaged files.
+        raise ImageError(f"cannot be read as FITS: {error}") from None
+    if not shapes:
+        raise ImageError("a FITS file without images")
+    planes = [name for name, shape in zip(names, shapes, strict=True) if len(shape) == 2]
+    count = shapes[0][0] if len(shapes[0]) > 2 else len(planes)
+    if not 1 <= count <= MAX_BANDS:
+        raise ImageError(f"{count} bands, more than the maximum of {MAX_BANDS}")
+    if count == len(planes) == len(set(planes)) > 1 and all(map(BAND_NAME.fullmatch, planes)):
+        return tuple(planes)
+    return tuple(f"band{number + 1}" for number in range(count))

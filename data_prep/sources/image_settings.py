@@ -19,7 +19,8 @@ MAX_SCALE: Final = 1e6
 
 _MAX_NAME: Final = 32
 _MAX_PATTERN: Final = 200
-_BAND_NAME: Final = re.compile(r"[\w.+-]+")
+BAND_NAME: Final = re.compile(r"[\w.+-]+")
+"""The form of the name of a band."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _check_bands(bands: Any) -> None:
     if not (isinstance(bands, tuple) and 1 <= len(bands) <= MAX_BANDS):
         raise GalaxyError(f"bands must be a list of 1 to {MAX_BANDS} names, not {describe(bands)}")
     for band in bands:
-        if not (isinstance(band, str) and len(band) <= _MAX_NAME and _BAND_NAME.fullmatch(band)):
+        if not (isinstance(band, str) and len(band) <= _MAX_NAME and BAND_NAME.fullmatch(band)):
             raise GalaxyError(
                 f"the name of a band must consist of letters, digits and the characters _.+-, "
                 f"not {describe(band)}"

@@ -23,8 +23,8 @@ _ARCSEC: Final = {
 def pixel_scales(header: Mapping[str, Any]) -> tuple[float, float] | None:
     """Returns the pixel scales of a FITS image whose first two axes are celestial coordinates.
 
-    They are those of astropy's ``proj_plane_pixel_scales``, at the reference point of the projection, but
-    found without building a ``WCS``, which takes longer than reading a cutout.
+    They are those of astropy's ``proj_plane_pixel_scales`` at the reference point of the projection, but found
+    without a ``WCS`` object, which takes longer to make than a cutout to read.
 
     Args:
         header: The header of the image: ``CTYPEn`` and ``CUNITn`` with ``CDi_j``, or ``PCi_j`` and

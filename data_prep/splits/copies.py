@@ -46,7 +46,7 @@ def find_identical_images(
     An image is read completely only if another image has the same middle row.
 
     Args:
-        images: ``[N, H, H, 3]``. They are read one at a time, so that a memory map stays on disk.
+        images: ``[N, H, H, C]``. They are read one at a time, so that a memory map stays on disk.
         turns: ``[N]`` quarter turns (as in ``np.rot90``) by which the images were rotated before they were
             stored; they are compared unrotated. None if they were not rotated.
 
@@ -81,7 +81,7 @@ def group_copies(
 
     Args:
         objids: ``[N]`` object id of each image.
-        images: ``[N, H, H, 3]``.
+        images: ``[N, H, H, C]``.
         turns: ``[N]`` quarter turns by which the images were rotated, as in :func:`find_identical_images`.
 
     Returns:
@@ -109,7 +109,7 @@ def find_near_copies(
     quadratically with their number.
 
     Args:
-        images: ``[N, H, H, 3]``. They are read in small blocks; 3 KB per image are kept.
+        images: ``[N, H, H, C]``. They are read in small blocks; 3 KB per image are kept.
         groups: ``[N]`` group numbers; only pairs from different groups are returned. By default, each image
             is a group of its own.
 
@@ -179,12 +179,13 @@ def _make_maps(images: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.float
     """
     width = images.shape[1]
     overlaps = _cell_overlaps(width, side)
-    columns = np.repeat(overlaps.T, 3, axis=0).astype(np.float64)  # Sums the three colours too.
+    bands = images.shape[-1]
+    columns = np.repeat(overlaps.T, bands, axis=0).astype(np.float64)  # Sums the bands too.
     grey = np.empty((len(images), side, side))
     for number, image in enumerate(images):  # One at a time, since floats need four times the memory.
         # All sums are integers that these floats represent exactly, so the order of summation is irrelevant.
         rows = overlaps.astype(np.float32) @ image.reshape(width, -1).astype(np.float32)
-        grey[number] = rows.astype(np.float64) @ columns / (3 * width**2)
+        grey[number] = rows.astype(np.float64) @ columns / (bands * width**2)
     size = (0, NEIGHBOURHOOD, NEIGHBOURHOOD)
     contrast = grey - uniform_filter(grey, size)
     contrast[np.abs(contrast).max(axis=(1, 2)) < MIN_CONTRAST] = 0

@@ -20,7 +20,7 @@ from data_prep.common.files import new_file, new_files
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.data.datasets import ImageFolderDataset
+from galaxy_lightning.data.image_folders import ImageFolderDataset
 from galaxy_lightning.evaluation.calibration import entropy
 from galaxy_lightning.runs.writer import arrays_identity, as_flags, prediction_table
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -195,7 +195,8 @@ class PredictionWriter(Callback):
         }
         if not others:
             return self.galaxies.iloc[:0]
-        return _identify_images(list(others), str(self.galaxies.columns[0])).assign(
+        names = [path.stem for path in others]
+        return _identify_images(names, list(map(str, others)), str(self.galaxies.columns[0])).assign(
             reason=list(others.values())
         )
 
@@ -219,20 +220,23 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
     if data.images_folder is None:
         arrays = data.arrays
         return arrays.identities.assign(path=arrays.catalog["path"]), arrays.folder, arrays_identity(arrays)
-    paths = data.image_folder.paths
+    names, paths = data.image_folder.names, data.image_folder.paths
     galaxies = _identify_images(
-        paths, "objid" if all(_OBJID.fullmatch(path.stem) for path in paths) else "id"
+        names, paths, "objid" if all(_OBJID.fullmatch(name) for name in names) else "id"
     )
     digest = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
     about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": digest}
+    about["settings"] = data.image_folder.settings.to_json()
     return galaxies, data.images_folder, about
 
 
-def _identify_images(paths: Sequence[Path], column: str) -> pd.DataFrame:
+def _identify_images(names: Sequence[str], paths: Sequence[str], column: str) -> pd.DataFrame:
     """Returns the identifiers of image files: the name without suffix, in ``column``, and the ``path``."""
     # A carriage return in a name would end a line of the table.
-    names = [str(path).replace("\r", "\\r") for path in paths]
-    return pd.DataFrame({column: [Path(name).stem for name in names], "path": names})
+    columns = {column: names, "path": paths}
+    return pd.DataFrame(
+        {name: [text.replace("\r", "\\r") for text in texts] for name, texts in columns.items()}
+    )
 
 
 def _merge(parts: Sequence[Path], out: Path) -> None:

@@ -191,6 +191,8 @@ class GalaxyCLI(LightningCLI):
         self.datamodule.simulate_missing()
         if is_first_on_machine():
             self.datamodule.prepare_data()
+        if self.trained:
+            self.datamodule.training_images = self.trained.images
         self.datamodule.check_compatible(self.model.classes, self.model.image_size, self.model.bands)
         check_galaxy_counts(self.datamodule, self.processes, str(self.subcommand))
         settings = self.config_init[self.subcommand].trainer

@@ -82,6 +82,8 @@ def after_predict(writer: PredictionWriter, model: GalaxyClassifier) -> Iterator
         writer: The callback that has written the table.
         model: The model.
     """
+    if writer.images is not None:
+        yield from writer.images.describe_scale()
     skipped = f"; {len(writer.skipped):,} skipped, see {writer.skipped_path}" if len(writer.skipped) else ""
     hidden = writer.images.ignored if writer.images else 0
     ignored = f"; {hidden:,} hidden or system file{'s' if hidden > 1 else ''} ignored" if hidden else ""

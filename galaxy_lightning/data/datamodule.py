@@ -18,8 +18,9 @@ from galaxy_lightning.data.augment import AUGMENTATIONS, Augmentation
 from galaxy_lightning.data.auxiliary_targets import standardise_columns
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.checks import require_compatible, require_unseen
-from galaxy_lightning.data.datasets import ArrayDataset, ImageFolderDataset, require_shared_memory
+from galaxy_lightning.data.datasets import ArrayDataset, require_shared_memory
 from galaxy_lightning.data.device_pixels import DevicePixels
+from galaxy_lightning.data.image_folders import ImageFolderDataset, TrainingImages
 from galaxy_lightning.data.loading import (
     PrefetchingLoader,
     ResumableSampler,
@@ -42,6 +43,8 @@ class GalaxyDataModule(LightningDataModule):
     Args:
         arrays: Folder of galaxy arrays, from data_prep preprocess.
         images: For predict: folder of image files to classify instead of galaxy arrays.
+        pixel_scale: For predict: arcsec per pixel of these images, unless their headers state it (WCS); they
+            are resampled to the scale of the training images.
         batch_size: Number of galaxies per batch.
         augment: Random augmentation of the training images: quarter_turns rotates them by multiples of 90
             degrees; any_view rotates them by any angle, mirrors, zooms and shifts them.
@@ -60,12 +63,14 @@ class GalaxyDataModule(LightningDataModule):
 
     Attributes:
         predicted_splits: Splits to predict; all by default.
+        training_images: For predict from a folder: what is known about the training images.
     """
 
     def __init__(
         self,
         arrays: str | None = None,
         images: str | None = None,
+        pixel_scale: float | None = None,
         batch_size: int = 64,
         augment: Augmentation = "quarter_turns",
         targets: Targets = "labels",
@@ -95,6 +100,8 @@ class GalaxyDataModule(LightningDataModule):
         self.seed = int(seed)
         self.auxiliary = list(auxiliary)
         self.crop, self.bands = CROP_PX, len(COLOURS)
+        self.pixel_scale = pixel_scale
+        self.training_images = TrainingImages()
         self.predicted_splits: tuple[str, ...] = SPLITS
         self._predicted_batches = 0
         self._pretraining_objids: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -121,7 +128,8 @@ class GalaxyDataModule(LightningDataModule):
     def image_folder(self) -> ImageFolderDataset:
         """The images to classify; found once, so that files added later do not change row numbers."""
         assert self.images_folder is not None
-        return ImageFolderDataset(self.images_folder, self.crop)
+        settings = self.training_images.settings_to_predict(self.crop, self.pixel_scale)
+        return ImageFolderDataset(self.images_folder, settings)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the entries of a checkpoint: galaxies, settings and the position in the epoch."""
@@ -141,6 +149,7 @@ class GalaxyDataModule(LightningDataModule):
             },
             "class_descriptions": self.arrays.class_descriptions,
             "images": self.arrays.dataset.get("images"),
+            "pixel_scale": self.arrays.dataset.get("pixel_scale"),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ can be pickled, so that worker processes also start by ``spawn`` (macOS, Windows
 
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +18,6 @@ from torch.utils.data import Dataset, get_worker_info
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.threads import cores
-from data_prep.sources.image_files import find_images
-from data_prep.sources.images import Cutout, ImageError, read_cutout
 from galaxy_lightning.data.batches import GalaxyBatch
 
 _PREFETCHED: Final = 3
@@ -50,7 +47,7 @@ def require_shared_memory(batch_bytes: int, workers: int, folder: Path = _SHARED
         )
 
 
-def _cores_per_process() -> int:
+def cores_per_process() -> int:
     """Returns this process's share of the CPU cores."""
     workers = get_worker_info()
     return max(cores() // workers.num_workers, 1) if workers else cores()
@@ -110,53 +107,3 @@ class ArrayDataset(Dataset[GalaxyBatch]):
             {},
             **{name: values[indices] for name, values in self._targets.items()},
         )
-
-
-class ImageFolderDataset(Dataset[GalaxyBatch]):
-    """The image files in a folder and its subfolders, without labels, for predictions.
-
-    Args:
-        folder: The folder; see :func:`data_prep.sources.image_files.find_images`.
-        crop: Side in pixels of the central region that the model classifies.
-
-    Attributes:
-        paths: The image files, relative to the folder, sorted.
-        skipped: Other files and folders, relative to the folder, and why each is skipped.
-        ignored: Number of hidden and system files.
-
-    Raises:
-        GalaxyError: The folder does not exist, cannot be read, or contains no image files.
-    """
-
-    def __init__(self, folder: Path, crop: int) -> None:
-        files = find_images(folder)
-        self.folder = folder
-        self.crop = crop
-        self.paths, self.skipped, self.ignored = files.paths, files.skipped, files.ignored
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> GalaxyBatch:
-        return self.__getitems__([index])
-
-    def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
-        """Reads the files at ``indices`` as a batch, in parallel: Pillow releases the interpreter lock."""
-        images = np.zeros((len(indices), self.crop, self.crop, 3), dtype=np.uint8)
-        problems = {}
-        with ThreadPoolExecutor(_cores_per_process()) as pool:
-            cutouts = zip(indices, pool.map(self._read, indices), strict=True)
-            for position, (index, cutout) in enumerate(cutouts):
-                if isinstance(cutout, str):
-                    problems[index] = cutout
-                else:
-                    images[position] = cutout
-        rows = torch.as_tensor(indices, dtype=torch.int64)
-        return GalaxyBatch(torch.from_numpy(images), torch.full_like(rows, -1), rows, problems)
-
-    def _read(self, index: int) -> Cutout | str:
-        """Returns the cutout of a file, or why it cannot be used."""
-        try:
-            return read_cutout(self.folder / self.paths[index], self.crop)
-        except ImageError as error:
-            return str(error)

@@ -1,6 +1,7 @@
 """Checks the contents of a checkpoint before Lightning and the model use them."""
 
 import inspect
+import math
 import re
 from typing import Any, Final
 
@@ -8,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from data_prep.common.errors import GalaxyError
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES, MAX_BANDS
+from data_prep.sources.image_settings import ImageSettings
 from galaxy_lightning.networks.sources import NONE
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -133,12 +136,28 @@ def parse_descriptions(stored: Any, classes: Any) -> dict[str, str]:
     return dict(stored)
 
 
-def parse_image_settings(stored: Any) -> dict[str, Any] | None:
+def parse_image_settings(stored: Any, image_size: Any) -> ImageSettings | None:
     """Returns how the files of the training images became pixels, as a checkpoint stores it; None if unknown.
 
     Raises:
-        TypeError: They are not named settings.
+        TypeError: They are not settings of images.
     """
-    if not (stored is None or (isinstance(stored, dict) and all(isinstance(name, str) for name in stored))):
-        raise TypeError("its settings of the images are invalid")
-    return stored
+    if stored is None:
+        return None
+    try:
+        return ImageSettings.from_json({"crop": image_size} | stored if isinstance(stored, dict) else stored)
+    except GalaxyError as error:
+        raise TypeError(f"its {error}") from None
+
+
+def parse_scale(stored: Any) -> float | None:
+    """Returns the pixel scale of the training images in a checkpoint, in arcsec per pixel; None if unknown.
+
+    Raises:
+        TypeError: It is not a positive number.
+    """
+    if stored is None:
+        return None
+    if not (isinstance(stored, int | float) and 0 < stored < math.inf):
+        raise TypeError("its pixel scale is invalid")
+    return float(stored)

@@ -12,6 +12,7 @@ import torch
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
+from galaxy_lightning.data.image_folders import TrainingImages
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks import weights_file
 from galaxy_lightning.networks.class_paths import is_class_path
@@ -22,6 +23,7 @@ from galaxy_lightning.training.checkpoint_checks import (
     parse_hyperparameters,
     parse_image_settings,
     parse_objids,
+    parse_scale,
 )
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -45,7 +47,7 @@ class CheckpointInfo:
         processes: Number of processes of the training; None in older checkpoints.
         within_epoch: Whether it was saved within an epoch.
         class_descriptions: A description of each class in one line, as far as known.
-        images: How the files of the training images became pixels, as in ``dataset.json``; None if unknown.
+        images: What is known about the training images.
     """
 
     path: Path
@@ -59,7 +61,7 @@ class CheckpointInfo:
     processes: int | None = None
     within_epoch: bool = False
     class_descriptions: dict[str, str] = field(default_factory=dict)
-    images: dict[str, Any] | None = None
+    images: TrainingImages = field(default_factory=TrainingImages)
 
     def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Checks that a fit resumes with the settings of this checkpoint.
@@ -197,7 +199,10 @@ def read_checkpoint(path: Path, networks: Collection[str] = ()) -> CheckpointInf
             processes,
             batches > 0,
             parse_descriptions(data.get("class_descriptions"), hyperparameters.get("classes")),
-            parse_image_settings(data.get("images")),
+            TrainingImages(
+                parse_image_settings(data.get("images"), hyperparameters.get("image_size")),
+                parse_scale(data.get("pixel_scale")),
+            ),
         )
     except GalaxyError:
         raise

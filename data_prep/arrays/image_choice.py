@@ -1,0 +1,151 @@
+"""Chooses how the image files of a sample become pixels: bands, stretch and scale."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from data_prep.common.errors import GalaxyError
+from data_prep.schema import CROP_PX
+from data_prep.sources.fits_format import is_fits
+from data_prep.sources.image_reader import find_stretch, load_image
+from data_prep.sources.image_settings import RGB, ImageSettings
+from data_prep.sources.images import ImageError
+from data_prep.sources.pixel_scale import scales_agree
+from data_prep.sources.stretch import PARAMETERS
+
+ImageFiles = tuple[Path, ...]
+"""The file of an image, or its file in each band."""
+_INSPECTED: Final = 32
+"""Number of images that are inspected for their format and their pixel scale."""
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """How image files become pixels, as far as the user says; see :func:`choose_settings`.
+
+    Attributes:
+        crop: The side of the centre crop in pixels; by default ``size``, or that of Galaxy Zoo's images.
+        size: The side to which images are scaled before the crop.
+        bands: The names of the bands; by default those of a FITS file, or red, green and blue.
+        stretch: The name of the stretch; by default ``lupton`` for FITS images of three bands, ``asinh`` for
+            others, and none for images that are not FITS.
+        parameters: Parameters of the stretch; the others are found from a sample of the images.
+        pixel_scale: The pixel scale of the files in arcsec per pixel, if they have no WCS.
+        target_scale: The pixel scale to which images are resampled.
+    """
+
+    crop: int | None = None
+    size: int | None = None
+    bands: Sequence[str] = ()
+    stretch: str | None = None
+    parameters: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
+    pixel_scale: float | None = None
+    target_scale: float | None = None
+
+
+def choose_settings(
+    images: Sequence[ImageFiles], options: ImageOptions, pattern: str | None = None
+) -> ImageSettings:
+    """Chooses the settings of images; what is not given follows from the first images.
+
+    Args:
+        images: ``N`` images.
+        options: What the user says.
+        pattern: The names of the files, if there is one per band.
+
+    Raises:
+        GalaxyError: A setting is invalid, or the stretch cannot be found.
+    """
+    first_fits = next((files[0] for files in images[:_INSPECTED] if _is_fits(files[0])), None)
+    bands = options.bands or (RGB if first_fits is None else _bands_of(first_fits))
+    stretch = options.stretch
+    if stretch is None and (first_fits is not None or options.parameters):
+        stretch = "lupton" if len(bands) == len(RGB) else "asinh"
+    settings = ImageSettings(
+        crop=options.crop or options.size or CROP_PX,
+        size=options.size,
+        bands=tuple(bands),
+        pattern=pattern,
+        pixel_scale=options.pixel_scale,
+        target_scale=options.target_scale,
+    )
+    if stretch is None:
+        return settings
+    return settings.with_stretch(find_stretch(images, settings, stretch, options.parameters))
+
+
+def measure_scale(images: Sequence[ImageFiles], settings: ImageSettings) -> float | None:
+    """Returns the pixel scale of the stored images in arcsec per pixel; None if unknown or not the same.
+
+    Args:
+        images: ``N`` images, of which the first are inspected.
+        settings: Their settings.
+    """
+    if settings.target_scale is not None:
+        return settings.target_scale
+    if settings.size is not None:
+        return None
+    scales = find_scales(images, settings)
+    same = scales and all(scales_agree(scale, scales[0]) for scale in scales)
+    return scales[0] if same else None
+
+
+def find_scales(images: Sequence[ImageFiles], settings: ImageSettings) -> list[float]:
+    """Returns the pixel scales of the first image files in arcsec per pixel, as far as known.
+
+    Args:
+        images: ``N`` images.
+        settings: Their settings.
+    """
+    if settings.stretch is None:
+        return [] if settings.pixel_scale is None else [settings.pixel_scale]
+    scales = []
+    for files in images[:_INSPECTED]:
+        try:
+            # A target scale makes the reader look for the scale of the file.
+            probe = replace(settings, crop=1, size=None, target_scale=settings.target_scale or 1.0)
+            scales.append(load_image(files, probe).scale)
+        except ImageError:
+            continue
+    return [scale for scale in scales if scale is not None]
+
+
+def parse_parameters(words: Sequence[str]) -> dict[str, float | list[float]]:
+    """Parses parameters of a stretch: ``Q=8``, or one number for each band, ``minimum=0,0.1,0.2``.
+
+    Raises:
+        GalaxyError: A word has another form.
+    """
+    parameters: dict[str, float | list[float]] = {}
+    known = sorted({name for names in PARAMETERS.values() for name in names})
+    for word in words:
+        name, equals, text = word.partition("=")
+        try:
+            if not equals or name not in known:
+                raise ValueError
+            numbers = [float(part) for part in text.split(",")]
+        except ValueError:
+            raise GalaxyError(
+                f"--stretch-parameters {word}: write a parameter ({', '.join(known)}) and its value, such as "
+                "Q=8, or a value for each band, such as minimum=0,0.1,0.2"
+            ) from None
+        parameters[name] = numbers if len(numbers) > 1 else numbers[0]
+    return parameters
+
+
+def _is_fits(path: Path) -> bool:
+    try:
+        return path.is_file() and is_fits(path)
+    except OSError:
+        return False  # Reading the image reports the problem.
+
+
+def _bands_of(path: Path) -> Sequence[str]:
+    """Returns names for the bands of a FITS file."""
+    from data_prep.sources.fits_images import find_bands  # Slow to import, and only needed for FITS files.
+
+    try:
+        return find_bands(path)
+    except ImageError as error:
+        raise GalaxyError(f"{path}: {error}: name the bands of the images with --bands") from None

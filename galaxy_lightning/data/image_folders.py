@@ -1,0 +1,136 @@
+"""The image files in a folder, for predictions."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from data_prep.arrays.image_choice import find_scales
+from data_prep.common.errors import GalaxyError
+from data_prep.samples.image_lookup import BAND_SEPARATOR
+from data_prep.sources.band_files import group_bands
+from data_prep.sources.image_files import find_images, split_suffix
+from data_prep.sources.image_reader import read_image
+from data_prep.sources.image_settings import ImageSettings
+from data_prep.sources.images import Cutout, ImageError
+from data_prep.sources.pixel_scale import scales_agree
+from galaxy_lightning.data.batches import GalaxyBatch
+from galaxy_lightning.data.datasets import cores_per_process
+
+
+class ImageFolderDataset(Dataset[GalaxyBatch]):
+    """The images in a folder and its subfolders, without labels, for predictions.
+
+    Args:
+        folder: The folder; see :func:`data_prep.sources.image_files.find_images`.
+        settings: How the files become pixels.
+
+    Attributes:
+        names: The name of each image, without folder and suffix.
+        paths: The path of each image relative to the folder, sorted; of an image with one file per band, the
+            paths of all files.
+        skipped: Other files and folders, relative to the folder, and why each is skipped.
+        ignored: Number of hidden and system files.
+
+    Raises:
+        GalaxyError: The folder does not exist, cannot be read, or contains no images.
+    """
+
+    def __init__(self, folder: Path, settings: ImageSettings) -> None:
+        found = find_images(folder)
+        self.folder, self.settings = folder, settings
+        self.skipped, self.ignored = found.skipped, found.ignored
+        if settings.pattern is None:
+            self.names = [split_suffix(path.name)[0] for path in found.paths]
+            self.paths = [str(path) for path in found.paths]
+            return
+        groups = group_bands(found.paths, settings.pattern, settings.bands)
+        self.skipped = dict(sorted((found.skipped | groups.skipped).items()))
+        self.names = list(groups.images)
+        self.paths = [BAND_SEPARATOR.join(map(str, files)) for files in groups.images.values()]
+        if not self.names:
+            path, reason = next(iter(self.skipped.items()))
+            raise GalaxyError(f"{folder} contains no image with a file for each band; {path}: {reason}")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> GalaxyBatch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
+        """Reads the images at ``indices`` as a batch, in parallel: Pillow releases the interpreter lock."""
+        crop, bands = self.settings.crop, len(self.settings.bands)
+        images = np.zeros((len(indices), crop, crop, bands), dtype=np.uint8)
+        problems = {}
+        with ThreadPoolExecutor(cores_per_process()) as pool:
+            cutouts = zip(indices, pool.map(self._read, indices), strict=True)
+            for position, (index, cutout) in enumerate(cutouts):
+                if isinstance(cutout, str):
+                    problems[index] = cutout
+                else:
+                    images[position] = cutout
+        rows = torch.as_tensor(indices, dtype=torch.int64)
+        return GalaxyBatch(torch.from_numpy(images), torch.full_like(rows, -1), rows, problems)
+
+    def describe_scale(self) -> Iterator[str]:
+        """Yields what is known about the pixel scale of the images, and whether they are resampled."""
+        target = self.settings.target_scale
+        scales = find_scales([self._files(index) for index in range(min(len(self), 32))], self.settings)
+        if target is None or not scales or all(scales_agree(scale, target) for scale in scales):
+            return
+        low, high = min(scales), max(scales)
+        found = f"{low:.3g}" if scales_agree(low, high) else f"{low:.3g} to {high:.3g}"
+        yield f"Images of {found} arcsec per pixel are resampled to the model's {target:.3g}"
+
+    def _files(self, index: int) -> tuple[Path, ...]:
+        parts = self.paths[index].split(BAND_SEPARATOR) if self.settings.pattern else [self.paths[index]]
+        return tuple(self.folder / part for part in parts)
+
+    def _read(self, index: int) -> Cutout | str:
+        """Returns the pixels of an image, or why it cannot be used."""
+        try:
+            return read_image(self._files(index), self.settings)
+        except ImageError as error:
+            return str(error)
+
+
+class TrainingImages(NamedTuple):
+    """What a checkpoint knows about the images of its training.
+
+    Attributes:
+        settings: How files became pixels; None if unknown.
+        pixel_scale: Arcsec per pixel; None if unknown.
+    """
+
+    settings: ImageSettings | None = None
+    pixel_scale: float | None = None
+
+    def settings_to_predict(self, crop: int, pixel_scale: float | None) -> ImageSettings:
+        """Returns how images to predict become pixels: like the training images, at the same pixel scale.
+
+        Args:
+            crop: The side of the model's images in pixels.
+            pixel_scale: The pixel scale of the images to predict, if they have no WCS; by default that of the
+                files of the training images.
+
+        Raises:
+            GalaxyError: A pixel scale is given, but that of the training images is unknown.
+        """
+        known = self.settings or ImageSettings(crop)
+        if self.pixel_scale is None:
+            if pixel_scale is not None:
+                raise GalaxyError(
+                    "data.pixel_scale: the pixel scale of the model's training images is unknown, so that "
+                    "images cannot be resampled to it: leave it out, or train on arrays made with "
+                    "--pixel-scale"
+                )
+            return known
+        if pixel_scale is None and known.stretch is None and known.target_scale is None:
+            return known  # Without WCS, the images have the scale of the training images.
+        return replace(known, pixel_scale=pixel_scale or known.pixel_scale, target_scale=self.pixel_scale)
