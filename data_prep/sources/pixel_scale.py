@@ -23,7 +23,7 @@ _ARCSEC: Final = {
 def pixel_scales(header: Mapping[str, Any]) -> tuple[float, float] | None:
     """Returns the pixel scales of a FITS image whose first two axes are celestial coordinates.
 
-    They are those of astropy's ``proj_plane_pixel_scales`` at the reference point of the projection, but found
+    They are those of astropy's ``proj_plane_pixel_scales`` at the reference point of the projection, found
     without a ``WCS`` object, which takes longer to make than a cutout to read.
 
     Args:
