@@ -98,6 +98,8 @@ def write_report(out: Path, arrays: GalaxyArrays, models: Sequence[Model], summa
 
 def _describe_labels(dataset: Mapping[str, Any]) -> str:
     """Returns a description of the label rule."""
+    if dataset.get("label_description"):
+        return str(dataset["label_description"])
     rule, threshold = dataset.get("label_rule"), dataset.get("threshold")
     if rule == "threshold":
         return f"debiased vote fraction of at least {threshold}"

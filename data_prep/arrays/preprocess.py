@@ -128,7 +128,7 @@ def preprocess(
             "crop": settings.crop,
             "images": settings.to_json(),
             "pixel_scale": measure_scale([images[row] for row in kept.index], settings),
-            **{name: labelling[name] for name in ("label_rule", "threshold", "votes", "sample")},
+            **{name: value for name, value in labelling.items() if name != "class_descriptions"},
             "seed": seed,
             "rotate_once": rotate_once,
             "galaxies": len(kept),

@@ -112,6 +112,7 @@ def read_labelling(sample: Path, catalog: pd.DataFrame) -> dict[str, Any]:
     return {
         "class_descriptions": {name: str(descriptions.get(name, "")) for name in classes},
         "label_rule": summary.get("label_rule", "unknown: the sample has no summary"),
+        "label_description": summary.get("label_description"),
         "threshold": summary.get("threshold"),
         "votes": summary.get("votes"),
         "sample": summary,

@@ -7,18 +7,10 @@ import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
-from data_prep.samples.labelling import UNLABELLED
-from data_prep.samples.labels import LabelRule, label_galaxies, suggest_other_rule
+from data_prep.samples.labelling import UNLABELLED, label_table
+from data_prep.samples.labels import LabelRule, galaxy_zoo_1_rules, suggest_other_rule
 from data_prep.samples.sample_file import draw_sample, refuse_existing_sample, write_sample
-from data_prep.schema import (
-    CLASS_DESCRIPTIONS,
-    CLASSES,
-    IMAGES_FOLDER,
-    MAPPING_FILE,
-    TABLE2_COLUMNS,
-    TABLE2_FILE,
-    VOTE_THRESHOLD,
-)
+from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE, VOTE_THRESHOLD
 from data_prep.sources.galaxy_zoo import read_mapping, read_table2
 from data_prep.sources.image_folder import ImageFolder, find_images
 from data_prep.sources.objids import refuse_ids_rounded_in_one_table
@@ -41,7 +33,7 @@ def extract(
         raw: A folder in the raw Galaxy Zoo layout: mapping, Table 2 and images.
         out: The CSV to write. A summary is written beside it, with the suffix ``.json``.
         n: The number of galaxies, or ``"all"``.
-        label_rule: The label rule; see :func:`data_prep.samples.labels.label_galaxies`.
+        label_rule: The label rule; see :func:`data_prep.samples.labels.galaxy_zoo_1_rules`.
         threshold: The debiased vote fraction of the ``threshold`` rule.
         seed: The seed of the draw: the same seed gives the same file.
         overwrite: Whether to replace an existing sample.
@@ -63,7 +55,8 @@ def extract(
     refuse_ids_rounded_in_one_table(
         mapping["objid"].to_numpy(), votes["OBJID"].to_numpy(), mapping_path, votes_path
     )
-    votes["label"] = label_galaxies(votes, label_rule, threshold)
+    rules = galaxy_zoo_1_rules(label_rule, threshold)
+    votes["label"] = label_table(rules, votes).labels
     joined, excluded, notes = join_galaxies(mapping, votes, images, label_rule)
 
     sample = draw_sample(joined, n, seed, raw, excluded, notes)
@@ -72,11 +65,13 @@ def extract(
     sample = sample.assign(path=paths)[[*columns, "path"]]
     summary = {
         "label_rule": label_rule,
+        "label_description": rules.describe(),
         "threshold": threshold if label_rule == "threshold" else None,
+        "votes": rules.votes.to_json() if rules.votes else None,
         "seed": seed,
         "galaxies": len(sample),
-        "classes": {name: int((sample["label"] == name).sum()) for name in CLASSES},
-        "class_descriptions": CLASS_DESCRIPTIONS,
+        "classes": {name: int((sample["label"] == name).sum()) for name in rules.classes},
+        "class_descriptions": dict(rules.classes),
         "eligible": len(joined),
         "excluded": excluded,
         "notes": notes,

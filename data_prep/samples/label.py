@@ -125,6 +125,9 @@ def label(
     notes = [*lines, *_find_images(read.rows, lookup, names, str(table))]
     settings = {
         "label_rule": f"column {chosen.label}" if label_rules is None else label_rules.name,
+        "label_description": f"column {chosen.label} of {table.name}"
+        if label_rules is None
+        else label_rules.describe(),
         "threshold": _threshold(label_rules),
         "rules": None if label_rules is None else label_rules.to_json(),
         "votes": _votes(label_rules, read),
@@ -168,7 +171,7 @@ def label_folders(
     if len(set(names)) < len(names):
         names = [split_suffix(path)[0] for path in paths]
     add_ids_of_images(rows, names, str(folder))
-    settings = {"label_rule": "folders", "threshold": None, "rules": None, "votes": None, "seed": seed}
+    settings = {"label_rule": "folders", "label_description": "the folders of the images", "seed": seed}
     return _write(out, TableRows(rows, [], [], []), lookup, settings, {}, n, folder, [])
 
 

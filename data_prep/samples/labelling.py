@@ -141,6 +141,11 @@ class LabelRules:
         """All columns that the rules read, as written in the file: for the labels and for the votes."""
         return tuple(dict.fromkeys([*self.label_columns, *(self.votes.columns if self.votes else ())]))
 
+    def describe(self) -> str:
+        """Returns what the rules are, in one line: the description and the values of the parameters."""
+        values = ", ".join(f"{name} {value:g}" for name, value in self.parameters.items())
+        return f"{self.description} ({values})" if values else self.description
+
     @property
     def text_columns(self) -> tuple[str, ...]:
         """The columns that conditions compare with text."""

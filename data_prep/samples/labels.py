@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.samples.labelling import UNLABELLED, label_table
+from data_prep.samples.labelling import UNLABELLED, LabelRules, label_table
 from data_prep.samples.rules import read_rules
 from data_prep.schema import FLAG_COLUMNS, VOTE_THRESHOLD
 
@@ -32,10 +32,22 @@ def label_galaxies(
     Raises:
         GalaxyError: The rule is unknown or the threshold is out of range.
     """
+    return label_table(galaxy_zoo_1_rules(rule, threshold), table).labels
+
+
+def galaxy_zoo_1_rules(rule: LabelRule, threshold: float = VOTE_THRESHOLD) -> LabelRules:
+    """Returns the preset of a rule, ``gz1_threshold`` or ``gz1_flags``.
+
+    Args:
+        rule: The label rule.
+        threshold: The debiased vote fraction at which ``threshold`` assigns a class, above 0 and at most 1.
+
+    Raises:
+        GalaxyError: The rule is unknown or the threshold is out of range.
+    """
     if rule not in LABEL_RULES:
         raise GalaxyError(f"unknown label rule {rule!r}: use one of {', '.join(LABEL_RULES)}")
-    rules = read_rules(f"gz1_{rule}", {"threshold": threshold} if rule == "threshold" else {})
-    return label_table(rules, table).labels
+    return read_rules(f"gz1_{rule}", {"threshold": threshold} if rule == "threshold" else {})
 
 
 def suggest_other_rule(table: pd.DataFrame, rule: LabelRule) -> str | None:

@@ -121,7 +121,8 @@ def _find_votes(arrays: GalaxyArrays) -> _Votes:
             f"{arrays.folder}, missing columns: {', '.join(missing)}: use --data.targets labels, or make the "
             "arrays from a sample with votes"
         )
-    return _Votes(_TABLE2_FRACTIONS, _TABLE2_COUNT, _label_threshold(arrays), "irregular")
+    threshold = rule["threshold"] if rule else _label_threshold(arrays)
+    return _Votes(_TABLE2_FRACTIONS, _TABLE2_COUNT, threshold, "irregular")
 
 
 def _numbers(arrays: GalaxyArrays, table: pd.DataFrame, columns: list[str]) -> npt.NDArray[np.float64]:
@@ -133,10 +134,7 @@ def _numbers(arrays: GalaxyArrays, table: pd.DataFrame, columns: list[str]) -> n
 
 
 def _label_threshold(arrays: GalaxyArrays) -> float:
-    """Returns the threshold of the labels in the debiased vote fraction.
-
-    For rules other than those of ``extract``, ``dataset.json`` must state the threshold.
-    """
+    """Returns the threshold of the labels of older arrays, which do not state it for the rule ``flags``."""
     rule, threshold = arrays.dataset.get("label_rule"), arrays.dataset.get("threshold")
     if rule == "flags":
         return FLAG_THRESHOLD

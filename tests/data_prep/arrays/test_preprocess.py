@@ -105,7 +105,7 @@ def test_memory_does_not_grow_with_the_sample(raw, sample, tmp_path):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("label", "starburst", "1 class found: a classifier needs 2 to 100 classes"),
+        ("label", "starburst", r"1 class \(starburst\): a classifier needs 2 to 100 classes"),
         ("label", "", "line 2: the column label is empty"),
         ("path", "", "line 2: the column path is empty"),
         ("split", "train", "the given split has no test galaxies"),
