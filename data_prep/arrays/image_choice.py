@@ -63,7 +63,7 @@ def choose_settings(
     if stretch is None and (first_fits is not None or options.parameters):
         stretch = "lupton" if len(bands) == len(RGB) else "asinh"
     settings = ImageSettings(
-        crop=options.crop or options.size or CROP_PX,
+        crop=next(side for side in (options.crop, options.size, CROP_PX) if side is not None),
         size=options.size,
         bands=tuple(bands),
         pattern=pattern,

@@ -25,7 +25,7 @@ def cut_off(raw, sample, tmp_path, monkeypatch):
     """Runs preprocess in blocks of 4 until it has read this many images; returns the partial folder."""
 
     def cut_off(images, error=KeyboardInterrupt):
-        read, left = module.read_cutout, [images]
+        read, left = module.load_image, [images]
 
         def reading(*args):
             left[0] -= 1
@@ -35,7 +35,7 @@ def cut_off(raw, sample, tmp_path, monkeypatch):
 
         with monkeypatch.context() as patch, pytest.raises(error):
             patch.setattr(resumable_file, "SAVE_SECONDS", 0)
-            patch.setattr(module, "read_cutout", reading)
+            patch.setattr(module, "load_image", reading)
             preprocess(sample, raw, tmp_path / "out", crop=CROP, workers=1, progress=False)
         return tmp_path / ".out.unfinished"
 
@@ -48,9 +48,9 @@ def go_on(raw, sample, tmp_path, monkeypatch):
     """Runs preprocess again; returns the number of images that it has read."""
 
     def go_on(**settings):
-        count, read = [], module.read_cutout
+        count, read = [], module.load_image
         with monkeypatch.context() as patch:
-            patch.setattr(module, "read_cutout", lambda *args: (count.append(1), read(*args))[1])
+            patch.setattr(module, "load_image", lambda *args: (count.append(1), read(*args))[1])
             preprocess(sample, raw, tmp_path / "out", crop=CROP, progress=False, **settings)
         return len(count)
 
@@ -81,14 +81,14 @@ def test_it_resumes_where_it_was_interrupted(cut_off, go_on, whole, tmp_path):
 
 
 def test_unusable_images_are_remembered(raw, sample, cut_off, go_on, tmp_path, monkeypatch):
-    read = module.read_cutout
+    read = module.load_image
 
-    def spoilt(path, crop):
-        if int(path.stem) % 7 == 0:
+    def spoilt(files, settings):
+        if int(files[0].stem) % 7 == 0:
             raise image_writer.ImageError("spoilt")
-        return read(path, crop)
+        return read(files, settings)
 
-    monkeypatch.setattr(module, "read_cutout", spoilt)
+    monkeypatch.setattr(module, "load_image", spoilt)
     cut_off(50)
     go_on()
     skipped = open_arrays(tmp_path / "out").dataset["skipped"]
@@ -178,20 +178,20 @@ def broken(patch, out):
 def test_a_failure_after_the_last_image_loses_no_work(
     raw, sample, go_on, tmp_path, monkeypatch, fail, message
 ):
-    out, read, split = tmp_path / "out", module.read_cutout, module.draw_split
+    out, read, group = tmp_path / "out", module.load_image, module.group_copies
 
-    def spoilt(path, crop):
-        if int(path.stem) % 7 == 0:  # The header must be written again at the end.
+    def spoilt(files, settings):
+        if int(files[0].stem) % 7 == 0:  # The header must be written again at the end.
             raise image_writer.ImageError("spoilt")
-        return read(path, crop)
+        return read(files, settings)
 
     def failing(*args):
         fail(patch, out)
-        return split(*args)
+        return group(*args)
 
-    monkeypatch.setattr(module, "read_cutout", spoilt)
+    monkeypatch.setattr(module, "load_image", spoilt)
     with monkeypatch.context() as patch, pytest.raises(BaseException, match=message):
-        patch.setattr(module, "draw_split", failing)
+        patch.setattr(module, "group_copies", failing)
         preprocess(sample, raw, out, crop=CROP, progress=False)
     shutil.rmtree(out, ignore_errors=True)
     assert [path.name for path in tmp_path.iterdir()] == [".out.unfinished"]
@@ -204,14 +204,14 @@ def test_two_concurrent_commands_do_not_mix(raw, sample, tmp_path, monkeypatch):
     said = []
 
     def second(*args):
-        monkeypatch.setattr(module, "read_cutout", read)
+        monkeypatch.setattr(module, "load_image", read)
         with pytest.raises(GalaxyError, match="another process is making"):
             preprocess(sample, raw, tmp_path / "out", crop=CROP, progress=False)
         said.append(True)
         return read(*args)
 
-    read = module.read_cutout
-    monkeypatch.setattr(module, "read_cutout", second)
+    read = module.load_image
+    monkeypatch.setattr(module, "load_image", second)
     preprocess(sample, raw, tmp_path / "out", crop=CROP, workers=1, progress=False)
     assert said
 
@@ -226,8 +226,8 @@ def test_a_killed_command_resumes_to_the_same_bytes(raw, sample, whole, tmp_path
         "from data_prep.arrays import image_writer, preprocess\n"
         "from data_prep.common import resumable_file\n"
         "image_writer.BLOCK, resumable_file.SAVE_SECONDS = 4, 0\n"
-        "read = preprocess.read_cutout\n"
-        "preprocess.read_cutout = lambda *a: (time.sleep(0.002), read(*a))[1]\n"
+        "read = preprocess.load_image\n"
+        "preprocess.load_image = lambda *a: (time.sleep(0.002), read(*a))[1]\n"
     )
     with command("data_prep.cli", setup) as killed:
         killed.run(*words)

@@ -198,7 +198,7 @@ def test_an_image_under_two_ids_is_in_one_split(twice, tmp_path, monkeypatch, ro
     if cut_off:
         monkeypatch.setattr(image_writer, "BLOCK", 4)
         monkeypatch.setattr(resumable_file, "SAVE_SECONDS", 0)
-        read, left = module.read_cutout, [50]
+        read, left = module.load_image, [50]
 
         def reading(*args):
             left[0] -= 1
@@ -206,7 +206,7 @@ def test_an_image_under_two_ids_is_in_one_split(twice, tmp_path, monkeypatch, ro
                 raise KeyboardInterrupt
             return read(*args)
 
-        monkeypatch.setattr(module, "read_cutout", reading)
+        monkeypatch.setattr(module, "load_image", reading)
         with pytest.raises(KeyboardInterrupt):
             preprocess(*twice, tmp_path / "arrays", workers=1, **settings)
     preprocess(*twice, tmp_path / "arrays", workers=3, **settings)
@@ -255,7 +255,7 @@ def test_overwriting_refuses_a_folder_with_files_of_the_user(sample, raw, tmp_pa
 
 
 def test_an_empty_crop_or_sample_is_refused(sample, raw, tmp_path):
-    with pytest.raises(GalaxyError, match="at least 1 pixel, not 0"):
+    with pytest.raises(GalaxyError, match="the crop must be 1 to 8,192 pixels, not 0"):
         preprocess(sample, raw, tmp_path / "arrays", crop=0)
     (tmp_path / "empty.csv").write_text(sample.read_text().splitlines()[0] + "\n")
     with pytest.raises(GalaxyError, match="holds no galaxies"):

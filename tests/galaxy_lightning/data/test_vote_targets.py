@@ -16,7 +16,8 @@ def arrays(small_arrays):
 
     def change(n, elliptical, spiral, **dataset):
         catalog = made.catalog.assign(NVOTE=n, P_EL_DEBIASED=elliptical, P_CS_DEBIASED=spiral)
-        return dataclasses.replace(made, catalog=catalog, dataset=made.dataset | dataset)
+        older = {"votes": None}  # Arrays of format version 1 do not have it.
+        return dataclasses.replace(made, catalog=catalog, dataset=made.dataset | older | dataset)
 
     return change
 
