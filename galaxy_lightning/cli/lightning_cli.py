@@ -231,9 +231,9 @@ class GalaxyCLI(LightningCLI):
             self.trained.require_same_processes(
                 self.processes, scheduled=self.model.optimization.ends_at_zero
             )
-            self.datamodule.set_pretraining_objids(self.trained.train_objids)
+            self.datamodule.pretraining_objids = self.trained.train_objids
         elif self.model.pretrained:
-            self.datamodule.set_pretraining_objids(read_train_objids(self.model.pretrained["weights"]))
+            self.datamodule.pretraining_objids = read_train_objids(self.model.pretrained["weights"])
         for split in SPLITS:
             self.datamodule.arrays.require_rows(split)
         self.datamodule.check_can_train()
@@ -276,7 +276,8 @@ class GalaxyCLI(LightningCLI):
 
     def after_predict(self) -> None:
         """Prints where the table is."""
-        rank_zero_print(*messages.after_predict(self.predictions, self.model))
+        descriptions = self.trained.class_descriptions if self.trained else {}
+        rank_zero_print(*messages.after_predict(self.predictions, self.model, descriptions))
 
     def _make_run_callbacks(self, folder: Path) -> list[Callback]:
         """Makes the callbacks that save a fit's record in its run folder."""

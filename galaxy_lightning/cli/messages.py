@@ -1,16 +1,18 @@
 """Messages that the training commands print before and after their work."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from data_prep.arrays.format import GalaxyArrays
+from data_prep.samples.class_names import describe_classes
 from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
 from galaxy_lightning.evaluation.held_out import EVALUATION_FILES
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.runs.writer import probability_columns
 from galaxy_lightning.training.module import GalaxyClassifier
 
 MIN_VALIDATION: Final = 10
@@ -30,6 +32,7 @@ def before_fit(model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
         f"Training {model.network.name} ({parameters:,} parameters) on {train:,} galaxies, validating on "
         f"{validation:,}"
     )
+    yield from describe_classes(arrays.classes, arrays.class_descriptions)
     yield from model.network.notes
     trained = set(arrays.labels[arrays.rows("train")].tolist())
     absent = [name for number, name in enumerate(arrays.classes) if number not in trained]
@@ -75,12 +78,15 @@ def after_evaluation(writer: EvaluationWriter, model: GalaxyClassifier) -> Itera
     yield f"Saved to {writer.folder}: {', '.join((METRICS, *EVALUATION_FILES))}"
 
 
-def after_predict(writer: PredictionWriter, model: GalaxyClassifier) -> Iterator[str]:
-    """Yields where the table is, and how many images are skipped or flagged.
+def after_predict(
+    writer: PredictionWriter, model: GalaxyClassifier, descriptions: Mapping[str, str]
+) -> Iterator[str]:
+    """Yields where the table is, what its columns mean, and how many images are skipped or flagged.
 
     Args:
         writer: The callback that has written the table.
         model: The model.
+        descriptions: Descriptions of the classes by name; any may be missing.
     """
     if writer.images is not None:
         yield from writer.images.describe_scale()
@@ -88,6 +94,9 @@ def after_predict(writer: PredictionWriter, model: GalaxyClassifier) -> Iterator
     hidden = writer.images.ignored if writer.images else 0
     ignored = f"; {hidden:,} hidden or system file{'s' if hidden > 1 else ''} ignored" if hidden else ""
     yield f"Saved {writer.written:,} predictions to {writer.path}{skipped}{ignored}"
+    columns = dict(zip(model.classes, probability_columns(model.classes), strict=True))
+    described = {columns[name]: text for name, text in descriptions.items() if name in columns}
+    yield from describe_classes(list(columns.values()), described)
     inference = model.inference
     yield f"{writer.uncertain:,} flagged as uncertain: {inference.calibrations.describe(inference.zooms)}"
     yield from _fewer_zooms_note(model)

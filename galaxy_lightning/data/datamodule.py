@@ -64,6 +64,7 @@ class GalaxyDataModule(LightningDataModule):
     Attributes:
         predicted_splits: Splits to predict; all by default.
         training_images: For predict from a folder: what is known about the training images.
+        pretraining_objids: ``[N]`` object ids of the galaxies on which the initial weights were trained.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class GalaxyDataModule(LightningDataModule):
         self.training_images = TrainingImages()
         self.predicted_splits: tuple[str, ...] = SPLITS
         self._predicted_batches = 0
-        self._pretraining_objids: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.pretraining_objids: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._arrays: GalaxyArrays | None = None
         self._device_pixels = DevicePixels()
         self._prepared = False
@@ -137,7 +138,7 @@ class GalaxyDataModule(LightningDataModule):
         return {
             "taken": 0 if loader is None else loader.yielded % len(loader),
             "processes": self._processes_and_rank()[0],
-            "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self._pretraining_objids)),
+            "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.pretraining_objids)),
             "val_objids": torch.from_numpy(np.unique(self._objids("val"))),
             "arrays_folder": str(self.arrays.folder.resolve()),
             "settings": {
@@ -200,14 +201,6 @@ class GalaxyDataModule(LightningDataModule):
         if self.images_folder is None:
             require_compatible(self.arrays, classes, image_size, bands)
 
-    def set_pretraining_objids(self, objids: npt.NDArray[np.int64]) -> None:
-        """Sets the galaxies on which the initial weights were trained.
-
-        Args:
-            objids: ``[N]`` object ids.
-        """
-        self._pretraining_objids = objids
-
     def resume_prediction(self, batches: int) -> None:
         """Skips the first batches of the next prediction by this process.
 
@@ -225,7 +218,7 @@ class GalaxyDataModule(LightningDataModule):
         """
         self._train_dataset()
         for split in ("val", "test"):
-            require_unseen(self.arrays, split, self._pretraining_objids)
+            require_unseen(self.arrays, split, self.pretraining_objids)
 
     def train_dataloader(self) -> PrefetchingLoader:
         """Returns a loader of the training galaxies, which shuffles them in each epoch."""
