@@ -93,8 +93,7 @@ class GalaxyDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.augment = augment
         self.targets = targets
-        self.simulate = simulate
-        self.simulate_seed = simulate_seed
+        self.simulate, self.simulate_seed = simulate, simulate_seed
         self.verify = verify
         self.num_workers = num_workers
         self.on_device = on_device
