@@ -199,7 +199,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
     grey = save(tmp_path / "grey.png", colour()[..., 0])
     with pytest.raises(ImageError, match="^i.fits: 48 x 41 pixels, but r.fits has 48 x 40$"):
         read_image([r, r, i], STRETCHED)
-    with pytest.raises(ImageError, match="^z.fits and r.fits: pixel scales of 0.5 and 0.4 arcsec$"):
+    with pytest.raises(ImageError, match="^z.fits and r.fits: pixel scales of 0.5 arcsec and 0.4 arcsec$"):
         read_image([r, r, z], replace(STRETCHED, crop=8, target_scale=0.5))
     with pytest.raises(ImageError, match="^grey.png and r.fits: only one of them has 8-bit pixels$"):
         read_image([r, r, grey], STRETCHED)
