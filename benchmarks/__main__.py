@@ -7,7 +7,7 @@ from jsonargparse import ArgumentParser
 from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
-from benchmarks import feeding, gpu, predicting, preparing, starting, training
+from benchmarks import feeding, gpu, predicting, preparing, reading, starting, training
 from benchmarks.commands import Survey
 from benchmarks.rows import Row, format_table
 from data_prep.common.environment import describe_environment
@@ -19,6 +19,7 @@ GROUPS = {
     "training": training.measure,
     "feeding": feeding.measure,
     "preparing": preparing.measure,
+    "reading": reading.measure,
     "predicting": predicting.measure,
     "starting": starting.measure,
     "gpu": gpu.measure,

@@ -33,6 +33,13 @@ _COMPRESSIONS: Final = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "NOCOMPRESS")
 """Compressions that are supported. astropy's decoders of the others do not check their input."""
 
 
+_RICE_SETTINGS: Final = {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4)}
+"""The values that the FITS standard allows, except for 64-bit integers, which astropy cannot decode."""
+
+_MAX_SEED: Final = 10_000
+"""Maximum seed of the dither of quantised values."""
+
+
 @dataclass(frozen=True)
 class FitsPart:
     """An image in a FITS file.
@@ -157,6 +164,7 @@ def _decompress(file: BinaryIO, part: FitsPart) -> Any:
     if _integer(part.header, "NAXIS2") > MAX_TILES:
         raise ImageError(f"{_integer(part.header, 'NAXIS2'):,} compressed tiles, more than {MAX_TILES:,}")
     _axes(part.header, "TFIELDS", lengths=False)
+    _check_decoder(part.header)
     file.seek(0)
     hdus = fits.open(file, mode="readonly", memmap=False, lazy_load_hdus=True)
     try:
@@ -170,6 +178,16 @@ def _decompress(file: BinaryIO, part: FitsPart) -> Any:
         return hdu.data
     finally:
         hdus.close(closed=False)  # Other parts may follow in the same file.
+
+
+def _check_decoder(header: fits.Header) -> None:
+    """Refuses settings with which astropy's decoders in C would read beyond their memory."""
+    names = {card.value: card.keyword[len("ZNAME") :] for card in header["ZNAME*"].cards}
+    for name, allowed in _RICE_SETTINGS.items():
+        if name in names and header.get(f"ZVAL{names[name]}") not in allowed:
+            raise ImageError(f"a damaged header: {name} of the compression is not one of {allowed}")
+    if not 0 <= _integer(header, "ZDITHER0", 0) <= _MAX_SEED:
+        raise ImageError(f"a damaged header: ZDITHER0 = {header['ZDITHER0']}"[:100])
 
 
 def _check_gzip(file: BinaryIO, part: FitsPart, tiles: list[list[int]]) -> None:

@@ -195,7 +195,7 @@ def _read(
             raise ImageError(f"{path.name} and {paths[0].name}: only one of them has 8-bit pixels")
         if scales[0] != scale and not (scale and scales[0] and scales_agree(scale, scales[0])):
             raise ImageError(
-                f"{path.name} and {paths[0].name}: pixel scales of {scale} and {scales[0]} arcsec"
+                f"{path.name} and {paths[0].name}: pixel scales of {_format(scale)} and {_format(scales[0])}"
             )
     return np.moveaxis(np.stack(parts), 0, -1), scales[0]
 
@@ -223,6 +223,10 @@ def _read_file(
         if len(bands) not in (1, 3):
             raise ImageError(f"{len(opened.getbands())} bands, not {len(bands)}")
         return (grey_pixels if len(bands) == 1 else rgb_pixels)(opened), None
+
+
+def _format(scale: float | None) -> str:
+    return "unknown value" if scale is None else f"{scale:.5g} arcsec"
 
 
 def _starts_like_fits(path: Path) -> bool:

@@ -54,10 +54,10 @@ def cut_centre(image: npt.NDArray[Pixels], crop: int, factor: float = 1.0) -> np
     for band in range(image.shape[-1]):
         plane = image[top:bottom, left:right, band].astype(np.float32, order="C")
         # A sparse matrix is fast with contiguous rows only, hence the copy of the transposed plane.
-        result = (from_columns @ np.ascontiguousarray((from_rows @ plane).T)).T
+        result = from_columns @ np.ascontiguousarray((from_rows @ plane).T)
         if image.dtype == np.uint8:
-            np.clip(np.rint(result, out=result), 0, 255, out=result)
-        scaled[..., band] = result
+            result = (np.clip(result, 0, 255, out=result) + np.float32(0.5)).astype(np.uint8)
+        scaled[..., band] = result.T
     return scaled
 
 
