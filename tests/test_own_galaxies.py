@@ -14,6 +14,7 @@ from astropy.table import Table
 from PIL import Image
 
 from baselines.cli import main as baselines
+from data_prep.arrays.format import open_arrays
 from data_prep.cli import main as data_prep
 from data_prep.samples.presets import preset_names
 from data_prep.samples.rules import read_rules
@@ -176,6 +177,31 @@ def test_every_command_of_the_page_works(tmp_path, monkeypatch, capsys):
                     message = "\n".join(capsys.readouterr())
                     pytest.fail(f"{where}: {shlex.join(words)}: status {error.code}\n{message}")
                 printed = capsys.readouterr().out
+    check_claims()
+
+
+def check_claims():
+    """Checks the results that the text of the page promises."""
+    left_out = pd.read_csv("labelled_excluded.csv")
+    assert left_out["reason"].value_counts().to_dict() == {
+        "no label": 1,
+        "no image": 1,
+        "no labelled row of the table": 2,
+    }
+    survey = pd.read_csv("survey.csv").set_index("id")
+    assert survey.loc["NGC 4001", "ra"] == pytest.approx(15 * (12 + 1 / 60 + 30.5 / 3600))
+    assert survey["CONCENTRATION"].between(2, 4).all()
+    for name, bands, stretch in (("cubes", ["i", "r", "g"], "lupton"), ("five", list(BANDS), "asinh")):
+        arrays = open_arrays(Path(f"arrays_{name}"))
+        assert (arrays.bands, arrays.dataset["images"]["stretch"]["name"]) == (bands, stretch)
+        assert arrays.dataset["with_blank_pixels"] == len(arrays.images) == 36
+    given = pd.read_csv("own_split.csv").set_index("objid")["split"]
+    split = pd.read_csv("arrays_types/catalog.csv").set_index("objid")["split"]
+    assert (split.replace("val", "train") == given[split.index]).all()
+    for name in ("new", "new_cubes", "new_scaled"):
+        predictions = pd.read_csv(f"{name}.csv")
+        assert len(predictions) == 5
+        assert {"p_merger", "p_ring", "p_spiral"} < set(predictions)
 
 
 def test_the_options_in_the_text_exist(capsys):
