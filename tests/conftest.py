@@ -91,8 +91,25 @@ def small_arrays(raw: Path, sample: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def real_sample() -> Path:
-    """The real galaxies, if they are available."""
-    folder = os.environ.get("GALAXY_REAL_SAMPLE")
+    """The real galaxies with votes of Galaxy Zoo 1, if they are available."""
+    return real_folder("GALAXY_REAL_SAMPLE")
+
+
+@pytest.fixture(scope="session")
+def gz2_sample() -> Path:
+    """The real galaxies with votes of Galaxy Zoo 2, if they are available."""
+    return real_folder("GALAXY_GZ2_SAMPLE")
+
+
+@pytest.fixture(scope="session")
+def leaf_sample() -> Path:
+    """The real galaxies with a table of labels, if they are available."""
+    return real_folder("GALAXY_LEAF_SAMPLE")
+
+
+def real_folder(variable: str) -> Path:
+    """Returns the folder of real galaxies that an environment variable names; skips the test without it."""
+    folder = os.environ.get(variable)
     if not folder:
-        pytest.skip("GALAXY_REAL_SAMPLE does not name the real galaxies' folder")
+        pytest.skip(f"{variable} does not name a folder of real galaxies")
     return Path(folder)
