@@ -148,7 +148,10 @@ def _scale_factor(shape: tuple[int, ...], scale: float | None, settings: ImageSe
     if settings.target_scale is None:
         return 1.0
     if scale is None:
-        raise ImageError("no celestial coordinates (WCS) that tell the pixel scale: give --pixel-scale")
+        raise ImageError(
+            "no celestial coordinates (WCS) that tell the pixel scale: state it with --pixel-scale of "
+            "preprocess, or --data.pixel_scale of predict"
+        )
     factor = settings.target_scale / scale
     if settings.crop * factor > side * (1 + SAME):
         raise ImageError(
