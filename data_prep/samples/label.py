@@ -1,23 +1,21 @@
 """Labels the galaxies of any table and finds their images; :mod:`data_prep.samples.extract` is a preset."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Literal
-
-import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
-from data_prep.samples.image_lookup import ImageLookup, image_name, look_up_images
+from data_prep.samples.class_folders import label_folders
+from data_prep.samples.image_lookup import check_bands, look_up_images
 from data_prep.samples.labelled_sample import write_labelled
 from data_prep.samples.labelling import LabelRules
 from data_prep.samples.row_images import add_images, read_mapping
 from data_prep.samples.rules import read_rules
 from data_prep.samples.sample_file import refuse_existing_sample
 from data_prep.samples.table_columns import NamedColumns, choose_columns
-from data_prep.samples.table_rows import TableRows, add_ids_of_images, read_rows
+from data_prep.samples.table_rows import TableRows, read_rows
 from data_prep.sources.catalogues import open_catalogue
-from data_prep.sources.image_files import find_images, split_suffix
 
 
 def make_sample(
@@ -49,12 +47,14 @@ def make_sample(
         if table is None or images is None:
             raise GalaxyError("name a table and the folder of its images (--table, --images), or --folders")
         return label(table, images, out, columns=columns, **options)
-    common = {name: options.pop(name) for name in ("n", "seed", "overwrite")}
+    common = {name: options.pop(name) for name in ("pattern", "bands", "n", "seed", "overwrite")}
     of_table = {"table": table, "images": images, "threshold": options.pop("parameters"), **options}
     of_table |= {f"{role}-column": name for role, name in vars(columns).items()}
     for option, value in of_table.items():
         if value:
-            raise GalaxyError(f"--folders takes the labels from the folders: leave out --{option}")
+            raise GalaxyError(
+                f"--folders takes galaxies and labels from the folders alone: leave out --{option}"
+            )
     return label_folders(folders, out, **common)
 
 
@@ -100,8 +100,9 @@ def label(
             fewer than two classes are eligible, or ``out`` exists.
     """
     refuse_existing_sample(out, overwrite=overwrite)
+    check_bands(pattern, bands)
     if parameters and rules is None:
-        raise GalaxyError(f"--{next(iter(parameters))} is a parameter of rules: name them with --rules")
+        raise GalaxyError(f"--{next(iter(parameters))} is a parameter of label rules: name them with --rules")
     label_rules = None if rules is None else read_rules(rules, parameters)
     catalogue = open_catalogue(table)
     chosen, guessed, lines = choose_columns(catalogue, columns or NamedColumns(), label_rules)
@@ -110,8 +111,8 @@ def label(
         bar.update()
         lookup = look_up_images(images, pattern, bands)
         bar.update()
-    names = None if mapping is None else read_mapping(mapping, read.rows)
-    notes = [*lines, *add_images(read.rows, lookup, names, str(table))]
+    names = None if mapping is None else read_mapping(mapping)
+    notes = [*add_images(read.rows, lookup, names, str(table)), *lines]
     settings = {
         "label_rule": f"column {chosen.label}" if label_rules is None else label_rules.name,
         "label_description": f"column {chosen.label} of {table.name}"
@@ -127,41 +128,6 @@ def label(
     }
     descriptions = {} if label_rules is None else dict(label_rules.classes)
     return write_labelled(out, read, lookup, settings, descriptions, n, table, notes)
-
-
-def label_folders(
-    folder: Path, out: Path, *, n: int | Literal["all"] = "all", seed: int = 0, overwrite: bool = False
-) -> dict[str, Any]:
-    """Labels images by the folder that holds them, one folder per class, and writes a sample.
-
-    Args:
-        folder: The folder of the classes; images in subfolders of a class belong to it.
-        out: The CSV to write; see :func:`label`.
-        n: The number of galaxies to draw at random, or ``"all"``.
-        seed: The seed of the draw.
-        overwrite: Whether to replace an existing sample.
-
-    Returns:
-        The summary, as for :func:`label`.
-
-    Raises:
-        GalaxyError: The folder cannot be read, fewer than ``n`` galaxies or fewer than two classes are
-            eligible, or ``out`` exists.
-    """
-    refuse_existing_sample(out, overwrite=overwrite)
-    files = find_images(folder)
-    others = {str(path): reason for path, reason in files.skipped.items()}
-    others |= {str(path): "not in the folder of a class" for path in files.paths if len(path.parts) == 1}
-    paths = [str(path) for path in files.paths if len(path.parts) > 1]
-    lookup = ImageLookup(folder, {path: path for path in paths}, others, files.ignored)
-    rows = pd.DataFrame({"path": paths, "reason": ""})
-    rows["label"] = [PurePath(path).parts[0] for path in paths]
-    names = [image_name(path) for path in paths]
-    if len(set(names)) < len(names):
-        names = [split_suffix(path)[0] for path in paths]
-    add_ids_of_images(rows, names, str(folder))
-    settings = {"label_rule": "folders", "label_description": "the folders of the images", "seed": seed}
-    return write_labelled(out, TableRows(rows, [], [], []), lookup, settings, {}, n, folder, [])
 
 
 def _threshold(rules: LabelRules | None) -> float | None:

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.samples.class_names import check_class_names, describe_classes, known_descriptions
-from data_prep.samples.image_lookup import NOT_IN_TABLE, ImageLookup, image_name
+from data_prep.samples.class_names import MAX_CLASSES, check_class_names, describe_classes, known_descriptions
+from data_prep.samples.image_lookup import NOT_IN_TABLE, ImageLookup
 from data_prep.samples.sample_file import draw_sample, write_sample
 from data_prep.samples.table_rows import TableRows
 
@@ -16,9 +16,11 @@ MIN_GALAXIES: Final = 3
 """With fewer galaxies, a class is not in each of the three splits."""
 REPEATED: Final = "id repeated"
 CONTRADICTED: Final = "id repeated with another label"
-UNUSED_IMAGES: Final = "images without a labelled row"
+SHARED: Final = "image of several ids"
+UNUSED_IMAGES: Final = "images not in the table"
 OTHER_FILES: Final = "other files"
-_TWO_CLASSES: Final = "a classifier needs at least two classes; check the labels or the rules"
+HIDDEN_FILES: Final = "hidden or system files"
+_SHOWN: Final = 5
 
 
 def write_labelled(
@@ -53,31 +55,22 @@ def write_labelled(
     rows = read.rows
     _exclude_repeated(rows)
     eligible = rows[rows["reason"] == ""]
-    unused = lookup.unused(set(eligible["path"]))
+    unused = lookup.unused(set(rows["path"].dropna()))
     counts = rows.loc[rows["reason"] != "", "reason"].value_counts(sort=False).to_dict()
     counts |= {
         UNUSED_IMAGES: sum(reason == NOT_IN_TABLE for reason in unused.values()),
         OTHER_FILES: sum(reason != NOT_IN_TABLE for reason in unused.values()),
+        HIDDEN_FILES: lookup.hidden,
     }
     excluded = {str(reason): int(count) for reason, count in counts.items() if count}
     notes = [*read.notes, *notes]
     sample = draw_sample(eligible, n, settings["seed"], source, excluded, notes)
     found = sample["label"].value_counts()
     classes = list(descriptions or sorted(found.index, key=_natural_order))
-    if len(found) == 1:
-        only = f"all {len(sample):,} galaxies are labelled {found.index[0]}"
-        raise GalaxyError(f"{source}: {only}: {_TWO_CLASSES}")
-    try:
-        check_class_names(classes)
-    except GalaxyError as error:
-        raise GalaxyError(f"{source}: {error}") from None
-    notes += [
-        f"{name} has {found.get(name, 0)} galaxies, too few for each of the three splits"
-        for name in classes
-        if found.get(name, 0) < MIN_GALAXIES
-    ]
+    _check_classes(classes, found, source, settings["label_rule"], drawn=len(sample) < len(eligible))
+    notes += _describe_small_classes({name: int(found.get(name, 0)) for name in classes})
     columns = ["objid", "id", "asset_id", "label", "ra", "dec", "split", *read.votes, *read.kept, "path"]
-    sample = sample.assign(asset_id=[image_name(path) for path in sample["path"]])
+    sample = sample.assign(asset_id=lookup.names(sample["path"].tolist()))
     summary = {
         **settings,
         "galaxies": len(sample),
@@ -110,18 +103,56 @@ def _exclude_repeated(rows: pd.DataFrame) -> None:
     labels = usable.groupby("objid")["label"].transform("nunique")
     rows.loc[labels[labels > 1].index, "reason"] = CONTRADICTED
     usable = rows[rows["reason"] == ""]
+    galaxies = usable.groupby("path")["objid"].transform("nunique")
+    rows.loc[galaxies[galaxies > 1].index, "reason"] = SHARED
+    usable = rows[rows["reason"] == ""]
     repeated = usable.duplicated(["objid", "path"])
     rows.loc[repeated[repeated].index, "reason"] = REPEATED
+
+
+def _check_classes(
+    classes: list[str], found: "pd.Series[int]", source: Path, rule: str, *, drawn: bool
+) -> None:
+    """Raises an error if a classifier cannot be trained on the classes."""
+    if len(found) == 1:
+        remedy = "draw more with --n" if drawn else "check the labels"
+        raise GalaxyError(
+            f"{source}: each of the {found.sum():,} galaxies is labelled {found.index[0]!r} ({rule}), but a "
+            f"classifier needs at least two classes: {remedy}"
+        )
+    if len(found) > MAX_CLASSES:
+        names = ", ".join(map(repr, classes[:_SHOWN]))
+        raise GalaxyError(
+            f"{source}: {len(found):,} classes ({rule}: {names}, ...), but a classifier has at most "
+            f"{MAX_CLASSES}: name the column of the classes with --label-column"
+        )
+    try:
+        check_class_names(classes)
+    except GalaxyError as error:
+        raise GalaxyError(f"{source}: {error}") from None
+
+
+def _describe_small_classes(counts: Mapping[str, int]) -> list[str]:
+    """Returns a note about the classes with too few galaxies, if there are any."""
+    small = [f"{name!r} ({count})" for name, count in counts.items() if count < MIN_GALAXIES]
+    if not small:
+        return []
+    names = ", ".join([*small[:_SHOWN], *(["..."] if len(small) > _SHOWN else [])])
+    return [
+        f"{len(small)} {'class has' if len(small) == 1 else 'classes have'} fewer than {MIN_GALAXIES} galaxies, "
+        f"too few for each of the three splits: {names}"
+    ]
 
 
 def _list(rows: pd.DataFrame, unused: Mapping[str, str]) -> pd.DataFrame:
     """Returns the excluded rows, by their number in the table, and the unused files."""
     left_out = rows[rows["reason"] != ""]
+    paths = left_out["path"]
     listed = pd.DataFrame(
         {
             "row": (left_out.index + 1).astype("Int64"),
             "id": left_out["name"],
-            "path": left_out["path"],
+            "path": paths.where(paths.notna(), left_out["file"]) if "file" in left_out else paths,
             "reason": left_out["reason"],
         }
     )
