@@ -138,10 +138,8 @@ def _describe_small_classes(counts: Mapping[str, int]) -> list[str]:
     if not small:
         return []
     names = ", ".join([*small[:_SHOWN], *(["..."] if len(small) > _SHOWN else [])])
-    return [
-        f"{len(small)} {'class has' if len(small) == 1 else 'classes have'} fewer than {MIN_GALAXIES} galaxies, "
-        f"too few for each of the three splits: {names}"
-    ]
+    have = "class has" if len(small) == 1 else "classes have"
+    return [f"{len(small)} {have} fewer than {MIN_GALAXIES} galaxies, one for each split: {names}"]
 
 
 def _list(rows: pd.DataFrame, unused: Mapping[str, str]) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def add_images(rows: pd.DataFrame, lookup: ImageLookup, mapping: ImageNames | No
     elif "file" in rows:
         paths = _find(lookup, rows["file"])
     if "name" in rows and not pd.notna(paths).any():
-        paths = lookup.by_name(rows["name"].tolist())
+        paths = lookup.by_name(_texts(rows["name"]))
         if pd.notna(paths).any() and (mapping is not None or "file" in rows):
             other = "path in the table" if mapping is None else f"name in {mapping.path}"
             notes.append(f"the images are found by the ids, since no {other} is that of an image")
@@ -119,11 +119,11 @@ def add_ids_of_images(rows: pd.DataFrame, lookup: ImageLookup, where: str) -> No
 
 def _find(lookup: ImageLookup, names: "pd.Series[Any]") -> npt.NDArray[np.object_]:
     """Returns the image of each path or, if no path fits, of each name; None where there is none."""
-    known = names.where(names.notna(), None)
-    paths = lookup.by_path(known.tolist())
+    texts = _texts(names)
+    paths = lookup.by_path(texts)
     if pd.notna(paths).any():
         return paths
-    return lookup.by_name([image_name(name.replace("\\", "/")) if name else None for name in known])
+    return lookup.by_name([image_name(text.replace("\\", "/")) if text else None for text in texts])
 
 
 def _find_by_mapping(
@@ -144,7 +144,12 @@ def _find_by_mapping(
     several = len(found.index[repeated & found.index.isin(rows["name"])].unique())
     notes = [f"{several:,} ids have several images in {mapping.path}, of which the first is used"]
     paths = found[~repeated].reindex(rows["name"])
-    return paths.where(paths.notna(), None).to_numpy(dtype=object), notes if several else []
+    return np.array(_texts(paths), dtype=object), notes if several else []
+
+
+def _texts(column: "pd.Series[Any]") -> list[str | None]:
+    """Returns the cells of a column, None where one is missing, whichever way pandas marks it."""
+    return [cell if isinstance(cell, str) else None for cell in column]
 
 
 def _is_objid(name: str) -> bool:

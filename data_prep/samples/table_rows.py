@@ -27,7 +27,7 @@ class TableRows:
 
     Attributes:
         rows: One row per row of the table, with the columns ``objid`` (0 if missing), ``name`` (the id as
-            text, None if missing), ``label`` (empty if none), ``reason`` (why the row cannot be used; empty
+            text, missing if there is none), ``label`` (empty if none), ``reason`` (why the row cannot be used; empty
             if it can), and as far as known ``id`` (if the ids are not integers), ``file`` (the path in the
             table), ``ra`` and ``dec`` in degrees, ``split`` and the kept columns.
         votes: The columns of the votes: ``vote_<class>`` and ``n_votes``.
@@ -119,7 +119,7 @@ def _add_ids(rows: pd.DataFrame, table: pd.DataFrame, catalogue: Catalogue, colu
     if ids.text is not None:
         rows["id"] = ids.text
     text = ids.objid.astype(str).astype(object) if ids.text is None else ids.text
-    rows["name"] = np.where(ids.missing, None, text)
+    rows["name"] = pd.Series(text, dtype=object).mask(ids.missing)
     rows.loc[ids.missing, "reason"] = NO_ID
 
 
