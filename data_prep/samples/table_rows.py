@@ -27,7 +27,7 @@ class TableRows:
 
     Attributes:
         rows: One row per row of the table, with the columns ``objid`` (0 if missing), ``name`` (the id as
-            text, missing if there is none), ``label`` (empty if none), ``reason`` (why the row cannot be used; empty
+            text, if there is one), ``label`` (empty if none), ``reason`` (why the row cannot be used; empty
             if it can), and as far as known ``id`` (if the ids are not integers), ``file`` (the path in the
             table), ``ra`` and ``dec`` in degrees, ``split`` and the kept columns.
         votes: The columns of the votes: ``vote_<class>`` and ``n_votes``.
