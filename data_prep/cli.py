@@ -96,17 +96,13 @@ def extract(
         overwrite: replace an existing result
     """
     from data_prep.samples import extract as samples
+    from data_prep.samples.labelled_sample import report
     from data_prep.samples.sample_file import summary_path
 
     summary = samples.extract(
         raw, out, n=n, label_rule=label_rule, threshold=threshold, seed=seed, overwrite=overwrite
     )
-    counts = ", ".join(f"{count:,} {name}" for name, count in summary["classes"].items())
-    print(f"{summary['galaxies']:,} of {summary['eligible']:,} eligible galaxies: {counts}")
-    excluded = [f"{count:,} {why}" for why, count in summary["excluded"].items() if count]
-    print(f"excluded: {', '.join(excluded) or 'none'}")
-    for note in summary["notes"]:
-        print(f"note: {note}")
+    print("\n".join(report(summary)))
     print(f"Saved to {out}, with a summary in {summary_path(out)}")
     print(f"next: {PROGRAM} preprocess --sample {quoted(out)} --raw {quoted(raw)} --out ARRAYS")
 
@@ -169,6 +165,7 @@ def label(
         overwrite: replace an existing result
     """
     from data_prep.samples import label as samples
+    from data_prep.samples.labelled_sample import report
     from data_prep.samples.sample_file import excluded_path, summary_path
     from data_prep.samples.table_columns import NamedColumns
 
@@ -188,7 +185,7 @@ def label(
         seed=seed,
         overwrite=overwrite,
     )
-    print("\n".join(samples.report(summary)))
+    print("\n".join(report(summary)))
     listed = f", what was left out in {excluded_path(out)}" if excluded_path(out).exists() else ""
     print(f"Saved to {out}, with a summary in {summary_path(out)}{listed}")
     folder = quoted(folders or images or out.parent)
@@ -274,22 +271,13 @@ def check(arrays: ArraysFolder) -> None:
     """
     from data_prep.arrays import check as checks
     from data_prep.arrays.preprocess import report
-    from data_prep.splits.copies import MAX_PAIRS
 
     checked = checks.check(arrays)
     count = f"{len(checked.catalog):,}"
     print(f"{arrays}: {count} galaxies, complete and consistent, no galaxy in two splits")
     print("\n".join(report(checked.dataset, checked.class_descriptions)))
-    pairs = checks.find_near_copies_between_splits(checked)
-    if len(pairs):
-        count = f"{'at least ' if len(pairs) == MAX_PAIRS else ''}{len(pairs):,}"
-        print(
-            f"warning: {count} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different "
-            f"splits; the first: {checks.name_pair(checked, pairs[0])}. Look at them: images of the same "
-            "galaxy need the same objid in the sample; correct it, and run preprocess again"
-        )
-        for pair in pairs[1 : checks.MAX_NAMED_PAIRS]:
-            print(f"  {checks.name_pair(checked, pair)}")
+    for line in checks.describe_near_copies(checked):
+        print(line)
 
 
 COMMANDS: Final = Commands(

@@ -1,5 +1,6 @@
 """Verifies galaxy arrays: hashes, shapes, classes, and that no galaxy or image is in two splits."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from data_prep.arrays.format import CATALOG, DATASET, REMEDY, GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import SPLITS
-from data_prep.splits.copies import find_identical_images, find_near_copies
+from data_prep.splits.copies import MAX_PAIRS, find_identical_images, find_near_copies
 
 MAX_NAMED_PAIRS: Final = 20
 """Maximum number of pairs of near-copies to list by name."""
@@ -69,6 +70,24 @@ def find_near_copies_between_splits(arrays: GalaxyArrays) -> npt.NDArray[np.int6
         ``[M, 2]`` row numbers of the catalogue; see :func:`data_prep.splits.copies.find_near_copies`.
     """
     return find_near_copies(arrays.images, _split_numbers(arrays))
+
+
+def describe_near_copies(arrays: GalaxyArrays) -> Iterator[str]:
+    """Yields the lines of a warning of near-copies in different splits; none if there are none.
+
+    Args:
+        arrays: The galaxy arrays, as :func:`check` returns them.
+    """
+    pairs = find_near_copies_between_splits(arrays)
+    if not len(pairs):
+        return
+    count = f"{'at least ' if len(pairs) == MAX_PAIRS else ''}{len(pairs):,}"
+    yield (
+        f"warning: {count} {'pairs' if len(pairs) > 1 else 'pair'} of near-copies in different splits; "
+        f"the first: {name_pair(arrays, pairs[0])}. Look at them: images of the same galaxy need the same "
+        "objid in the sample; correct it, and run preprocess again"
+    )
+    yield from (f"  {name_pair(arrays, pair)}" for pair in pairs[1:MAX_NAMED_PAIRS])
 
 
 def name_pair(arrays: GalaxyArrays, pair: npt.NDArray[np.int64]) -> str:

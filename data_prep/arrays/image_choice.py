@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
+from data_prep.samples.image_lookup import BAND_SEPARATOR
 from data_prep.schema import CROP_PX
 from data_prep.sources.fits_format import is_fits
 from data_prep.sources.image_reader import find_stretch, load_image
@@ -58,6 +59,8 @@ def choose_settings(
         GalaxyError: A setting is invalid, or the stretch cannot be found.
     """
     first_fits = next((files[0] for files in images[:_INSPECTED] if _is_fits(files[0])), None)
+    if not options.bands and images and len(images[0]) > 1:
+        raise GalaxyError(f"the images have {len(images[0])} files each: name their bands with --bands")
     bands = options.bands or (RGB if first_fits is None else _bands_of(first_fits))
     stretch = options.stretch
     if stretch is None and (first_fits is not None or options.parameters):
@@ -75,20 +78,57 @@ def choose_settings(
     return settings.with_stretch(find_stretch(images, settings, stretch, options.parameters))
 
 
-def measure_scale(images: Sequence[ImageFiles], settings: ImageSettings) -> float | None:
-    """Returns the pixel scale of the stored images in arcsec per pixel; None if unknown or not the same.
+def locate_images(
+    folder: Path, paths: Sequence[str], bands: Sequence[str], wanted: Sequence[str]
+) -> list[ImageFiles]:
+    """Returns the file of each image of a sample, or its file in each band.
+
+    Args:
+        folder: The folder of the images.
+        paths: ``[N]`` paths relative to the folder; those of the files of an image are joined by
+            ``BAND_SEPARATOR``.
+        bands: The names of the bands, in the order of the files.
+        wanted: The names of the bands to use, in the order of the channels; if empty, all.
+
+    Raises:
+        GalaxyError: A wanted band has no files.
+    """
+    images = []
+    for path in paths:
+        is_one = BAND_SEPARATOR not in path or (folder / path).is_file()
+        files = tuple(folder / part for part in ([path] if is_one else path.split(BAND_SEPARATOR)))
+        if len(files) > 1 and len(files) == len(bands) and wanted:
+            if missing := [band for band in wanted if band not in bands]:
+                raise GalaxyError(
+                    f"--bands {' '.join(wanted)}: the sample has no files for {', '.join(missing)}, only for "
+                    f"the bands {', '.join(bands)}"
+                )
+            files = tuple(files[bands.index(band)] for band in wanted)
+        images.append(files)
+    return images
+
+
+def measure_scale(images: Sequence[ImageFiles], settings: ImageSettings) -> tuple[float | None, list[str]]:
+    """Returns the pixel scale of the stored images, and notes for the user.
 
     Args:
         images: ``N`` images, of which the first are inspected.
         settings: Their settings.
+
+    Returns:
+        The scale in arcsec per pixel, None if unknown or not the same; and a note if it is not the same.
     """
     if settings.target_scale is not None:
-        return settings.target_scale
-    if settings.size is not None:
-        return None
-    scales = find_scales(images, settings)
-    same = scales and all(scales_agree(scale, scales[0]) for scale in scales)
-    return scales[0] if same else None
+        return settings.target_scale, []
+    if settings.size is not None or not (scales := find_scales(images, settings)):
+        return None, []
+    low, high = min(scales), max(scales)
+    if scales_agree(low, high):
+        return scales[0], []
+    return None, [
+        f"the images have pixel scales of {low:.3g} to {high:.3g} arcsec per pixel; --target-scale resamples "
+        "them to one scale"
+    ]
 
 
 def find_scales(images: Sequence[ImageFiles], settings: ImageSettings) -> list[float]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from data_prep.arrays.counts_table import counts_table
 from data_prep.arrays.dataset_checks import FORMAT_VERSION
 from data_prep.arrays.format import CATALOG, DATASET, IMAGES, QUARTER_TURNS
-from data_prep.arrays.image_choice import ImageOptions, choose_settings, measure_scale
+from data_prep.arrays.image_choice import ImageOptions, choose_settings, locate_images, measure_scale
 from data_prep.arrays.image_writer import PROGRESS, write_images
 from data_prep.arrays.sample_reader import make_split, read_labelling, read_sample
 from data_prep.common.errors import GalaxyError
@@ -21,8 +21,8 @@ from data_prep.common.files import new_folder, refuse_existing, sha256
 from data_prep.common.json_files import write_json
 from data_prep.common.threads import cores
 from data_prep.samples.class_names import describe_classes
-from data_prep.samples.image_lookup import BAND_SEPARATOR
 from data_prep.sources.image_reader import LoadedImage, load_image
+from data_prep.sources.stretch import Stretch
 from data_prep.splits.copies import group_copies
 from data_prep.splits.draw import count_by_class
 
@@ -74,11 +74,12 @@ def preprocess(
     make_split(catalog, catalog["objid"].to_numpy(), seed, sample)  # Reports errors before images are read.
     refuse_existing(out, overwrite=overwrite, contents=_FILES)
     turns = _draw_turns(len(catalog), seed) if rotate_once else None
-    images = [tuple(raw / part for part in path.split(BAND_SEPARATOR)) for path in catalog["path"]]
     options = options or ImageOptions(crop=crop)
     summary = labelling["sample"]
+    bands = summary.get("bands", ())
+    images = locate_images(raw, catalog["path"].tolist(), bands, options.bands)
     if not options.bands:
-        options = replace(options, bands=summary.get("bands", ()))
+        options = replace(options, bands=bands)
     settings = choose_settings(images, options, summary.get("pattern"))
 
     def read(row: int) -> LoadedImage:
@@ -105,8 +106,8 @@ def preprocess(
         if len(written.skipped) == len(catalog):
             (folder / PROGRESS).unlink()  # There is nothing to resume.
             raise GalaxyError(
-                f"none of the {len(catalog):,} images of {sample} is usable; the first is {images[0][0]}: "
-                f"{written.skipped[0]}"
+                f"none of the {len(catalog):,} images of {sample} is usable (the first: {images[0][0]}: "
+                f"{written.skipped[0]}): check the folder of the images and the options"
             )
         kept = catalog.drop(index=list(written.skipped))
         galaxies = group_copies(
@@ -120,6 +121,7 @@ def preprocess(
         if turns is not None:
             kept[QUARTER_TURNS] = turns[kept.index]
         kept.to_csv(folder / CATALOG, index=False)
+        scale, notes = measure_scale([images[row] for row in kept.index], settings)
         classes = list(labelling["class_descriptions"])
         dataset = {
             "format_version": FORMAT_VERSION,
@@ -127,7 +129,8 @@ def preprocess(
             "class_descriptions": labelling["class_descriptions"],
             "crop": settings.crop,
             "images": settings.to_json(),
-            "pixel_scale": measure_scale([images[row] for row in kept.index], settings),
+            "pixel_scale": scale,
+            "notes": notes,
             **{name: value for name, value in labelling.items() if name != "class_descriptions"},
             "seed": seed,
             "rotate_once": rotate_once,
@@ -161,6 +164,10 @@ def report(dataset: dict[str, Any], descriptions: Mapping[str, str] | None = Non
         descriptions = dataset.get("class_descriptions") or {}
     yield from describe_classes(dataset["classes"], descriptions)
     yield from counts_table(dataset["counts"], dataset["classes"])
+    images = dataset.get("images")
+    if images and images.get("stretch"):
+        yield f"stretch of the pixel values: {Stretch.from_json(images['stretch']).describe()}"
+    yield from (f"note: {note}" for note in dataset.get("notes", ()))
     skipped = dataset["skipped"]
     if skipped:
         yield f"{len(skipped):,} images skipped as unusable (all are listed in {DATASET}); the first:"

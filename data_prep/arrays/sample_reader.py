@@ -1,6 +1,6 @@
 """Reads a sample: its galaxies, how they were labelled, and their split."""
 
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from data_prep.arrays.format import QUARTER_TURNS
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
 from data_prep.samples.class_names import check_class_names
+from data_prep.samples.image_lookup import image_name
 from data_prep.samples.sample_file import summary_path
 from data_prep.sources.tables import read_table, refuse_unknown
 from data_prep.splits.draw import draw_split
@@ -51,7 +52,7 @@ def read_sample(path: Path) -> pd.DataFrame:
             f"{path}, line {int(np.argmax(sample['path'].isna())) + 2}: the column path is empty"
         )
     if "asset_id" not in sample:
-        sample["asset_id"] = [PurePath(name).stem for name in sample["path"]]
+        sample["asset_id"] = [image_name(path) for path in sample["path"]]
     if "split" in sample:
         sample["split"] = parse_split(sample["split"], f"{path}, column split")
     first = [name for name in ("objid", "id", "asset_id", "label") if name in sample]

@@ -1,7 +1,8 @@
 """Finds the image of each galaxy: by the path in a table, or by the name of the file."""
 
 import os
-from collections.abc import Collection, Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
@@ -12,10 +13,11 @@ import numpy.typing as npt
 from data_prep.common.errors import GalaxyError
 from data_prep.sources.band_files import group_bands
 from data_prep.sources.image_files import find_images, index_by_stem, split_suffix
+from data_prep.sources.image_settings import RGB, ImageSettings
 
 BAND_SEPARATOR: Final = "|"
 """Between the paths of an image's files, if it has one per band, in the order of the bands."""
-NOT_IN_TABLE: Final = "no labelled row of the table"
+NOT_IN_TABLE: Final = "not in the table"
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,15 @@ class ImageLookup:
         folder: The folder.
         images: The image of each name, relative to the folder; if it has one file per band, these are joined
             by ``BAND_SEPARATOR``.
+        namesakes: Images of the same names in other subfolders or formats, relative to the folder, and why
+            each is not used; a path in a table can name them all the same.
         others: Other files, relative to the folder, and why each is not used.
         hidden: Number of hidden and system files.
     """
 
     folder: Path
     images: dict[str, str]
+    namesakes: dict[str, str]
     others: dict[str, str]
     hidden: int
 
@@ -39,12 +44,16 @@ class ImageLookup:
         """Returns the image of each name.
 
         Args:
-            names: ``[N]`` names without suffix; None if unknown.
+            names: ``[N]`` names without suffix, also with the subfolder (``a/1``); None if unknown.
 
         Returns:
             ``[N]`` paths relative to the folder, None where there is no image.
         """
-        return np.array([self.images.get(name) if name else None for name in names], dtype=object)
+        images = {_normalise(name): path for name, path in self.images.items()}
+        if any(name and "/" in name for name in names):
+            paths = [*self.namesakes, *self.images.values()]
+            images = {_normalise(split_suffix(path)[0]): path for path in paths} | images
+        return np.array([images.get(_normalise(name)) if name else None for name in names], dtype=object)
 
     def by_path(self, paths: Sequence[str | None]) -> npt.NDArray[np.object_]:
         """Returns the image of each path in a table, which may have been written on another computer.
@@ -56,9 +65,23 @@ class ImageLookup:
             ``[N]`` paths relative to the folder, each the longest that ends the path in the table; None where
             there is no image.
         """
-        known = {*self.images.values(), *self.others}
-        found = [next((path for path in _endings(text) if path in known), None) for text in paths]
+        known = {_normalise(path): path for path in (*self.namesakes, *self.images.values())}
+        found = [next((known[end] for end in _endings(text) if end in known), None) for text in paths]
         return np.array(found, dtype=object)
+
+    def names(self, paths: Sequence[str]) -> list[str]:
+        """Returns the name of each image, without folder and suffix.
+
+        Args:
+            paths: Images of this folder.
+        """
+        known = {path: name.rpartition("/")[2] for name, path in self.images.items()}
+        return [known.get(path) or image_name(path) for path in paths]
+
+    def long_names(self, paths: Sequence[str]) -> list[str]:
+        """Returns the name of each image with its folder; of an image with one file per band, its key."""
+        known = {path: name for name, path in self.images.items() if BAND_SEPARATOR in path}
+        return [known.get(path) or split_suffix(path)[0] for path in paths]
 
     def unused(self, used: Collection[str]) -> dict[str, str]:
         """Returns the images and files that are not used, sorted, and why.
@@ -66,9 +89,23 @@ class ImageLookup:
         Args:
             used: The images that are used.
         """
-        rest = dict.fromkeys(set(self.images.values()).difference(used), NOT_IN_TABLE)
-        others = {path: reason for path, reason in self.others.items() if path not in used}
-        return dict(sorted((rest | others).items()))
+        files = dict.fromkeys(self.images.values(), NOT_IN_TABLE) | self.namesakes | self.others
+        return {path: reason for path, reason in sorted(files.items()) if path not in used}
+
+
+def check_bands(pattern: str | None, bands: Sequence[str]) -> None:
+    """Checks the names of bands, and of the files of images with one file per band.
+
+    Args:
+        pattern: The names of the files; None if there is one file per image.
+        bands: The names of the bands; empty if they are unknown.
+
+    Raises:
+        GalaxyError: They are invalid, or there is a pattern without bands.
+    """
+    if pattern is not None and not bands:
+        raise GalaxyError("--pattern needs the names of the bands: add --bands, such as --bands g r z")
+    ImageSettings(crop=1, bands=tuple(bands) or RGB, pattern=pattern)
 
 
 def look_up_images(folder: Path, pattern: str | None = None, bands: Sequence[str] = ()) -> ImageLookup:
@@ -84,18 +121,19 @@ def look_up_images(folder: Path, pattern: str | None = None, bands: Sequence[str
         GalaxyError: The folder does not exist, cannot be read, or contains no images.
     """
     files = find_images(folder)
+    namesakes: dict[Path, str] = {}
+    others = files.skipped
     if pattern is None:
-        by_stem, repeated = index_by_stem(files.paths)
+        by_stem, namesakes = index_by_stem(files.paths)
         images = {name: str(path) for name, path in by_stem.items()}
     else:
         groups = group_bands(files.paths, pattern, bands)
         images = {name: BAND_SEPARATOR.join(map(str, paths)) for name, paths in groups.images.items()}
-        repeated = groups.skipped
+        others = others | groups.skipped
         if not images:
-            path, reason = next(iter(repeated.items()))
+            path, reason = next(iter(groups.skipped.items()))
             raise GalaxyError(f"{folder} contains no image with a file for each band; {path}: {reason}")
-    others = {str(path): reason for path, reason in (files.skipped | repeated).items()}
-    return ImageLookup(folder, images, others, files.ignored)
+    return ImageLookup(folder, images, as_text(namesakes), as_text(others), files.ignored)
 
 
 def image_name(path: str) -> str:
@@ -108,7 +146,17 @@ def image_name(path: str) -> str:
     return split_suffix(os.path.basename(path.partition(BAND_SEPARATOR)[0]))[0]  # noqa: PTH119
 
 
+def as_text(files: Mapping[Path, str]) -> dict[str, str]:
+    """Returns the reasons for not using files, with the paths as text."""
+    return {str(path): reason for path, reason in files.items()}
+
+
 def _endings(text: str | None) -> list[str]:
     """Returns the ends of a path, the longest first."""
-    parts = PurePath(text.replace("\\", "/")).parts if text else ()
+    parts = PurePath(_normalise(text).replace("\\", "/")).parts if text else ()
     return [str(PurePath(*parts[skip:])) for skip in range(len(parts))]
+
+
+def _normalise(name: str) -> str:
+    """Returns a name in the Unicode form that tables use; macOS writes file names in another one."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)

@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+import pandas as pd
+
 from data_prep.common.errors import GalaxyError
+from data_prep.samples.columns import TableColumns
 from data_prep.samples.labelling import LabelRules
 from data_prep.samples.presets import preset_names
 from data_prep.samples.rules import read_rules
 from data_prep.sources.catalogues import Catalogue
 from data_prep.sources.column_guesses import Guess, find_column, guess_columns
 
+_MAX_NAMES: Final = 300
+"""Maximum length of a list of column names in a message, in characters."""
 _OPTIONS: Final = {role: f"--{role}-column" for role in ("id", "label", "path", "ra", "dec", "split")}
 
 
@@ -59,9 +64,9 @@ def choose_columns(
         if name is not None
     }
     if rules is not None and "label" in chosen:
-        raise GalaxyError("--label-column and --rules exclude each other: name the one that gives the labels")
+        raise GalaxyError("--label-column and --rules exclude each other: leave out one of them")
     if ("ra" in chosen) != ("dec" in chosen):
-        raise GalaxyError("--ra-column and --dec-column need each other: name both")
+        raise GalaxyError("--ra-column and --dec-column are used together: name both")
     guesses = guess_columns(names)
     if rules is not None:
         guesses["label"] = Guess("label", None)
@@ -77,11 +82,22 @@ def choose_columns(
     if rules is None and "label" not in chosen | guessed:
         raise GalaxyError(_describe_missing_labels(catalogue, guesses["label"]))
     if not {"id", "path"} & (chosen | guessed).keys():
-        raise GalaxyError(
-            f"{catalogue.path}: {guesses['id'].describe(_OPTIONS['id'])}, or the images with --path-column"
-        )
+        raise GalaxyError(_describe_missing_ids(catalogue, guesses["id"]))
+    if rules is None:
+        _refuse_labels_of_another_role(catalogue, chosen | guessed)
     lines = [guesses[role].describe(_OPTIONS[role]) for role in guessed]
     return replace(NamedColumns(), **chosen, **guessed), set(guessed), lines
+
+
+def refuse_other_catalogue(catalogue: Catalogue, rules: LabelRules) -> None:
+    """Raises an error if a table lacks columns that rules need; it names the presets that fit the table."""
+    try:
+        columns = pd.DataFrame(columns=[name for name in catalogue.names if name])
+        TableColumns(columns, rules.source).refuse_missing(rules.label_columns)
+    except GalaxyError as error:
+        fitting = _fitting_presets(catalogue)
+        fits = f"; --rules {' or '.join(fitting)} fits its columns" if fitting else ""
+        raise GalaxyError(f"{catalogue.path}: {error}{fits}") from None
 
 
 def _usual_id(names: list[str], rules: LabelRules) -> str | None:
@@ -90,15 +106,49 @@ def _usual_id(names: list[str], rules: LabelRules) -> str | None:
     return next((present[name.casefold()] for name in rules.id_columns if name.casefold() in present), None)
 
 
+def _refuse_labels_of_another_role(catalogue: Catalogue, columns: Mapping[str, str]) -> None:
+    """Raises an error if the column of the labels is also another one, such as the ids."""
+    for role, name in columns.items():
+        if role != "label" and name == columns["label"]:
+            raise GalaxyError(
+                f"{catalogue.path}: {_OPTIONS['label']} and {_OPTIONS[role]} name the same column, {name}: "
+                "name the column of the classes"
+            )
+
+
+def _describe_missing_ids(catalogue: Catalogue, guess: Guess) -> str:
+    """Returns the message for a table whose galaxies are unknown."""
+    if guess.candidates:
+        return f"{catalogue.path}: {guess.describe(_OPTIONS['id'])}"
+    return (
+        f"{catalogue.path}: no column is named like an id (objid, id, name, ...): name it with --id-column, "
+        f"or the column of the image files with --path-column; {_describe_columns(catalogue)}"
+    )
+
+
 def _describe_missing_labels(catalogue: Catalogue, guess: Guess) -> str:
     """Returns the message for a table whose labels are unknown; it names the presets that fit its columns."""
     if guess.candidates:
         return f"{catalogue.path}: {guess.describe(_OPTIONS['label'])}"
+    fitting = _fitting_presets(catalogue)
+    rules = f"--rules {' or '.join(fitting)} (fits its columns)" if fitting else "--rules"
+    return (
+        f"{catalogue.path}: no column is named like a label (label, class, type, ...): name it with "
+        f"--label-column, or label by votes with {rules}; {_describe_columns(catalogue)}"
+    )
+
+
+def _describe_columns(catalogue: Catalogue) -> str:
+    """Returns the names of a table's columns, as far as they fit into a message."""
+    names = ", ".join(name for name in catalogue.names if name)
+    return f"its columns are: {names if len(names) <= _MAX_NAMES else f'{names[:_MAX_NAMES]} ...'}"
+
+
+def _fitting_presets(catalogue: Catalogue) -> list[str]:
+    """Returns the names of the presets whose columns a table has."""
     present = {name.casefold() for name in catalogue.names}
-    fitting = [
+    return [
         name
         for name in preset_names()
         if all(column.casefold() in present for column in read_rules(name).label_columns)
     ]
-    rules = f"--rules {' or '.join(fitting)} fits its columns" if fitting else "--rules labels by votes"
-    return f"{catalogue.path} has no column that is named like a label: name it with --label-column; {rules}"

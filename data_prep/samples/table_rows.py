@@ -9,9 +9,9 @@ import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.samples.labelling import LabelRules
-from data_prep.samples.table_columns import NamedColumns
+from data_prep.samples.table_columns import NamedColumns, refuse_other_catalogue
 from data_prep.schema import VOTE_COUNT
-from data_prep.sources.catalogue_ids import hash_ids, parse_ids
+from data_prep.sources.catalogue_ids import parse_ids
 from data_prep.sources.catalogue_positions import read_positions
 from data_prep.sources.catalogues import Catalogue
 from data_prep.splits.given import parse_split
@@ -27,9 +27,9 @@ class TableRows:
 
     Attributes:
         rows: One row per row of the table, with the columns ``objid`` (0 if missing), ``name`` (the id as
-            text), ``label`` (empty if none), ``reason`` (why the row cannot be used; empty if it can), and as
-            far as known ``id`` (if the ids are not integers), ``file`` (the path in the table), ``ra`` and
-            ``dec`` in degrees, ``split`` and the kept columns.
+            text, if there is one), ``label`` (empty if none), ``reason`` (why the row cannot be used; empty
+            if it can), and as far as known ``id`` (if the ids are not integers), ``file`` (the path in the
+            table), ``ra`` and ``dec`` in degrees, ``split`` and the kept columns.
         votes: The columns of the votes: ``vote_<class>`` and ``n_votes``.
         kept: The columns of the table that the sample keeps.
         notes: Messages for the user.
@@ -60,6 +60,8 @@ def read_rows(
     Raises:
         GalaxyError: A column is missing or a cell is invalid.
     """
+    if rules is not None:
+        refuse_other_catalogue(catalogue, rules)
     text_columns = rules.text_columns if rules else ()
     # The votes are optional, so that rules also serve tables with only the columns of the labels.
     present = {name.casefold() for name in catalogue.names}
@@ -82,7 +84,10 @@ def read_rows(
         rows["label"] = table[columns.label].fillna("").astype(str)
         rows.loc[(rows["label"] == "") & (rows["reason"] == ""), "reason"] = NO_LABEL
     else:
-        labelled = rules.apply(table[[name for name in rules.columns if name in table]])
+        try:
+            labelled = rules.apply(table[[name for name in rules.columns if name in table]])
+        except GalaxyError as error:
+            raise GalaxyError(f"{catalogue.path}: {error}") from None
         rows["label"] = labelled.labels
         rows["reason"] = np.where(rows["reason"] == "", labelled.reasons, rows["reason"])
         notes += labelled.notes
@@ -113,23 +118,9 @@ def _add_ids(rows: pd.DataFrame, table: pd.DataFrame, catalogue: Catalogue, colu
     rows["objid"] = ids.objid
     if ids.text is not None:
         rows["id"] = ids.text
-    rows["name"] = ids.objid.astype(str).astype(object) if ids.text is None else ids.text
+    text = ids.objid.astype(str).astype(object) if ids.text is None else ids.text
+    rows["name"] = pd.Series(text, dtype=object).mask(ids.missing)
     rows.loc[ids.missing, "reason"] = NO_ID
-
-
-def add_ids_of_images(rows: pd.DataFrame, names: Sequence[str], where: str) -> None:
-    """Identifies galaxies by the names of their images.
-
-    Args:
-        rows: ``N`` rows.
-        names: ``[N]`` names, which become the object ids if all are integers.
-        where: Where the names come from, for messages.
-    """
-    if all(name.isascii() and name.isdigit() and len(name) < 20 and name[0] != "0" for name in names):
-        rows["objid"] = np.array([int(name) for name in names], dtype=np.int64)
-    else:
-        rows["objid"], rows["id"] = hash_ids(names, where), list(names)
-    rows["name"] = list(names)
 
 
 def _add_positions(
@@ -156,11 +147,13 @@ def _add_split(
     guessed: set[str],
     notes: list[str],
 ) -> None:
-    """Adds the given split; a guessed column that is none is left out."""
+    """Adds the given split of the usable rows; a guessed column that is none is left out."""
     if columns.split is None:
         return
+    usable = rows["reason"] == ""
     try:
-        rows["split"] = parse_split(table[columns.split], catalogue.where(columns.split))
+        split = parse_split(table.loc[usable, columns.split], catalogue.where(columns.split))
+        rows["split"] = split.reindex(rows.index)
     except GalaxyError as error:
         if "split" not in guessed:
             raise

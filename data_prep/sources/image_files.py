@@ -50,7 +50,7 @@ def find_images(folder: Path) -> ImageFiles:
     if folder.is_file():
         raise GalaxyError(f"{folder} is a file: give the folder that contains it")
     if not folder.is_dir():
-        raise GalaxyError(f"there is no folder {folder}: give a folder of image files, or galaxy arrays")
+        raise GalaxyError(f"there is no folder {folder}: give a folder of image files")
     files, queue = ImageFiles(), _FolderQueue(folder)
     while (subfolder := queue.next_folder(files)) is not None:
         try:

@@ -116,9 +116,7 @@ def find_stretch(
     Raises:
         GalaxyError: The stretch or a parameter is unknown or invalid, or no sampled image can be stretched.
     """
-    bands = len(settings.bands)
-    if not needs_sample(name, parameters):
-        return fit_stretch(name, [], parameters, bands=bands)
+    wanted = SAMPLED if needs_sample(name, parameters) else 1
     sample: list[Planes] = []
     reason = "there are no images"
     for row in np.random.default_rng(seed).permutation(len(images))[:_MAX_ATTEMPTS].tolist():
@@ -130,14 +128,14 @@ def find_stretch(
             reason = f"{paths[0]}: {error}"
             continue
         if values.dtype == np.uint8:
-            reason = f"{paths[0]} has 8-bit pixels, which need no stretch"
+            reason = f"{paths[0]} has 8-bit pixels, which need no stretch: leave out --stretch"
         elif np.isfinite(values).any():
             sample.append(thin_out(values).copy())
-        if len(sample) == SAMPLED:
+        if len(sample) == wanted:
             break
     if not sample:
-        raise GalaxyError(f"no image from which the stretch {name} can be found: {reason}")
-    return fit_stretch(name, sample, parameters, bands=bands)
+        raise GalaxyError(f"no image can be stretched ({name}): {reason}")
+    return fit_stretch(name, sample, parameters, bands=len(settings.bands))
 
 
 def _scale_factor(shape: tuple[int, ...], scale: float | None, settings: ImageSettings) -> float:

@@ -90,6 +90,16 @@ class Stretch:
         """The number of bands."""
         return len(self.minimum)
 
+    def describe(self) -> str:
+        """Returns the name and the parameters in one line; a parameter that is equal in all bands once."""
+        values = []
+        for name in PARAMETERS[self.name]:
+            value = getattr(self, name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            shown = numbers if len(set(numbers)) > 1 else numbers[:1]
+            values.append(f"{name}={','.join(f'{number:.4g}' for number in shown)}")
+        return f"{self.name} ({' '.join(values)})"
+
     def apply(self, planes: Planes) -> npt.NDArray[np.uint8]:
         """Stretches an image to 8-bit pixels.
 

@@ -1,6 +1,6 @@
 """Checks a split that the user gives, and completes one without validation galaxies."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,12 @@ _SYNONYMS: Final = {
     "dev": "val",
     "testing": "test",
 }
+
+
+def are_splits(names: Collection[str]) -> bool:
+    """Returns whether two or more names are those of different splits, such as ``Train`` and ``valid``."""
+    splits = [_SYNONYMS.get(name.lower(), name.lower()) for name in names]
+    return len(splits) > 1 and len(set(splits)) == len(splits) and set(splits) <= set(SPLITS)
 
 
 def parse_split(names: "pd.Series[str]", where: str) -> "pd.Series[str]":
