@@ -11,10 +11,10 @@ from PIL import Image
 
 from benchmarks.commands import Survey
 from benchmarks.rows import Row, ratios
+from data_prep.images.cutouts import read_cutout
+from data_prep.images.image_reader import find_stretch, read_image
+from data_prep.images.image_settings import ImageSettings
 from data_prep.schema import CROP_PX
-from data_prep.sources.image_reader import find_stretch, read_image
-from data_prep.sources.image_settings import ImageSettings
-from data_prep.sources.images import read_cutout
 
 _FILES = 200
 _PASSES = 5

@@ -23,7 +23,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
 from data_prep.common.json_files import read_json
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES, COLOURS, MAX_BANDS, SPLITS
-from data_prep.sources.tables import read_table, refuse_unknown
+from data_prep.tables.csv_tables import read_table, refuse_unknown
 
 IMAGES: Final = "images.npy"
 CATALOG: Final = "catalog.csv"

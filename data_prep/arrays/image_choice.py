@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
+from data_prep.images.cutouts import ImageError
+from data_prep.images.fits_format import is_fits
+from data_prep.images.image_reader import find_stretch, load_image
+from data_prep.images.image_settings import RGB, ImageSettings
+from data_prep.images.pixel_scale import scales_agree
+from data_prep.images.stretch import PARAMETERS
 from data_prep.samples.image_lookup import BAND_SEPARATOR
 from data_prep.schema import CROP_PX
-from data_prep.sources.fits_format import is_fits
-from data_prep.sources.image_reader import find_stretch, load_image
-from data_prep.sources.image_settings import RGB, ImageSettings
-from data_prep.sources.images import ImageError
-from data_prep.sources.pixel_scale import scales_agree
-from data_prep.sources.stretch import PARAMETERS
 
 ImageFiles = tuple[Path, ...]
 """The file of an image, or its file in each band."""
@@ -183,7 +183,7 @@ def _is_fits(path: Path) -> bool:
 
 def _bands_of(path: Path) -> Sequence[str]:
     """Returns names for the bands of a FITS file."""
-    from data_prep.sources.fits_images import find_bands  # Slow to import, and only needed for FITS files.
+    from data_prep.images.fits_images import find_bands  # Slow to import, and only needed for FITS files.
 
     try:
         return find_bands(path)

@@ -15,8 +15,8 @@ from data_prep.common.files import sha256
 from data_prep.common.progress import progress_bar
 from data_prep.common.resumable_file import ResumableFile
 from data_prep.common.threads import prefetch
-from data_prep.sources.image_reader import LoadedImage
-from data_prep.sources.images import ImageError
+from data_prep.images.cutouts import ImageError
+from data_prep.images.image_reader import LoadedImage
 
 PROGRESS: Final = "progress.json"
 """The file in an unfinished folder that records the progress."""

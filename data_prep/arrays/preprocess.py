@@ -20,9 +20,9 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_folder, refuse_existing, sha256
 from data_prep.common.json_files import write_json
 from data_prep.common.threads import cores
+from data_prep.images.image_reader import LoadedImage, load_image
+from data_prep.images.stretch import Stretch
 from data_prep.samples.class_names import describe_classes
-from data_prep.sources.image_reader import LoadedImage, load_image
-from data_prep.sources.stretch import Stretch
 from data_prep.splits.copies import group_copies
 from data_prep.splits.draw import count_by_class
 

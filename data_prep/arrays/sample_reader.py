@@ -13,9 +13,9 @@ from data_prep.common.json_files import read_json
 from data_prep.samples.class_names import check_class_names
 from data_prep.samples.image_lookup import image_name
 from data_prep.samples.sample_file import summary_path
-from data_prep.sources.tables import read_table, refuse_unknown
 from data_prep.splits.draw import draw_split
 from data_prep.splits.given import complete_split, parse_split
+from data_prep.tables.csv_tables import read_table, refuse_unknown
 
 
 def read_sample(path: Path) -> pd.DataFrame:

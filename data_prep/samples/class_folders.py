@@ -8,13 +8,13 @@ from typing import Any, Final, Literal
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
+from data_prep.images.band_files import group_bands
+from data_prep.images.image_files import find_images, index_by_stem
 from data_prep.samples.image_lookup import BAND_SEPARATOR, ImageLookup, as_text, check_bands
 from data_prep.samples.labelled_sample import write_labelled
 from data_prep.samples.row_images import add_ids_of_images
 from data_prep.samples.sample_file import refuse_existing_sample
 from data_prep.samples.table_rows import TableRows
-from data_prep.sources.band_files import group_bands
-from data_prep.sources.image_files import find_images, index_by_stem
 from data_prep.splits.given import are_splits, parse_split
 
 _NO_CLASS: Final = "not in the folder of a class"

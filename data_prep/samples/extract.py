@@ -7,14 +7,14 @@ import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
+from data_prep.images.image_folder import ImageFolder, find_images
 from data_prep.samples.labelling import UNLABELLED, label_table
 from data_prep.samples.labels import LabelRule, galaxy_zoo_1_rules, suggest_other_rule
 from data_prep.samples.sample_file import draw_sample, refuse_existing_sample, write_sample
 from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE, VOTE_THRESHOLD
-from data_prep.sources.galaxy_zoo import read_mapping, read_table2
-from data_prep.sources.image_folder import ImageFolder, find_images
-from data_prep.sources.objids import refuse_ids_rounded_in_one_table
-from data_prep.sources.positions import compare_positions
+from data_prep.tables.galaxy_zoo import read_mapping, read_table2
+from data_prep.tables.objids import refuse_ids_rounded_in_one_table
+from data_prep.tables.positions import compare_positions
 
 
 def extract(

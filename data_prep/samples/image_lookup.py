@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
-from data_prep.sources.band_files import group_bands
-from data_prep.sources.image_files import find_images, index_by_stem, split_suffix
-from data_prep.sources.image_settings import RGB, ImageSettings
+from data_prep.images.band_files import group_bands
+from data_prep.images.image_files import find_images, index_by_stem, split_suffix
+from data_prep.images.image_settings import RGB, ImageSettings
 
 BAND_SEPARATOR: Final = "|"
 """Between the paths of an image's files, if it has one per band, in the order of the bands."""
@@ -114,7 +114,7 @@ def look_up_images(folder: Path, pattern: str | None = None, bands: Sequence[str
     Args:
         folder: The folder.
         pattern: For images with one file per band, the names of the files; see
-            :func:`data_prep.sources.band_files.group_bands`.
+            :func:`data_prep.images.band_files.group_bands`.
         bands: The names of the bands, if there is a pattern.
 
     Raises:

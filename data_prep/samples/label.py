@@ -15,7 +15,7 @@ from data_prep.samples.rules import read_rules
 from data_prep.samples.sample_file import refuse_existing_sample
 from data_prep.samples.table_columns import NamedColumns, choose_columns
 from data_prep.samples.table_rows import TableRows, read_rows
-from data_prep.sources.catalogues import open_catalogue
+from data_prep.tables.catalogues import open_catalogue
 
 
 def make_sample(
@@ -77,7 +77,7 @@ def label(
     """Labels the galaxies of a table, finds their images, and writes a sample.
 
     Args:
-        table: A table in any format; see :func:`data_prep.sources.catalogues.open_catalogue`.
+        table: A table in any format; see :func:`data_prep.tables.catalogues.open_catalogue`.
         images: The folder of the images.
         out: The CSV to write. A summary is written beside it, with the suffix ``.json``, and a list of what
             was left out, ``NAME_excluded.csv``.

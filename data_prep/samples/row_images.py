@@ -10,10 +10,10 @@ import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.samples.image_lookup import ImageLookup, image_name
-from data_prep.sources.catalogue_ids import hash_ids, parse_ids
-from data_prep.sources.catalogues import open_catalogue
-from data_prep.sources.column_guesses import guess_columns
-from data_prep.sources.objids import LARGEST_ID
+from data_prep.tables.catalogue_ids import hash_ids, parse_ids
+from data_prep.tables.catalogues import open_catalogue
+from data_prep.tables.column_guesses import guess_columns
+from data_prep.tables.objids import LARGEST_ID
 
 NO_IMAGE: Final = "no image"
 

@@ -11,8 +11,8 @@ from data_prep.samples.columns import TableColumns
 from data_prep.samples.labelling import LabelRules
 from data_prep.samples.presets import preset_names
 from data_prep.samples.rules import read_rules
-from data_prep.sources.catalogues import Catalogue
-from data_prep.sources.column_guesses import Guess, find_column, guess_columns
+from data_prep.tables.catalogues import Catalogue
+from data_prep.tables.column_guesses import Guess, find_column, guess_columns
 
 _MAX_NAMES: Final = 300
 """Maximum length of a list of column names in a message, in characters."""

@@ -11,10 +11,10 @@ from data_prep.common.errors import GalaxyError
 from data_prep.samples.labelling import LabelRules
 from data_prep.samples.table_columns import NamedColumns, refuse_other_catalogue
 from data_prep.schema import VOTE_COUNT
-from data_prep.sources.catalogue_ids import parse_ids
-from data_prep.sources.catalogue_positions import read_positions
-from data_prep.sources.catalogues import Catalogue
 from data_prep.splits.given import parse_split
+from data_prep.tables.catalogue_ids import parse_ids
+from data_prep.tables.catalogue_positions import read_positions
+from data_prep.tables.catalogues import Catalogue
 
 NO_ID: Final = "id missing"
 NO_LABEL: Final = "no label"

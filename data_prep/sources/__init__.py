@@ -1,1 +1,1 @@
-"""Where galaxies come from: downloads, tables and image files."""
+"""Downloads the real galaxies."""

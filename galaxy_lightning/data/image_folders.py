@@ -12,13 +12,13 @@ from torch.utils.data import Dataset
 
 from data_prep.arrays.image_choice import find_scales
 from data_prep.common.errors import GalaxyError
+from data_prep.images.band_files import group_bands
+from data_prep.images.cutouts import Cutout, ImageError
+from data_prep.images.image_files import find_images, split_suffix
+from data_prep.images.image_reader import read_image
+from data_prep.images.image_settings import ImageSettings
+from data_prep.images.pixel_scale import scales_agree
 from data_prep.samples.image_lookup import BAND_SEPARATOR
-from data_prep.sources.band_files import group_bands
-from data_prep.sources.image_files import find_images, split_suffix
-from data_prep.sources.image_reader import read_image
-from data_prep.sources.image_settings import ImageSettings
-from data_prep.sources.images import Cutout, ImageError
-from data_prep.sources.pixel_scale import scales_agree
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datasets import cores_per_process
 
@@ -27,7 +27,7 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
     """The images in a folder and its subfolders, without labels, for predictions.
 
     Args:
-        folder: The folder; see :func:`data_prep.sources.image_files.find_images`.
+        folder: The folder; see :func:`data_prep.images.image_files.find_images`.
         settings: How the files become pixels.
 
     Attributes:

@@ -13,7 +13,7 @@ import pandas as pd
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
-from data_prep.sources.tables import read_table, refuse_unknown
+from data_prep.tables.csv_tables import read_table, refuse_unknown
 from galaxy_lightning.runs.names import HISTORY, HISTORY_COLUMNS, IDENTITY_COLUMNS, PREDICTIONS, RUN
 from galaxy_lightning.runs.writer import probability_columns
 

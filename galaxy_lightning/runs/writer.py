@@ -27,7 +27,7 @@ from data_prep.common.environment import describe_environment
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors, new_file
 from data_prep.common.json_files import write_json
-from data_prep.sources.tables import read_table
+from data_prep.tables.csv_tables import read_table
 from galaxy_lightning.runs.names import HISTORY, HISTORY_COLUMNS, RUN
 
 

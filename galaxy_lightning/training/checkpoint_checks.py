@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from data_prep.common.errors import GalaxyError
+from data_prep.images.image_settings import ImageSettings
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES, MAX_BANDS
-from data_prep.sources.image_settings import ImageSettings
 from galaxy_lightning.networks.sources import NONE
 from galaxy_lightning.training.module import GalaxyClassifier
 

@@ -20,10 +20,10 @@ from data_prep.arrays.format import CATALOG, DATASET, IMAGES, open_arrays
 from data_prep.arrays.preprocess import report
 from data_prep.common.files import sha256
 from data_prep.common.json_files import read_json
+from data_prep.images.cutouts import read_cutout
 from data_prep.schema import CLASSES, FLAG_COLUMNS, MAPPING_COLUMNS, SPLITS, TABLE2_COLUMNS
-from data_prep.sources.galaxy_zoo import read_mapping, read_table2
-from data_prep.sources.images import read_cutout
-from data_prep.sources.tables import read_table
+from data_prep.tables.csv_tables import read_table
+from data_prep.tables.galaxy_zoo import read_mapping, read_table2
 from galaxy_lightning.data.vote_targets import vote_targets
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.sources.catalogue_ids import parse_ids
-from data_prep.sources.catalogue_positions import read_positions
-from data_prep.sources.catalogues import open_catalogue
-from data_prep.sources.cells import MISSING
-from data_prep.sources.column_guesses import guess_columns
-from data_prep.sources.text_records import SEPARATOR_NAMES
-from tests.data_prep.sources.test_catalogues import FORMATS, as_bytes
+from data_prep.tables.catalogue_ids import parse_ids
+from data_prep.tables.catalogue_positions import read_positions
+from data_prep.tables.catalogues import open_catalogue
+from data_prep.tables.cells import MISSING
+from data_prep.tables.column_guesses import guess_columns
+from data_prep.tables.text_records import SEPARATOR_NAMES
+from tests.data_prep.tables.test_catalogues import FORMATS, as_bytes
 from tests.data_prep.test_fuzz import tables
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 

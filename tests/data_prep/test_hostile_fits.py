@@ -17,12 +17,12 @@ from astropy.utils.exceptions import AstropyUserWarning
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.sources import fits_images
-from data_prep.sources.fits_images import read_fits
-from data_prep.sources.image_reader import read_image
-from data_prep.sources.image_settings import ImageSettings
-from data_prep.sources.images import ImageError
-from data_prep.sources.stretch import Stretch
+from data_prep.images import fits_images
+from data_prep.images.cutouts import ImageError
+from data_prep.images.fits_images import read_fits
+from data_prep.images.image_reader import read_image
+from data_prep.images.image_settings import ImageSettings
+from data_prep.images.stretch import Stretch
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
 GRI = ("g", "r", "i")
@@ -222,7 +222,7 @@ def test_damaged_headers_print_nothing(tmp_path):
     with pytest.warns(AstropyUserWarning, match="ZTENSION"):
         fits.getdata(path)
     code = (
-        "from pathlib import Path; from data_prep.sources.fits_images import read_fits\n"
+        "from pathlib import Path; from data_prep.images.fits_images import read_fits\n"
         f"print(read_fits(Path({str(path)!r}), 'gri').planes.shape)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from data_prep.sources import images
-from data_prep.sources.images import MAX_PIXELS, ImageError, read_cutout
+from data_prep.images import cutouts as images
+from data_prep.images.cutouts import MAX_PIXELS, ImageError, read_cutout
 
 CROP = 32
 

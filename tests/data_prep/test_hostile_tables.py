@@ -8,9 +8,9 @@ import pytest
 
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import TABLE2_COLUMNS
-from data_prep.sources import table_layout
-from data_prep.sources.galaxy_zoo import read_mapping, read_table2
-from data_prep.sources.tables import read_table
+from data_prep.tables import table_layout
+from data_prep.tables.csv_tables import read_table
+from data_prep.tables.galaxy_zoo import read_mapping, read_table2
 
 OBJID = 587722981742084097
 HEADER = "objid,sample,asset_id\n"

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from data_prep.arrays.format import open_arrays
-from data_prep.sources.fits_images import read_fits
-from data_prep.sources.image_settings import ImageSettings
+from data_prep.images.fits_images import read_fits
+from data_prep.images.image_settings import ImageSettings
 from galaxy_lightning.cli.main import main
 from tests.own_galaxies import (
     CLASSES,

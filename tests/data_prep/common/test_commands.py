@@ -194,8 +194,8 @@ def test_sigterm_ends_a_command_even_if_a_library_raises_another_error(capsys):
 def test_a_terminated_command_leaves_no_partial_result(raw, sample, tmp_path):
     words = ["--sample", str(sample), "--raw", str(raw), "--out", str(tmp_path / "arrays")]
     process = subprocess.Popen(
-        [sys.executable, "-c", "import data_prep.sources.image_reader, data_prep.cli, time\n"
-         "read = data_prep.sources.image_reader.load_image\n"
+        [sys.executable, "-c", "import data_prep.images.image_reader, data_prep.cli, time\n"
+         "read = data_prep.images.image_reader.load_image\n"
          "import data_prep.arrays.preprocess as p\n"
          "from data_prep.arrays import image_writer as w\n"
          "from data_prep.common import resumable_file as f\n"

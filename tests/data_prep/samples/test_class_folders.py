@@ -26,7 +26,9 @@ def label(folder, *more, out="sample.csv"):
 
 @pytest.fixture
 def folder(tmp_path):
-    return write_images(tmp_path / "classes", [f"{name}/{name[0]}{k}" for name in ("disc", "ring") for k in "012"])
+    return write_images(
+        tmp_path / "classes", [f"{name}/{name[0]}{k}" for name in ("disc", "ring") for k in "012"]
+    )
 
 
 def test_the_folder_is_the_class(folder):
@@ -80,7 +82,9 @@ def test_folders_named_like_splits_hold_the_classes(tmp_path):
     names = [f"{split}/{name}/{split}{k}" for split in ("Train", "test") for name in "ab" for k in range(2)]
     printed, sample = label(write_images(tmp_path / "galaxies", [*names, "test/stray"]))
     assert "4 a, 4 b" in printed
-    assert "note: the folders Train, test are used as the split, and their subfolders as the classes" in printed
+    assert (
+        "note: the folders Train, test are used as the split, and their subfolders as the classes" in printed
+    )
     assert read_sample(tmp_path / "sample.csv")["split"].tolist() == ["train"] * 4 + ["test"] * 4
     assert read_excluded(tmp_path / "sample.csv")[0][2:] == ("test/stray.jpg", "not in the folder of a class")
 

@@ -12,7 +12,7 @@ from data_prep.samples.labels import LABEL_RULES, label_galaxies
 from data_prep.samples.presets import preset_folder, preset_names
 from data_prep.samples.rules import read_rules
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES, FLAG_THRESHOLD, VOTE_THRESHOLD
-from data_prep.sources.galaxy_zoo import read_table2
+from data_prep.tables.galaxy_zoo import read_table2
 
 FOLDER = Path(__file__).parents[3] / "configs/labels"
 GZ2 = [name for name in preset_names() if name.startswith("gz2_")]

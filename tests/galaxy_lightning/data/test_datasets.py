@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 from data_prep.arrays.format import open_arrays
 from data_prep.cli import main as data_prep
 from data_prep.common.errors import GalaxyError
-from data_prep.sources.image_settings import ImageSettings
-from data_prep.sources.images import read_cutout
+from data_prep.images.cutouts import read_cutout
+from data_prep.images.image_settings import ImageSettings
 from galaxy_lightning.data.datasets import ArrayDataset, require_shared_memory
 from galaxy_lightning.data.image_folders import ImageFolderDataset
 from galaxy_lightning.data.loading import PrefetchingLoader, identity_collate

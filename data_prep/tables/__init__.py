@@ -1,0 +1,1 @@
+"""Reads tables of galaxies in any format, exactly."""

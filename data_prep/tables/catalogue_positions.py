@@ -1,0 +1,69 @@
+"""Reads the positions of a catalogue in degrees."""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from data_prep.common.errors import GalaxyError
+from data_prep.tables.angles import Degrees, InvalidAngleError, is_decimal, to_degrees
+from data_prep.tables.catalogues import Catalogue
+
+_RANGES: Final = {"right ascension": (0.0, 360.0), "declination": (-90.0, 90.0)}
+
+
+def read_positions(catalogue: Catalogue, ra: str, dec: str) -> pd.DataFrame:
+    """Reads the positions of a catalogue.
+
+    Args:
+        catalogue: The catalogue.
+        ra: The column of right ascensions: decimal degrees or sexagesimal hours.
+        dec: The column of declinations: decimal or sexagesimal degrees.
+
+    Returns:
+        One row per row of the catalogue, with the columns ``ra`` (0 to 360) and ``dec`` (-90 to 90) in
+        degrees, float64; NaN where a cell is missing.
+
+    Raises:
+        GalaxyError: A column is missing, a cell is not an angle or out of range, or a column has another unit
+            than degrees.
+    """
+    table = catalogue.read(text=[ra, dec])
+    positions: dict[str, Degrees] = {}
+    for name, column, (angle, (low, high)) in zip(("ra", "dec"), (ra, dec), _RANGES.items(), strict=True):
+        try:
+            degrees = to_degrees(table[column], hours=name == "ra")
+        except InvalidAngleError as error:
+            raise GalaxyError(f"{catalogue.where(column, error.row)}: {error}") from None
+        if _are_decimal(table[column]):
+            degrees = degrees * _unit_in_degrees(catalogue, column)
+        invalid = ~np.isnan(degrees) & ~((low <= degrees) & (degrees <= high))
+        if invalid.any():
+            row = int(np.argmax(invalid))
+            raise GalaxyError(
+                f"{catalogue.where(column, row)}: {table[column].iloc[row]} is not a {angle}: it must be "
+                f"{low:g} to {high:g} degrees"
+            )
+        positions[name] = degrees
+    return pd.DataFrame(positions)
+
+
+def _are_decimal(column: "pd.Series[Any]") -> bool:
+    """Returns whether a valid column holds decimal angles."""
+    present = column.dropna()
+    return present.empty or is_decimal(present.iloc[0])
+
+
+def _unit_in_degrees(catalogue: Catalogue, column: str) -> float:
+    """Returns the size of a column's unit in degrees; 1 if the file states none."""
+    unit = catalogue.unit(column)
+    if unit is None or unit.strip().lower() in ("", "deg", "degree", "degrees"):
+        return 1.0
+    from astropy import units  # Imported here, since it takes a quarter of a second.
+
+    try:
+        return float(units.Unit(unit).to(units.deg))
+    except (ValueError, TypeError):
+        raise GalaxyError(
+            f"{catalogue.where(column)} is in {unit}: convert it to degrees, and set its unit to deg"
+        ) from None
