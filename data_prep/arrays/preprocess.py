@@ -73,6 +73,8 @@ def preprocess(
     labelling = read_labelling(sample, catalog)
     make_split(catalog, catalog["objid"].to_numpy(), seed, sample)  # Reports errors before images are read.
     refuse_existing(out, overwrite=overwrite, contents=_FILES)
+    if not raw.is_dir():
+        raise GalaxyError(f"there is no folder {raw}: name the folder in which the paths of {sample} begin")
     turns = _draw_turns(len(catalog), seed) if rotate_once else None
     options = options or ImageOptions(crop=crop)
     summary = labelling["sample"]

@@ -116,7 +116,8 @@ def find_stretch(
     Raises:
         GalaxyError: The stretch or a parameter is unknown or invalid, or no sampled image can be stretched.
     """
-    wanted = SAMPLED if needs_sample(name, parameters) else 1
+    needed = needs_sample(name, parameters)
+    wanted, only_8_bit = SAMPLED if needed else 1, len(images) > 0
     sample: list[Planes] = []
     reason = "there are no images"
     for row in np.random.default_rng(seed).permutation(len(images))[:_MAX_ATTEMPTS].tolist():
@@ -125,7 +126,7 @@ def find_stretch(
         try:
             values, _ = _read(paths, settings, floats=True)
         except ImageError as error:
-            reason = f"{paths[0]}: {error}"
+            reason, only_8_bit = f"{paths[0]}: {error}", False
             continue
         if values.dtype == np.uint8:
             reason = f"{paths[0]} has 8-bit pixels, which need no stretch: leave out --stretch"
@@ -133,8 +134,8 @@ def find_stretch(
             sample.append(thin_out(values).copy())
         if len(sample) == wanted:
             break
-    if not sample:
-        raise GalaxyError(f"no image can be stretched ({name}): {reason}")
+    if not sample and (needed or only_8_bit):
+        raise GalaxyError(f"no image from which the stretch {name} can be found: {reason}")
     return fit_stretch(name, sample, parameters, bands=len(settings.bands))
 
 

@@ -9,8 +9,14 @@ import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.images.band_files import group_bands
-from data_prep.images.image_files import find_images, index_by_stem
-from data_prep.samples.image_lookup import BAND_SEPARATOR, ImageLookup, as_text, check_bands
+from data_prep.images.image_files import index_by_stem
+from data_prep.samples.image_lookup import (
+    BAND_SEPARATOR,
+    ImageLookup,
+    as_text,
+    check_bands,
+    find_nameable_images,
+)
 from data_prep.samples.labelled_sample import write_labelled
 from data_prep.samples.row_images import add_ids_of_images
 from data_prep.samples.sample_file import refuse_existing_sample
@@ -55,7 +61,7 @@ def label_folders(
     """
     refuse_existing_sample(out, overwrite=overwrite)
     check_bands(pattern, bands)
-    files = find_images(folder)
+    files = find_nameable_images(folder)
     tops = sorted({path.parts[0] for path in files.paths if len(path.parts) > 1})
     depth = 2 if are_splits(tops) else 1
     in_classes = [path for path in files.paths if len(path.parts) > depth]

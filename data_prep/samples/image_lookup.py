@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
 from data_prep.images.band_files import group_bands
-from data_prep.images.image_files import find_images, index_by_stem, split_suffix
+from data_prep.images.image_files import ImageFiles, find_images, index_by_stem, split_suffix
 from data_prep.images.image_settings import RGB, ImageSettings
 
 BAND_SEPARATOR: Final = "|"
@@ -108,6 +108,19 @@ def check_bands(pattern: str | None, bands: Sequence[str]) -> None:
     ImageSettings(crop=1, bands=tuple(bands) or RGB, pattern=pattern)
 
 
+def find_nameable_images(folder: Path) -> ImageFiles:
+    """Finds the image files in a folder that a table can name; others are skipped.
+
+    Args:
+        folder: The folder; see :func:`data_prep.images.image_files.find_images`.
+    """
+    files = find_images(folder)
+    if unnameable := {path for path in files.paths if not _is_text(str(path))}:
+        files.paths = [path for path in files.paths if path not in unnameable]
+        files.skipped |= dict.fromkeys(sorted(unnameable), "a name that is not valid UTF-8: rename it")
+    return files
+
+
 def look_up_images(folder: Path, pattern: str | None = None, bands: Sequence[str] = ()) -> ImageLookup:
     """Finds the images in a folder and its subfolders by their names.
 
@@ -120,7 +133,7 @@ def look_up_images(folder: Path, pattern: str | None = None, bands: Sequence[str
     Raises:
         GalaxyError: The folder does not exist, cannot be read, or contains no images.
     """
-    files = find_images(folder)
+    files = find_nameable_images(folder)
     namesakes: dict[Path, str] = {}
     others = files.skipped
     if pattern is None:
@@ -155,6 +168,15 @@ def _endings(text: str | None) -> list[str]:
     """Returns the ends of a path, the longest first."""
     parts = PurePath(_normalise(text).replace("\\", "/")).parts if text else ()
     return [str(PurePath(*parts[skip:])) for skip in range(len(parts))]
+
+
+def _is_text(name: str) -> bool:
+    """Returns whether a file can be named in a table; names may consist of any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _normalise(name: str) -> str:

@@ -122,9 +122,10 @@ def _check_classes(
         )
     if len(found) > MAX_CLASSES:
         names = ", ".join(map(repr, classes[:_SHOWN]))
+        other = "merge some" if rule == "folders" else "name the column of the classes with --label-column"
         raise GalaxyError(
             f"{source}: {len(found):,} classes ({rule}: {names}, ...), but a classifier has at most "
-            f"{MAX_CLASSES}: name the column of the classes with --label-column"
+            f"{MAX_CLASSES}: {other}"
         )
     try:
         check_class_names(classes)
@@ -154,7 +155,8 @@ def _list(rows: pd.DataFrame, unused: Mapping[str, str]) -> pd.DataFrame:
             "reason": left_out["reason"],
         }
     )
-    files = pd.DataFrame({"path": list(unused), "reason": list(unused.values())})
+    # Names of files may consist of any bytes, which only the type object allows.
+    files = pd.DataFrame({"path": list(unused), "reason": list(unused.values())}, dtype=object)
     return pd.concat([listed, files], ignore_index=True) if len(files) else listed
 
 

@@ -67,7 +67,7 @@ def choose_columns(
         raise GalaxyError("--label-column and --rules exclude each other: leave out one of them")
     if ("ra" in chosen) != ("dec" in chosen):
         raise GalaxyError("--ra-column and --dec-column are used together: name both")
-    guesses = guess_columns(names)
+    guesses = guess_columns([name for name in names if name not in chosen.values()])
     if rules is not None:
         guesses["label"] = Guess("label", None)
         if usual := _usual_id(names, rules):
@@ -75,7 +75,7 @@ def choose_columns(
     guessed = {
         role: guess.column
         for role, guess in guesses.items()
-        if role not in chosen and guess.column is not None and guess.column not in chosen.values()
+        if role not in chosen and guess.column is not None
     }
     if "ra" in chosen:
         guessed.pop("ra", None), guessed.pop("dec", None)

@@ -67,9 +67,12 @@ def test_unusable_images_are_listed_and_skipped(raw, sample, tmp_path):
 
 
 def test_without_usable_images_nothing_is_written(sample, tmp_path):
-    with pytest.raises(GalaxyError, match="none of the 80 images.*missing"):
+    with pytest.raises(GalaxyError, match="there is no folder .*nowhere: name the folder"):
         preprocess(sample, tmp_path / "nowhere", tmp_path / "arrays", progress=False)
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(GalaxyError, match="none of the 80 images.*missing"):
+        preprocess(sample, tmp_path / "empty", tmp_path / "arrays", progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers(raw, sample, tmp_path):

@@ -71,7 +71,7 @@ def test_integer_names_are_the_ids(tmp_path):
 
 def test_of_two_formats_of_an_image_one_is_used(folder):
     write_images(folder, ["ring/r0.png", "ring/R1.jpg"])
-    _, sample = label(folder)
+    sample = label(folder)[1]
     assert ("ring/r0.jpg", "ring") in sample
     assert [row[2:] for row in read_excluded(folder.parent / "sample.csv")] == [
         ("ring/r0.png", "an image of the same name, ring/r0.jpg, is used")
@@ -80,7 +80,7 @@ def test_of_two_formats_of_an_image_one_is_used(folder):
 
 def test_folders_named_like_splits_hold_the_classes(tmp_path):
     names = [f"{split}/{name}/{split}{k}" for split in ("Train", "test") for name in "ab" for k in range(2)]
-    printed, sample = label(write_images(tmp_path / "galaxies", [*names, "test/stray"]))
+    printed = label(write_images(tmp_path / "galaxies", [*names, "test/stray"]))[0]
     assert "4 a, 4 b" in printed
     assert (
         "note: the folders Train, test are used as the split, and their subfolders as the classes" in printed
@@ -105,10 +105,17 @@ def test_images_with_one_file_per_band(tmp_path):
     assert read_excluded(tmp_path / "sample.csv")[0][2:] == ("b/2_g.fits", "no file for the band r of 2")
 
 
+def test_an_image_whose_name_is_not_valid_text_is_listed(folder):
+    (folder / "ring" / os.fsdecode(b"\xff.jpg")).write_bytes((folder / "ring/r0.jpg").read_bytes())
+    printed, sample = label(folder)
+    assert len(sample) == 6
+    assert "excluded: 1 other files" in printed
+
+
 def test_a_linked_folder_is_a_class(folder):
-    os.symlink(folder / "ring", folder.parent / "elsewhere")
+    (folder.parent / "elsewhere").symlink_to(folder / "ring")
     write_images(folder.parent / "far", ["x0", "x1", "x2"])
-    os.symlink(folder.parent / "far", folder / "linked")
+    (folder / "linked").symlink_to(folder.parent / "far")
     assert ("linked/x0.jpg", "linked") in label(folder)[1]
 
 

@@ -1,6 +1,7 @@
 """The command ``label`` with tables of any kind: what it finds, counts, lists and refuses."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -162,21 +163,21 @@ def test_a_class_with_fewer_galaxies_than_splits_is_noted(words):
         ({"objid": IDS, "label": ["x"] * 9}, [], "each of the 9 galaxies is labelled 'x' .column label."),
         ({}, ["--n", "1"], "at least two classes: draw more with --n"),
         ({}, ["--n", "10"], "10 galaxies requested, but 9 are eligible .* from 1 to 9, or --n all"),
-        ({"objid": IDS, "label": ["Spiral", "spiral", "x"] * 3}, [], "'Spiral' and 'spiral' differ only by"),
-        ({"objid": IDS, "label": ["a\nb", "c", "d"] * 3}, [], "invalid class name 'a.nb': it contains a line"),
+        ({"objid": IDS, "label": ["Spiral", "spiral", "x"] * 3}, [], "'Spiral' and 'spiral' differ only"),
+        ({"objid": IDS, "label": ["a\nb", "c", "d"] * 3}, [], "invalid class name 'a.nb': it contains"),
         ({"objid": IDS, "label": [""] * 9}, [], "no galaxies are eligible .excluded: 9 no label"),
-        ({"objid": ["1"] * 9, "label": LABELS}, [], r"expected names such as 1\.jpg, found 58.*--path-column"),
+        ({"objid": ["1"] * 9, "label": LABELS}, [], r"names such as 1\.jpg, found 58.*--path-column"),
         ({"objid": [f"{float(i):.6e}" for i in IDS], "label": LABELS}, [], "converted to floats"),
         ({}, ["--threshold", "0.5"], "--threshold is a parameter of label rules: name them with --rules"),
         ({}, ["--rules", "gz2_thre"], "unknown label rules 'gz2_thre' .did you mean gz2_three"),
         ({}, ["--rules", "gz2_three"], r"lacks columns that .*gz2_three\.yaml reads: t01_smooth"),
         ({}, ["--rules", "r.yaml"], r"r\.yaml: no such file"),
-        ({}, ["--rules", "gz2_three", "--label-column", "label"], "--label-column and --rules exclude each"),
+        ({}, ["--rules", "gz2_three", "--label-column", "label"], "--label-column and --rules exclude"),
         ({}, ["--pattern", "{id}_{band}.fits"], "--pattern needs the names of the bands: add --bands"),
         ({}, ["--pattern", "{id}.fits", "--bands", "g"], "must contain {id} and {band} once each"),
         ({}, ["--bands", "g", "g"], "two bands have the same name: g, g"),
         ({}, ["--bands", *"abcdefghi"], "bands must be a list of 1 to 8 names"),
-        ({}, ["--pattern", "{id}_{band}.fits", "--bands", "g", "r"], "no image with a file for each band; "),
+        ({}, ["--pattern", "{id}_{band}.fits", "--bands", "g", "r"], "no image with a file for each"),
         ({}, ["--mapping", "nowhere.csv"], r"nowhere\.csv is missing"),
     ],
 )  # fmt: skip
@@ -264,6 +265,15 @@ def test_ids_keep_their_leading_zeros_and_their_letters(words, tmp_path):
     assert sample["path"].tolist() == [f"{name}.png" for name in sorted(ids)]
     assert sample["objid"].astype(int).gt(0).all()
     assert sample["objid"].is_unique
+
+
+def test_an_image_whose_name_is_not_valid_text_is_listed(words, tmp_path, images):
+    (images / os.fsdecode(b"\xff.jpg")).write_bytes((images / f"{IDS[0]}.jpg").read_bytes())
+    (images / os.fsdecode(b"\xfe.txt")).write_bytes(b"text")
+    assert run(*words())[0] == 0
+    listed = {row[2]: row[3] for row in read_excluded(tmp_path / "sample.csv")}
+    assert listed[r"\udcff.jpg"] == "a name that is not valid UTF-8: rename it"
+    assert r"\udcfe.txt" in listed
 
 
 def test_positions_are_kept_in_degrees(words, tmp_path):
