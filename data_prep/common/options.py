@@ -9,7 +9,8 @@ import inspect
 from argparse import Action
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from data_prep.common.paths import user_path
 from data_prep.common.plain_help import PlainHelp
@@ -52,7 +53,7 @@ class CommandParser(SuggestingParser):
         if hint is bool:
             del settings["type"]
             settings["action"] = "store_true"
-        elif annotations := getattr(hint, "__metadata__", ()):
+        elif annotations := _annotations(hint):
             settings.pop("action", None)  # Set by jsonargparse from the Python type.
             settings |= zip(("type", "metavar", "nargs"), annotations, strict=False)
         if isinstance(settings.get("default"), tuple):
@@ -61,6 +62,13 @@ class CommandParser(SuggestingParser):
         if action.required:
             self._required += [*action.option_strings, str(action.metavar or action.dest.upper())]
         return action
+
+
+def _annotations(hint: Any) -> tuple[Any, ...]:
+    """Returns the settings in a type hint, also in an optional one (``FilePath | None``)."""
+    hints = [part for part in get_args(hint) if part is not NoneType] if get_origin(hint) is Union else [hint]
+    settings: tuple[Any, ...] = getattr(hints[0], "__metadata__", ()) if len(hints) == 1 else ()
+    return settings
 
 
 def description_of(function: Callable[..., None]) -> str:

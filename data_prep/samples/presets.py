@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.paths import expand_path
 from data_prep.common.suggestions import nearest
 
 _FOLDERS: Final = (Path(__file__).parents[1] / "labels", Path(__file__).parents[2] / "configs/labels")
@@ -33,7 +34,7 @@ def find_rules(name_or_path: str) -> Path:
     presets, folder = preset_names(), preset_folder()
     if folder and name_or_path in presets:
         return folder / f"{name_or_path}.yaml"
-    path = Path(name_or_path)
+    path = Path(expand_path(name_or_path) if name_or_path.startswith(("~", "$")) else name_or_path)
     try:
         if path.is_file():
             return path

@@ -364,6 +364,15 @@ def test_an_invalid_vote_is_located(words, tmp_path):
     assert re.search(r"table\.csv: row 2, column v: '1.7' is not a vote fraction", message)
 
 
+def test_the_home_directory_in_paths_is_expanded(words, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "r.yaml").write_text("rules:\n  - {label: a, where: {v: '> 0.5'}}\notherwise: b\n")
+    words(objid=IDS, v=[0.1, 0.9, 0.2] * 3)
+    paths = ["--table=~/table.csv", "--images=~/images", "--rules=~/r.yaml", "--out=~/sample.csv"]
+    assert run("label", *paths)[0] == 0
+    assert (tmp_path / "sample.csv").exists()
+
+
 def test_the_function_takes_named_columns(words, tmp_path, images):
     words(star=IDS, kind=LABELS)
     columns = NamedColumns(id="STAR", label="kind")
