@@ -132,7 +132,7 @@ def _find_by_mapping(
     """Returns the image of each row by the mapping, the first one that exists, and messages."""
     if "name" not in rows:
         raise GalaxyError(f"{where}: --mapping needs the ids of the galaxies: add --id-column")
-    if not rows["name"].isin(mapping.names.index).any():
+    if set(rows["name"].dropna()).isdisjoint(mapping.names.index):
         first = next(iter(rows["name"].dropna()), "none")
         in_mapping = next(iter(mapping.names.index), "none")
         return np.full(len(rows), None, dtype=object), [
