@@ -132,12 +132,9 @@ def label(
     """Label your own galaxies: any table, any classes, any images.
 
     Reads the labels from a column of a table, from votes by rules, or from the folders of the images; finds
-    the images; and writes a CSV with one row per image. For example:
+    the images; and writes a CSV with one row per image. See docs/own_galaxies.md. For example:
 
-    python -m data_prep label --table catalogue.fits --images FOLDER --out SAMPLE.csv
-
-    python -m data_prep label --table gz2_hart16.csv --rules gz2_three --mapping gz2_filename_mapping.csv
-    --images FOLDER --out SAMPLE.csv
+    python -m data_prep label --table catalogue.fits --images FOLDER --out S.csv
 
     python -m data_prep label --folders FOLDER --out SAMPLE.csv
 
@@ -147,9 +144,10 @@ def label(
         table: CSV, FITS, VOTable, ECSV or Parquet, also gzipped
         images: folder of the images, named by id (123.jpg, 123.fits) or in the path column
         folders: folder with a subfolder of images for each class, instead of a table
-        rules: label rules: a YAML file, or one of the presets decals_four, decals_three, gz1_flags,
-            gz1_threshold, gz2_four, gz2_seven, gz2_smooth_featured, gz2_three, kaggle_four, kaggle_three
-        threshold: value of the rules' parameter threshold
+        rules: how votes become labels: a YAML file, or a preset for Galaxy Zoo 1's Table 2 (gz1_threshold,
+            gz1_flags), Galaxy Zoo 2's gz2_hart16.csv (gz2_three, gz2_four, gz2_seven, gz2_smooth_featured),
+            Galaxy Zoo DECaLS (decals_three, decals_four) or Kaggle's challenge (kaggle_three, kaggle_four)
+        threshold: vote fraction required for a class, for rules that have one
         id_column: column of the galaxies' ids, integers or any text; guessed by default, like all columns
         label_column: column of the classes
         path_column: column of the image files; by default, images are found by id
@@ -220,9 +218,9 @@ def preprocess(
         raw: for a sample of extract: folder in the raw Galaxy Zoo layout (see simulate)
         images: for a sample of label: folder of the images
         out: folder to create
-        crop: side of the centre crop in pixels (default: the size, or 224)
+        crop: side of the centre crop in pixels (default: that of --size, or 224)
         size: side in pixels to which the images are scaled before the crop
-        bands: names of the bands of FITS images, such as g r z
+        bands: names of all bands of FITS images in their order, such as g r z
         stretch: how FITS values become 8-bit pixels: lupton (Lupton et al. 2004; the default for three
             bands), asinh (the default otherwise) or linear; predict uses the same stretch
         stretch_parameters: parameters of the stretch (minimum, maximum, stretch, Q, a), such as Q=8; the
@@ -255,7 +253,8 @@ def preprocess(
         overwrite=overwrite,
     )
     side, names = dataset["crop"], dataset["images"]["bands"]
-    in_bands = "" if tuple(names) == COLOURS else f" in {len(names)} bands ({', '.join(names)})"
+    number = f"{len(names)} band{'s' if len(names) > 1 else ''}"
+    in_bands = "" if tuple(names) == COLOURS else f" in {number} ({', '.join(names)})"
     print(f"{dataset['galaxies']:,} galaxies of {side} x {side} pixels{in_bands} in {out}")
     print("\n".join(arrays.report(dataset)))
     print(f"next: python -m galaxy_lightning fit --config galaxy_cnn --data.arrays {quoted(out)}")
@@ -282,7 +281,7 @@ def check(arrays: ArraysFolder) -> None:
 
 COMMANDS: Final = Commands(
     PROGRAM,
-    "Prepare galaxy arrays, the input of every model, from raw Galaxy Zoo files. "
+    "Prepare galaxy arrays, the input of every model, from Galaxy Zoo's files or your own. "
     "Usual order: download (or simulate), extract, preprocess, check. For your own galaxies: label, "
     "preprocess, check.",
     {command.__name__: command for command in (download, simulate, extract, label, preprocess, check)},

@@ -186,7 +186,7 @@ def check_claims():
     assert left_out["reason"].value_counts().to_dict() == {
         "no label": 1,
         "no image": 1,
-        "no labelled row of the table": 2,
+        "not in the table": 1,
     }
     survey = pd.read_csv("survey.csv").set_index("id")
     assert survey.loc["NGC 4001", "ra"] == pytest.approx(15 * (12 + 1 / 60 + 30.5 / 3600))

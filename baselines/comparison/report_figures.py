@@ -105,13 +105,13 @@ def _most_confident_errors(arrays: GalaxyArrays, model: Model) -> tuple[Any, lis
     Returns:
         The images, their captions, and the number of all errors.
     """
-    run, rows = model.runs[0], arrays.rows("test")
+    run, rows, ids = model.runs[0], arrays.rows("test"), arrays.ids
     labels, classes = arrays.labels[rows], class_names(arrays.classes, 44)
     wrong = np.flatnonzero(run.predicted != labels)
     confidences = run.probabilities[wrong, run.predicted[wrong]]
     chosen = wrong[np.argsort(-confidences, kind="stable")][:MAX_MISCLASSIFIED]
     captions = [
-        f"{arrays.catalog['objid'].iloc[rows[galaxy]]}\ntrue {classes[labels[galaxy]]}\n"
+        f"{ids[rows[galaxy]]}\ntrue {classes[labels[galaxy]]}\n"
         f"predicted {classes[run.predicted[galaxy]]} ({run.probabilities[galaxy, run.predicted[galaxy]]:.2f})"
         for galaxy in chosen
     ]

@@ -97,8 +97,9 @@ def name_pair(arrays: GalaxyArrays, pair: npt.NDArray[np.int64]) -> str:
         arrays: The galaxy arrays.
         pair: Two row numbers of the catalogue.
     """
-    objid, split = (arrays.catalog[column].iloc[pair].tolist() for column in ("objid", "split"))
-    return f"objid {objid[0]} ({split[0]}) and {objid[1]} ({split[1]})"
+    split = arrays.catalog["split"].iloc[pair].tolist()
+    name, (first, second) = "id" if "id" in arrays.catalog else "objid", (arrays.ids[row] for row in pair)
+    return f"{name} {first} ({split[0]}) and {second} ({split[1]})"
 
 
 def _split_numbers(arrays: GalaxyArrays) -> npt.NDArray[np.int64]:

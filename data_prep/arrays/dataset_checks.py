@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.json_values import is_integer, is_number
 from data_prep.samples.class_names import check_class_names
 
 FORMAT_VERSION: Final = 2
@@ -38,7 +39,7 @@ def check_dataset(dataset: dict[str, Any], path: Path, files: set[str], remedy: 
     skipped, threshold = dataset.get("skipped"), dataset.get("threshold")
     images, descriptions = dataset.get("images"), dataset.get("class_descriptions", {})
     validity = {
-        "crop": _is_integer(dataset.get("crop")),
+        "crop": is_integer(dataset.get("crop")),
         "class_descriptions": isinstance(descriptions, dict)
         and set(descriptions) <= set(classes)
         and _are_texts(list(descriptions.values())),
@@ -47,19 +48,13 @@ def check_dataset(dataset: dict[str, Any], path: Path, files: set[str], remedy: 
         "counts": _is_counts(dataset.get("counts")),
         "skipped": isinstance(skipped, list)
         and all(isinstance(entry, dict) and {"path", "reason"} <= set(entry) for entry in skipped),
-        "threshold": threshold is None
-        or (isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 < threshold <= 1),
+        "threshold": _is_threshold(threshold),
     }
     for key, is_valid in validity.items():
         if not is_valid:
             raise GalaxyError(f"{path}: '{key}' is missing or invalid; {remedy}")
     if not (isinstance(hashes, dict) and set(hashes) == files):
         raise GalaxyError(f"{path}: 'sha256' must name {' and '.join(sorted(files, reverse=True))}; {remedy}")
-
-
-def _is_integer(value: Any) -> bool:
-    """Returns whether a JSON value is an integer, and not ``true`` or ``false``."""
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _are_texts(values: Any) -> bool:
@@ -71,17 +66,21 @@ def _is_votes(value: Any, classes: list[str]) -> bool:
     """Returns whether a JSON value states how votes relate to the labels, or is null."""
     if value is None:
         return True
-    if not (isinstance(value, dict) and value.get("rest") in (None, *classes)):
-        return False
-    threshold = value.get("threshold")
-    return threshold is None or (
-        isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 < threshold <= 1
+    return (
+        isinstance(value, dict)
+        and value.get("rest") in (None, *classes)
+        and _is_threshold(value.get("threshold"))
     )
+
+
+def _is_threshold(value: Any) -> bool:
+    """Returns whether a JSON value is a vote fraction at which a class is assigned, or null."""
+    return value is None or (is_number(value) and 0 < value <= 1)
 
 
 def _is_counts(value: Any) -> bool:
     """Returns whether a JSON value maps splits to numbers of galaxies by class."""
     return isinstance(value, dict) and all(
-        isinstance(counts, dict) and all(_is_integer(count) for count in counts.values())
+        isinstance(counts, dict) and all(is_integer(count) for count in counts.values())
         for counts in value.values()
     )

@@ -109,6 +109,11 @@ class GalaxyArrays:
         return turns.to_numpy(dtype=np.int64)
 
     @property
+    def ids(self) -> list[str]:
+        """The identifier of each row's galaxy, for the user: its ``id`` if it has one, or its ``objid``."""
+        return self.catalog["id" if "id" in self.catalog else "objid"].astype(str).tolist()
+
+    @property
     def identities(self) -> pd.DataFrame:
         """The columns that identify an image: ``objid``, ``id`` (if any), ``asset_id``, split and label."""
         names = ("objid", "id", "asset_id", "split", "label")

@@ -1,21 +1,21 @@
 """Chooses how the image files of a sample become pixels: bands, stretch and scale."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.images.cutouts import ImageError
 from data_prep.images.fits_format import is_fits
-from data_prep.images.image_reader import find_stretch, load_image
-from data_prep.images.image_settings import RGB, ImageSettings
+from data_prep.images.image_reader import find_stretch, read_scale
+from data_prep.images.image_settings import ImageSettings
 from data_prep.images.pixel_scale import scales_agree
 from data_prep.images.stretch import PARAMETERS
 from data_prep.samples.image_lookup import BAND_SEPARATOR
-from data_prep.schema import CROP_PX
+from data_prep.schema import COLOURS, CROP_PX
 
-ImageFiles = tuple[Path, ...]
+FilesOfImage = tuple[Path, ...]
 """The file of an image, or its file in each band."""
 _INSPECTED: Final = 32
 """Number of images that are inspected for their format and their pixel scale."""
@@ -46,7 +46,7 @@ class ImageOptions:
 
 
 def choose_settings(
-    images: Sequence[ImageFiles], options: ImageOptions, pattern: str | None = None
+    images: Sequence[FilesOfImage], options: ImageOptions, pattern: str | None = None
 ) -> ImageSettings:
     """Chooses the settings of images; what is not given follows from the first images.
 
@@ -58,13 +58,13 @@ def choose_settings(
     Raises:
         GalaxyError: A setting is invalid, or the stretch cannot be found.
     """
-    first_fits = next((files[0] for files in images[:_INSPECTED] if _is_fits(files[0])), None)
+    first_fits = next((files[0] for files in images[:_INSPECTED] if is_fits(files[0])), None)
     if not options.bands and images and len(images[0]) > 1:
         raise GalaxyError(f"the images have {len(images[0])} files each: name their bands with --bands")
-    bands = options.bands or (RGB if first_fits is None else _bands_of(first_fits))
+    bands = options.bands or (COLOURS if first_fits is None else _bands_of(first_fits))
     stretch = options.stretch
     if stretch is None and (first_fits is not None or options.parameters):
-        stretch = "lupton" if len(bands) == len(RGB) else "asinh"
+        stretch = "lupton" if len(bands) == len(COLOURS) else "asinh"
     settings = ImageSettings(
         crop=next(side for side in (options.crop, options.size, CROP_PX) if side is not None),
         size=options.size,
@@ -80,7 +80,7 @@ def choose_settings(
 
 def locate_images(
     folder: Path, paths: Sequence[str], bands: Sequence[str], wanted: Sequence[str]
-) -> list[ImageFiles]:
+) -> list[FilesOfImage]:
     """Returns the file of each image of a sample, or its file in each band.
 
     Args:
@@ -108,7 +108,7 @@ def locate_images(
     return images
 
 
-def measure_scale(images: Sequence[ImageFiles], settings: ImageSettings) -> tuple[float | None, list[str]]:
+def measure_scale(images: Sequence[FilesOfImage], settings: ImageSettings) -> tuple[float | None, list[str]]:
     """Returns the pixel scale of the stored images, and notes for the user.
 
     Args:
@@ -131,7 +131,7 @@ def measure_scale(images: Sequence[ImageFiles], settings: ImageSettings) -> tupl
     ]
 
 
-def find_scales(images: Sequence[ImageFiles], settings: ImageSettings) -> list[float]:
+def find_scales(images: Sequence[FilesOfImage], settings: ImageSettings) -> list[float]:
     """Returns the pixel scales of the first image files in arcsec per pixel, as far as known.
 
     Args:
@@ -143,11 +143,9 @@ def find_scales(images: Sequence[ImageFiles], settings: ImageSettings) -> list[f
     scales = []
     for files in images[:_INSPECTED]:
         try:
-            # A target scale makes the reader look for the scale of the file.
-            probe = replace(settings, crop=1, size=None, target_scale=settings.target_scale or 1.0)
-            scales.append(load_image(files, probe).scale)
+            scales.append(read_scale(files[0], settings))
         except ImageError:
-            continue
+            continue  # Reading the image reports the problem.
     return [scale for scale in scales if scale is not None]
 
 
@@ -172,13 +170,6 @@ def parse_parameters(words: Sequence[str]) -> dict[str, float | list[float]]:
             ) from None
         parameters[name] = numbers if len(numbers) > 1 else numbers[0]
     return parameters
-
-
-def _is_fits(path: Path) -> bool:
-    try:
-        return path.is_file() and is_fits(path)
-    except OSError:
-        return False  # Reading the image reports the problem.
 
 
 def _bands_of(path: Path) -> Sequence[str]:

@@ -58,7 +58,7 @@ def write_images(
     Args:
         folder: The folder to write to. Interrupted work in it is verified and resumed. The file ``PROGRESS``
             remains after all images are written, in case a later step fails.
-        read: A function that returns the uint8 image of a row, or raises ``ImageError``.
+        read: A function that returns the image of a row, or raises ``ImageError``.
         n: The number of images.
         shape: The shape of an image: height, width, bands.
         made_of: Everything that the pixels depend on, as JSON; work with other values is discarded.

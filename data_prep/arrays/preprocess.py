@@ -166,6 +166,9 @@ def report(dataset: dict[str, Any], descriptions: Mapping[str, str] | None = Non
         descriptions = dataset.get("class_descriptions") or {}
     yield from describe_classes(dataset["classes"], descriptions)
     yield from counts_table(dataset["counts"], dataset["classes"])
+    for name, counts in dataset["counts"].items():
+        if not sum(counts.values()):
+            yield f"note: no {name} galaxies: the sample is too small"
     images = dataset.get("images")
     if images and images.get("stretch"):
         yield f"stretch of the pixel values: {Stretch.from_json(images['stretch']).describe()}"

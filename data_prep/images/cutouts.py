@@ -41,10 +41,6 @@ _REFUSED_MODES: Final = {
 """Why other modes are refused, and what to do."""
 
 
-STRETCH_REMEDY: Final = "give --stretch lupton, asinh or linear"
-"""What to do about images whose values are not 8-bit pixels."""
-
-
 class ImageError(GalaxyError):
     """An image cannot be used. Commands that read many images skip and list it."""
 
@@ -150,7 +146,7 @@ def _raise_if_recognized(path: Path) -> None:
     if start.startswith(b"version https://git-lfs"):
         raise ImageError("a Git LFS pointer, not the image: run git lfs pull in the clone")
     if is_fits(path):
-        raise ImageError(f"a FITS image, whose values become pixels by a stretch: {STRETCH_REMEDY}")
+        raise ImageError("a FITS image, unlike the other images: its values become pixels by a stretch only")
 
 
 def rgb_pixels(image: Image.Image) -> Cutout:

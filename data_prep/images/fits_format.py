@@ -16,17 +16,16 @@ def is_fits(path: Path) -> bool:
     """Returns whether a file starts like a FITS file, or like a gzipped one, regardless of its name.
 
     Args:
-        path: A regular file.
-
-    Raises:
-        OSError: The file cannot be read.
+        path: A file; if it is missing or unreadable, or not a regular file, it is no FITS file.
     """
-    with path.open("rb") as file:
-        start = file.read(len(SIGNATURE))
-        if start.startswith(GZIP_SIGNATURE):
-            try:
+    try:
+        if not path.is_file():  # Reading a pipe would block.
+            return False
+        with path.open("rb") as file:
+            start = file.read(len(SIGNATURE))
+            if start.startswith(GZIP_SIGNATURE):
                 rest = file.read(_START_BYTES)
                 start = zlib.decompressobj(wbits=31).decompress(start + rest, len(SIGNATURE))
-            except zlib.error:
-                return False
+    except (OSError, zlib.error):
+        return False
     return start == SIGNATURE

@@ -1,10 +1,11 @@
 """Reads the image of a galaxy from a FITS file."""
 
+import contextlib
 import io
 import math
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -18,7 +19,8 @@ from data_prep.images.fits_format import GZIP_SIGNATURE, SIGNATURE
 from data_prep.images.fits_parts import FitsPart, find_parts, read_part
 from data_prep.images.image_settings import BAND_NAME
 from data_prep.images.pixel_scale import pixel_scales, scales_agree
-from data_prep.images.stretch import MAX_BANDS, Planes
+from data_prep.images.stretch import Planes
+from data_prep.schema import MAX_BANDS
 
 MAX_BYTES: Final = 8 * MAX_PIXELS + 2**24
 """Maximum size of a file, uncompressed: that of ``MAX_PIXELS`` pixels of 64 bits, with headers."""
@@ -71,7 +73,7 @@ def read_fits(
         ImageError: The file is damaged, too large, or holds no such image; or its pixels are not square, with
             scales that differ by more than ``pixel_scale.MAX_DIFFERENCE``, and the scale is asked for.
     """
-    try:
+    with _explained(path):
         if not path.is_file() and path.exists():  # Reading a pipe would block.
             raise ImageError("cannot be read: not a regular file")
         with path.open("rb") as stored:
@@ -82,6 +84,32 @@ def read_fits(
             scale = _square_scale(chosen[0].header) if with_scale else None
         joined = planes[0] if len(planes) == 1 else np.concatenate(planes)
         return FitsImage(np.moveaxis(joined, 0, -1), scale)
+
+
+def read_fits_scale(path: Path) -> float | None:
+    """Returns the pixel scale of the first image of a FITS file in arcsec, from its header.
+
+    Args:
+        path: A FITS file.
+
+    Returns:
+        The scale; None without celestial coordinates.
+
+    Raises:
+        ImageError: The file is damaged or holds no image, or its pixels are not square.
+    """
+    with _explained(path), path.open("rb") as stored:
+        parts = find_parts(*_unpack(stored))
+        if not parts:
+            raise ImageError("a FITS file without images")
+        return _square_scale(parts[0].header)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns any exception into an ``ImageError`` of one line."""
+    try:
+        yield
     except ImageError:
         raise
     except FileNotFoundError:
@@ -163,13 +191,8 @@ def find_bands(path: Path) -> tuple[str, ...]:
     Raises:
         ImageError: The file is damaged, or holds no image of 1 to ``MAX_BANDS`` bands.
     """
-    try:
-        with path.open("rb") as stored:
-            parts = find_parts(*_unpack(stored))
-    except ImageError:
-        raise
-    except Exception as error:  # astropy raises errors of any kind on damaged files.
-        raise ImageError(f"cannot be read as FITS: {error}") from None
+    with _explained(path), path.open("rb") as stored:
+        parts = find_parts(*_unpack(stored))
     if not parts:
         raise ImageError("a FITS file without images")
     names = [part.name for part in parts if len(part.shape) == 2]

@@ -52,7 +52,8 @@ def read_image(files: Path | Sequence[Path], settings: ImageSettings) -> Cutout:
     The format is recognised by the content. JPEG, PNG, TIFF, WebP, BMP, GIF and PPM are read as by
     ``read_cutout``, with three bands or one: a grey image with three bands becomes grey RGB, and one with one
     band stays grey. FITS files are read as by ``read_fits``. With a stretch, the values of 16-bit, 32-bit and
-    float greyscale TIFFs and PNGs are stretched too; images with 8 bits never are.
+    float greyscale TIFFs and PNGs are stretched too, and images with 8 bits are refused: they would have
+    another brightness than the others.
 
     Args:
         files: The image file; or one file for each band, in the order of the bands.
@@ -81,19 +82,34 @@ def load_image(files: Path | Sequence[Path], settings: ImageSettings) -> LoadedI
     if len(paths) == 1 and len(settings.bands) == 3 and settings.stretch is None and not settings.scales:
         return LoadedImage(read_cutout(paths[0], settings.crop), scale=settings.pixel_scale)
     values, scale = _read(paths, settings, floats=settings.stretch is not None)
+    if settings.stretch is not None and values.dtype == np.uint8:
+        raise ImageError("8-bit pixels, unlike the other images, whose values are stretched")
     factor = _scale_factor(values.shape, scale, settings)
-    values, blank = cut_margins(values, settings.crop, factor), 0
-    if values.dtype != np.uint8:
-        assert settings.stretch is not None
-        filled, blank = settings.stretch.fill_blank(values)
-        if blank == values[..., 0].size and not np.isfinite(values).any():
-            raise ImageError("all its pixels are blank")
-        values = filled
-    values = cut_centre(values, settings.crop, factor)
-    if values.dtype != np.uint8:
-        assert settings.stretch is not None
-        values = settings.stretch.apply(values)
-    return LoadedImage(values, blank, scale)
+    values = cut_margins(values, settings.crop, factor)
+    if settings.stretch is None:
+        return LoadedImage(cut_centre(values, settings.crop, factor), scale=scale)
+    filled, blank = settings.stretch.fill_blank(values)
+    if blank == values[..., 0].size and not np.isfinite(values).any():
+        raise ImageError("all its pixels are blank")
+    return LoadedImage(settings.stretch.apply(cut_centre(filled, settings.crop, factor)), blank, scale)
+
+
+def read_scale(path: Path, settings: ImageSettings) -> float | None:
+    """Returns the pixel scale of an image file in arcsec: that of its header, or else of the settings.
+
+    Args:
+        path: The image file.
+        settings: The settings of the images.
+
+    Raises:
+        ImageError: The file is a damaged FITS file, or its pixels are not square.
+    """
+    if not is_fits(path):
+        return settings.pixel_scale
+    from data_prep.images.fits_images import read_fits_scale  # As above.
+
+    scale = read_fits_scale(path)
+    return settings.pixel_scale if scale is None else scale
 
 
 def find_stretch(
@@ -206,13 +222,11 @@ def _read_file(
     path: Path, bands: Sequence[str], settings: ImageSettings, *, floats: bool
 ) -> tuple[npt.NDArray[Any], float | None]:
     """Reads the values of one file, which has the given bands; of FITS files only what is needed."""
-    if floats and path.is_file() and _starts_like_fits(path):
-        # Only needed for FITS files, and slow to import.
-        from data_prep.images.fits_images import read_fits
+    if floats and is_fits(path):
+        from data_prep.images.fits_images import read_fits  # Slow to import, and only needed for FITS files.
 
-        whole = settings.scales or len(bands) < len(
-            settings.bands
-        )  # The sizes of several files are compared.
+        # If there is one file per band, the sizes of the files are compared.
+        whole = settings.scales or len(bands) < len(settings.bands)
         image = read_fits(
             path, bands, None if whole else settings.crop, with_scale=settings.target_scale is not None
         )
@@ -229,10 +243,3 @@ def _read_file(
 
 def _format(scale: float | None) -> str:
     return "unknown value" if scale is None else f"{scale:.5g} arcsec"
-
-
-def _starts_like_fits(path: Path) -> bool:
-    try:
-        return is_fits(path)
-    except OSError:
-        return False  # Opening it as an image reports the problem.

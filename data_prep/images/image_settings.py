@@ -6,10 +6,8 @@ from typing import Any, Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_values import describe, is_integer, is_number, read_object
-from data_prep.images.stretch import MAX_BANDS, Stretch
-
-RGB: Final = ("R", "G", "B")
-"""The bands of colour images."""
+from data_prep.images.stretch import Stretch
+from data_prep.schema import COLOURS, MAX_BANDS
 
 MAX_SIDE: Final = 8192
 """Maximum side of an image in pixels."""
@@ -48,7 +46,7 @@ class ImageSettings:
 
     crop: int
     size: int | None = None
-    bands: tuple[str, ...] = RGB
+    bands: tuple[str, ...] = COLOURS
     pattern: str | None = None
     stretch: Stretch | None = None
     pixel_scale: float | None = None
@@ -61,8 +59,12 @@ class ImageSettings:
             _check_side("size", self.size)
             if self.size < self.crop:
                 raise GalaxyError(f"the size of {self.size} pixels is smaller than the crop of {self.crop}")
-            if self.target_scale is not None:
-                raise GalaxyError("size and target scale exclude each other: give one of them")
+            for name in ("pixel_scale", "target_scale"):
+                if getattr(self, name) is not None:
+                    raise GalaxyError(
+                        f"size and {name.replace('_', ' ')} exclude each other: a size scales every image to "
+                        "the same number of pixels, whatever its pixel scale"
+                    )
         if self.pattern is not None:
             _check_pattern(self.pattern)
         if self.stretch is not None and self.stretch.bands != len(self.bands):

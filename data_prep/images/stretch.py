@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_values import describe, is_number, read_object
+from data_prep.schema import MAX_BANDS
 
 Planes = npt.NDArray[np.float32]
 """The values of an image in each band, ``[H, W, C]``."""
@@ -21,9 +22,6 @@ PARAMETERS: Final = {
 
 PER_BAND: Final = ("minimum", "maximum")
 """The parameters that have a value for each band."""
-
-MAX_BANDS: Final = 8
-"""Maximum number of bands of an image."""
 
 _SLOPE_AT: Final = 0.1
 """The intensity, in units of ``stretch``, up to which Lupton et al.'s stretch is nearly linear (astropy)."""
@@ -174,7 +172,6 @@ class Stretch:
         intensity = np.minimum(sum(values[1:], start=values[0]) / np.float32(len(values)), _LARGEST)
         soften = np.float32(self.Q / self.stretch)
         slope = np.float32(255 * _SLOPE_AT / np.arcsinh(_SLOPE_AT * self.Q))
-        # Pixels of negative intensity become black.
         # Pixels of negative intensity become black.
         scaled = np.clip(intensity * soften, 0, _LARGEST)
         values *= np.arcsinh(scaled) * slope / np.maximum(intensity, _SMALLEST)

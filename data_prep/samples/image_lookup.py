@@ -13,7 +13,8 @@ import numpy.typing as npt
 from data_prep.common.errors import GalaxyError
 from data_prep.images.band_files import group_bands
 from data_prep.images.image_files import ImageFiles, find_images, index_by_stem, split_suffix
-from data_prep.images.image_settings import RGB, ImageSettings
+from data_prep.images.image_settings import ImageSettings
+from data_prep.schema import COLOURS
 
 BAND_SEPARATOR: Final = "|"
 """Between the paths of an image's files, if it has one per band, in the order of the bands."""
@@ -105,7 +106,7 @@ def check_bands(pattern: str | None, bands: Sequence[str]) -> None:
     """
     if pattern is not None and not bands:
         raise GalaxyError("--pattern needs the names of the bands: add --bands, such as --bands g r z")
-    ImageSettings(crop=1, bands=tuple(bands) or RGB, pattern=pattern)
+    ImageSettings(crop=1, bands=tuple(bands) or COLOURS, pattern=pattern)
 
 
 def find_nameable_images(folder: Path) -> ImageFiles:

@@ -9,12 +9,11 @@ from data_prep.common.progress import progress_bar
 from data_prep.samples.class_folders import label_folders
 from data_prep.samples.image_lookup import check_bands, look_up_images
 from data_prep.samples.labelled_sample import write_labelled
-from data_prep.samples.labelling import LabelRules
 from data_prep.samples.row_images import add_images, read_mapping
 from data_prep.samples.rules import read_rules
 from data_prep.samples.sample_file import refuse_existing_sample
 from data_prep.samples.table_columns import NamedColumns, choose_columns
-from data_prep.samples.table_rows import TableRows, read_rows
+from data_prep.samples.table_rows import read_rows
 from data_prep.tables.catalogues import open_catalogue
 
 
@@ -118,9 +117,9 @@ def label(
         "label_description": f"column {chosen.label} of {table.name}"
         if label_rules is None
         else label_rules.describe(),
-        "threshold": _threshold(label_rules),
+        "threshold": None if label_rules is None else label_rules.parameters.get("threshold"),
         "rules": None if label_rules is None else label_rules.to_json(),
-        "votes": _votes(label_rules, read),
+        "votes": label_rules.votes.to_json() if label_rules and label_rules.votes and read.votes else None,
         "columns": {role: name for role, name in vars(chosen).items() if name is not None},
         "bands": list(bands),
         "pattern": pattern,
@@ -128,15 +127,3 @@ def label(
     }
     descriptions = {} if label_rules is None else dict(label_rules.classes)
     return write_labelled(out, read, lookup, settings, descriptions, n, table, notes)
-
-
-def _threshold(rules: LabelRules | None) -> float | None:
-    """Returns the vote fraction at which the rules assign a class; None if there is no such threshold."""
-    return None if rules is None or rules.votes is None else rules.votes.threshold
-
-
-def _votes(rules: LabelRules | None, read: TableRows) -> dict[str, Any] | None:
-    """Returns how the votes relate to the labels; None without votes."""
-    if rules is None or rules.votes is None or not read.votes:
-        return None
-    return {"threshold": rules.votes.threshold, "rest": rules.votes.rest}

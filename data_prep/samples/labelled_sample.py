@@ -140,7 +140,7 @@ def _describe_small_classes(counts: Mapping[str, int]) -> list[str]:
         return []
     names = ", ".join([*small[:_SHOWN], *(["..."] if len(small) > _SHOWN else [])])
     have = "class has" if len(small) == 1 else "classes have"
-    return [f"{len(small)} {have} fewer than {MIN_GALAXIES} galaxies, one for each split: {names}"]
+    return [f"{len(small)} {have} too few galaxies to be in all three splits: {names}"]
 
 
 def _list(rows: pd.DataFrame, unused: Mapping[str, str]) -> pd.DataFrame:

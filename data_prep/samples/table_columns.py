@@ -1,7 +1,7 @@
 """Decides which columns of a table hold the ids, labels, paths, positions and the split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
@@ -78,15 +78,18 @@ def choose_columns(
         if role not in chosen and guess.column is not None
     }
     if "ra" in chosen:
-        guessed.pop("ra", None), guessed.pop("dec", None)
-    if rules is None and "label" not in chosen | guessed:
+        guessed = {role: name for role, name in guessed.items() if role not in ("ra", "dec")}
+    found = chosen | guessed
+    if rules is None and "label" not in found:
         raise GalaxyError(_describe_missing_labels(catalogue, guesses["label"]))
-    if not {"id", "path"} & (chosen | guessed).keys():
+    # Without its ids, images of one galaxy could be in different splits, so a path does not replace them.
+    if "id" not in found and ("path" not in found or guesses["id"].candidates):
         raise GalaxyError(_describe_missing_ids(catalogue, guesses["id"]))
     if rules is None:
-        _refuse_labels_of_another_role(catalogue, chosen | guessed)
-    lines = [guesses[role].describe(_OPTIONS[role]) for role in guessed]
-    return replace(NamedColumns(), **chosen, **guessed), set(guessed), lines
+        _refuse_labels_of_another_role(catalogue, found)
+    unsure = [role for role, guess in guesses.items() if guess.candidates and role not in found]
+    lines = [guesses[role].describe(_OPTIONS[role]) for role in (*guessed, *unsure)]
+    return NamedColumns(**found), set(guessed), lines
 
 
 def refuse_other_catalogue(catalogue: Catalogue, rules: LabelRules) -> None:

@@ -85,6 +85,7 @@ def _sexagesimal(word: str, row: int, *, hours: bool) -> float:
     """Converts one sexagesimal angle to degrees."""
     if word == "nan":
         return np.nan
+    # The marks of minutes and seconds become letters; two marks of minutes are a mark of seconds.
     match = _SEXAGESIMAL.fullmatch(word.translate(_MARKS).replace("mm", "s"))
     if match is None:
         unlike = "sexagesimal, unlike others in this column" if is_decimal(word) else "an angle"

@@ -89,7 +89,7 @@ class TrainingHelp(PlainHelp):
             return False
         if self._command != "fit" and (group == "model" or name in _FIT_OPTIONS):
             return False
-        if option == "data.images" and self._command != "predict":
+        if option in ("data.images", "data.pixel_scale") and self._command != "predict":
             return False
         return group != "trainer" or option in _TEXTS
 

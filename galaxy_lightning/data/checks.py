@@ -55,5 +55,6 @@ def require_unseen(arrays: GalaxyArrays, split: str, train_objids: npt.NDArray[n
     if seen := int(np.isin(held_out, train_objids).sum()):
         raise GalaxyError(
             f"the initial weights were trained on {seen:,} of the {len(held_out):,} {split} galaxies of "
-            f"{arrays.folder}, so scores on them would be biased: use other weights or other arrays"
+            f"{arrays.folder} (or on galaxies with the same ids or file names), so scores on them would be "
+            "biased: use other weights or other arrays"
         )

@@ -43,8 +43,6 @@ class GalaxyDataModule(LightningDataModule):
     Args:
         arrays: Folder of galaxy arrays, from data_prep preprocess.
         images: For predict: folder of image files to classify instead of galaxy arrays.
-        pixel_scale: For predict: arcsec per pixel of these images, unless their headers state it (WCS); they
-            are resampled to the scale of the training images.
         batch_size: Number of galaxies per batch.
         augment: Random augmentation of the training images: quarter_turns rotates them by multiples of 90
             degrees; any_view rotates them by any angle, mirrors, zooms and shifts them.
@@ -60,6 +58,8 @@ class GalaxyDataModule(LightningDataModule):
             of batch by batch.
         seed: Seed of shuffling and augmentation.
         auxiliary: Catalogue columns of the auxiliary targets.
+        pixel_scale: For predict: arcsec per pixel of the images, unless their headers state it (WCS). They
+            are resampled to the scale of the training images.
 
     Attributes:
         predicted_splits: Splits to predict; all by default.
@@ -71,7 +71,6 @@ class GalaxyDataModule(LightningDataModule):
         self,
         arrays: str | None = None,
         images: str | None = None,
-        pixel_scale: float | None = None,
         batch_size: int = 64,
         augment: Augmentation = "quarter_turns",
         targets: Targets = "labels",
@@ -82,6 +81,7 @@ class GalaxyDataModule(LightningDataModule):
         on_device: bool = False,
         seed: int = 0,
         auxiliary: Sequence[str] = (),
+        pixel_scale: float | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:

@@ -75,7 +75,7 @@ def vote_targets(
     invalid = known & ((fractions.min(axis=1) < 0) | (fractions.max(axis=1) > 1))
     if invalid.any():
         raise GalaxyError(
-            f"{arrays.folder}: objid {table['objid'].iloc[int(np.argmax(invalid))]} has a vote fraction "
+            f"{arrays.folder}: galaxy {arrays.ids[rows[int(np.argmax(invalid))]]} has a vote fraction "
             "outside 0 to 1"
         )
     probabilities = np.zeros((len(rows), len(arrays.classes)))
@@ -101,7 +101,8 @@ def _find_votes(arrays: GalaxyArrays) -> _Votes:
     """Finds the votes in a catalogue: its own columns, or those of Galaxy Zoo 1's Table 2."""
     catalog, rule = arrays.catalog, arrays.dataset.get("votes")
     columns = {name: f"{VOTE_PREFIX}{name}" for name in arrays.classes if f"{VOTE_PREFIX}{name}" in catalog}
-    if columns and rule is not None:
+    if columns:
+        rule = rule or {}
         count = VOTE_COUNT if VOTE_COUNT in catalog else None
         threshold, rest = rule.get("threshold"), rule.get("rest")
         if threshold is not None and count is None:

@@ -38,9 +38,10 @@ class GalaxyClassifier(LightningModule):
             networks); none, random weights; or simulated, those of a galaxy_cnn for simulated galaxies.
         unfrozen: Number of final blocks of a backbone to train; all by default. Its head is always trained.
         layer_decay: Learning rate of each block of a backbone relative to that of the block after it.
-        classes: Names of the classes, in order; by default those of the galaxy arrays.
-        image_size: Side of the images in pixels; by default that of the galaxy arrays.
-        bands: Number of bands of the images; by default that of the galaxy arrays.
+        classes: Names of the classes, in order. By default, fit takes them from the galaxy arrays; in Python,
+            they are those of the reference.
+        image_size: Side of the images in pixels, by default likewise.
+        bands: Number of bands of the images, by default likewise.
         optimizer: keras_adam, Adam as in Keras; or adamw, Adam with decoupled weight decay.
         learning_rate: Learning rate; with one_cycle, the maximum learning rate.
         adam_epsilon: Epsilon of the optimiser; by default Keras's.

@@ -135,7 +135,7 @@ def test_labels_without_images_and_images_without_labels_are_counted_and_listed(
 
 def test_a_class_with_fewer_galaxies_than_splits_is_noted(words):
     _, out, _ = run(*words(objid=IDS, label=["a"] * 5 + ["b"] * 2 + ["c"] * 2))
-    assert "note: 2 classes have fewer than 3 galaxies, one for each split: 'b' (2), 'c' (2)" in out
+    assert "note: 2 classes have too few galaxies to be in all three splits: 'b' (2), 'c' (2)" in out
 
 
 @pytest.mark.parametrize(
