@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_values import is_integer, is_number
+from data_prep.images.image_settings import ImageSettings
 from data_prep.samples.class_names import check_class_names
 
 FORMAT_VERSION: Final = 2
@@ -43,13 +44,19 @@ def check_dataset(dataset: dict[str, Any], path: Path, files: set[str], remedy: 
         "class_descriptions": isinstance(descriptions, dict)
         and set(descriptions) <= set(classes)
         and _are_texts(list(descriptions.values())),
-        "images": images is None or (isinstance(images, dict) and _are_texts(images.get("bands", []))),
         "votes": _is_votes(dataset.get("votes"), classes),
         "counts": _is_counts(dataset.get("counts")),
         "skipped": isinstance(skipped, list)
         and all(isinstance(entry, dict) and {"path", "reason"} <= set(entry) for entry in skipped),
         "threshold": _is_threshold(threshold),
     }
+    if images is not None:
+        try:
+            ImageSettings.from_json(
+                {"crop": dataset.get("crop")} | images if isinstance(images, dict) else images
+            )
+        except GalaxyError as error:
+            raise GalaxyError(f"{path}: 'images': {error}; {remedy}") from None
     for key, is_valid in validity.items():
         if not is_valid:
             raise GalaxyError(f"{path}: '{key}' is missing or invalid; {remedy}")

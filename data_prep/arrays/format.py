@@ -84,7 +84,7 @@ class GalaxyArrays:
     def bands(self) -> list[str]:
         """The names of the bands, in the order of the last axis of the images."""
         number = self.images.shape[-1]
-        preset = COLOURS if number == len(COLOURS) else [f"band {index + 1}" for index in range(number)]
+        preset = COLOURS if number == len(COLOURS) else [f"band{index + 1}" for index in range(number)]
         return list((self.dataset.get("images") or {}).get("bands", preset))
 
     @property

@@ -50,7 +50,7 @@ def make_arrays(tmp_path: Path) -> MakeArrays:
             "format_version": 2,
             "classes": names,
             "crop": 64,
-            "images": {"bands": [f"band {number}" for number in range(bands)]},
+            "images": {"bands": [f"band{number}" for number in range(bands)]},
             "counts": counts,
             "skipped": [],
             "sha256": {name: sha256(folder / name) for name in (IMAGES, CATALOG)},

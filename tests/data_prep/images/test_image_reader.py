@@ -41,9 +41,7 @@ def test_colour_images_are_those_of_read_cutout(tmp_path, suffix):
     expected = read_cutout(path, 32)
     for files in (path, [path]):
         assert np.array_equal(read_image(files, PLAIN), expected)
-    with pytest.raises(
-        ImageError, match="^8-bit pixels, unlike the other images"
-    ):
+    with pytest.raises(ImageError, match="^8-bit pixels, unlike the other images"):
         read_image(path, STRETCHED)
     path.rename(tmp_path / "galaxy.fits")
     assert np.array_equal(read_image(tmp_path / "galaxy.fits", PLAIN), expected)
