@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
+from galaxy_lightning.networks.adaptation import listed
 
 
 def require_compatible(arrays: GalaxyArrays, classes: Sequence[str], image_size: int, bands: int) -> None:
@@ -23,9 +24,9 @@ def require_compatible(arrays: GalaxyArrays, classes: Sequence[str], image_size:
     """
     if arrays.classes != list(classes):
         raise GalaxyError(
-            f"{arrays.folder} has the classes {', '.join(arrays.classes)}, but the model has "
-            f"{', '.join(classes)}: use arrays with the model's classes in the same order, or train a model "
-            "on these (fit takes the classes from the arrays)"
+            f"{arrays.folder} has {listed(arrays.classes)}, but the model has {listed(classes)}: use arrays "
+            "with the model's classes in the same order, or train a model on these (fit takes the classes from "
+            "the arrays)"
         )
     if arrays.image_size != image_size:
         raise GalaxyError(

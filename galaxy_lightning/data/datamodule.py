@@ -88,14 +88,14 @@ class GalaxyDataModule(LightningDataModule):
             raise GalaxyError(f"data.batch_size must be at least 1, not {batch_size}")
         if num_workers < 0:
             raise GalaxyError(f"data.num_workers must be at least 0, not {num_workers}")
+        if pixel_scale is not None and images is None:
+            raise GalaxyError("data.pixel_scale is that of data.images: leave it out for galaxy arrays")
         self.arrays_folder = Path(arrays) if arrays else None
         self.images_folder = Path(images) if images else None
         self.batch_size = batch_size
-        self.augment = augment
-        self.targets = targets
+        self.augment, self.targets = augment, targets
         self.simulate, self.simulate_seed = simulate, simulate_seed
-        self.verify = verify
-        self.num_workers = num_workers
+        self.verify, self.num_workers = verify, num_workers
         self.on_device = on_device
         self.seed = int(seed)
         self.auxiliary = list(auxiliary)

@@ -133,9 +133,9 @@ def adapt_head(
     if classes is None or old is None:
         kept = fits and keep_unnamed
         place = "Head kept" if kept else "New head"
-        note = f"{place} for {_listed(classes)}: the weights do not name their classes" if classes else None
+        note = f"{place} for {listed(classes)}: the weights do not name their classes" if classes else None
         return kept, note if names else None
-    new, previous = _listed(classes), f"the weights have {_listed(old)}"
+    new, previous = listed(classes), f"the weights have {listed(old)}"
     if list(classes) == list(old):
         return fits, None if fits else f"New head for {new}: the weights have none that fits"
     if not names:
@@ -155,7 +155,7 @@ def _has_row_per_class(
     return len(layers) == len(head) and all(own[name].shape[:1] == (classes,) for name in names)
 
 
-def _listed(classes: Sequence[str]) -> str:
+def listed(classes: Sequence[str]) -> str:
     """Returns the names of classes, abbreviated if there are many."""
     shown = ", ".join(classes[:_SHOWN])
     return f"the classes {shown}" + (f", ... ({len(classes)})" if len(classes) > _SHOWN else "")
