@@ -65,6 +65,11 @@ def write_images(
         workers: The number of threads that read images.
         progress: Whether to show a progress bar.
 
+    Returns:
+        What was written.
+
+    Raises:
+        GalaxyError: The file cannot be written.
     """
     path = folder / IMAGES
 

@@ -54,7 +54,7 @@ def preprocess(
             ``split``, if any, is used as the split.
         raw: The folder of the image files.
         out: The folder to create.
-        crop: The side of the centre crop in pixels; short for ``options``.
+        crop: The side of the centre crop in pixels, if not in ``options``.
         options: How image files become pixels.
         seed: The seed of the split and of the rotations.
         rotate_once: Whether to rotate each image once by a random multiple of 90 degrees, as the reference
@@ -76,7 +76,9 @@ def preprocess(
     if not raw.is_dir():
         raise GalaxyError(f"there is no folder {raw}: name the folder in which the paths of {sample} begin")
     turns = _draw_turns(len(catalog), seed) if rotate_once else None
-    options = options or ImageOptions(crop=crop)
+    options = options or ImageOptions()
+    if crop is not None:
+        options = replace(options, crop=crop)
     summary = labelling["sample"]
     bands = summary.get("bands", ())
     images = locate_images(raw, catalog["path"].tolist(), bands, options.bands)

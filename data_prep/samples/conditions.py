@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.suggestions import nearest, shown
-from data_prep.samples.columns import TableColumns
+from data_prep.samples.cell_values import TableColumns
 
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     ">=": operator.ge,

@@ -7,9 +7,9 @@ import pandas as pd
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
-from data_prep.images.image_folder import ImageFolder, find_images
+from data_prep.images.survey_images import ImageFolder, find_images
+from data_prep.samples.galaxy_zoo_1 import LabelRule, galaxy_zoo_1_rules, suggest_other_rule
 from data_prep.samples.labelling import UNLABELLED, label_table
-from data_prep.samples.labels import LabelRule, galaxy_zoo_1_rules, suggest_other_rule
 from data_prep.samples.sample_file import draw_sample, refuse_existing_sample, write_sample
 from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE, VOTE_THRESHOLD
 from data_prep.tables.galaxy_zoo import read_mapping, read_table2
@@ -33,7 +33,7 @@ def extract(
         raw: A folder in the raw Galaxy Zoo layout: mapping, Table 2 and images.
         out: The CSV to write. A summary is written beside it, with the suffix ``.json``.
         n: The number of galaxies, or ``"all"``.
-        label_rule: The label rule; see :func:`data_prep.samples.labels.galaxy_zoo_1_rules`.
+        label_rule: The label rule; see :func:`data_prep.samples.galaxy_zoo_1.galaxy_zoo_1_rules`.
         threshold: The debiased vote fraction of the ``threshold`` rule.
         seed: The seed of the draw: the same seed gives the same file.
         overwrite: Whether to replace an existing sample.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.samples.columns import TableColumns
+from data_prep.samples.cell_values import TableColumns
 from data_prep.samples.conditions import Condition, Expression
 from data_prep.schema import VOTE_COUNT, VOTE_PREFIX
 

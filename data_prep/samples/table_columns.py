@@ -7,7 +7,7 @@ from typing import Final
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.samples.columns import TableColumns
+from data_prep.samples.cell_values import TableColumns
 from data_prep.samples.labelling import LabelRules
 from data_prep.samples.presets import preset_names
 from data_prep.samples.rules import read_rules

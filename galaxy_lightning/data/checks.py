@@ -25,8 +25,8 @@ def require_compatible(arrays: GalaxyArrays, classes: Sequence[str], image_size:
     if arrays.classes != list(classes):
         raise GalaxyError(
             f"{arrays.folder} has {listed(arrays.classes)}, but the model has {listed(classes)}: use arrays "
-            "with the model's classes in the same order, or train a model on these (fit takes the classes from "
-            "the arrays)"
+            "with the model's classes in the same order, or train a model on these (fit takes the classes "
+            "from the arrays)"
         )
     if arrays.image_size != image_size:
         raise GalaxyError(

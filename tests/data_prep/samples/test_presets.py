@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from data_prep.samples import presets
-from data_prep.samples.labels import LABEL_RULES, label_galaxies
+from data_prep.samples.galaxy_zoo_1 import LABEL_RULES, label_galaxies
 from data_prep.samples.presets import preset_folder, preset_names
 from data_prep.samples.rules import read_rules
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES, FLAG_THRESHOLD, VOTE_THRESHOLD

@@ -10,7 +10,7 @@ import pytest
 from data_prep.arrays.preprocess import preprocess
 from data_prep.cli import main
 from data_prep.common.errors import GalaxyError
-from data_prep.images.image_folder import find_images
+from data_prep.images.survey_images import find_images
 from data_prep.samples.extract import extract
 from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_FILE
 from tests.data_prep.samples.test_extract import FIRST, make_raw

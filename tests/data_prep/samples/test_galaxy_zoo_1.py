@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from data_prep.common.errors import GalaxyError
-from data_prep.samples.labels import label_galaxies, suggest_other_rule
+from data_prep.samples.galaxy_zoo_1 import label_galaxies, suggest_other_rule
 from data_prep.schema import TABLE2_COLUMNS
 
 
