@@ -129,6 +129,11 @@ def test_the_pixel_scale_is_that_of_the_files_if_it_is_the_same(tmp_path):
     assert note.startswith("the images have pixel scales of 0.2 to 0.4 arcsec per pixel; --target-scale")
 
 
+def test_the_pixel_scale_of_a_field_below_an_arcsecond_is_found(tmp_path):
+    images = cubes(tmp_path, scale=0.03)
+    assert find_scales(images, choose_settings(images, ImageOptions(crop=16))) == pytest.approx([0.03] * 4)
+
+
 def test_the_scale_of_resampled_and_scaled_images(tmp_path):
     images = cubes(tmp_path, scale=0.4)
     assert measure_scale(images, choose_settings(images, ImageOptions(crop=16, target_scale=0.5))) == (

@@ -36,6 +36,17 @@ def test_the_names_of_images_may_be_the_ids(tmp_path):
     assert choose(tmp_path, ["file", "kind"], id="file", path="file", label="kind")[0]["path"] == "file"
 
 
+def test_ambiguous_ids_are_refused_also_with_a_path(tmp_path):
+    with pytest.raises(GalaxyError, match="id column: id or objid\\?|id column: objid or id\\?"):
+        choose(tmp_path, ["id", "objid", "label", "path"])
+
+
+def test_an_ambiguous_split_is_said_and_not_used(tmp_path):
+    chosen, _, lines = choose(tmp_path, ["objid", "label", "split", "partition"])
+    assert "split" not in chosen
+    assert any(line.startswith("split column: ") and "--split-column" in line for line in lines)
+
+
 def test_rules_know_the_usual_id_of_their_catalogue(tmp_path):
     names = ["objid", "DR7OBJID", "label", *read_rules("gz2_three").columns]
     chosen, guessed, _ = choose(tmp_path, names, rules="gz2_three")

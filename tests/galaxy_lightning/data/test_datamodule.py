@@ -143,3 +143,8 @@ def test_vote_targets_match_their_galaxies_and_are_used_only_in_training(small_a
     assert weights.std() > 0.1
     for loader in (data.val_dataloader(), data.test_dataloader(), data.predict_dataloader()):
         assert next(iter(loader)).targets is None
+
+
+def test_a_pixel_scale_needs_images_to_predict(small_arrays):
+    with pytest.raises(GalaxyError, match="leave it out for galaxy arrays"):
+        GalaxyDataModule(str(small_arrays), pixel_scale=0.4)
