@@ -48,7 +48,7 @@ def _table(
     headings: Sequence[str], rows: Sequence[tuple[str, list[int], int]], widths: Sequence[int]
 ) -> Iterator[str]:
     """Yields the lines of a table with a last column of totals."""
-    first = max(12, *(display_width(title) for title, _, _ in rows))
+    first = max([12, *(display_width(title) for title, _, _ in rows)])
     cells = (align_right(heading, width) for heading, width in zip(headings, widths, strict=True))
     yield " " * first + "".join(cells) + f"{'total':>12}"
     for title, numbers, total in rows:

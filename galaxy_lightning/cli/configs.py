@@ -99,10 +99,12 @@ def check_configs(args: Sequence[str]) -> None:
         args: The command line.
 
     Raises:
-        GalaxyError: A file cannot be used; see :func:`read_config`.
+        GalaxyError: A file cannot be used, see :func:`read_config`, or a section of settings is empty.
     """
-    for _ in _read_configs(args):
-        pass
+    for path, content in _read_configs(args):
+        for section in ("trainer", "model", "data"):
+            if section in content and content[section] is None:
+                raise GalaxyError(f"{path}: the section {section} is empty: remove it, or add settings")
 
 
 def _read_configs(args: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:

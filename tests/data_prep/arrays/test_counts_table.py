@@ -52,3 +52,7 @@ def test_the_report_describes_the_classes_first():
     assert described[1] == "irregular:  undecided votes, not a morphology"
     assert described[3:] == list(report(dataset))
     assert list(report(dataset, CLASS_DESCRIPTIONS)) == described
+
+
+def test_a_table_without_splits_has_only_a_heading():
+    assert len(list(counts_table({}, ["a", "b"]))) == 1
