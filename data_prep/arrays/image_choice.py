@@ -1,7 +1,8 @@
 """Chooses how the image files of a sample become pixels: bands, stretch and scale."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -131,17 +132,17 @@ def measure_scale(images: Sequence[FilesOfImage], settings: ImageSettings) -> tu
     ]
 
 
-def find_scales(images: Sequence[FilesOfImage], settings: ImageSettings) -> list[float]:
+def find_scales(images: Iterable[FilesOfImage], settings: ImageSettings) -> list[float]:
     """Returns the pixel scales of the first image files in arcsec per pixel, as far as known.
 
     Args:
-        images: ``N`` images.
+        images: The images, of which only the first are inspected.
         settings: Their settings.
     """
     if settings.stretch is None:
         return [] if settings.pixel_scale is None else [settings.pixel_scale]
     scales = []
-    for files in images[:_INSPECTED]:
+    for files in islice(images, _INSPECTED):
         try:
             scales.append(read_scale(files[0], settings))
         except ImageError:

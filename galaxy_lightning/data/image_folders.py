@@ -81,8 +81,10 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
     def describe_scale(self) -> Iterator[str]:
         """Yields what is known about the pixel scale of the images, and whether they are resampled."""
         target = self.settings.target_scale
-        scales = find_scales([self._files(index) for index in range(min(len(self), 32))], self.settings)
-        if target is None or not scales or all(scales_agree(scale, target) for scale in scales):
+        if target is None:
+            return
+        scales = find_scales(map(self._files, range(len(self))), self.settings)
+        if all(scales_agree(scale, target) for scale in scales):
             return
         low, high = min(scales), max(scales)
         found = f"{low:.3g}" if scales_agree(low, high) else f"{low:.3g} to {high:.3g}"
