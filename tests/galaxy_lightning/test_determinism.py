@@ -20,6 +20,7 @@ def results(network, workers, arrays, images, folder):
             "fit", f"--data.arrays={arrays}", f"--runs={folder}", "--name=fit", "--trainer.max_epochs=2",
             f"--model.network={network}", "--model.image_size=64", "--data.batch_size=16",
             f"--data.num_workers={workers}", "--trainer.enable_progress_bar=false", *NETWORKS[network],
+            "--trainer.accelerator=cpu",
         ]
     )  # fmt: skip
     main(["test", f"--ckpt_path={run}", f"--out={folder}/test", f"--data.num_workers={workers}"])
