@@ -32,7 +32,7 @@ demo: setup
 	    "The comparison of all models (open it in a browser): $$run/comparison/report.html"
 
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The long form of the tests that kill commands or read broken files: new moments and new files every time.
 soak: setup

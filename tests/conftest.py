@@ -42,6 +42,11 @@ def count_attacks(record_property: Callable[[str, object], None]) -> Iterator[No
             record_property(name, count)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Starts with the tests of whole commands, so that none of the processes ends long after the others."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Reports the number of broken files and of kills."""
     survived: Counter[str] = Counter()

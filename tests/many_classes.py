@@ -31,7 +31,7 @@ def class_names(number):
     return [*NAMES, *(f"{tail}variant {index}" for index in range(max(0, number - 10)))][:number]
 
 
-def make_arrays(folder, classes, images_per_class=8, size=16, channels=3):
+def make_arrays(folder, classes, images_per_class=8, size=16, channels=3, descriptions=None):
     """Writes galaxy arrays with random pixels; a quarter of the images is in each of val and test."""
     folder.mkdir(parents=True)
     number = images_per_class * len(classes)
@@ -51,6 +51,7 @@ def make_arrays(folder, classes, images_per_class=8, size=16, channels=3):
     dataset = {
         "format_version": 1,
         "classes": list(classes),
+        "class_descriptions": dict(descriptions or {}),
         "crop": size,
         "counts": {split: counts[split].to_dict() for split in ("train", "val", "test")},
         "skipped": [],

@@ -56,7 +56,7 @@ def compare(
     if not (trained or existing):
         raise GalaxyError("every model failed: " + "; ".join(failures))
     compared = rank_models(group_runs(_drop_repeated_runs([*trained, *existing])), arrays)
-    summary = summarise(arrays, compared, arrays.class_descriptions) | {"failures": failures}
+    summary = summarise(arrays, compared) | {"failures": failures}
     write_report(out, arrays, compared, summary)
     if failures:
         raise GalaxyError(

@@ -1,9 +1,8 @@
 """Summarises runs: measures of each model with their spread over seeds, and tests of each pair of models."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -76,15 +75,12 @@ def rank_models(models: Sequence[Model], arrays: GalaxyArrays) -> list[Model]:
     return sorted(models, key=lambda model: -float(model.correct(labels).mean()))
 
 
-def summarise(
-    arrays: GalaxyArrays, models: Sequence[Model], descriptions: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, Any]:
+def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
     """Measures all models on the test galaxies and tests all pairs.
 
     Args:
         arrays: The galaxy arrays.
         models: The models, at least one.
-        descriptions: Descriptions of the classes by name; any may be missing.
 
     Returns:
         The content of ``metrics.json``.
@@ -98,7 +94,7 @@ def summarise(
     return {
         "arrays": arrays_identity(arrays),
         "classes": classes,
-        "class_descriptions": known_descriptions(classes, descriptions),
+        "class_descriptions": known_descriptions(classes, arrays.class_descriptions),
         "test_galaxies": dict(zip(classes, counts.tolist(), strict=True)),
         "models": [_measure_model(model, labels, galaxies, classes) for model in models],
         "mcnemar": tests,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from data_prep.arrays.counts_table import counts_table
 from data_prep.arrays.dataset_checks import FORMAT_VERSION
@@ -20,6 +21,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_folder, refuse_existing, sha256
 from data_prep.common.json_files import write_json
 from data_prep.common.threads import cores
+from data_prep.images.cutouts import Cutout
 from data_prep.images.image_reader import LoadedImage, load_image
 from data_prep.images.stretch import Stretch
 from data_prep.samples.class_names import describe_classes
@@ -113,18 +115,10 @@ def preprocess(
                 f"none of the {len(catalog):,} images of {sample} is usable (the first: {images[0][0]}: "
                 f"{written.skipped[0]}): check the folder of the images and the options"
             )
-        kept = catalog.drop(index=list(written.skipped))
-        galaxies = group_copies(
-            kept["objid"].to_numpy(),
-            np.load(folder / IMAGES, mmap_mode="r"),
-            None if turns is None else turns[kept.index],
-        )
-        split = make_split(kept, galaxies, seed, sample)
-        kept = kept.drop(columns="split", errors="ignore")
-        kept.insert(list(kept.columns).index("label") + 1, "split", split)
-        if turns is not None:
-            kept[QUARTER_TURNS] = turns[kept.index]
+        pixels = np.load(folder / IMAGES, mmap_mode="r")
+        kept = _add_split(catalog.drop(index=list(written.skipped)), pixels, turns, seed, sample)
         kept.to_csv(folder / CATALOG, index=False)
+        splits, labels = (kept[name].to_numpy(dtype=str) for name in ("split", "label"))
         scale, notes = measure_scale([images[row] for row in kept.index], settings)
         classes = list(labelling["class_descriptions"])
         dataset = {
@@ -139,7 +133,7 @@ def preprocess(
             "seed": seed,
             "rotate_once": rotate_once,
             "galaxies": len(kept),
-            "counts": count_by_class(split, kept["label"].to_numpy(dtype=str), classes),
+            "counts": count_by_class(splits, labels, classes),
             "skipped": [
                 {
                     "objid": int(catalog["objid"].iloc[row]),
@@ -155,6 +149,30 @@ def preprocess(
         }
         write_json(folder / DATASET, dataset)
     return dataset
+
+
+def _add_split(
+    catalog: pd.DataFrame,
+    pixels: Cutout,
+    turns: npt.NDArray[np.int64] | None,
+    seed: int,
+    sample: Path,
+) -> pd.DataFrame:
+    """Returns the catalogue of the usable images with their split and quarter turns.
+
+    Args:
+        catalog: The rows of the sample whose images are usable; its index counts all rows.
+        pixels: ``[N, crop, crop, C]``, their pixels.
+        turns: The quarter turns of all images of the sample, if they are rotated.
+        seed: The seed of the split.
+        sample: The sample, for messages.
+    """
+    own_turns = None if turns is None else turns[catalog.index]
+    galaxies = group_copies(catalog["objid"].to_numpy(), pixels, own_turns)
+    split = make_split(catalog, galaxies, seed, sample)
+    catalog = catalog.drop(columns="split", errors="ignore")
+    catalog.insert(list(catalog.columns).index("label") + 1, "split", split)
+    return catalog if own_turns is None else catalog.assign(**{QUARTER_TURNS: own_turns})
 
 
 def report(dataset: dict[str, Any], descriptions: Mapping[str, str] | None = None) -> Iterator[str]:

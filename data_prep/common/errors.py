@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from data_prep.common.orphans import end_with_parent
 
@@ -87,6 +87,15 @@ def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
     except Terminated:
         _print_once(f"{program}: terminated")
         raise
+
+
+def shown(value: Any) -> str:
+    """Returns a value of a file as it appears in a message: in quotes, at most 60 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # An integer of more than 4,300 digits.
+        return "a number that is too long"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _print_once(line: str) -> None:

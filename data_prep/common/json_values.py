@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from data_prep.common.errors import GalaxyError
+from data_prep.common.errors import GalaxyError, shown
 
 MAX_NUMBER = 1e30
 """Largest magnitude of a number; with larger values, single-precision pixels could overflow."""
@@ -22,9 +22,9 @@ def read_object(content: Any, names: Iterable[str], where: str) -> Mapping[str, 
         GalaxyError: It is not an object, or has entries of other names.
     """
     if not isinstance(content, dict):
-        raise GalaxyError(f"{where}: expected a JSON object, found {describe(content)}")
+        raise GalaxyError(f"{where}: expected a JSON object, found {shown(content)}")
     if unknown := [name for name in content if name not in set(names)]:
-        raise GalaxyError(f"{where}: unknown entry {describe(unknown[0])}; known: {', '.join(names)}")
+        raise GalaxyError(f"{where}: unknown entry {shown(unknown[0])}; known: {', '.join(names)}")
     return content
 
 
@@ -38,9 +38,3 @@ def is_number(value: Any) -> bool:
 def is_integer(value: Any) -> bool:
     """Returns whether a value is an integer, and no boolean."""
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def describe(value: Any) -> str:
-    """Returns a value as text of limited length."""
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from jsonargparse import ArgumentParser
 
@@ -38,15 +38,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     by_lower_case = {other.lower(): other for other in reversed(known)}
     near = difflib.get_close_matches(name.lower()[:200], by_lower_case, n=1, cutoff=0.6)
     return f" (did you mean {by_lower_case[near[0]]}?)" if near else ""
-
-
-def shown(value: Any) -> str:
-    """Returns a value of a file as it appears in a message: in quotes, at most 60 characters."""
-    try:
-        text = repr(value)
-    except ValueError:  # An integer of more than 4,300 digits.
-        return "a number that is too long"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def add_suggestion(message: str, options: Iterable[str]) -> str:

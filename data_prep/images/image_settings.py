@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from data_prep.common.errors import GalaxyError
-from data_prep.common.json_values import describe, is_integer, is_number, read_object
+from data_prep.common.errors import GalaxyError, shown
+from data_prep.common.json_values import is_integer, is_number, read_object
 from data_prep.images.stretch import Stretch
 from data_prep.schema import COLOURS, MAX_BANDS
 
@@ -74,7 +74,7 @@ class ImageSettings:
             if scale is not None and not (is_number(scale) and 1 / MAX_SCALE <= scale <= MAX_SCALE):
                 raise GalaxyError(
                     f"the {name.replace('_', ' ')} must be a positive number of arcsec per pixel, "
-                    f"not {describe(scale)}"
+                    f"not {shown(scale)}"
                 )
 
     @property
@@ -118,17 +118,17 @@ class ImageSettings:
 
 def _check_side(name: str, side: Any) -> None:
     if not (is_integer(side) and 1 <= side <= MAX_SIDE):
-        raise GalaxyError(f"the {name} must be 1 to {MAX_SIDE:,} pixels, not {describe(side)}")
+        raise GalaxyError(f"the {name} must be 1 to {MAX_SIDE:,} pixels, not {shown(side)}")
 
 
 def _check_bands(bands: Any) -> None:
     if not (isinstance(bands, tuple) and 1 <= len(bands) <= MAX_BANDS):
-        raise GalaxyError(f"bands must be a list of 1 to {MAX_BANDS} names, not {describe(bands)}")
+        raise GalaxyError(f"bands must be a list of 1 to {MAX_BANDS} names, not {shown(bands)}")
     for band in bands:
         if not (isinstance(band, str) and len(band) <= _MAX_NAME and BAND_NAME.fullmatch(band)):
             raise GalaxyError(
                 f"the name of a band must consist of letters, digits and the characters _.+-, "
-                f"not {describe(band)}"
+                f"not {shown(band)}"
             )
     if len(set(bands)) < len(bands):
         raise GalaxyError(f"two bands have the same name: {', '.join(bands)}")
@@ -136,12 +136,12 @@ def _check_bands(bands: Any) -> None:
 
 def _check_pattern(pattern: Any) -> None:
     if not (isinstance(pattern, str) and len(pattern) <= _MAX_PATTERN and pattern.isprintable()):
-        raise GalaxyError(f"the pattern must be text, not {describe(pattern)}")
+        raise GalaxyError(f"the pattern must be text, not {shown(pattern)}")
     rest = pattern.replace("{id}", "", 1).replace("{band}", "", 1)
     if len(rest) != len(pattern) - len("{id}{band}") or "{" in rest or "}" in rest:
         raise GalaxyError(
             f"the pattern must contain {{id}} and {{band}} once each, as {{id}}_{{band}}.fits does, "
-            f"not {describe(pattern)}"
+            f"not {shown(pattern)}"
         )
     if pattern.startswith("/") or "\\" in pattern or ".." in pattern.split("/"):
-        raise GalaxyError(f"the pattern must be a relative path without .., not {describe(pattern)}")
+        raise GalaxyError(f"the pattern must be a relative path without .., not {shown(pattern)}")

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.common.errors import GalaxyError
-from data_prep.common.json_values import describe, is_number, read_object
+from data_prep.common.errors import GalaxyError, shown
+from data_prep.common.json_values import is_number, read_object
 from data_prep.schema import MAX_BANDS
 
 Planes = npt.NDArray[np.float32]
@@ -70,10 +70,10 @@ class Stretch:
                     isinstance(value, tuple) and 1 <= len(value) <= MAX_BANDS and all(map(is_number, value))
                 ):
                     raise GalaxyError(
-                        f"the {name} of the stretch must be 1 to {MAX_BANDS} numbers, not {describe(value)}"
+                        f"the {name} of the stretch must be 1 to {MAX_BANDS} numbers, not {shown(value)}"
                     )
             elif not (is_number(value) and value >= 1e-30):
-                raise GalaxyError(f"{name} of the stretch must be a positive number, not {describe(value)}")
+                raise GalaxyError(f"{name} of the stretch must be a positive number, not {shown(value)}")
         if self.maximum is not None:
             if len(self.maximum) != len(self.minimum):
                 raise GalaxyError(
@@ -205,10 +205,10 @@ def check_parameters(name: Any, parameters: list[str]) -> None:
         GalaxyError: There is no such stretch, or it lacks one of the parameters.
     """
     if not isinstance(name, str) or name not in PARAMETERS:
-        raise GalaxyError(f"unknown stretch {describe(name)}: give one of {', '.join(PARAMETERS)}")
+        raise GalaxyError(f"unknown stretch {shown(name)}: give one of {', '.join(PARAMETERS)}")
     for parameter in parameters:
         if parameter not in PARAMETERS[name]:
             raise GalaxyError(
-                f"the stretch {name} has no parameter {describe(parameter)}; "
+                f"the stretch {name} has no parameter {shown(parameter)}; "
                 f"its parameters: {', '.join(PARAMETERS[name])}"
             )

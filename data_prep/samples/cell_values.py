@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
-from data_prep.common.errors import GalaxyError
-from data_prep.common.suggestions import nearest, shown
+from data_prep.common.errors import GalaxyError, shown
+from data_prep.common.suggestions import nearest
 
 
 class TableColumns:

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.common.errors import GalaxyError
-from data_prep.common.suggestions import nearest, shown
+from data_prep.common.errors import GalaxyError, shown
+from data_prep.common.suggestions import nearest
 from data_prep.samples.cell_values import TableColumns
 
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {

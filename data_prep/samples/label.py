@@ -23,8 +23,16 @@ def make_sample(
     table: Path | None,
     images: Path | None,
     folders: Path | None,
+    rules: str | None,
+    parameters: Mapping[str, float],
     columns: NamedColumns,
-    **options: Any,
+    mapping: Path | None,
+    keep: Sequence[str],
+    pattern: str | None,
+    bands: Sequence[str],
+    n: int | Literal["all"],
+    seed: int,
+    overwrite: bool,
 ) -> dict[str, Any]:
     """Labels galaxies by a table or by folders, and writes a sample.
 
@@ -33,8 +41,16 @@ def make_sample(
         table: The table, if there is one.
         images: The folder of the images, if there is a table.
         folders: The folder of a folder per class, instead of a table.
+        rules: As for :func:`label`, like all others; with ``folders``, the options of a table are refused.
+        parameters: Values of the rules' parameters.
         columns: The named columns of the table.
-        options: Further arguments of :func:`label`, or of :func:`label_folders`.
+        mapping: A table that maps ids to the names of images.
+        keep: Further columns of the table.
+        pattern: The names of the files, with one file per band.
+        bands: The names of the bands.
+        n: The number of galaxies to draw, or ``"all"``.
+        seed: The seed of the draw.
+        overwrite: Whether to replace an existing sample.
 
     Returns:
         The summary of the sample.
@@ -42,19 +58,33 @@ def make_sample(
     Raises:
         GalaxyError: Options are missing or contradict each other; or as for the two functions.
     """
-    if folders is None:
-        if table is None or images is None:
-            raise GalaxyError("name a table and the folder of its images (--table, --images), or --folders")
-        return label(table, images, out, columns=columns, **options)
-    common = {name: options.pop(name) for name in ("pattern", "bands", "n", "seed", "overwrite")}
-    of_table = {"table": table, "images": images, "threshold": options.pop("parameters"), **options}
-    of_table |= {f"{role}-column": name for role, name in vars(columns).items()}
-    for option, value in of_table.items():
-        if value:
-            raise GalaxyError(
-                f"--folders takes galaxies and labels from the folders alone: leave out --{option}"
-            )
-    return label_folders(folders, out, **common)
+    if folders is not None:
+        of_table: dict[str, Any] = {"table": table, "images": images, "rules": rules, "threshold": parameters}
+        of_table |= {f"{role}-column": name for role, name in vars(columns).items()}
+        of_table |= {"mapping": mapping, "keep": keep}
+        for option, value in of_table.items():
+            if value:
+                raise GalaxyError(
+                    f"--folders takes galaxies and labels from the folders alone: leave out --{option}"
+                )
+        return label_folders(folders, out, pattern=pattern, bands=bands, n=n, seed=seed, overwrite=overwrite)
+    if table is None or images is None:
+        raise GalaxyError("name a table and the folder of its images (--table, --images), or --folders")
+    return label(
+        table,
+        images,
+        out,
+        rules=rules,
+        parameters=parameters,
+        columns=columns,
+        mapping=mapping,
+        pattern=pattern,
+        bands=bands,
+        keep=keep,
+        n=n,
+        seed=seed,
+        overwrite=overwrite,
+    )
 
 
 def label(

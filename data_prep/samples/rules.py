@@ -32,9 +32,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from data_prep.common.errors import GalaxyError
+from data_prep.common.errors import GalaxyError, shown
 from data_prep.common.plain_yaml import read_plain_yaml
-from data_prep.common.suggestions import nearest, shown
+from data_prep.common.suggestions import nearest
 from data_prep.samples.class_names import check_class_names
 from data_prep.samples.conditions import (
     Condition,

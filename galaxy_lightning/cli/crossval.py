@@ -66,7 +66,7 @@ def _cross_validate(fit_args: Sequence[str], arrays: GalaxyArrays, out: Path, nu
     """Trains the models that are missing, and prints and writes the combined results."""
     folds = [open_arrays(folder) for folder in make_folds(arrays, out / "arrays", number, seed)]
     runs = [_train(fit_args, fold, out, len(folds)) for fold in folds]
-    print("\n" + "\n".join(summarise(runs, folds, out, arrays.class_descriptions)))
+    print("\n" + "\n".join(summarise(runs, folds, out)))
 
 
 def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

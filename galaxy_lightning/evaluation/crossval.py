@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -26,23 +25,18 @@ _SHOWN: Final = ("accuracy", "macro_recall", "calibration_error")
 """Metrics in the printed table."""
 
 
-def summarise(
-    runs: Sequence[Run],
-    folds: Sequence[GalaxyArrays],
-    out: Path,
-    descriptions: Mapping[str, str] = MappingProxyType({}),
-) -> list[str]:
+def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> list[str]:
     """Writes the predictions, figures and summary of a cross-validation.
 
     Args:
         runs: The run of each fold.
         folds: The galaxy arrays of each fold, in the same order.
         out: The folder of the cross-validation.
-        descriptions: Descriptions of the classes by name; any may be missing.
 
     Returns:
         The lines of a report.
     """
+    descriptions = folds[0].class_descriptions
     predictions = [_fold_predictions(run, fold) for run, fold in zip(runs, folds, strict=True)]
     pooled = _pool(predictions, descriptions)
     galaxies = pd.concat([fold.identities.iloc[fold.rows("test")] for fold in folds])

@@ -5,7 +5,7 @@ from typing import Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import CLASSES, COLOURS, MAX_BANDS
-from galaxy_lightning.networks.adaptation import Classes, class_count, class_names
+from galaxy_lightning.networks.adaptation import Adaptation, Classes, class_count, class_names
 from galaxy_lightning.networks.backbone import Backbone
 from galaxy_lightning.networks.class_paths import is_class_path, make_custom_network
 from galaxy_lightning.networks.galaxy_cnn import GalaxyCNN
@@ -93,14 +93,16 @@ def make_network(
     if weights not in (HUB, NONE):
         network.notes = load_weights_file(
             network,
-            network.heads,
+            Adaptation(
+                network.heads,
+                class_names(classes),
+                keep_head=True,
+                bands=bands,
+                band_layers=network.band_layers,
+            ),
             str(weights_file(weights)),
             name,
-            keep_head=True,
-            classes=class_names(classes),
             file_classes=CLASSES if weights in SHIPPED else None,
-            bands=bands,
-            band_layers=network.band_layers,
         )
     return network
 

@@ -29,6 +29,26 @@ class BandLayers:
     unadaptable: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Adaptation:
+    """What weights are adapted to when a network loads them.
+
+    Attributes:
+        head: Name prefixes of the parameters of the network's head.
+        classes: Names of the network's classes, if known.
+        keep_head: Also load a head of the same shape if the names of either classes are unknown; otherwise
+            the head stays freshly initialised.
+        bands: Number of bands of the images.
+        band_layers: The network's layers that depend on it.
+    """
+
+    head: tuple[str, ...]
+    classes: Sequence[str] | None = None
+    keep_head: bool = False
+    bands: int = 3
+    band_layers: BandLayers = BandLayers()
+
+
 def class_count(classes: Classes) -> int:
     """Returns the number of classes."""
     return classes if isinstance(classes, int) else len(classes)
@@ -64,21 +84,18 @@ def adapt_filters(weights: Tensor, bands: int) -> Tensor:
     return adapted.to(weights.dtype)
 
 
-def adapt_bands(
-    state: dict[str, Tensor], own: Mapping[str, Tensor], bands: int, layers: BandLayers
-) -> int | None:
+def adapt_bands(state: dict[str, Tensor], own: Mapping[str, Tensor], adaptation: Adaptation) -> int | None:
     """Adapts the first convolutions of loaded weights to the number of bands of a network.
 
     Args:
         state: The loaded weights by name; changed in place.
         own: The network's own weights by name.
-        bands: Number of bands of the network's images.
-        layers: The network's layers that depend on the number of bands.
+        adaptation: What the weights are adapted to.
 
     Returns:
         The number of bands of the loaded weights, if it was another one; otherwise None.
     """
-    adapted = None
+    adapted, bands, layers = None, adaptation.bands, adaptation.band_layers
     for name in layers.filters:
         filters = state.get(name)
         if filters is None or filters.ndim != 4 or own[name].shape[1] != bands + layers.others:
@@ -107,11 +124,8 @@ def bands_note(old: int, bands: int, layers: BandLayers) -> str:
 def adapt_head(
     state: dict[str, Tensor],
     own: Mapping[str, Tensor],
-    head: tuple[str, ...],
-    classes: Sequence[str] | None,
+    adaptation: Adaptation,
     old: Sequence[str] | None,
-    *,
-    keep_unnamed: bool,
 ) -> tuple[bool, str | None]:
     """Adapts the head of loaded weights to the classes of a network.
 
@@ -120,18 +134,17 @@ def adapt_head(
     Args:
         state: The loaded weights by name; changed in place.
         own: The network's own weights by name.
-        head: Name prefixes of the head.
-        classes: Names of the network's classes, if known.
+        adaptation: What the weights are adapted to.
         old: Names of the classes of the loaded weights, if known.
-        keep_unnamed: Whether to keep a head of the same shape if the names of either classes are unknown.
 
     Returns:
         Whether the loaded head can be used, and a sentence for the user unless the classes are the same.
     """
+    head, classes = adaptation.head, adaptation.classes
     names = [name for name in own if name.startswith(head)]
     fits = all(name in state and state[name].shape == own[name].shape for name in names)
     if classes is None or old is None:
-        kept = fits and keep_unnamed
+        kept = fits and adaptation.keep_head
         place = "Head kept" if kept else "New head"
         note = f"{place} for {listed(classes)}: the weights do not name their classes" if classes else None
         return kept, note if names else None

@@ -6,7 +6,7 @@ import json
 import math
 import socket
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,14 @@ from torch import nn
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
-from galaxy_lightning.networks.adaptation import BandLayers, Classes, bands_note, class_count, class_names
+from galaxy_lightning.networks.adaptation import (
+    Adaptation,
+    BandLayers,
+    Classes,
+    bands_note,
+    class_count,
+    class_names,
+)
 from galaxy_lightning.networks.weight_files import (
     INSTALL_TIMM,
     describe_error,
@@ -83,14 +90,14 @@ def from_torchvision(name: str, classes: Classes, weights: str, bands: int = 3) 
     head = (f"{layers[-1]}.",)
     band_layers = _set_bands(model, bands)
     notes: list[str] = []
+    adaptation = Adaptation(head, class_names(classes), bands=bands, band_layers=band_layers)
     if weights == HUB:
         with _explain_loading_errors(name, published.url):
             state = published.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
-        notes = load_weights(model, head, state, name, published.url, bands=bands, band_layers=band_layers)
+        # A head for ImageNet's classes never fits; without names, nothing is said about it.
+        notes = load_weights(model, replace(adaptation, classes=None), state, name, published.url)
     elif weights != NONE:
-        notes = load_weights_file(
-            model, head, weights, name, classes=class_names(classes), bands=bands, band_layers=band_layers
-        )
+        notes = load_weights_file(model, adaptation, weights, name)
     preprocessing = published.transforms()
     mean, std = preprocessing.mean, preprocessing.std
     if getattr(model, "transform_input", False) and bands != 3:
@@ -163,15 +170,8 @@ def from_timm(name: str, classes: Classes, weights: str, bands: int = 3) -> Libr
     if weights == HUB:
         notes = _adapted_by_timm(model, filters, bands)
     elif weights not in (HUB, NONE):
-        notes = load_weights_file(
-            model,
-            head,
-            weights,
-            name,
-            classes=class_names(classes),
-            bands=bands,
-            band_layers=BandLayers(filters),
-        )
+        adaptation = Adaptation(head, class_names(classes), bands=bands, band_layers=BandLayers(filters))
+        notes = load_weights_file(model, adaptation, weights, name)
     changes = {key: value for key, value in options.items() if key not in ("num_classes", "in_chans")}
     input_size = None
     if registered.get("fixed_input_size"):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from data_prep.common.errors import GalaxyError
-from galaxy_lightning.networks.adaptation import BandLayers, adapt_bands, adapt_head, bands_note
+from galaxy_lightning.networks.adaptation import Adaptation, adapt_bands, adapt_head, bands_note
 
 INSTALL_TIMM: Final = "pip install 'galaxy-lightning[timm]'"
 """Command that installs timm, and safetensors with it."""
@@ -32,15 +32,10 @@ _RENAMED: Final = (
 
 def load_weights_file(
     model: nn.Module,
-    head: tuple[str, ...],
+    adaptation: Adaptation,
     file: str,
     name: str,
-    *,
-    keep_head: bool = False,
-    classes: Sequence[str] | None = None,
     file_classes: Sequence[str] | None = None,
-    bands: int = 3,
-    band_layers: BandLayers = BandLayers(),  # noqa: B008 - it is immutable.
 ) -> list[str]:
     """Loads the weights of a file into a network.
 
@@ -48,15 +43,10 @@ def load_weights_file(
 
     Args:
         model: The network.
-        head: Name prefixes of the parameters of the head.
+        adaptation: What the weights are adapted to.
         file: A checkpoint, or a ``state_dict`` of the same network. No code in it is run.
         name: Name of the network in messages.
-        keep_head: Also load a head of the same shape if the names of either classes are unknown; otherwise
-            the head stays freshly initialised.
-        classes: Names of the network's classes, if known.
         file_classes: Names of the file's classes, in case it does not contain them.
-        bands: Number of bands of the images.
-        band_layers: The network's layers that depend on it.
 
     Returns:
         Sentences for the user on how the weights were adapted.
@@ -67,18 +57,7 @@ def load_weights_file(
     if not Path(file).is_file():
         raise GalaxyError(f"there is no file {file}: --model.weights takes a file of weights")
     state, names = _read(Path(file))
-    return load_weights(
-        model,
-        head,
-        state,
-        name,
-        file,
-        keep_head=keep_head,
-        classes=classes,
-        file_classes=names or file_classes,
-        bands=bands,
-        band_layers=band_layers,
-    )
+    return load_weights(model, adaptation, state, name, file, names or file_classes)
 
 
 def describe_error(error: Exception) -> str:
@@ -109,30 +88,21 @@ def _strip_wrappers(state: dict[str, Tensor], expected: Collection[str]) -> None
 
 def load_weights(
     model: nn.Module,
-    head: tuple[str, ...],
+    adaptation: Adaptation,
     state: dict[str, Tensor],
     name: str,
     origin: str,
-    *,
-    keep_head: bool = False,
-    classes: Sequence[str] | None = None,
     file_classes: Sequence[str] | None = None,
-    bands: int = 3,
-    band_layers: BandLayers = BandLayers(),  # noqa: B008 - it is immutable.
 ) -> list[str]:
     """Loads weights into a network.
 
     Args:
         model: The network.
-        head: Name prefixes of the parameters of the head.
+        adaptation: What the weights are adapted to.
         state: The weights by name; changed in place.
         name: Name of the network in messages.
         origin: File or address of the weights.
-        keep_head: As for :func:`load_weights_file`.
-        classes: As for :func:`load_weights_file`.
-        file_classes: As for :func:`load_weights_file`.
-        bands: As for :func:`load_weights_file`.
-        band_layers: As for :func:`load_weights_file`.
+        file_classes: Names of the classes of the weights, if known.
 
     Returns:
         Sentences for the user on how the weights were adapted.
@@ -142,12 +112,13 @@ def load_weights(
     """
     own = model.state_dict()
     _strip_wrappers(state, own)
-    is_kept, note = adapt_head(state, own, head, classes, file_classes, keep_unnamed=keep_head)
+    is_kept, note = adapt_head(state, own, adaptation, file_classes)
     notes = [note] if note else []
-    skipped = _AUXILIARY if is_kept else head + _AUXILIARY
-    if file_bands := adapt_bands(state, own, bands, band_layers):
-        notes.append(bands_note(file_bands, bands, band_layers))
-        skipped += band_layers.unadaptable
+    skipped = _AUXILIARY if is_kept else adaptation.head + _AUXILIARY
+    if file_bands := adapt_bands(state, own, adaptation):
+        layers = adaptation.band_layers
+        notes.append(bands_note(file_bands, adaptation.bands, layers))
+        skipped += layers.unadaptable
     loaded = {}
     for key, value in state.items():
         for old, new in _RENAMED:

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from galaxy_lightning.networks.adaptation import Adaptation
 from galaxy_lightning.networks.weight_files import load_weights_file
 from galaxy_lightning.training.checkpoints import read_checkpoint, read_train_objids
 from tests.fuzzing import damaged, succeeds_or_explains, tries
@@ -69,7 +70,7 @@ def read_all(path):
     for read in (
         lambda: read_checkpoint(path),
         lambda: read_train_objids(str(path)),
-        lambda: load_weights_file(model, ("head.",), str(path), "linear"),
+        lambda: load_weights_file(model, Adaptation(("head.",)), str(path), "linear"),
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch may warn of the content of the file.
@@ -81,7 +82,9 @@ def test_the_undamaged_files_are_valid(tmp_path):
         (tmp_path / "whole.ckpt").write_bytes(file)
         assert read_checkpoint(tmp_path / "whole.ckpt").resumable
         assert read_train_objids(str(tmp_path / "whole.ckpt")).tolist() == [0, 1, 2]
-        load_weights_file(torch.nn.Linear(3, 2), ("head.",), str(tmp_path / "whole.ckpt"), "linear")
+        load_weights_file(
+            torch.nn.Linear(3, 2), Adaptation(("head.",)), str(tmp_path / "whole.ckpt"), "linear"
+        )
 
 
 @tries(1_500)

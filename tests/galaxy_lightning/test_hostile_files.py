@@ -14,8 +14,11 @@ import yaml
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.cli.main import main
+from galaxy_lightning.networks.adaptation import Adaptation
 from galaxy_lightning.networks.weight_files import load_weights_file
 from galaxy_lightning.training.checkpoints import read_checkpoint, read_train_objids
+
+HEAD = Adaptation(("head.",))
 
 
 class Evil:
@@ -61,7 +64,9 @@ def test_a_pickle_is_never_executed(tmp_path, marker, write, capsys):
         write(path, Evil(marker))
         readers = [
             lambda path=path: read_checkpoint(path),
-            lambda path=path: load_weights_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear"),
+            lambda path=path: load_weights_file(
+                torch.nn.Linear(1, 1), Adaptation(("head.",)), str(path), "linear"
+            ),
         ]
         if suffix != ".safetensors":  # read_train_objids reads nothing from these files.
             readers.append(lambda path=path: read_train_objids(str(path)))
@@ -102,7 +107,7 @@ def test_damaged_checkpoints_are_refused(tmp_path, content):
         with pytest.raises(GalaxyError, match=r"damaged.ckpt.*no code in it was run"):
             read(path)
     with pytest.raises(GalaxyError, match=r"damaged.ckpt"):
-        load_weights_file(torch.nn.Linear(1, 1), ("head.",), str(path), "linear")
+        load_weights_file(torch.nn.Linear(1, 1), HEAD, str(path), "linear")
     with pytest.raises(GalaxyError, match="is not a checkpoint"):
         read_checkpoint(tmp_path)
 

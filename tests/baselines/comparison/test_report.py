@@ -21,7 +21,7 @@ MODELS = ("galaxy_cnn", "a *model* | with $signs$")
 
 
 def report_on(classes, folder, descriptions, models=MODELS):
-    arrays = make_arrays(folder / "arrays", classes)
+    arrays = make_arrays(folder / "arrays", classes, descriptions=descriptions)
     runs = [
         read_run(make_run(folder / "runs" / str(number), arrays, model, skill=skill), arrays)
         for number, (model, skill) in enumerate(zip(models, (1.0, 0.5), strict=False))
@@ -30,7 +30,7 @@ def report_on(classes, folder, descriptions, models=MODELS):
     out = folder / "report"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        write_report(out, arrays, compared, summarise(arrays, compared, descriptions) | {"failures": []})
+        write_report(out, arrays, compared, summarise(arrays, compared) | {"failures": []})
     return out
 
 

@@ -28,6 +28,7 @@ from galaxy_lightning.cli.main import complete, main
 from galaxy_lightning.evaluation.calibration import Calibration, fit_temperature
 from galaxy_lightning.networks import ReferenceCNN
 from galaxy_lightning.training.module import GalaxyClassifier
+from tests.fuzzing import SOAKING
 
 FOLDER = Path(__file__).parents[3] / "configs"
 CONFIGS = sorted(FOLDER.glob("*.yaml"))
@@ -875,6 +876,7 @@ def test_tensorflow_is_never_imported(small_arrays, tmp_path):
     assert done.stdout.endswith("[]\n")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["reference_cnn", "galaxy_cnn"])
 def test_two_devices_share_a_fit_and_write_one_run(name, small_arrays, tmp_path):
     """The validation and test splits have an odd number of galaxies, none of which may count twice.
@@ -882,6 +884,8 @@ def test_two_devices_share_a_fit_and_write_one_run(name, small_arrays, tmp_path)
     The devices get 7 and 6 galaxies, so that one has an additional batch: a network with batch statistics
     must not wait for those of the other device.
     """
+    if name == "reference_cnn" and not SOAKING:
+        pytest.skip("one of the long tests")
     words = [
         "fit",
         f"--config={FOLDER / name}.yaml",

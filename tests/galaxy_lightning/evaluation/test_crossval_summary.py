@@ -15,13 +15,13 @@ CALIBRATION = {"temperature": 1.0, "target_accuracy": 0.9, "threshold": 0.5, "co
 @pytest.mark.parametrize("classes", [CLASSES, class_names(37)], ids=len)
 def test_a_cross_validation_describes_the_classes(tmp_path, classes):
     descriptions = CLASS_DESCRIPTIONS if classes == CLASSES else {classes[1]: "undecided votes"}
-    arrays = make_arrays(tmp_path / "arrays", classes)
+    arrays = make_arrays(tmp_path / "arrays", classes, descriptions=descriptions)
     folds = [open_arrays(folder) for folder in make_folds(arrays, tmp_path / "folds", 2)]
     runs = [
         read_run(make_run(tmp_path / str(number), fold, "one", skill=0.5, calibration=CALIBRATION), fold)
         for number, fold in enumerate(folds)
     ]
-    lines = summarise(runs, folds, tmp_path / "summary", descriptions)
+    lines = summarise(runs, folds, tmp_path / "summary")
     summary = json.loads((tmp_path / "summary/summary.json").read_text())
     assert summary["class_descriptions"] == dict(descriptions)
     described = [line for line in lines if "undecided votes" in line]

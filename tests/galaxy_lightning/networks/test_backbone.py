@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 from data_prep.common.errors import GalaxyError
+from galaxy_lightning.networks.adaptation import Adaptation
 from galaxy_lightning.networks.backbone import Backbone
 from galaxy_lightning.networks.sources import _adapted_by_timm
 from galaxy_lightning.networks.weight_files import load_weights
@@ -323,7 +324,7 @@ def test_torchvision_files_load_with_old_names_and_auxiliary_heads(tmp_path):
             assert list(state) == new
             assert all(value.all() for value in state.values())
 
-    load_weights(Model(), ("head.",), published, "model", "file")
+    load_weights(Model(), Adaptation(("head.",)), published, "model", "file")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from galaxy_lightning import networks
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.networks import SHIPPED
+from galaxy_lightning.networks.adaptation import Adaptation
 from galaxy_lightning.networks.weight_files import load_weights_file
 from galaxy_lightning.training.checkpoint_writer import AtomicCheckpointIO, export_weights, write_checkpoint
 from galaxy_lightning.training.checkpoints import read_checkpoint, read_train_objids
@@ -46,7 +47,7 @@ def test_a_changed_number_is_detected(tmp_path):
     assert torch.load(path, weights_only=True)["state_dict"]["weight"].shape == (1000,)
     for read in (
         read_checkpoint,
-        lambda path: load_weights_file(torch.nn.Linear(1, 1), (), str(path), "linear"),
+        lambda path: load_weights_file(torch.nn.Linear(1, 1), Adaptation(()), str(path), "linear"),
     ):
         with pytest.raises(GalaxyError, match="the checksum of .*data/0 is wrong"):
             read(path)
