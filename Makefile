@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := data/quickstart
 N ?= 1000
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: setup demo test soak coverage lint bench lock audit clean
 
@@ -32,15 +33,15 @@ demo: setup
 	    "The comparison of all models (open it in a browser): $$run/comparison/report.html"
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(PYTEST)
 
 # The long form of the tests that kill commands or read broken files: new moments and new files every time.
 soak: setup
-	GALAXY_SOAK=1 $(BIN)/python -m pytest -n 2 -m soak
+	GALAXY_SOAK=1 $(PYTEST) -m soak
 
 # Reports which lines and branches of the three packages the tests reach.
 coverage: setup
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 # Ratios of times; needs an otherwise idle machine, for about half an hour.
 bench: setup

@@ -162,27 +162,38 @@ def label(
         seed: random seed of the draw
         overwrite: replace an existing result
     """
-    from data_prep.samples import label as samples
+    from data_prep.samples.class_folders import label_folders, refuse_options_of_tables
+    from data_prep.samples.label import label as label_rows
     from data_prep.samples.labelled_sample import report
     from data_prep.samples.sample_file import excluded_path, summary_path
     from data_prep.samples.table_columns import NamedColumns
 
-    summary = samples.make_sample(
-        out,
-        table=table,
-        images=images,
-        folders=folders,
-        rules=rules,
-        parameters={} if threshold is None else {"threshold": threshold},
-        columns=NamedColumns(id_column, label_column, path_column, ra_column, dec_column, split_column),
-        mapping=mapping,
-        pattern=pattern,
-        bands=bands,
-        keep=keep,
-        n=n,
-        seed=seed,
-        overwrite=overwrite,
-    )
+    columns = NamedColumns(id_column, label_column, path_column, ra_column, dec_column, split_column)
+    if folders is not None:
+        of_table = {"table": table, "images": images, "rules": rules, "threshold": threshold}
+        of_columns = {f"{role}-column": name for role, name in vars(columns).items()}
+        refuse_options_of_tables(of_table | of_columns | {"mapping": mapping, "keep": keep or None})
+        summary = label_folders(
+            folders, out, pattern=pattern, bands=bands, n=n, seed=seed, overwrite=overwrite
+        )
+    elif table is None or images is None:
+        raise GalaxyError("name a table and the folder of its images (--table, --images), or --folders")
+    else:
+        summary = label_rows(
+            table,
+            images,
+            out,
+            rules=rules,
+            parameters={} if threshold is None else {"threshold": threshold},
+            columns=columns,
+            mapping=mapping,
+            pattern=pattern,
+            bands=bands,
+            keep=keep,
+            n=n,
+            seed=seed,
+            overwrite=overwrite,
+        )
     print("\n".join(report(summary)))
     listed = f", what was left out in {excluded_path(out)}" if excluded_path(out).exists() else ""
     print(f"Saved to {out}, with a summary in {summary_path(out)}{listed}")

@@ -52,9 +52,7 @@ def check_dataset(dataset: dict[str, Any], path: Path, files: set[str], remedy: 
     }
     if images is not None:
         try:
-            ImageSettings.from_json(
-                {"crop": dataset.get("crop")} | images if isinstance(images, dict) else images
-            )
+            ImageSettings.from_json(images, crop=dataset.get("crop"))
         except GalaxyError as error:
             raise GalaxyError(f"{path}: 'images': {error}; {remedy}") from None
     for key, is_valid in validity.items():

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError
+from data_prep.images.band_files import BAND_SEPARATOR
 from data_prep.images.cutouts import ImageError
 from data_prep.images.fits_format import is_fits
 from data_prep.images.image_reader import find_stretch, read_scale
 from data_prep.images.image_settings import ImageSettings
 from data_prep.images.pixel_scale import scales_agree
 from data_prep.images.stretch import PARAMETERS
-from data_prep.samples.image_lookup import BAND_SEPARATOR
 from data_prep.schema import COLOURS, CROP_PX
 
 FilesOfImage = tuple[Path, ...]

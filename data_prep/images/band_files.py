@@ -2,11 +2,16 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from data_prep.common.errors import GalaxyError
 from data_prep.images.image_files import split_suffix
+
+BAND_SEPARATOR: Final = "|"
+"""Between the paths of an image's files, if it has one per band, in the order of the bands."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,11 @@ class BandFiles:
 
     images: dict[str, tuple[Path, ...]]
     skipped: dict[Path, str]
+
+    @property
+    def joined(self) -> dict[str, str]:
+        """The paths of the files of each image, joined by ``BAND_SEPARATOR``, by the image's id."""
+        return {name: BAND_SEPARATOR.join(map(str, files)) for name, files in self.images.items()}
 
 
 def group_bands(paths: Iterable[Path], pattern: str, bands: Sequence[str]) -> BandFiles:
@@ -50,6 +60,17 @@ def group_bands(paths: Iterable[Path], pattern: str, bands: Sequence[str]) -> Ba
         else:
             images[name] = tuple(files[band] for band in bands)
     return BandFiles(images, dict(sorted(skipped.items())))
+
+
+def no_complete_image(folder: Path, skipped: Mapping[Path, str]) -> GalaxyError:
+    """Returns the error for a folder in which no image has a file for each band.
+
+    Args:
+        folder: The folder.
+        skipped: Its files, and why each is skipped.
+    """
+    path, reason = next(iter(skipped.items()))
+    return GalaxyError(f"{folder} contains no image with a file for each band; {path}: {reason}")
 
 
 def _compile(pattern: str, bands: Sequence[str]) -> re.Pattern[str]:

@@ -71,10 +71,27 @@ def read_cutout(path: Path, crop: int) -> Cutout:
             memory or time to decode; or its kind of pixels is refused.
     """
     with open_image(path) as image:
-        left, top = ((side - crop) // 2 for side in image.size)
-        if min(left, top) < 0:
-            raise ImageError(f"{image.width} x {image.height} pixels, smaller than the crop of {crop}")
+        left, top = centre_corner(image.width, image.height, crop)
         return rgb_pixels(image.crop((left, top, left + crop, top + crop)))
+
+
+def centre_corner(width: int, height: int, crop: int) -> tuple[int, int]:
+    """Returns the left column and the top row of the central square of an image.
+
+    If the margins cannot be equal, the left and upper ones are one pixel smaller.
+
+    Args:
+        width: The width of the image in pixels.
+        height: Its height.
+        crop: The side of the square.
+
+    Raises:
+        ImageError: The image is smaller than the square.
+    """
+    left, top = (width - crop) // 2, (height - crop) // 2
+    if min(left, top) < 0:
+        raise ImageError(f"{width} x {height} pixels, smaller than the crop of {crop}")
+    return left, top
 
 
 @contextlib.contextmanager

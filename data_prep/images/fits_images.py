@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from data_prep.images.cutouts import MAX_PIXELS, ImageError
+from data_prep.images.cutouts import MAX_PIXELS, ImageError, centre_corner
 from data_prep.images.fits_format import GZIP_SIGNATURE, SIGNATURE
 from data_prep.images.fits_parts import FitsPart, find_parts, read_part
 from data_prep.images.image_settings import BAND_NAME
@@ -78,7 +78,7 @@ def read_fits(
             raise ImageError("cannot be read: not a regular file")
         with path.open("rb") as stored:
             file, size = _unpack(stored)
-            chosen = _choose(find_parts(file, size), bands)
+            chosen = _choose(_find_images(file, size), bands)
             rows, columns = _window(chosen, len(bands), crop)
             planes = [read_part(file, size, part, rows, columns) for part in chosen]
             scale = _square_scale(chosen[0].header) if with_scale else None
@@ -99,10 +99,7 @@ def read_fits_scale(path: Path) -> float | None:
         ImageError: The file is damaged or holds no image, or its pixels are not square.
     """
     with _explained(path), path.open("rb") as stored:
-        parts = find_parts(*_unpack(stored))
-        if not parts:
-            raise ImageError("a FITS file without images")
-        return _square_scale(parts[0].header)
+        return _square_scale(_find_images(*_unpack(stored))[0].header)
 
 
 @contextlib.contextmanager
@@ -138,10 +135,16 @@ def _unpack(file: BinaryIO) -> tuple[BinaryIO, int]:
     return file, size
 
 
-def _choose(parts: Sequence[FitsPart], bands: Sequence[str]) -> Sequence[FitsPart]:
-    """Returns the images of a file that hold the bands."""
+def _find_images(file: BinaryIO, size: int) -> Sequence[FitsPart]:
+    """Returns the images in a file, at least one."""
+    parts = find_parts(file, size)
     if not parts:
         raise ImageError("a FITS file without images")
+    return parts
+
+
+def _choose(parts: Sequence[FitsPart], bands: Sequence[str]) -> Sequence[FitsPart]:
+    """Returns the images of a file that hold the bands."""
     planes = [part for part in parts if len(part.shape) == 2]
     named = {part.name: part for part in reversed(planes)}
     if all(band.upper() in named for band in bands):
@@ -166,9 +169,7 @@ def _window(chosen: Sequence[FitsPart], bands: int, crop: int | None) -> tuple[s
         raise ImageError(f"{width} x {height} pixels in {bands} bands, more than {MAX_PIXELS:,}")
     if crop is None:
         return slice(0, height), slice(0, width)
-    top, left = (height - crop) // 2, (width - crop) // 2
-    if min(top, left) < 0:
-        raise ImageError(f"{width} x {height} pixels, smaller than the crop of {crop}")
+    left, top = centre_corner(width, height, crop)
     return slice(top, top + crop), slice(left, left + crop)
 
 
@@ -192,9 +193,7 @@ def find_bands(path: Path) -> tuple[str, ...]:
         ImageError: The file is damaged, or holds no image of 1 to ``MAX_BANDS`` bands.
     """
     with _explained(path), path.open("rb") as stored:
-        parts = find_parts(*_unpack(stored))
-    if not parts:
-        raise ImageError("a FITS file without images")
+        parts = _find_images(*_unpack(stored))
     names = [part.name for part in parts if len(part.shape) == 2]
     count = parts[0].shape[0] if len(parts[0].shape) > 2 else len(names)
     if count > MAX_BANDS:

@@ -93,17 +93,19 @@ class ImageSettings:
         return content | {"bands": list(self.bands), "stretch": stretch}
 
     @classmethod
-    def from_json(cls, content: Any, where: str = "image settings") -> "ImageSettings":
+    def from_json(cls, content: Any, where: str = "image settings", crop: Any = None) -> "ImageSettings":
         """Reads settings from parsed JSON, which may be of any origin.
 
         Args:
             content: What ``to_json`` returned; entries other than ``crop`` may be missing.
             where: A description of the content, for messages.
+            crop: The crop, if it is not an entry.
 
         Raises:
             GalaxyError: An entry is unknown, missing or invalid.
         """
-        values = dict(read_object(content, [field.name for field in fields(cls)], where))
+        preset = {} if crop is None else {"crop": crop}
+        values = preset | dict(read_object(content, [field.name for field in fields(cls)], where))
         if "crop" not in values:
             raise GalaxyError(f"{where}: the entry crop is missing")
         try:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.images.cutouts import ImageError
+from data_prep.images.cutouts import ImageError, centre_corner
 
 Pixels = TypeVar("Pixels", bound=np.generic)
 
@@ -23,6 +23,9 @@ _SUPPORT: Final = 2.0
 
 _BLOCK: Final = 8
 """Pixels of the result per product: larger blocks hold more zeros, smaller ones need more calls."""
+
+_LARGE: Final = 2**22
+"""Number of values, in an image or its intermediate results, above which memory matters more than time."""
 
 
 def cut_centre(image: npt.NDArray[Pixels], crop: int, factor: float = 1.0) -> npt.NDArray[Pixels]:
@@ -47,15 +50,27 @@ def cut_centre(image: npt.NDArray[Pixels], crop: int, factor: float = 1.0) -> np
     """
     height, width = image.shape[:2]
     if abs(factor - 1) < SAME:
-        top, left = (height - crop) // 2, (width - crop) // 2
-        if min(left, top) < 0:
-            raise ImageError(f"{width} x {height} pixels, smaller than the crop of {crop}")
+        left, top = centre_corner(width, height, crop)
         return image[top : top + crop, left : left + crop]
     if crop * factor > min(height, width) * (1 + SAME):
         raise ImageError(
             f"{width} x {height} pixels, smaller than the crop of {crop} pixels, "
             f"each of which covers {factor:.3g} pixels"
         )
+    bands = image.shape[-1]
+    scaled = np.empty((crop, crop, bands), dtype=image.dtype)
+    step = bands if image.size <= _LARGE else 1  # All bands at once are faster, but need more memory.
+    for band in range(0, bands, step):
+        part = _resample(image[..., band : band + step], crop, factor)
+        if image.dtype == np.uint8:
+            np.clip(part, 0, 255, out=part)
+            part += np.float32(0.5)
+        scaled[..., band : band + step] = part
+    return scaled
+
+
+def _resample(image: npt.NDArray[np.generic], crop: int, factor: float) -> npt.NDArray[np.float32]:
+    """Returns the scaled centre of an image, ``[crop, crop, C]``, which is valid until the next call."""
     height, width, bands = image.shape
     top, bottom, row_blocks = _weights(height, crop, factor)
     left, right, column_blocks = _weights(width, crop, factor, bands)
@@ -67,29 +82,27 @@ def cut_centre(image: npt.NDArray[Pixels], crop: int, factor: float = 1.0) -> np
     for block in row_blocks:
         np.matmul(block.weights, pixels[block.inputs], out=rows[block.outputs])
     for block in column_blocks:
-        np.matmul(rows[:, block.inputs], block.transposed, out=scaled[:, block.outputs])
-    if image.dtype == np.uint8:
-        scaled = np.clip(scaled, 0, 255, out=scaled)
-        scaled += np.float32(0.5)
-    return scaled.reshape(crop, crop, bands).astype(image.dtype)
+        np.matmul(rows[:, block.inputs], block.weights.T, out=scaled[:, block.outputs])
+    return scaled.reshape(crop, crop, bands)
 
 
 class _Scratch(threading.local):
-    """Memory for intermediate results, kept by each thread.
+    """Memory for up to ``_LARGE`` intermediate results, which each thread keeps.
 
     Getting new memory from the system takes longer than the products of a small image.
     """
 
     def __init__(self) -> None:
-        self._values = np.empty(0, dtype=np.float32)
+        self._values = np.empty(_LARGE, dtype=np.float32)
 
     def take(self, *shapes: tuple[int, int]) -> list[npt.NDArray[np.float32]]:
         """Returns float32 arrays of these shapes, with any values; valid until the next call."""
-        ends = list(itertools.accumulate(rows * columns for rows, columns in shapes))
-        if self._values.size < ends[-1]:
-            self._values = np.empty(ends[-1], dtype=np.float32)
-        parts = np.split(self._values[: ends[-1]], ends[:-1])
-        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        *starts, size = itertools.accumulate((rows * columns for rows, columns in shapes), initial=0)
+        values = self._values if size <= _LARGE else np.empty(size, dtype=np.float32)
+        return [
+            values[start : start + rows * columns].reshape(rows, columns)
+            for start, (rows, columns) in zip(starts, shapes, strict=True)
+        ]
 
 
 _SCRATCH: Final = _Scratch()
@@ -119,14 +132,12 @@ class _Block(NamedTuple):
     Attributes:
         outputs: The values of the result.
         inputs: The values that they depend on.
-        weights: float32 ``[outputs, inputs]``.
-        transposed: float32 ``[inputs, outputs]``, contiguous.
+        weights: float32 ``[outputs, inputs]``; its transpose is contiguous, which makes products faster.
     """
 
     outputs: slice
     inputs: slice
     weights: npt.NDArray[np.float32]
-    transposed: npt.NDArray[np.float32]
 
 
 @lru_cache(maxsize=256)
@@ -157,7 +168,7 @@ def _weights(side: int, crop: int, factor: float, bands: int = 1) -> tuple[int, 
     matrix = np.zeros((crop, last - first), dtype=np.float32)
     matrix[np.nonzero(used)[0], columns[used] - first] = weights[used]
     blocks = []
-    size = _BLOCK if bands == 1 else _BLOCK // 2
+    size = _BLOCK if bands == 1 else _BLOCK // 2  # With several bands, blocks hold more zeros.
     for start in range(0, crop, size):
         block = matrix[start : start + size]
         needed = np.flatnonzero(block.any(axis=0))
@@ -165,7 +176,7 @@ def _weights(side: int, crop: int, factor: float, bands: int = 1) -> tuple[int, 
         kernel = np.kron(block[:, low:high], np.eye(bands, dtype=np.float32))
         outputs = slice(start * bands, (start + len(block)) * bands)
         inputs = slice(low * bands, high * bands)
-        blocks.append(_Block(outputs, inputs, kernel, np.ascontiguousarray(kernel.T)))
+        blocks.append(_Block(outputs, inputs, np.asfortranarray(kernel)))
     return first, last, blocks
 
 

@@ -94,8 +94,8 @@ class Stretch:
         for name in PARAMETERS[self.name]:
             value = getattr(self, name)
             numbers = value if isinstance(value, tuple) else (value,)
-            shown = numbers if len(set(numbers)) > 1 else numbers[:1]
-            values.append(f"{name}={','.join(f'{number:.4g}' for number in shown)}")
+            listed = numbers if len(set(numbers)) > 1 else numbers[:1]
+            values.append(f"{name}={','.join(f'{number:.4g}' for number in listed)}")
         return f"{self.name} ({' '.join(values)})"
 
     def apply(self, planes: Planes) -> npt.NDArray[np.uint8]:

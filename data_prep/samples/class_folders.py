@@ -1,17 +1,16 @@
 """Labels images by the folders that hold them: one folder per class, or per split and class."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.images.band_files import group_bands
+from data_prep.images.band_files import BAND_SEPARATOR, group_bands, no_complete_image
 from data_prep.images.image_files import index_by_stem
 from data_prep.samples.image_lookup import (
-    BAND_SEPARATOR,
     ImageLookup,
     as_text,
     check_bands,
@@ -70,8 +69,7 @@ def label_folders(
         raise GalaxyError(f"{folder} has no subfolders with images: --folders needs one for each class")
     images, unused = _by_stem(in_classes) if pattern is None else _by_bands(in_classes, depth, pattern, bands)
     if not images:
-        path, reason = next(iter(unused.items()))
-        raise GalaxyError(f"{folder} contains no image with a file for each band; {path}: {reason}")
+        raise no_complete_image(folder, unused)
     lookup = ImageLookup(folder, images, {}, as_text(others | unused), files.ignored)
     rows = pd.DataFrame({"path": list(images.values()), "reason": ""})
     parts = [path.split("/", depth) for path in rows["path"]]
@@ -89,6 +87,22 @@ def label_folders(
         "seed": seed,
     }
     return write_labelled(out, TableRows(rows, [], [], []), lookup, settings, {}, n, folder, notes)
+
+
+def refuse_options_of_tables(options: Mapping[str, object]) -> None:
+    """Checks that no option for tables is given with the folders of the classes.
+
+    Args:
+        options: The options for tables by name; None if not given.
+
+    Raises:
+        GalaxyError: One is given.
+    """
+    for option, value in options.items():
+        if value is not None:
+            raise GalaxyError(
+                f"--folders takes galaxies and labels from the folders alone: leave out --{option}"
+            )
 
 
 def _by_stem(paths: Iterable[Path]) -> tuple[dict[str, str], dict[Path, str]]:

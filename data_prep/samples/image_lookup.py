@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
-from data_prep.images.band_files import group_bands
+from data_prep.images.band_files import BAND_SEPARATOR, group_bands, no_complete_image
 from data_prep.images.image_files import ImageFiles, find_images, index_by_stem, split_suffix
 from data_prep.images.image_settings import ImageSettings
 from data_prep.schema import COLOURS
 
-BAND_SEPARATOR: Final = "|"
-"""Between the paths of an image's files, if it has one per band, in the order of the bands."""
 NOT_IN_TABLE: Final = "not in the table"
 
 
@@ -142,11 +140,9 @@ def look_up_images(folder: Path, pattern: str | None = None, bands: Sequence[str
         images = {name: str(path) for name, path in by_stem.items()}
     else:
         groups = group_bands(files.paths, pattern, bands)
-        images = {name: BAND_SEPARATOR.join(map(str, paths)) for name, paths in groups.images.items()}
-        others = others | groups.skipped
+        images, others = groups.joined, others | groups.skipped
         if not images:
-            path, reason = next(iter(groups.skipped.items()))
-            raise GalaxyError(f"{folder} contains no image with a file for each band; {path}: {reason}")
+            raise no_complete_image(folder, groups.skipped)
     return ImageLookup(folder, images, as_text(namesakes), as_text(others), files.ignored)
 
 

@@ -1,4 +1,4 @@
-"""Labels the galaxies of any table and finds their images; :mod:`data_prep.samples.extract` is a preset."""
+"""Labels the galaxies of any table and finds their images."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
-from data_prep.samples.class_folders import label_folders
 from data_prep.samples.image_lookup import check_bands, look_up_images
 from data_prep.samples.labelled_sample import write_labelled
 from data_prep.samples.row_images import add_images, read_mapping
@@ -15,76 +14,6 @@ from data_prep.samples.sample_file import refuse_existing_sample
 from data_prep.samples.table_columns import NamedColumns, choose_columns
 from data_prep.samples.table_rows import read_rows
 from data_prep.tables.catalogues import open_catalogue
-
-
-def make_sample(
-    out: Path,
-    *,
-    table: Path | None,
-    images: Path | None,
-    folders: Path | None,
-    rules: str | None,
-    parameters: Mapping[str, float],
-    columns: NamedColumns,
-    mapping: Path | None,
-    keep: Sequence[str],
-    pattern: str | None,
-    bands: Sequence[str],
-    n: int | Literal["all"],
-    seed: int,
-    overwrite: bool,
-) -> dict[str, Any]:
-    """Labels galaxies by a table or by folders, and writes a sample.
-
-    Args:
-        out: The CSV to write.
-        table: The table, if there is one.
-        images: The folder of the images, if there is a table.
-        folders: The folder of a folder per class, instead of a table.
-        rules: As for :func:`label`, like all others; with ``folders``, the options of a table are refused.
-        parameters: Values of the rules' parameters.
-        columns: The named columns of the table.
-        mapping: A table that maps ids to the names of images.
-        keep: Further columns of the table.
-        pattern: The names of the files, with one file per band.
-        bands: The names of the bands.
-        n: The number of galaxies to draw, or ``"all"``.
-        seed: The seed of the draw.
-        overwrite: Whether to replace an existing sample.
-
-    Returns:
-        The summary of the sample.
-
-    Raises:
-        GalaxyError: Options are missing or contradict each other; or as for the two functions.
-    """
-    if folders is not None:
-        of_table: dict[str, Any] = {"table": table, "images": images, "rules": rules, "threshold": parameters}
-        of_table |= {f"{role}-column": name for role, name in vars(columns).items()}
-        of_table |= {"mapping": mapping, "keep": keep}
-        for option, value in of_table.items():
-            if value:
-                raise GalaxyError(
-                    f"--folders takes galaxies and labels from the folders alone: leave out --{option}"
-                )
-        return label_folders(folders, out, pattern=pattern, bands=bands, n=n, seed=seed, overwrite=overwrite)
-    if table is None or images is None:
-        raise GalaxyError("name a table and the folder of its images (--table, --images), or --folders")
-    return label(
-        table,
-        images,
-        out,
-        rules=rules,
-        parameters=parameters,
-        columns=columns,
-        mapping=mapping,
-        pattern=pattern,
-        bands=bands,
-        keep=keep,
-        n=n,
-        seed=seed,
-        overwrite=overwrite,
-    )
 
 
 def label(

@@ -52,8 +52,7 @@ def read_mapping(path: Path) -> ImageNames:
         )
     table = catalogue.read(text=[id_column, image_column])
     ids = parse_ids(table[id_column], path, id_column, catalogue.place)
-    text = ids.objid.astype(str).astype(object) if ids.text is None else ids.text
-    return ImageNames(path, pd.Series(table[image_column].to_numpy(), index=text)[~ids.missing])
+    return ImageNames(path, pd.Series(table[image_column].to_numpy(), index=ids.names)[~ids.missing])
 
 
 def add_images(rows: pd.DataFrame, lookup: ImageLookup, mapping: ImageNames | None, where: str) -> list[str]:

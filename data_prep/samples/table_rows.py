@@ -118,8 +118,7 @@ def _add_ids(rows: pd.DataFrame, table: pd.DataFrame, catalogue: Catalogue, colu
     rows["objid"] = ids.objid
     if ids.text is not None:
         rows["id"] = ids.text
-    text = ids.objid.astype(str).astype(object) if ids.text is None else ids.text
-    rows["name"] = pd.Series(text, dtype=object).mask(ids.missing)
+    rows["name"] = pd.Series(ids.names, dtype=object).mask(ids.missing)
     rows.loc[ids.missing, "reason"] = NO_ID
 
 

@@ -44,6 +44,11 @@ class CatalogueIds:
     text: npt.NDArray[np.object_] | None
     missing: npt.NDArray[np.bool_]
 
+    @property
+    def names(self) -> npt.NDArray[np.object_]:
+        """``[N]`` the ids as text, also of integers; of a missing one, any."""
+        return self.objid.astype(str).astype(object) if self.text is None else self.text
+
 
 def parse_ids(
     column: "pd.Series[Any]", path: Path, name: str, place: Callable[[int], str] | None = None

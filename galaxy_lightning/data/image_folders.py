@@ -12,13 +12,12 @@ from torch.utils.data import Dataset
 
 from data_prep.arrays.image_choice import find_scales
 from data_prep.common.errors import GalaxyError
-from data_prep.images.band_files import group_bands
+from data_prep.images.band_files import BAND_SEPARATOR, group_bands, no_complete_image
 from data_prep.images.cutouts import Cutout, ImageError
 from data_prep.images.image_files import find_images, split_suffix
 from data_prep.images.image_reader import read_image
 from data_prep.images.image_settings import ImageSettings
 from data_prep.images.pixel_scale import scales_agree
-from data_prep.samples.image_lookup import BAND_SEPARATOR
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datasets import cores_per_process
 
@@ -51,11 +50,9 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
             return
         groups = group_bands(found.paths, settings.pattern, settings.bands)
         self.skipped = dict(sorted((found.skipped | groups.skipped).items()))
-        self.names = list(groups.images)
-        self.paths = [BAND_SEPARATOR.join(map(str, files)) for files in groups.images.values()]
+        self.names, self.paths = list(groups.joined), list(groups.joined.values())
         if not self.names:
-            path, reason = next(iter(self.skipped.items()))
-            raise GalaxyError(f"{folder} contains no image with a file for each band; {path}: {reason}")
+            raise no_complete_image(folder, self.skipped)
 
     def __len__(self) -> int:
         return len(self.paths)

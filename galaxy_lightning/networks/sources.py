@@ -6,7 +6,7 @@ import json
 import math
 import socket
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,12 +90,13 @@ def from_torchvision(name: str, classes: Classes, weights: str, bands: int = 3) 
     head = (f"{layers[-1]}.",)
     band_layers = _set_bands(model, bands)
     notes: list[str] = []
-    adaptation = Adaptation(head, class_names(classes), bands=bands, band_layers=band_layers)
+    # That the network gets a new head instead of ImageNet's classes goes without saying.
+    names = None if weights == HUB else class_names(classes)
+    adaptation = Adaptation(head, names, bands=bands, band_layers=band_layers)
     if weights == HUB:
         with _explain_loading_errors(name, published.url):
             state = published.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
-        # A head for ImageNet's classes never fits; without names, nothing is said about it.
-        notes = load_weights(model, replace(adaptation, classes=None), state, name, published.url)
+        notes = load_weights(model, adaptation, state, name, published.url)
     elif weights != NONE:
         notes = load_weights_file(model, adaptation, weights, name)
     preprocessing = published.transforms()

@@ -1,7 +1,6 @@
 """Checks the contents of a checkpoint before Lightning and the model use them."""
 
 import inspect
-import math
 import re
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.json_values import is_number
 from data_prep.images.image_settings import ImageSettings
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES, MAX_BANDS
 from galaxy_lightning.networks.sources import NONE
@@ -145,7 +145,7 @@ def parse_image_settings(stored: Any, image_size: Any) -> ImageSettings | None:
     if stored is None:
         return None
     try:
-        return ImageSettings.from_json({"crop": image_size} | stored if isinstance(stored, dict) else stored)
+        return ImageSettings.from_json(stored, crop=image_size)
     except GalaxyError as error:
         raise TypeError(f"its {error}") from None
 
@@ -158,6 +158,6 @@ def parse_scale(stored: Any) -> float | None:
     """
     if stored is None:
         return None
-    if not (isinstance(stored, int | float) and 0 < stored < math.inf):
+    if not (is_number(stored) and stored > 0):
         raise TypeError("its pixel scale is invalid")
     return float(stored)
