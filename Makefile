@@ -9,11 +9,12 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 setup: .venv/.installed
 
-# Runs again only when requirements.lock changes.
+# Runs again only when requirements.lock changes. The lock is complete: with --no-deps, pip installs what it names
+# and never looks for newer releases.
 .venv/.installed: requirements.lock
 	@echo "Installing about 8 GB of libraries into .venv; this takes a few minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
