@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from baselines.comparison.summary import Model
-from data_prep.arrays.format import GalaxyArrays
+from data_prep.arrays.format import GalaxyArrays, id_column
 from galaxy_lightning.evaluation.confusion_figures import (
     MAX_SIDE_BY_SIDE,
     plot_confusion_matrices,
@@ -105,13 +105,14 @@ def _most_confident_errors(arrays: GalaxyArrays, model: Model) -> tuple[Any, lis
     Returns:
         The images, their captions, and the number of all errors.
     """
-    run, rows, ids = model.runs[0], arrays.rows("test"), arrays.ids
+    run, rows = model.runs[0], arrays.rows("test")
     labels, classes = arrays.labels[rows], class_names(arrays.classes, 44)
+    ids = arrays.catalog[id_column(arrays.catalog)]
     wrong = np.flatnonzero(run.predicted != labels)
     confidences = run.probabilities[wrong, run.predicted[wrong]]
     chosen = wrong[np.argsort(-confidences, kind="stable")][:MAX_MISCLASSIFIED]
     captions = [
-        f"{ids[rows[galaxy]]}\ntrue {classes[labels[galaxy]]}\n"
+        f"{ids.iloc[rows[galaxy]]}\ntrue {classes[labels[galaxy]]}\n"
         f"predicted {classes[run.predicted[galaxy]]} ({run.probabilities[galaxy, run.predicted[galaxy]]:.2f})"
         for galaxy in chosen
     ]

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.arrays.format import CATALOG, DATASET, REMEDY, GalaxyArrays, open_arrays
+from data_prep.arrays.format import CATALOG, DATASET, REMEDY, GalaxyArrays, id_column, open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import SPLITS
 from data_prep.splits.copies import MAX_PAIRS, find_identical_images, find_near_copies
@@ -91,15 +91,15 @@ def describe_near_copies(arrays: GalaxyArrays) -> Iterator[str]:
 
 
 def name_pair(arrays: GalaxyArrays, pair: npt.NDArray[np.int64]) -> str:
-    """Returns the object ids and splits of two images, as text.
+    """Returns the ids and splits of two images, as text.
 
     Args:
         arrays: The galaxy arrays.
         pair: Two row numbers of the catalogue.
     """
-    split = arrays.catalog["split"].iloc[pair].tolist()
-    name, (first, second) = "id" if "id" in arrays.catalog else "objid", (arrays.ids[row] for row in pair)
-    return f"{name} {first} ({split[0]}) and {second} ({split[1]})"
+    column = id_column(arrays.catalog)
+    ids, split = (arrays.catalog[name].iloc[pair].tolist() for name in (column, "split"))
+    return f"{column} {ids[0]} ({split[0]}) and {ids[1]} ({split[1]})"
 
 
 def _split_numbers(arrays: GalaxyArrays) -> npt.NDArray[np.int64]:

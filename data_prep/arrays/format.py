@@ -109,11 +109,6 @@ class GalaxyArrays:
         return turns.to_numpy(dtype=np.int64)
 
     @property
-    def ids(self) -> list[str]:
-        """The identifier of each row's galaxy, for the user: its ``id`` if it has one, or its ``objid``."""
-        return self.catalog["id" if "id" in self.catalog else "objid"].astype(str).tolist()
-
-    @property
     def identities(self) -> pd.DataFrame:
         """The columns that identify an image: ``objid``, ``id`` (if any), ``asset_id``, split and label."""
         names = ("objid", "id", "asset_id", "split", "label")
@@ -202,6 +197,11 @@ def open_arrays(folder: Path) -> GalaxyArrays:
             f"{REMEDY}"
         )
     return GalaxyArrays(folder, images, catalog, dataset, {stamp})
+
+
+def id_column(catalog: pd.DataFrame) -> str:
+    """Returns the column of a catalogue by which the user knows the galaxies: ``id``, or else ``objid``."""
+    return "id" if "id" in catalog else "objid"
 
 
 def _file_stamp(folder: Path) -> FileStamp:

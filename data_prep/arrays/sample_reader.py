@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data_prep.arrays.format import QUARTER_TURNS
+from data_prep.arrays.format import QUARTER_TURNS, id_column
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
 from data_prep.samples.class_names import check_class_names
@@ -77,7 +77,7 @@ def make_split(
     labels = catalog["label"].to_numpy(dtype=str)
     if "split" not in catalog:
         return draw_split(galaxies, labels, seed)
-    name = "id" if "id" in catalog else "objid"
+    name = id_column(catalog)
     ids = [f"{name} {identifier}" for identifier in catalog[name]]
     try:
         return complete_split(catalog["split"].to_numpy(dtype=str), galaxies, labels, ids, seed)

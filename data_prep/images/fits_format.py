@@ -16,7 +16,7 @@ def is_fits(path: Path) -> bool:
     """Returns whether a file starts like a FITS file, or like a gzipped one, regardless of its name.
 
     Args:
-        path: A file; if it is missing or unreadable, or not a regular file, it is no FITS file.
+        path: The file. If it is missing, unreadable or not a regular file, the result is False.
     """
     try:
         if not path.is_file():  # Reading a pipe would block.

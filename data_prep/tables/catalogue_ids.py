@@ -46,7 +46,7 @@ class CatalogueIds:
 
     @property
     def names(self) -> npt.NDArray[np.object_]:
-        """``[N]`` the ids as text, also of integers; of a missing one, any."""
+        """``[N]`` the ids as text, also those of integers. The text of a missing id has no meaning."""
         return self.objid.astype(str).astype(object) if self.text is None else self.text
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import beta
 
-from data_prep.arrays.format import GalaxyArrays
+from data_prep.arrays.format import GalaxyArrays, id_column
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import CLASSES, FLAG_THRESHOLD, VOTE_COUNT, VOTE_PREFIX
 
@@ -74,10 +74,8 @@ def vote_targets(
         )
     invalid = known & ((fractions.min(axis=1) < 0) | (fractions.max(axis=1) > 1))
     if invalid.any():
-        raise GalaxyError(
-            f"{arrays.folder}: galaxy {arrays.ids[rows[int(np.argmax(invalid))]]} has a vote fraction "
-            "outside 0 to 1"
-        )
+        galaxy = table[id_column(table)].iloc[int(np.argmax(invalid))]
+        raise GalaxyError(f"{arrays.folder}: galaxy {galaxy} has a vote fraction outside 0 to 1")
     probabilities = np.zeros((len(rows), len(arrays.classes)))
     voted = [arrays.classes.index(name) for name in votes.columns]
     probabilities[:, voted] = fractions

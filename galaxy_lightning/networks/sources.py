@@ -90,7 +90,7 @@ def from_torchvision(name: str, classes: Classes, weights: str, bands: int = 3) 
     head = (f"{layers[-1]}.",)
     band_layers = _set_bands(model, bands)
     notes: list[str] = []
-    # That the network gets a new head instead of ImageNet's classes goes without saying.
+    # Without names of classes, no note says that ImageNet's head is replaced, as it always is.
     names = None if weights == HUB else class_names(classes)
     adaptation = Adaptation(head, names, bands=bands, band_layers=band_layers)
     if weights == HUB:

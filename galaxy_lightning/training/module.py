@@ -40,8 +40,8 @@ class GalaxyClassifier(LightningModule):
         layer_decay: Learning rate of each block of a backbone relative to that of the block after it.
         classes: Names of the classes, in order. By default, fit takes them from the galaxy arrays; in Python,
             they are those of the reference.
-        image_size: Side of the images in pixels, by default likewise.
-        bands: Number of bands of the images, by default likewise.
+        image_size: Side of the images in pixels; default as for classes.
+        bands: Number of bands of the images; default as for classes.
         optimizer: keras_adam, Adam as in Keras; or adamw, Adam with decoupled weight decay.
         learning_rate: Learning rate; with one_cycle, the maximum learning rate.
         adam_epsilon: Epsilon of the optimiser; by default Keras's.
