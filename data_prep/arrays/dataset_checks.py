@@ -49,6 +49,7 @@ def check_dataset(dataset: dict[str, Any], path: Path, files: set[str], remedy: 
         "skipped": isinstance(skipped, list)
         and all(isinstance(entry, dict) and {"path", "reason"} <= set(entry) for entry in skipped),
         "threshold": _is_threshold(threshold),
+        "cross_validation": isinstance(dataset.get("cross_validation"), dict | None),
     }
     if images is not None:
         try:

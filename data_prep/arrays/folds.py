@@ -4,8 +4,12 @@ Any model that reads galaxy arrays can thus be cross-validated.
 """
 
 from pathlib import Path
+from typing import Any
 
-from data_prep.arrays.format import CATALOG, DATASET, IMAGES, GalaxyArrays
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.arrays.format import CATALOG, DATASET, FINAL, IMAGES, GalaxyArrays
 from data_prep.common.files import link_or_copy, new_folder, sha256
 from data_prep.common.json_files import read_json, write_json
 from data_prep.splits.copies import group_copies
@@ -35,17 +39,42 @@ def make_folds(arrays: GalaxyArrays, out: Path, folds: int, seed: int = 0) -> li
     splits = draw_folds(galaxies, labels, folds, seed)
     folders = [out / f"fold_{number}" for number in range(folds)]
     for number, (folder, split) in enumerate(zip(folders, splits, strict=True)):
-        settings = {"fold": number, "folds": folds, "seed": seed, "arrays": arrays.dataset["sha256"]}
-        if (folder / DATASET).is_file() and read_json(folder / DATASET).get("cross_validation") == settings:
-            continue
-        with new_folder(folder, contents=(IMAGES, CATALOG, DATASET)) as partial:
-            link_or_copy(arrays.folder / IMAGES, partial / IMAGES)
-            arrays.catalog.assign(split=split).to_csv(partial / CATALOG, index=False)
-            hashes = arrays.dataset["sha256"] | {CATALOG: sha256(partial / CATALOG)}
-            changes = {
-                "cross_validation": settings,
-                "counts": count_by_class(split, labels, arrays.classes),
-                "sha256": hashes,
-            }
-            write_json(partial / DATASET, arrays.dataset | changes)
+        _write_fold(arrays, folder, split, {"fold": number, "folds": folds, "seed": seed})
     return folders
+
+
+def make_final(arrays: GalaxyArrays, out: Path) -> Path:
+    """Writes galaxy arrays with all galaxies in the training split, for a final model, into ``final``.
+
+    Args:
+        arrays: The galaxy arrays that were cross-validated.
+        out: The folder of the folds.
+
+    Returns:
+        The folder of the arrays.
+
+    Raises:
+        GalaxyError: They cannot be written.
+    """
+    _write_fold(arrays, out / FINAL, np.full(len(arrays.catalog), "train"), {"fold": FINAL})
+    return out / FINAL
+
+
+def _write_fold(
+    arrays: GalaxyArrays, folder: Path, split: npt.NDArray[np.str_], about: dict[str, Any]
+) -> None:
+    """Writes the arrays of a fold, unless the folder has them."""
+    settings = about | {"arrays": arrays.dataset["sha256"]}
+    if (folder / DATASET).is_file() and read_json(folder / DATASET).get("cross_validation") == settings:
+        return
+    labels = arrays.catalog["label"].to_numpy(dtype=str)
+    with new_folder(folder, contents=(IMAGES, CATALOG, DATASET)) as partial:
+        link_or_copy(arrays.folder / IMAGES, partial / IMAGES)
+        arrays.catalog.assign(split=split).to_csv(partial / CATALOG, index=False)
+        hashes = arrays.dataset["sha256"] | {CATALOG: sha256(partial / CATALOG)}
+        changes = {
+            "cross_validation": settings,
+            "counts": count_by_class(split, labels, arrays.classes),
+            "sha256": hashes,
+        }
+        write_json(partial / DATASET, arrays.dataset | changes)

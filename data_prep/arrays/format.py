@@ -30,6 +30,8 @@ CATALOG: Final = "catalog.csv"
 DATASET: Final = "dataset.json"
 QUARTER_TURNS: Final = "quarter_turns"
 """The catalogue's column of rotations, in arrays made with ``--rotate-once``."""
+FINAL: Final = "final"
+"""The name of the fold, in ``dataset.json``, in which all galaxies are for training."""
 REMEDY: Final = "make the arrays again with python -m data_prep preprocess"
 FileStamp = tuple[int, int, int]
 """Size, modification time and inode of a file."""
@@ -86,6 +88,11 @@ class GalaxyArrays:
         number = self.images.shape[-1]
         preset = COLOURS if number == len(COLOURS) else [f"band{index + 1}" for index in range(number)]
         return list((self.dataset.get("images") or {}).get("bands", preset))
+
+    @property
+    def for_final_model(self) -> bool:
+        """Whether all galaxies are for training, as cross-validation has estimated the accuracy already."""
+        return (self.dataset.get("cross_validation") or {}).get("fold") == FINAL
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:

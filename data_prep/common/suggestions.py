@@ -1,12 +1,17 @@
 """Suggestions for mistyped options and names."""
 
+import contextlib
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Final, NoReturn
 
 from jsonargparse import ArgumentParser
 
+from data_prep.common.errors import GalaxyError
+
+_RAISES: Final = ContextVar("raises", default=False)
 _UNKNOWN: Final = re.compile(
     r"unrecognized arguments: (?P<dashes>--)(?P<option>[\w.-]+)|does not accept option '(?P<setting>[\w.]+)'"
 )
@@ -17,14 +22,27 @@ class SuggestingParser(ArgumentParser):
     """A parser whose errors suggest the nearest option, and show how to write a list."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Prints an error about the command line and exits.
+        """Prints an error about the command line and exits, or raises it; see :func:`errors_raised`.
 
         Args:
             message: The parser's message.
             ex: The exception that caused the error, if any.
         """
         parser = getattr(ex, "subcommand_parser", self)
-        super().error(add_suggestion(message, parser.get_defaults(skip_validation=True).keys()), ex)
+        message = add_suggestion(message, parser.get_defaults(skip_validation=True).keys())
+        if _RAISES.get():
+            raise GalaxyError(message) from ex
+        super().error(message, ex)
+
+
+@contextlib.contextmanager
+def errors_raised() -> Iterator[None]:
+    """Makes parsers in the block raise ``GalaxyError`` instead of exiting, for calls from Python."""
+    token = _RAISES.set(True)
+    try:
+        yield
+    finally:
+        _RAISES.reset(token)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -9,8 +9,9 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -20,15 +21,14 @@ from data_prep.common.files import new_file, new_files
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.data.image_folders import ImageFolderDataset
+from galaxy_lightning.data.image_folders import ImageFolderDataset, identify_images
+from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
 from galaxy_lightning.evaluation.calibration import entropy
 from galaxy_lightning.runs.writer import arrays_identity, as_flags, prediction_table
 from galaxy_lightning.training.module import GalaxyClassifier
 
 _ROW = "row"
 """Column of a part: the row of the galaxy in the table."""
-_OBJID: Final = re.compile(r"\d{18,19}")
-"""An SDSS object id. If all images are named by one, the table can be joined with a catalogue."""
 
 
 class PredictionWriter(Callback):
@@ -48,6 +48,7 @@ class PredictionWriter(Callback):
         classes: The class names, in order.
         with_uncertainty: Add the columns ``entropy``, in bits, and ``uncertain``, which flags galaxies whose
             top probability is below the calibrated threshold and is empty without a calibration.
+        seen: Add the column ``seen_in_training``, which flags the galaxies that the model was trained on.
         made_of: What the predictions depend on, as JSON types. Unfinished work with the same value is
             resumed; None never resumes.
         images: The folder of images that the galaxies come from, if any.
@@ -57,6 +58,7 @@ class PredictionWriter(Callback):
         skipped: Galaxies and other files that are not in the table, with the ``reason``, after the
             prediction.
         uncertain: Number of galaxies flagged as uncertain, after the prediction.
+        seen_in_training: Number of galaxies flagged as seen in training, after the prediction.
     """
 
     def __init__(
@@ -66,16 +68,17 @@ class PredictionWriter(Callback):
         classes: Sequence[str],
         *,
         with_uncertainty: bool = False,
+        seen: SeenFlags | None = None,
         made_of: Mapping[str, Any] | None = None,
         images: ImageFolderDataset | None = None,
     ) -> None:
         self.path = path
         self.galaxies = galaxies
         self.classes = list(classes)
-        self.with_uncertainty = with_uncertainty
+        self.with_uncertainty, self.seen = with_uncertainty, seen
         self.made_of = made_of
         self.images = images
-        self.written = self.uncertain = 0
+        self.written = self.uncertain = self.seen_in_training = 0
         self.skipped = galaxies.iloc[:0]
         self._part: PredictionPart | None = None
 
@@ -121,32 +124,38 @@ class PredictionWriter(Callback):
         assert isinstance(pl_module, GalaxyClassifier)
         assert self._part is not None
         rows, probabilities = batch.rows.cpu().numpy(), outputs.cpu().numpy()
-        if batch.problems:
-            usable = [row not in batch.problems for row in rows.tolist()]
-            rows, probabilities = rows[usable], probabilities[usable]
+        usable = np.array([row not in batch.problems for row in rows.tolist()])
+        rows, probabilities = rows[usable], probabilities[usable]
         table = prediction_table(self.galaxies.iloc[rows], probabilities, self.classes)
         uncertain = pl_module.inference.calibration.flag_uncertain(probabilities)
         if self.with_uncertainty:
             table = table.assign(entropy=entropy(probabilities).round(6), uncertain=as_flags(uncertain))
+        seen = None
+        if self.seen is not None:
+            seen = self.seen.find(batch.images.cpu().numpy()[usable], rows)
+            table[SEEN] = as_flags(seen)
         table.insert(0, _ROW, rows)
         last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]
-        count = 0 if uncertain is None else int(uncertain.sum())
-        self._part.append(table, batch.problems, uncertain=count, last=last)
+        counts = {
+            name: 0 if flags is None else int(flags.sum())
+            for name, flags in (("uncertain", uncertain), ("seen", seen))
+        }
+        self._part.append(table, batch.problems, **counts, last=last)
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Merges the parts of all processes into the table."""
         part = self._part
         assert part is not None
         part.close()
-        own = (part.written, part.uncertain, part.problems)
+        own = (part.written, part.uncertain, part.seen, part.problems)
         results: list[Any] = [own]
         if trainer.world_size > 1:
             results = [None] * trainer.world_size
             torch.distributed.all_gather_object(results, own)
-        self.written = sum(written for written, _, _ in results)
-        self.uncertain = sum(uncertain for _, uncertain, _ in results)
+        *counts, unusable = zip(*results, strict=True)
+        self.written, self.uncertain, self.seen_in_training = map(sum, counts)
         if trainer.is_global_zero:
-            problems = {row: reason for _, _, problems in results for row, reason in problems.items()}
+            problems = {row: reason for each in unusable for row, reason in each.items()}
             self._write_table(problems, len(results))
         part.release()
         self._part = None
@@ -196,9 +205,8 @@ class PredictionWriter(Callback):
         if not others:
             return self.galaxies.iloc[:0]
         names = [path.stem for path in others]
-        return _identify_images(names, list(map(str, others)), str(self.galaxies.columns[0])).assign(
-            reason=list(others.values())
-        )
+        column = str(self.galaxies.columns[0])
+        return identify_images(names, list(map(str, others)), column).assign(reason=list(others.values()))
 
     def _is_part(self, name: str) -> bool:
         return re.fullmatch(rf"{re.escape(self.path.stem)}\.partial-\d+\.(csv|json)", name) is not None
@@ -220,23 +228,11 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
     if data.images_folder is None:
         arrays = data.arrays
         return arrays.identities.assign(path=arrays.catalog["path"]), arrays.folder, arrays_identity(arrays)
-    names, paths = data.image_folder.names, data.image_folder.paths
-    galaxies = _identify_images(
-        names, paths, "objid" if all(_OBJID.fullmatch(name) for name in names) else "id"
-    )
+    galaxies = data.image_folder.identifiers
     digest = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
     about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": digest}
     about["settings"] = data.image_folder.settings.to_json()
     return galaxies, data.images_folder, about
-
-
-def _identify_images(names: Sequence[str], paths: Sequence[str], column: str) -> pd.DataFrame:
-    """Returns the identifiers of image files: the name without suffix, in ``column``, and the ``path``."""
-    # A carriage return in a name would end a line of the table.
-    columns = {column: names, "path": paths}
-    return pd.DataFrame(
-        {name: [text.replace("\r", "\\r") for text in texts] for name, texts in columns.items()}
-    )
 
 
 def _merge(parts: Sequence[Path], out: Path) -> None:

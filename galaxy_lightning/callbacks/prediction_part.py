@@ -30,6 +30,7 @@ class PredictionPart:
         batches: Number of batches in the file.
         written: Number of galaxies in the file.
         uncertain: Number of these that are flagged as uncertain.
+        seen: Number of these that the model was trained on.
         problems: Why the image of a galaxy is unusable, by row.
 
     Raises:
@@ -44,21 +45,24 @@ class PredictionPart:
             stack.enter_context(file_lock(path, table))
             self._file = ResumableFile(path, self.progress_file, made_of, _read_state)
             self._lock = stack.pop_all()
-        counts, self.problems = self._file.state or ([0, 0, 0], {})
-        self.batches, self.written, self.uncertain = counts
+        counts, self.problems = self._file.state or ([0, 0, 0, 0], {})
+        self.batches, self.written, self.uncertain, self.seen = counts
 
     @property
     def progress_file(self) -> Path:
         """Path of the progress file."""
         return self.path.with_suffix(".json")
 
-    def append(self, table: pd.DataFrame, problems: Mapping[int, str], *, uncertain: int, last: bool) -> None:
+    def append(
+        self, table: pd.DataFrame, problems: Mapping[int, str], *, uncertain: int, seen: int, last: bool
+    ) -> None:
         """Appends a batch.
 
         Args:
             table: The galaxies with a prediction.
             problems: Why the other galaxies have no prediction, by row.
             uncertain: Number of galaxies flagged as uncertain.
+            seen: Number of galaxies that the model was trained on.
             last: Whether this is the last batch. Its progress is not recorded, so that a resumed prediction
                 always has a batch to predict.
         """
@@ -71,12 +75,14 @@ class PredictionPart:
         self.batches += 1
         self.written += len(table)
         self.uncertain += uncertain
+        self.seen += seen
         self.problems.update(problems)
         if self._file.progress_is_due and not last:
             self._file.write_progress(
                 batches=self.batches,
                 written=self.written,
                 uncertain=self.uncertain,
+                seen=self.seen,
                 problems=self.problems,
             )
 
@@ -104,6 +110,6 @@ class PredictionPart:
 
 
 def _read_state(progress: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
-    """Reads the numbers of batches, galaxies and uncertain galaxies, and the problems by row."""
-    counts = [int(progress[name]) for name in ("batches", "written", "uncertain")]
+    """Reads the numbers of batches, galaxies, uncertain and seen galaxies, and the problems by row."""
+    counts = [int(progress[name]) for name in ("batches", "written", "uncertain", "seen")]
     return counts, {int(row): str(problem) for row, problem in progress["problems"].items()}

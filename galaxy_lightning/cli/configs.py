@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import yaml
 
 _CONFIG_OPTIONS: Final = ("-c", "--config")
-_PATH_OPTIONS: Final = (*_CONFIG_OPTIONS, "--ckpt_path", "--out", "--runs")
+_PATH_OPTIONS: Final = (*_CONFIG_OPTIONS, "--ckpt_path", "--out", "--runs", "--final", "--card")
 """The paths that are read before the whole command line is parsed."""
 
 

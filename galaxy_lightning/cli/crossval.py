@@ -4,32 +4,24 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from data_prep.arrays.folds import make_folds
 from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
+from data_prep.common.files import refuse_existing
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.locks import file_lock
 from data_prep.common.processes import run_module
 from galaxy_lightning.cli.configs import add_default_config, configured_checkpoint, expand_paths
-from galaxy_lightning.cli.descriptions import DESCRIPTIONS
+from galaxy_lightning.cli.descriptions import DESCRIPTIONS, LineHelp
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.crossval import summarise
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.reader import Run, read_run
 from galaxy_lightning.runs.writer import arrays_identity, complete_run, require_run_name
-
-PLAN: Final = "crossval.json"
-
-
-class _Help(argparse.HelpFormatter):
-    """Wraps each line of a description separately, so that the example keeps its own line."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n".join(super(_Help, self)._fill_text(line, width, indent) for line in text.splitlines())
 
 
 def run(args: Sequence[str]) -> None:
@@ -44,11 +36,13 @@ def run(args: Sequence[str]) -> None:
     options, fit_args = _parse(add_default_config(expand_paths(args)))
     if options.name:
         require_run_name(options.name)
+    final, texts = _parse_final(options)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise GalaxyError(
             "crossval starts the processes of each fit itself: run it without torchrun, and set their number "
             "with --trainer.devices"
         )
+    from galaxy_lightning.cli.final_model import PLAN, complete_final, train_final
     from galaxy_lightning.cli.fit_settings import parse_fit_settings  # Lightning takes seconds to import.
 
     name, settings = parse_fit_settings(fit_args)
@@ -57,16 +51,16 @@ def run(args: Sequence[str]) -> None:
     arrays, seed = data.arrays, int(settings["seed_everything"])
     out = Path(options.out or Path(options.runs) / f"{options.name or name}_crossval" / f"seed_{seed}")
     settings["data"] |= {"arrays": arrays_identity(arrays)["sha256"], "verify": None}
-    _claim_folder(out, {"folds": options.folds, "fit": settings})
+    if final:
+        _refuse_monitors(settings["trainer"])
+    _claim_folder(out / PLAN, {"folds": options.folds, "fit": settings})
     with file_lock(out / PLAN, out, f"another process is using {out}: wait until it has ended"):
-        _cross_validate(fit_args, arrays, out, options.folds, seed)
-
-
-def _cross_validate(fit_args: Sequence[str], arrays: GalaxyArrays, out: Path, number: int, seed: int) -> None:
-    """Trains the models that are missing, and prints and writes the combined results."""
-    folds = [open_arrays(folder) for folder in make_folds(arrays, out / "arrays", number, seed)]
-    runs = [_train(fit_args, fold, out, len(folds)) for fold in folds]
-    print("\n" + "\n".join(summarise(runs, folds, out)))
+        folds = [open_arrays(folder) for folder in make_folds(arrays, out / "arrays", options.folds, seed)]
+        runs = [_train(fit_args, fold, out, len(folds)) for fold in folds]
+        print("\n" + "\n".join(summarise(runs, folds, out)))
+        if final:
+            checkpoint = train_final(fit_args, arrays, out, runs, folds)
+            print("\n" + "\n".join(complete_final(final, checkpoint, texts, out, runs, folds)))
 
 
 def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -76,13 +70,21 @@ def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         usage=f"{PROGRAM} crossval [--folds N] [--config FILE] [options of fit]",
         description=DESCRIPTIONS["crossval"],
         epilog=f"crossval also accepts the options of fit: {PROGRAM} fit --help",
-        formatter_class=_Help,
+        formatter_class=LineHelp,
         allow_abbrev=False,
     )
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument("--out", help="folder for the results (default: RUNS/NAME_crossval/seed_SEED)")
     parser.add_argument("--runs", default="runs", help="folder of all runs (default: runs)")
     parser.add_argument("--name", help="name of the cross-validation (default: that of the last config file)")
+    parser.add_argument(
+        "--final",
+        metavar="FILE",
+        help="then train a model on all galaxies, calibrate it on the galaxies left out of the folds, and "
+        "save it to this file",
+    )
+    parser.add_argument("--card", metavar="FILE", help="YAML file of texts for the final model's card")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing final model")
     options, others = parser.parse_known_args(args)
     for arg in others:
         if re.match("--ckpt_path|--trainer.fast_dev_run|--print_config", arg):
@@ -95,9 +97,34 @@ def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, others
 
 
-def _claim_folder(out: Path, plan: dict[str, Any]) -> None:
+def _parse_final(options: argparse.Namespace) -> tuple[Path | None, dict[str, Any]]:
+    """Returns the file of the final model and the texts of its card, before anything is trained."""
+    if options.final is None:
+        if options.card or options.overwrite:
+            raise GalaxyError("--card and --overwrite are for the final model: add --final FILE")
+        return None, {}
+    from galaxy_lightning.training.model_card import read_card_texts
+
+    final = Path(options.final)
+    if final.suffix != ".ckpt":
+        raise GalaxyError(f"--final {final}: the final model is a checkpoint: use a name that ends in .ckpt")
+    refuse_existing(final, overwrite=options.overwrite)
+    return final, read_card_texts(Path(options.card)) if options.card else {}
+
+
+def _refuse_monitors(trainer: Mapping[str, Any]) -> None:
+    """Refuses callbacks that need validation galaxies, of which a final model has none."""
+    for callback in trainer.get("callbacks") or []:
+        if str((callback.get("init_args") or {}).get("monitor", "")).startswith("val_"):
+            raise GalaxyError(
+                f"--final: {callback['class_path']} monitors the validation, but the final model trains on "
+                "all galaxies: remove it"
+            )
+
+
+def _claim_folder(path: Path, plan: dict[str, Any]) -> None:
     """Saves the plan of a new cross-validation; checks that an existing folder holds the same plan."""
-    path = out / PLAN
+    out = path.parent
     if path.is_file():
         if read_json(path) != json.loads(json.dumps(plan)):
             raise GalaxyError(

@@ -1,8 +1,10 @@
 """The descriptions of the commands in their help."""
 
+import argparse
 from typing import Final
 
 from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.shipped_models import DEFAULT_MODEL
 
 DESCRIPTIONS: Final = {
     "fit": "Train a model on galaxy arrays. "
@@ -27,6 +29,19 @@ DESCRIPTIONS: Final = {
     f"\nExample:\n{PROGRAM} crossval --folds 5 --config galaxy_cnn --data.arrays ARRAYS",
     "predict": "Classify galaxies with a trained model. "
     "Reads galaxy arrays or a folder of images, and writes a table with the identifiers of each galaxy, a "
-    "probability per class, and the predicted class. If interrupted, run the same command again to resume."
+    "probability per class, the predicted class, and whether the model was trained on it. Without "
+    f"--ckpt_path, the model is {DEFAULT_MODEL}, which is part of the package. If interrupted, run the same "
+    "command again to resume."
     f"\nExample:\n{PROGRAM} predict --ckpt_path RUN/best.ckpt --data.images FOLDER --out galaxies.csv",
+    "model": "Describe a trained model. "
+    "Prints its card: the classes, the galaxies it was trained on, its accuracy in cross-validation, the "
+    "images it expects, and what it is not for."
+    f"\nExample:\n{PROGRAM} model --about {DEFAULT_MODEL}",
 }
+
+
+class LineHelp(argparse.HelpFormatter):
+    """Wraps each line of a description separately, so that the example keeps its own line."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(super(LineHelp, self)._fill_text(line, width, indent) for line in text.splitlines())

@@ -1,7 +1,6 @@
 """LightningCLI with run folders: it decides where results go, and never evaluates an untrained model."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.common.errors import GalaxyError
-from data_prep.schema import SPLITS
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.callbacks.preemption import Preemption, SigtermRestorer
 from galaxy_lightning.callbacks.run_config import RunConfig
@@ -22,6 +20,7 @@ from galaxy_lightning.cli import messages
 from galaxy_lightning.cli.completion import calibrate_best, predict_held_out, record_run
 from galaxy_lightning.cli.configs import allows_simulation, check_configs, named_configs, named_networks
 from galaxy_lightning.cli.descriptions import DESCRIPTIONS
+from galaxy_lightning.cli.fit_checks import check_fit
 from galaxy_lightning.cli.fit_folder import FitFolder
 from galaxy_lightning.cli.lightning_errors import lightning_errors_in_one_line
 from galaxy_lightning.cli.options import (
@@ -36,7 +35,6 @@ from galaxy_lightning.cli.options import (
 )
 from galaxy_lightning.cli.results import make_evaluation_writer, make_prediction_writer
 from galaxy_lightning.cli.trainer_checks import (
-    check_callbacks,
     check_galaxy_counts,
     check_settings,
     report_invalid_settings,
@@ -55,23 +53,27 @@ from galaxy_lightning.runtime.allocator import keep_freed_memory
 from galaxy_lightning.runtime.noise import quieten
 from galaxy_lightning.runtime.rank_zero import is_first_on_machine, rank_zero_print
 from galaxy_lightning.runtime.ranks import Ranks
-from galaxy_lightning.training.checkpoints import CheckpointInfo, read_checkpoint, read_train_objids
+from galaxy_lightning.training.checkpoints import CheckpointInfo, read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
 
 _ALWAYS: Final = {"weights_only": True, "verbose": False, "return_predictions": False}
 """Arguments of the Trainer's methods that are fixed for all commands."""
 
 
-def run(args: list[str]) -> None:
+def run(args: list[str]) -> Path | None:
     """Runs one command.
 
     Args:
         args: The completed command line; see :func:`galaxy_lightning.cli.main.complete`.
+
+    Returns:
+        The run folder of a fit; None if the command makes none.
     """
     quieten()
     keep_freed_memory()
     with lightning_errors_in_one_line(), Ranks(args) as ranks, RunLock() as lock:
-        GalaxyCLI(args=args, ranks=ranks, lock=lock)
+        folder = GalaxyCLI(args=args, ranks=ranks, lock=lock).trainer.log_dir
+    return Path(folder) if folder else None
 
 
 class GalaxyCLI(LightningCLI):
@@ -105,7 +107,7 @@ class GalaxyCLI(LightningCLI):
                 **{
                     name: {"usage": f"{PROGRAM} {name} [--config FILE] [options]", "description": text}
                     for name, text in DESCRIPTIONS.items()
-                    if name != "crossval"
+                    if name in self.subcommands()
                 },
             },
             args=args,
@@ -212,7 +214,9 @@ class GalaxyCLI(LightningCLI):
         if self.subcommand != "fit":
             callbacks.append(self._make_result_writer())
             return super().instantiate_trainer(logger=False, **kwargs)
-        self._check_fit(settings)
+        check_fit(self.model, self.datamodule, settings, self.trained, self.processes)
+        if self.datamodule.arrays.for_final_model:
+            kwargs["limit_val_batches"] = 0
         if settings.get("fast_dev_run"):
             return super().instantiate_trainer(logger=False, **kwargs)
         folder = self.folder.make(self.config["fit"])
@@ -220,24 +224,6 @@ class GalaxyCLI(LightningCLI):
         loggers = [RunLogger(folder), *configured_loggers(settings)]
         with report_invalid_settings(), self.folder.remove_on_early_failure():
             return super().instantiate_trainer(logger=loggers, default_root_dir=folder, **kwargs)
-
-    def _check_fit(self, settings: Mapping[str, Any]) -> None:
-        """Refuses a fit that could not be trained or evaluated."""
-        metrics = [*self.model.train_metrics.names, *self.model.val_metrics.names]
-        check_callbacks(configured_callbacks(settings), metrics)
-        if self.trained:
-            data_settings = self.datamodule.state_dict()["settings"]
-            self.trained.require_same_settings(dict(self.model.hparams), data_settings)
-            self.trained.require_same_processes(
-                self.processes, scheduled=self.model.optimization.ends_at_zero
-            )
-            self.datamodule.pretraining_objids = self.trained.train_objids
-        elif self.model.pretrained:
-            self.datamodule.pretraining_objids = read_train_objids(self.model.pretrained["weights"])
-        for split in SPLITS:
-            self.datamodule.arrays.require_rows(split)
-        self.datamodule.check_can_train()
-        self.model.make_optimizer()
 
     def fit(self, model: GalaxyClassifier, **kwargs: Any) -> None:
         """Trains the model, and removes the run folder if the fit fails before its first checkpoint."""
@@ -262,17 +248,23 @@ class GalaxyCLI(LightningCLI):
                 f"the run in {run} has no best weights, since the fit ended before its first validation: "
                 "train and validate for at least one epoch"
             )
-        calibrate_best(self.trainer, self.model, self.datamodule, best)
-        predict_held_out(self.trainer, self.model, self.datamodule, best)
+        if not self.datamodule.arrays.for_final_model:
+            calibrate_best(self.trainer, self.model, self.datamodule, best)
+            predict_held_out(self.trainer, self.model, self.datamodule, best)
         seed = int(self.config["fit"].seed_everything)
         rank_zero_only(record_run)(run, self.model, self.trainer, self.datamodule, seed, self.history)
-        rank_zero_print(*messages.after_fit(run, best, self.model))
+        rank_zero_print(*messages.after_fit(run, best, self.model, self.datamodule.arrays))
 
     def after_test(self) -> None:
         """Prints the results, and where they are saved."""
         rank_zero_print(*messages.after_evaluation(self.evaluation, self.model))
 
     after_validate = after_test
+
+    def before_predict(self) -> None:
+        """Prints which model classifies the galaxies."""
+        assert self.trained is not None
+        rank_zero_print(*messages.before_predict(self.trained))
 
     def after_predict(self) -> None:
         """Prints where the table is."""
@@ -290,9 +282,9 @@ class GalaxyCLI(LightningCLI):
     def _make_result_writer(self) -> Callback:
         """Makes the callback that writes the results of ``test``, ``validate`` or ``predict``."""
         command, options = str(self.subcommand), self.config[self.subcommand]
+        assert self.trained is not None
         if command in EVALUATED_SPLITS:
-            assert self.trained is not None
             self.evaluation = make_evaluation_writer(command, options, self.datamodule, self.trained)
             return self.evaluation
-        self.predictions = make_prediction_writer(options, self.datamodule, self.model)
+        self.predictions = make_prediction_writer(options, self.datamodule, self.model, self.trained)
         return self.predictions

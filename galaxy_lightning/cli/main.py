@@ -1,4 +1,4 @@
-"""The command line: ``python -m galaxy_lightning fit|validate|test|crossval|predict``.
+"""The command line: ``python -m galaxy_lightning fit|validate|test|crossval|predict|model``.
 
 This module does not import torch, so that ``--help`` and wrong paths are answered at once; the rest is in
 :mod:`galaxy_lightning.cli.lightning_cli`.
@@ -12,10 +12,11 @@ from pathlib import Path
 
 from data_prep.common.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
 from data_prep.common.output import guarded_output
+from galaxy_lightning.cli.checkpoint_names import find_checkpoint
 from galaxy_lightning.cli.configs import add_default_config, configured_checkpoint, expand_paths
 from galaxy_lightning.cli.descriptions import DESCRIPTIONS
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import BEST_CHECKPOINT, LAST_CHECKPOINT
+from galaxy_lightning.shipped_models import DEFAULT_MODEL, SHIPPED
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -40,6 +41,11 @@ def _run(args: Sequence[str]) -> None:
             from galaxy_lightning.cli.crossval import run as crossval
 
             crossval(args[1:])
+            return
+        if args[0] == "model":
+            from galaxy_lightning.cli.model_command import run as describe
+
+            describe(args[1:])
             return
         args = complete(args)
         try:
@@ -82,19 +88,14 @@ def complete(args: list[str]) -> list[str]:
     if known.ckpt_path is None:
         if command == "fit":
             return [command, *default_options]
+        if command == "predict":
+            return [command, *others, "--ckpt_path", str(SHIPPED[DEFAULT_MODEL])]
         raise GalaxyError(
             f"{command} needs the checkpoint of a trained model. Train a model with: {PROGRAM} fit "
             f"--data.arrays ARRAYS; then run: {PROGRAM} {command} "
             "--ckpt_path runs/galaxy_cnn/version_0/best.ckpt"
         )
-    checkpoint = Path(known.ckpt_path)
-    if checkpoint.is_dir():
-        checkpoint /= LAST_CHECKPOINT if command == "fit" else BEST_CHECKPOINT
-    if not checkpoint.is_file():
-        raise GalaxyError(
-            f"there is no checkpoint {checkpoint}: name a .ckpt file, or a run folder with {BEST_CHECKPOINT} "
-            f"and {LAST_CHECKPOINT}"
-        )
+    checkpoint = find_checkpoint(known.ckpt_path, newest=command == "fit")
     return [command, *others, "--ckpt_path", str(checkpoint)]
 
 

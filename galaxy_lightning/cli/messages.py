@@ -9,10 +9,14 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.samples.class_names import describe_classes
 from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
+from galaxy_lightning.data.seen_galaxies import SEEN
 from galaxy_lightning.evaluation.held_out import EVALUATION_FILES
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.writer import probability_columns
+from galaxy_lightning.shipped_models import MODELS, SHIPPED
+from galaxy_lightning.training.checkpoints import CheckpointInfo
+from galaxy_lightning.training.model_card import ModelCard
 from galaxy_lightning.training.module import GalaxyClassifier
 
 MIN_VALIDATION: Final = 10
@@ -28,10 +32,9 @@ def before_fit(model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
     """
     parameters = sum(tensor.numel() for tensor in model.parameters() if tensor.requires_grad)
     train, validation = (len(arrays.rows(split)) for split in ("train", "val"))
-    yield (
-        f"Training {model.network.name} ({parameters:,} parameters) on {train:,} galaxies, validating on "
-        f"{validation:,}"
-    )
+    is_final = arrays.for_final_model
+    measured = "the final model, without validation" if is_final else f"validating on {validation:,}"
+    yield f"Training {model.network.name} ({parameters:,} parameters) on {train:,} galaxies, {measured}"
     yield from describe_classes(arrays.classes, arrays.class_descriptions)
     yield from model.network.notes
     trained = set(arrays.labels[arrays.rows("train")].tolist())
@@ -39,7 +42,7 @@ def before_fit(model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
     if absent:
         classes = "this class" if len(absent) == 1 else "these classes"
         yield f"No training galaxy is labelled {' or '.join(absent)}: the model cannot learn {classes}"
-    if validation < MIN_VALIDATION:
+    if validation < MIN_VALIDATION and not is_final:
         galaxies = "galaxy" if validation == 1 else "galaxies"
         yield (
             f"Only {validation} validation {galaxies}: the calibrated probabilities and the column uncertain "
@@ -47,14 +50,17 @@ def before_fit(model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
         )
 
 
-def after_fit(run: Path, checkpoint: Path, model: GalaxyClassifier) -> Iterator[str]:
+def after_fit(run: Path, checkpoint: Path, model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
     """Yields the folder of a finished run, and commands that use it.
 
     Args:
         run: The run folder.
         checkpoint: The best checkpoint in it.
         model: The model.
+        arrays: The galaxy arrays.
     """
+    if arrays.for_final_model:  # crossval calibrates it first.
+        return
     args = ["--ckpt_path", str(checkpoint)]
     if is_class_path(network := str(model.hparams["network"])):
         args += ["--model.network", network]
@@ -78,6 +84,14 @@ def after_evaluation(writer: EvaluationWriter, model: GalaxyClassifier) -> Itera
     yield f"Saved to {writer.folder}: {', '.join((METRICS, *EVALUATION_FILES))}"
 
 
+def before_predict(trained: CheckpointInfo) -> Iterator[str]:
+    """Yields which model classifies the galaxies, if it is one of the package."""
+    for name in MODELS:
+        if trained.path == SHIPPED[name]:
+            yield f"Model: {name}, {(trained.card or ModelCard()).texts.get('title', '')}"
+            yield f"About it: {PROGRAM} model --about {name}"
+
+
 def after_predict(
     writer: PredictionWriter, model: GalaxyClassifier, descriptions: Mapping[str, str]
 ) -> Iterator[str]:
@@ -99,7 +113,23 @@ def after_predict(
     yield from describe_classes(list(columns.values()), described)
     inference = model.inference
     yield f"{writer.uncertain:,} flagged as uncertain: {inference.calibrations.describe(inference.zooms)}"
+    yield from _describe_seen(writer)
     yield from _fewer_zooms_note(model)
+
+
+def _describe_seen(writer: PredictionWriter) -> Iterator[str]:
+    """Yields how many galaxies of a table the model was trained on."""
+    if writer.seen is None:
+        return
+    if not writer.seen.are_known:
+        yield f"Column {SEEN} is empty: the checkpoint lists its training galaxies by object id only"
+    elif writer.seen_in_training:
+        yield (
+            f"{writer.seen_in_training:,} seen in training ({SEEN} = 1): an accuracy measured on these would "
+            "be too high"
+        )
+    else:
+        yield "None of them was seen in training"
 
 
 def _fewer_zooms_note(model: GalaxyClassifier) -> Iterator[str]:

@@ -11,7 +11,9 @@ from galaxy_lightning.callbacks.evaluation import EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter, galaxies_to_predict
 from galaxy_lightning.cli.options import EVALUATED_SPLITS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
+from galaxy_lightning.data.seen_galaxies import SeenFlags
 from galaxy_lightning.runs.writer import arrays_identity
+from galaxy_lightning.shipped_models import SHIPPED
 from galaxy_lightning.training.checkpoints import CheckpointInfo
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -39,7 +41,7 @@ def make_evaluation_writer(
 
 
 def make_prediction_writer(
-    options: Namespace, data: GalaxyDataModule, model: GalaxyClassifier
+    options: Namespace, data: GalaxyDataModule, model: GalaxyClassifier, trained: CheckpointInfo
 ) -> PredictionWriter:
     """Makes the callback that writes the table of ``predict``.
 
@@ -47,27 +49,31 @@ def make_prediction_writer(
         options: The options of ``predict``.
         data: The data module.
         model: The model. Its number of zooms is set to that of the options.
+        trained: The checkpoint.
 
     Raises:
         GalaxyError: The table is not a CSV file, or it exists and must not be replaced.
     """
-    checkpoint = Path(options.ckpt_path)
     galaxies, source, about = galaxies_to_predict(data)
-    table = Path(options.out or checkpoint.parent / f"predictions_{source.resolve().name}.csv")
+    # The folder of the shipped models is not the user's.
+    folder = Path() if trained.path in SHIPPED.values() else trained.path.parent
+    table = Path(options.out or folder / f"predictions_{source.resolve().name}.csv")
     if table.suffix != ".csv":
         raise GalaxyError(f"{table}: predictions are written as CSV: use a name that ends in .csv")
     if options.zooms:
         model.inference.set_zooms(options.zooms)
     made_of = {
         "version": version("galaxy-lightning"),
-        "checkpoint": sha256(checkpoint),
+        "checkpoint": sha256(trained.path),
         "galaxies": about,
         "batch_size": data.batch_size,
         "zooms": options.zooms or model.hparams["zooms"],
     }
     images = None if data.images_folder is None else data.image_folder
+    turns = None if data.images_folder else data.arrays.quarter_turns
+    seen = SeenFlags(trained.trained_on, galaxies, turns)
     writer = PredictionWriter(
-        table, galaxies, model.classes, with_uncertainty=True, made_of=made_of, images=images
+        table, galaxies, model.classes, with_uncertainty=True, seen=seen, made_of=made_of, images=images
     )
     for path in (table, writer.skipped_path):
         refuse_existing(path, overwrite=options.overwrite)

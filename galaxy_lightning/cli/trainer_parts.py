@@ -50,7 +50,7 @@ def make_run_callbacks(
     """
     return [
         BatchSeed(seed),
-        RunCheckpoint(newest=model.optimization.ends_at_zero),
+        RunCheckpoint(newest=model.optimization.ends_at_zero or data.arrays.for_final_model),
         ConfusionMatrixLogger(data.arrays.class_descriptions),
         LearningRateMonitor("epoch"),
         PredictionWriter(folder / PREDICTIONS, data.arrays.identities, model.classes),

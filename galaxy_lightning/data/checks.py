@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
+from galaxy_lightning.data.seen_galaxies import SeenGalaxies
 from galaxy_lightning.networks.adaptation import listed
 
 
@@ -41,21 +39,21 @@ def require_compatible(arrays: GalaxyArrays, classes: Sequence[str], image_size:
         )
 
 
-def require_unseen(arrays: GalaxyArrays, split: str, train_objids: npt.NDArray[np.int64]) -> None:
+def require_unseen(arrays: GalaxyArrays, split: str, seen: SeenGalaxies) -> None:
     """Refuses a split with galaxies on which the initial weights were trained.
 
     Args:
         arrays: The galaxy arrays.
         split: ``"val"`` or ``"test"``.
-        train_objids: ``[N]`` object ids of the galaxies on which the initial weights were trained.
+        seen: The galaxies on which the initial weights were trained.
 
     Raises:
         GalaxyError: The split contains such galaxies.
     """
-    held_out = arrays.catalog["objid"].to_numpy()[arrays.rows(split)]
-    if seen := int(np.isin(held_out, train_objids).sum()):
+    if count := seen.count(arrays, split):
+        total = len(arrays.rows(split))
         raise GalaxyError(
-            f"the initial weights were trained on {seen:,} of the {len(held_out):,} {split} galaxies of "
+            f"the initial weights were trained on {count:,} of the {total:,} {split} galaxies of "
             f"{arrays.folder} (or on galaxies with the same ids or file names), so scores on them would be "
             "biased: use other weights or other arrays"
         )

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import Dataset, Sampler
@@ -27,6 +25,7 @@ from galaxy_lightning.data.loading import (
     SequentialSampler,
     identity_collate,
 )
+from galaxy_lightning.data.seen_galaxies import SeenGalaxies
 from galaxy_lightning.data.simulated_arrays import simulate_arrays
 from galaxy_lightning.data.vote_targets import vote_targets
 from galaxy_lightning.runtime.seeding import Stream, seed_for
@@ -64,7 +63,7 @@ class GalaxyDataModule(LightningDataModule):
     Attributes:
         predicted_splits: Splits to predict; all by default.
         training_images: For predict from a folder: what is known about the training images.
-        pretraining_objids: ``[N]`` object ids of the galaxies on which the initial weights were trained.
+        pretrained_on: The galaxies on which the initial weights were trained.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class GalaxyDataModule(LightningDataModule):
         self.training_images = TrainingImages()
         self.predicted_splits: tuple[str, ...] = SPLITS
         self._predicted_batches = 0
-        self.pretraining_objids: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.pretrained_on = SeenGalaxies()
         self._arrays: GalaxyArrays | None = None
         self._device_pixels = DevicePixels()
         self._prepared = False
@@ -131,22 +130,27 @@ class GalaxyDataModule(LightningDataModule):
         settings = self.training_images.settings_to_predict(self.crop, self.pixel_scale)
         return ImageFolderDataset(self.images_folder, settings)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the data that a resumed fit must repeat."""
+        settings = {name: getattr(self, name) for name in ("batch_size", "augment", "targets", "seed")}
+        return {"arrays": self.arrays.dataset["sha256"]} | settings
+
+    @functools.cached_property
+    def _seen(self) -> dict[str, torch.Tensor]:
+        """The galaxies that the model sees, as entries of a checkpoint."""
+        trained_on = SeenGalaxies.from_arrays(self.arrays, "train") | self.pretrained_on
+        return trained_on.state("train") | SeenGalaxies.from_arrays(self.arrays, "val").state("val")
+
     def state_dict(self) -> dict[str, Any]:
         """Returns the entries of a checkpoint: galaxies, settings and the position in the epoch."""
-        loader = self._train_loader
+        loader, (processes, rank) = self._train_loader, self._processes_and_rank()
         return {
             "taken": 0 if loader is None else loader.yielded % len(loader),
-            "processes": self._processes_and_rank()[0],
-            "train_objids": torch.from_numpy(np.union1d(self._objids("train"), self.pretraining_objids)),
-            "val_objids": torch.from_numpy(np.unique(self._objids("val"))),
+            "processes": processes,
+            **(self._seen if rank == 0 else {}),  # The checkpoint is that of the first process.
             "arrays_folder": str(self.arrays.folder.resolve()),
-            "settings": {
-                "arrays": self.arrays.dataset["sha256"],
-                "batch_size": self.batch_size,
-                "augment": self.augment,
-                "targets": self.targets,
-                "seed": self.seed,
-            },
+            "settings": self.settings,
             "class_descriptions": self.arrays.class_descriptions,
             "images": self.arrays.dataset.get("images"),
             "pixel_scale": self.arrays.dataset.get("pixel_scale"),
@@ -217,7 +221,7 @@ class GalaxyDataModule(LightningDataModule):
         """
         self._train_dataset()
         for split in ("val", "test"):
-            require_unseen(self.arrays, split, self.pretraining_objids)
+            require_unseen(self.arrays, split, self.pretrained_on)
 
     def train_dataloader(self) -> PrefetchingLoader:
         """Returns a loader of the training galaxies, which shuffles them in each epoch."""
@@ -271,12 +275,9 @@ class GalaxyDataModule(LightningDataModule):
             dataset.set_targets(auxiliary=auxiliary)
         return dataset
 
-    def _objids(self, split: str) -> npt.NDArray[np.int64]:
-        return np.asarray(self.arrays.catalog["objid"].to_numpy()[self.arrays.rows(split)])
-
     def _split_dataset(self, *splits: str) -> ArrayDataset:
-        device = self.trainer.strategy.root_device.type if self.trainer else "cpu"
-        on_device = self.on_device and device != "cpu"  # A CPU reads the memory map as fast.
+        # A CPU reads the memory map as fast as its memory.
+        on_device = self.on_device and self.trainer and self.trainer.strategy.root_device.type != "cpu"
         return ArrayDataset(self.arrays, self.arrays.require_rows(*splits), read_images=not on_device)
 
     def _processes_and_rank(self) -> tuple[int, int]:

@@ -1,12 +1,15 @@
-"""The image files in a folder, for predictions."""
+"""Image files without labels, for predictions."""
 
+import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
@@ -21,41 +24,26 @@ from data_prep.images.pixel_scale import scales_agree
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datasets import cores_per_process
 
+_OBJID: Final = re.compile(r"\d{18,19}")
+"""An SDSS object id. If all images are named by one, their table can be joined with a catalogue."""
 
-class ImageFolderDataset(Dataset[GalaxyBatch]):
-    """The images in a folder and its subfolders, without labels, for predictions.
+
+class ImageFilesDataset(Dataset[GalaxyBatch], ABC):
+    """Image files without labels.
 
     Args:
-        folder: The folder; see :func:`data_prep.images.image_files.find_images`.
         settings: How the files become pixels.
-
-    Attributes:
-        names: The name of each image, without folder and suffix.
-        paths: The path of each image relative to the folder, sorted; of an image with one file per band, the
-            paths of all files.
-        skipped: Other files and folders, relative to the folder, and why each is skipped.
-        ignored: Number of hidden and system files.
-
-    Raises:
-        GalaxyError: The folder does not exist, cannot be read, or contains no images.
     """
 
-    def __init__(self, folder: Path, settings: ImageSettings) -> None:
-        found = find_images(folder)
-        self.folder, self.settings = folder, settings
-        self.skipped, self.ignored = found.skipped, found.ignored
-        if settings.pattern is None:
-            self.names = [split_suffix(path.name)[0] for path in found.paths]
-            self.paths = [str(path) for path in found.paths]
-            return
-        groups = group_bands(found.paths, settings.pattern, settings.bands)
-        self.skipped = dict(sorted((found.skipped | groups.skipped).items()))
-        self.names, self.paths = list(groups.joined), list(groups.joined.values())
-        if not self.names:
-            raise no_complete_image(folder, self.skipped)
+    def __init__(self, settings: ImageSettings) -> None:
+        self.settings = settings
 
-    def __len__(self) -> int:
-        return len(self.paths)
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Returns the file of an image; or the file of each band, in the order of the bands."""
 
     def __getitem__(self, index: int) -> GalaxyBatch:
         return self.__getitems__([index])
@@ -80,23 +68,103 @@ class ImageFolderDataset(Dataset[GalaxyBatch]):
         target = self.settings.target_scale
         if target is None:
             return
-        scales = find_scales(map(self._files, range(len(self))), self.settings)
+        scales = find_scales(map(self.files, range(len(self))), self.settings)
         if all(scales_agree(scale, target) for scale in scales):
             return
         low, high = min(scales), max(scales)
         found = f"{low:.3g}" if scales_agree(low, high) else f"{low:.3g} to {high:.3g}"
         yield f"Images of {found} arcsec per pixel are resampled to the model's {target:.3g}"
 
-    def _files(self, index: int) -> tuple[Path, ...]:
-        parts = self.paths[index].split(BAND_SEPARATOR) if self.settings.pattern else [self.paths[index]]
-        return tuple(self.folder / part for part in parts)
-
     def _read(self, index: int) -> Cutout | str:
         """Returns the pixels of an image, or why it cannot be used."""
         try:
-            return read_image(self._files(index), self.settings)
+            return read_image(self.files(index), self.settings)
         except ImageError as error:
             return str(error)
+
+
+class ImageListDataset(ImageFilesDataset):
+    """Image files in the order of a list.
+
+    Args:
+        paths: The files, or the files of all bands of each image.
+        settings: How the files become pixels.
+    """
+
+    def __init__(self, paths: Sequence[tuple[Path, ...]], settings: ImageSettings) -> None:
+        super().__init__(settings)
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Returns the files of an image."""
+        return self._paths[index]
+
+
+class ImageFolderDataset(ImageFilesDataset):
+    """The images in a folder and its subfolders.
+
+    Args:
+        folder: The folder; see :func:`data_prep.images.image_files.find_images`.
+        settings: How the files become pixels.
+
+    Attributes:
+        names: The name of each image, without folder and suffix.
+        paths: The path of each image relative to the folder, sorted; of an image with one file per band, the
+            paths of all files.
+        skipped: Other files and folders, relative to the folder, and why each is skipped.
+        ignored: Number of hidden and system files.
+
+    Raises:
+        GalaxyError: The folder does not exist, cannot be read, or contains no images.
+    """
+
+    def __init__(self, folder: Path, settings: ImageSettings) -> None:
+        super().__init__(settings)
+        found = find_images(folder)
+        self.folder = folder
+        self.skipped, self.ignored = found.skipped, found.ignored
+        if settings.pattern is None:
+            self.names = [split_suffix(path.name)[0] for path in found.paths]
+            self.paths = [str(path) for path in found.paths]
+            return
+        groups = group_bands(found.paths, settings.pattern, settings.bands)
+        self.skipped = dict(sorted((found.skipped | groups.skipped).items()))
+        self.names, self.paths = list(groups.joined), list(groups.joined.values())
+        if not self.names:
+            raise no_complete_image(folder, self.skipped)
+
+    @property
+    def identifiers(self) -> pd.DataFrame:
+        """The identifiers of each image; see :func:`identify_images`."""
+        return identify_images(self.names, self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Returns the files of an image."""
+        parts = self.paths[index].split(BAND_SEPARATOR) if self.settings.pattern else [self.paths[index]]
+        return tuple(self.folder / part for part in parts)
+
+
+def identify_images(names: Sequence[str], paths: Sequence[str], column: str | None = None) -> pd.DataFrame:
+    """Returns the identifiers of image files: their names without suffix, and the ``path``.
+
+    Args:
+        names: The names without suffix.
+        paths: The paths.
+        column: Name of the column of names; by default ``objid`` if all are SDSS object ids, else ``id``.
+    """
+    if column is None:
+        column = "objid" if all(_OBJID.fullmatch(name) for name in names) else "id"
+    # A carriage return in a name would end a line of the table.
+    columns = {column: names, "path": paths}
+    return pd.DataFrame(
+        {name: [text.replace("\r", "\\r") for text in texts] for name, texts in columns.items()}
+    )
 
 
 class TrainingImages(NamedTuple):

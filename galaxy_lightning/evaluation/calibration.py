@@ -105,10 +105,10 @@ class Calibrations:
             )
             return f"{cause}. The probabilities are uncalibrated, and column 'uncertain' is empty"
         if calibration.threshold > 1:
-            return f"no threshold reaches {target} on the validation galaxies"
+            return f"no threshold reaches {target} on held-out galaxies"
         return (
-            f"top probability below {calibration.threshold:.2f}, the threshold for {target} on the "
-            "validation galaxies"
+            f"top probability below {calibration.threshold:.2f}, the threshold for {target} on held-out "
+            "galaxies"
         )
 
     def state(self) -> dict[str, Any]:

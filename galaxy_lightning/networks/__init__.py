@@ -13,17 +13,9 @@ from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
 from galaxy_lightning.networks.sources import HUB, NONE
 from galaxy_lightning.networks.weight_files import load_weights_file
+from galaxy_lightning.shipped_models import SHIPPED
 
-__all__ = ["NETWORKS", "SHIPPED", "SIMULATED", "Network", "make_network", "weights_file"]
-
-SIMULATED: Final = "simulated"
-"""Name of the weights of a ``GalaxyCNN`` trained on simulated galaxies."""
-
-SHIPPED: Final = {SIMULATED: Path(__file__).with_name("galaxy_cnn_simulated.pt")}
-"""Files of weights in the package, trained on the classes of the reference.
-
-Each lists the galaxies that the weights were trained on.
-"""
+__all__ = ["NETWORKS", "Network", "make_network", "weights_file"]
 
 NETWORKS: Final[dict[str, type[GalaxyCNN] | type[ReferenceCNN]]] = {
     GalaxyCNN.name: GalaxyCNN,
@@ -58,7 +50,7 @@ def make_network(
         image_size: Side of the images in pixels.
         backbone: Name of a backbone to use instead of ``name``; see :class:`Backbone`.
         weights: Initial weights. For a backbone, see :class:`Backbone`; for other networks, a file or
-            ``simulated``, otherwise random weights.
+            the name of shipped weights of ``galaxy_cnn``, otherwise random weights.
         unfrozen: Number of final blocks of the backbone to train.
         layer_decay: Learning rate of a block of the backbone relative to that of the block after it.
         auxiliary: Number of auxiliary targets; only ``galaxy_cnn`` has them.
@@ -86,9 +78,9 @@ def make_network(
         network = GalaxyCNN(count, image_size, auxiliary, bands=bands)
     else:
         network = NETWORKS[name](count, image_size, bands=bands)
-    if weights == SIMULATED and name != GalaxyCNN.name:
+    if weights in SHIPPED and name != GalaxyCNN.name:
         raise GalaxyError(
-            f"model.weights {SIMULATED} works with {GalaxyCNN.name} only: use a file of weights, or none"
+            f"model.weights {weights} works with {GalaxyCNN.name} only: use a file of weights, or none"
         )
     if weights not in (HUB, NONE):
         network.notes = load_weights_file(

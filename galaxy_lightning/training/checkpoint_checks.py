@@ -4,10 +4,6 @@ import inspect
 import re
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_values import is_number
 from data_prep.images.image_settings import ImageSettings
@@ -112,13 +108,6 @@ def _has_type_of(default: Any, value: Any) -> bool:
         names = value if isinstance(value, list | tuple) else [None]
         return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
     return default is None or isinstance(value, type(default))
-
-
-def parse_objids(stored: Any) -> npt.NDArray[np.int64]:
-    """Returns ``[N]`` object ids that a checkpoint stores as a tensor of integers."""
-    if not (isinstance(stored, torch.Tensor) and stored.dtype == torch.int64 and stored.ndim == 1):
-        raise TypeError("its object ids of training galaxies are invalid")
-    return np.asarray(stored.numpy(), dtype=np.int64)
 
 
 def parse_descriptions(stored: Any, classes: Any) -> dict[str, str]:

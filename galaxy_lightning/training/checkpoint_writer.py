@@ -31,11 +31,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
         else:
-            _save(checkpoint, Path(path))
+            save_checkpoint(checkpoint, Path(path))
 
 
 def export_weights(checkpoint: Path, out: Path) -> None:
-    """Writes the weights of a checkpoint, its classes and the ids of its training galaxies to a smaller file.
+    """Writes the weights of a checkpoint, its classes and the list of its galaxies to a smaller file.
 
     Args:
         checkpoint: The ``.ckpt`` file.
@@ -46,9 +46,9 @@ def export_weights(checkpoint: Path, out: Path) -> None:
     """
     info = read_checkpoint(checkpoint)
     weights = load_safely(checkpoint)["state_dict"]
-    data = {"train_objids": torch.from_numpy(info.train_objids)}
+    data = info.trained_on.state("train")
     settings = {"classes": list(info.hyperparameters.get("classes") or CLASSES)}
-    _save({"state_dict": weights, "hyper_parameters": settings, "GalaxyDataModule": data}, out)
+    save_checkpoint({"state_dict": weights, "hyper_parameters": settings, "GalaxyDataModule": data}, out)
 
 
 def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule) -> None:
@@ -71,16 +71,24 @@ def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule
         "epoch": 0,
         "global_step": 0,
     }
-    _save(content, path)
+    save_checkpoint(content, path)
 
 
 def replace_calibrations(path: Path, calibrations: Calibrations) -> None:
     """Replaces the calibrations in a trusted checkpoint."""
-    _save(load_safely(path) | calibrations.state(), path)
+    save_checkpoint(load_safely(path) | calibrations.state(), path)
 
 
-def _save(content: dict[str, Any], path: Path) -> None:
-    """Saves a checkpoint atomically."""
+def save_checkpoint(content: dict[str, Any], path: Path) -> None:
+    """Saves a checkpoint atomically.
+
+    Args:
+        content: Its entries.
+        path: The file.
+
+    Raises:
+        GalaxyError: The file cannot be written.
+    """
     # Serialised in memory, because torch.save reports a full disk as an unexpected position in the file.
     buffer = io.BytesIO()
     torch.save(content, buffer)

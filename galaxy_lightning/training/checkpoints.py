@@ -4,16 +4,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.data.image_folders import TrainingImages
-from galaxy_lightning.evaluation.calibration import Calibrations
+from galaxy_lightning.data.seen_galaxies import SeenGalaxies
+from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
 from galaxy_lightning.networks import weights_file
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.networks.weight_files import load_safely
@@ -22,12 +21,10 @@ from galaxy_lightning.training.checkpoint_checks import (
     parse_descriptions,
     parse_hyperparameters,
     parse_image_settings,
-    parse_objids,
     parse_scale,
 )
+from galaxy_lightning.training.model_card import ModelCard
 from galaxy_lightning.training.module import GalaxyClassifier
-
-_NO_OBJIDS: Final = torch.empty(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,8 @@ class CheckpointInfo:
         path: The ``.ckpt`` file.
         hyperparameters: The model's settings.
         data_settings: The data's settings: SHA-256 of the arrays, batch size, augmentation, targets, seed.
-        train_objids: ``[N]`` object ids of the training galaxies.
-        val_objids: ``[N]`` object ids of the validation galaxies, also used for calibration; empty in older
-            checkpoints.
+        trained_on: The galaxies on which the weights were trained.
+        calibrated_on: The galaxies on which the probabilities were calibrated; empty in older checkpoints.
         arrays_folder: Folder of the galaxy arrays of the training; None in older checkpoints.
         resumable: Whether a fit can resume from it, because it contains the optimiser's state.
         pretrained: Settings of the pretrained backbone or weights of the training, if any.
@@ -48,13 +44,15 @@ class CheckpointInfo:
         within_epoch: Whether it was saved within an epoch.
         class_descriptions: A description of each class in one line, as far as known.
         images: What is known about the training images.
+        calibrations: The calibrations of the weights.
+        card: The model card, if it has one.
     """
 
     path: Path
     hyperparameters: dict[str, Any]
     data_settings: dict[str, Any]
-    train_objids: npt.NDArray[np.int64]
-    val_objids: npt.NDArray[np.int64]
+    trained_on: SeenGalaxies
+    calibrated_on: SeenGalaxies
     arrays_folder: str | None
     resumable: bool
     pretrained: dict[str, Any] | None
@@ -62,6 +60,8 @@ class CheckpointInfo:
     within_epoch: bool = False
     class_descriptions: dict[str, str] = field(default_factory=dict)
     images: TrainingImages = field(default_factory=TrainingImages)
+    calibrations: Calibrations = field(default_factory=lambda: Calibrations(Calibration()))
+    card: ModelCard | None = None
 
     def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Checks that a fit resumes with the settings of this checkpoint.
@@ -115,19 +115,19 @@ class CheckpointInfo:
         Raises:
             GalaxyError: The split contains such galaxies.
         """
-        held_out = arrays.catalog["objid"].to_numpy()[arrays.rows(split)]
-        uses = {"trained": self.train_objids} | ({"calibrated": self.val_objids} if split == "test" else {})
-        for use, objids in uses.items():
-            if seen := int(np.isin(held_out, objids).sum()):
+        uses = {"trained": self.trained_on} | ({"calibrated": self.calibrated_on} if split == "test" else {})
+        for use, galaxies in uses.items():
+            if seen := galaxies.count(arrays, split):
+                total = len(arrays.rows(split))
                 raise GalaxyError(
-                    f"{self.path} was {use} on {seen:,} of the {len(held_out):,} {split} galaxies of "
+                    f"{self.path} was {use} on {seen:,} of the {total:,} {split} galaxies of "
                     f"{arrays.folder}, so scores on them would be biased: use the arrays of its "
                     "training, or train a model on these"
                 )
 
 
-def read_train_objids(weights: str) -> npt.NDArray[np.int64]:
-    """Returns ``[N]`` object ids of the galaxies that weights were trained on, if the file lists them.
+def read_trained_on(weights: str) -> SeenGalaxies:
+    """Returns the galaxies that weights were trained on, if the file lists them.
 
     Args:
         weights: The weights, as in ``model.weights``.
@@ -137,12 +137,12 @@ def read_train_objids(weights: str) -> npt.NDArray[np.int64]:
     """
     file = weights_file(weights)
     if not file.is_file() or file.suffix == ".safetensors":
-        return np.empty(0, dtype=np.int64)
+        return SeenGalaxies()
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
         data = content.get("GalaxyDataModule") if isinstance(content, dict) else None
         # Files of other programs have no such list.
-        return parse_objids(data["train_objids"]) if data else np.empty(0, dtype=np.int64)
+        return SeenGalaxies.from_state(data, "train") if data else SeenGalaxies()
     except Exception as error:  # A damaged file can raise any exception.
         raise GalaxyError(
             f"{weights} does not list the galaxies it was trained on, or is damaged ({_describe(error)}); "
@@ -155,12 +155,13 @@ def is_calibrated(path: Path) -> bool:
     return Calibrations.from_state(load_safely(path)).main.is_fitted
 
 
-def read_checkpoint(path: Path, networks: Collection[str] = ()) -> CheckpointInfo:
+def read_checkpoint(path: Path, networks: Collection[str] | None = ()) -> CheckpointInfo:
     """Reads and checks a checkpoint, without running code that it may contain.
 
     Args:
         path: The ``.ckpt`` file.
-        networks: Class paths of networks that the user has named, so that they may be imported.
+        networks: Class paths of networks that the user has named, so that they may be imported; None if no
+            network is made.
 
     Raises:
         GalaxyError: The file is not a checkpoint of a galaxy classifier, or is damaged.
@@ -172,11 +173,14 @@ def read_checkpoint(path: Path, networks: Collection[str] = ()) -> CheckpointInf
             raise TypeError("its 'state_dict' is invalid")
         check_training_state(content)
         hyperparameters = parse_hyperparameters(content["hyper_parameters"])
-        _require_named(path, hyperparameters, networks)
+        if networks is not None:
+            _require_named(path, hyperparameters, networks)
         settings, folder = dict(data["settings"]), data.get("arrays_folder")
         resumable = "optimizer_states" in content
-        Calibrations.from_state(content)
-        train, val = parse_objids(data["train_objids"]), parse_objids(data.get("val_objids", _NO_OBJIDS))
+        calibrations = Calibrations.from_state(content)
+        trained_on = SeenGalaxies.from_state(data, "train")
+        # The oldest checkpoints do not list their validation galaxies.
+        calibrated_on = SeenGalaxies.from_state(data, "val") if "val_objids" in data else SeenGalaxies()
         pretrained = content.get("pretrained")
         if not isinstance(pretrained, dict | None) or not all(
             isinstance(name, str) for name in pretrained or ()
@@ -191,8 +195,8 @@ def read_checkpoint(path: Path, networks: Collection[str] = ()) -> CheckpointInf
             path,
             hyperparameters,
             settings,
-            train,
-            val,
+            trained_on,
+            calibrated_on,
             folder,
             resumable,
             pretrained,
@@ -203,6 +207,8 @@ def read_checkpoint(path: Path, networks: Collection[str] = ()) -> CheckpointInf
                 parse_image_settings(data.get("images"), hyperparameters.get("image_size")),
                 parse_scale(data.get("pixel_scale")),
             ),
+            calibrations,
+            ModelCard.from_json(content["card"]) if "card" in content else None,
         )
     except GalaxyError:
         raise
@@ -227,16 +233,17 @@ def _require_named(path: Path, hyperparameters: Mapping[str, Any], networks: Col
         )
 
 
-def load_model(path: Path) -> GalaxyClassifier:
+def load_model(path: Path, networks: Collection[str] = ()) -> GalaxyClassifier:
     """Loads the model of a checkpoint on the CPU, without running code that the file may contain.
 
     Args:
         path: The ``.ckpt`` file.
+        networks: Class paths of networks that the user has named; see :func:`read_checkpoint`.
 
     Raises:
         GalaxyError: The file is not a checkpoint of a galaxy classifier, or is damaged.
     """
-    model = GalaxyClassifier(**read_checkpoint(path).hyperparameters)
+    model = GalaxyClassifier(**read_checkpoint(path, networks).hyperparameters)
     content = load_safely(path)
     try:
         model.load_state_dict(content["state_dict"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from galaxy_lightning.networks.adaptation import Adaptation
 from galaxy_lightning.networks.weight_files import load_weights_file
-from galaxy_lightning.training.checkpoints import read_checkpoint, read_train_objids
+from galaxy_lightning.training.checkpoints import read_checkpoint, read_trained_on
 from tests.fuzzing import damaged, succeeds_or_explains, tries
 
 pytestmark = pytest.mark.soak
@@ -69,7 +69,7 @@ def read_all(path):
     model = torch.nn.Linear(3, 2)
     for read in (
         lambda: read_checkpoint(path),
-        lambda: read_train_objids(str(path)),
+        lambda: read_trained_on(str(path)),
         lambda: load_weights_file(model, Adaptation(("head.",)), str(path), "linear"),
     ):
         with warnings.catch_warnings():
@@ -81,7 +81,7 @@ def test_the_undamaged_files_are_valid(tmp_path):
     for file in (ZIPPED, LEGACY, with_pickle(ZIPPED, PICKLED)):
         (tmp_path / "whole.ckpt").write_bytes(file)
         assert read_checkpoint(tmp_path / "whole.ckpt").resumable
-        assert read_train_objids(str(tmp_path / "whole.ckpt")).tolist() == [0, 1, 2]
+        assert read_trained_on(str(tmp_path / "whole.ckpt")).objids.tolist() == [0, 1, 2]
         load_weights_file(
             torch.nn.Linear(3, 2), Adaptation(("head.",)), str(tmp_path / "whole.ckpt"), "linear"
         )

@@ -16,7 +16,7 @@ from data_prep.common.errors import GalaxyError
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.networks.adaptation import Adaptation
 from galaxy_lightning.networks.weight_files import load_weights_file
-from galaxy_lightning.training.checkpoints import read_checkpoint, read_train_objids
+from galaxy_lightning.training.checkpoints import read_checkpoint, read_trained_on
 
 HEAD = Adaptation(("head.",))
 
@@ -68,8 +68,8 @@ def test_a_pickle_is_never_executed(tmp_path, marker, write, capsys):
                 torch.nn.Linear(1, 1), Adaptation(("head.",)), str(path), "linear"
             ),
         ]
-        if suffix != ".safetensors":  # read_train_objids reads nothing from these files.
-            readers.append(lambda path=path: read_train_objids(str(path)))
+        if suffix != ".safetensors":  # read_trained_on reads nothing from these files.
+            readers.append(lambda path=path: read_trained_on(str(path)))
         for read in readers:
             with pytest.raises(GalaxyError):
                 read()
@@ -88,13 +88,13 @@ def test_invalid_lists_of_galaxies_are_refused(tmp_path, objids):
     path = tmp_path / "weights.pt"
     torch.save({"GalaxyDataModule": {"train_objids": objids}}, path)
     with pytest.raises(GalaxyError, match=r"weights.pt does not list the galaxies"):
-        read_train_objids(str(path))
+        read_trained_on(str(path))
 
 
 def test_weights_of_another_program_list_no_galaxies(tmp_path):
     for content in ({"weight": torch.zeros(2)}, [torch.zeros(2)], torch.zeros(2)):
         torch.save(content, tmp_path / "weights.pt")
-        assert not len(read_train_objids(str(tmp_path / "weights.pt")))
+        assert not len(read_trained_on(str(tmp_path / "weights.pt")).objids)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_weights_of_another_program_list_no_galaxies(tmp_path):
 def test_damaged_checkpoints_are_refused(tmp_path, content):
     path = tmp_path / "damaged.ckpt"
     path.write_bytes(content)
-    for read in (read_checkpoint, lambda path: read_train_objids(str(path))):
+    for read in (read_checkpoint, lambda path: read_trained_on(str(path))):
         with pytest.raises(GalaxyError, match=r"damaged.ckpt.*no code in it was run"):
             read(path)
     with pytest.raises(GalaxyError, match=r"damaged.ckpt"):

@@ -19,7 +19,7 @@ from galaxy_lightning.networks import SHIPPED
 from galaxy_lightning.networks.adaptation import Adaptation
 from galaxy_lightning.networks.weight_files import load_weights_file
 from galaxy_lightning.training.checkpoint_writer import AtomicCheckpointIO, export_weights, write_checkpoint
-from galaxy_lightning.training.checkpoints import read_checkpoint, read_train_objids
+from galaxy_lightning.training.checkpoints import read_checkpoint, read_trained_on
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
@@ -55,7 +55,7 @@ def test_a_changed_number_is_detected(tmp_path):
 
 @pytest.mark.parametrize("weights", SHIPPED)
 def test_shipped_weights_were_trained_on_no_galaxy_of_a_survey(weights):
-    seen = read_train_objids(weights)
+    seen = read_trained_on(weights).objids
     assert len(seen)
     for seed in range(20):
         assert not np.isin(object_ids(seed, 2_000), seen).any()
@@ -85,7 +85,7 @@ def test_exported_weights_list_their_classes_and_training_galaxies(small_arrays,
     write_checkpoint(tmp_path / "best.ckpt", GalaxyClassifier("galaxy_cnn", image_size=64), data)
     export_weights(tmp_path / "best.ckpt", tmp_path / "weights.pt")
     trained = read_checkpoint(tmp_path / "best.ckpt")
-    assert read_train_objids(str(tmp_path / "weights.pt")).tolist() == trained.train_objids.tolist()
+    assert read_trained_on(str(tmp_path / "weights.pt")).objids.tolist() == trained.trained_on.objids.tolist()
     assert (tmp_path / "weights.pt").stat().st_size < (tmp_path / "best.ckpt").stat().st_size
     weights = str(tmp_path / "weights.pt")
     assert not GalaxyClassifier("galaxy_cnn", image_size=64, weights=weights).network.notes

@@ -1,0 +1,113 @@
+"""Trains the final model of a cross-validation, on all of its galaxies."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from data_prep.arrays.folds import make_final
+from data_prep.arrays.format import FINAL, GalaxyArrays
+from data_prep.common.errors import GalaxyError
+from data_prep.common.json_files import read_json
+from data_prep.common.processes import run_module
+from galaxy_lightning.evaluation.crossval import SUMMARY
+from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.runs.names import BEST_CHECKPOINT
+from galaxy_lightning.runs.reader import Run
+from galaxy_lightning.runs.writer import complete_run
+from galaxy_lightning.training.final_model import calibrate_out_of_fold, write_final_model
+from galaxy_lightning.training.model_card import ModelCard, Text
+
+PLAN: Final = "crossval.json"
+"""The file with the settings of a cross-validation."""
+
+
+def train_final(
+    fit_args: Sequence[str],
+    arrays: GalaxyArrays,
+    out: Path,
+    runs: Sequence[Run],
+    folds: Sequence[GalaxyArrays],
+) -> Path:
+    """Trains a model on all galaxies of a cross-validation, unless its run is complete.
+
+    It is trained for the median of the numbers of epochs after which the folds' models were best.
+
+    Args:
+        fit_args: The options of the fits.
+        arrays: The galaxy arrays that were cross-validated.
+        out: The folder of the cross-validation.
+        runs: The runs of the folds.
+        folds: The galaxy arrays of the folds.
+
+    Returns:
+        The checkpoint of the fit.
+
+    Raises:
+        GalaxyError: The fit failed.
+    """
+    folder = make_final(arrays, out / "arrays")
+    if complete_run(out / FINAL) is None:
+        epochs = round(float(np.median([run.about["best_epoch"] + 1 for run in runs])))
+        print(f"\nTraining the final model on all {len(arrays.catalog):,} galaxies", flush=True)
+        own_args = ["--data.arrays", str(folder), "--runs", str(out), "--name", FINAL]
+        own_args += ["--trainer.max_epochs", str(epochs)]
+        run_module(["galaxy_lightning", "fit", *fit_args, *own_args])
+    run = complete_run(out / FINAL)
+    if run is None:
+        raise GalaxyError(f"the fit of the final model left no complete run in {out / FINAL}")
+    return run / BEST_CHECKPOINT
+
+
+def complete_final(
+    path: Path,
+    checkpoint: Path,
+    texts: Mapping[str, Text],
+    out: Path,
+    runs: Sequence[Run],
+    folds: Sequence[GalaxyArrays],
+) -> Iterator[str]:
+    """Calibrates a final model on the galaxies left out of the folds, and writes it with its card.
+
+    Args:
+        path: The file to write.
+        checkpoint: The checkpoint of the fit on all galaxies.
+        texts: The texts of the card.
+        out: The folder of the cross-validation.
+        runs: The runs of the folds.
+        folds: The galaxy arrays of the folds.
+
+    Yields:
+        What was written.
+
+    Raises:
+        GalaxyError: The file cannot be written.
+    """
+    calibrations = calibrate_out_of_fold([run.folder / BEST_CHECKPOINT for run in runs], folds)
+    labels = folds[0].catalog["label"].to_numpy(dtype=str)
+    counts = {name: int((labels == name).sum()) for name in folds[0].classes}
+    card = ModelCard(dict(texts), counts, list(_figures_of_repetitions(out)))
+    write_final_model(path, checkpoint, calibrations, card)
+    yield f"Saved the final model to {path} ({path.stat().st_size / 1e6:.1f} MB)"
+    yield f"Its card:     {PROGRAM} model {shlex.quote(str(path))}"
+    yield f"Predict:      {PROGRAM} predict --ckpt_path {shlex.quote(str(path))} --data.images FOLDER"
+
+
+def _figures_of_repetitions(out: Path) -> Iterator[dict[str, Any]]:
+    """Yields the figures of a cross-validation and of its repetitions with other seeds beside it."""
+    plan = _without_seeds(read_json(out / PLAN))
+    for path in sorted(out.parent.glob(f"*/{PLAN}")):
+        summary = path.with_name(SUMMARY)
+        if summary.is_file() and _without_seeds(read_json(path)) == plan:
+            content = read_json(summary)
+            about = {"seed": content["seed"], "folds": len(content["folds"]), "galaxies": content["galaxies"]}
+            yield about | content["pooled"]
+
+
+def _without_seeds(plan: dict[str, Any]) -> dict[str, Any]:
+    """Returns the plan of a cross-validation without its seed."""
+    fit = {name: value for name, value in plan["fit"].items() if name != "seed_everything"}
+    data = {name: value for name, value in fit["data"].items() if name != "seed"}
+    return plan | {"fit": fit | {"data": data}}
