@@ -62,3 +62,8 @@ FLAG_THRESHOLD: Final = 0.8
 
 VOTE_THRESHOLD: Final = 0.65
 """The default vote fraction at which the ``threshold`` label rule assigns a class (the course project's)."""
+
+CUTOUTS_TABLE: Final = "cutouts.csv"
+CUTOUTS_FAILED: Final = "cutouts_failed.csv"
+CUTOUTS_SETTINGS: Final = "cutouts.json"
+"""Files beside the downloaded cutouts, in the same folder: the tables and the settings."""

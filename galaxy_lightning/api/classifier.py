@@ -1,6 +1,7 @@
 """Trained classifiers: load them, read their cards, classify galaxies."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,6 @@ from data_prep.common.progress import progress_bar
 from data_prep.common.threads import prefetch
 from galaxy_lightning.api.galaxies import Galaxies, OpenedGalaxies, open_galaxies
 from galaxy_lightning.cli.checkpoint_names import find_checkpoint
-from galaxy_lightning.data.image_folders import ImageFilesDataset
 from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
 from galaxy_lightning.evaluation.calibration import entropy
 from galaxy_lightning.runs.writer import prediction_table
@@ -104,10 +104,9 @@ class Classifier:
         """
         if batch_size < 1 or (zooms is not None and zooms < 1):
             raise GalaxyError("batch_size and zooms must be at least 1")
-        settings = self._trained.images.settings_to_predict(self._model.image_size, pixel_scale)
-        opened = open_galaxies(galaxies, settings, folder)
-        if pixel_scale is not None and not isinstance(opened.dataset, ImageFilesDataset):
-            raise GalaxyError("pixel_scale is that of image files: resample the array, or leave it out")
+        opened = open_galaxies(galaxies, self._trained.images, self._model.image_size, pixel_scale, folder)
+        for note in opened.dataset.describe():
+            warnings.warn(note, stacklevel=2)
         predictions = self._predict(opened, zooms or self._model.inference.zooms, batch_size)
         others = opened.identifiers.drop(columns=predictions.columns, errors="ignore")
         return others.join(predictions.set_axis(others.index))

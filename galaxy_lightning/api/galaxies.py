@@ -1,7 +1,7 @@
 """The galaxies that Python code passes to a classifier: a folder, files, an array or a table."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +23,7 @@ from galaxy_lightning.data.image_folders import (
     ImageListDataset,
     identify_images,
 )
+from galaxy_lightning.data.training_images import TrainingImages
 
 Path_ = str | os.PathLike[str]
 Galaxies = Path_ | Sequence[Path_] | npt.NDArray[np.uint8] | torch.Tensor | pd.DataFrame
@@ -70,6 +71,10 @@ class ArrayImages(Dataset[GalaxyBatch]):
     def __len__(self) -> int:
         return len(self._images)
 
+    def describe(self) -> Iterator[str]:
+        """Yields nothing: the scale of images in memory is unknown."""
+        yield from ()
+
     def __getitems__(self, indices: Sequence[int]) -> GalaxyBatch:
         """Returns the images at ``indices`` as a batch."""
         rows = torch.as_tensor(indices, dtype=torch.int64)
@@ -89,64 +94,72 @@ class OpenedGalaxies(NamedTuple):
     dataset: ImageFilesDataset | ArrayImages
 
 
-def open_galaxies(galaxies: Galaxies, settings: ImageSettings, folder: Path_ | None) -> OpenedGalaxies:
+def open_galaxies(
+    galaxies: Galaxies,
+    training: TrainingImages,
+    crop: int,
+    pixel_scale: float | None,
+    folder: Path_ | None,
+) -> OpenedGalaxies:
     """Opens galaxies of any kind.
 
     Args:
         galaxies: The galaxies.
-        settings: How files become pixels.
+        training: What is known about the model's training images.
+        crop: The side of the model's images in pixels.
+        pixel_scale: Arcsec per pixel of image files without celestial coordinates.
         folder: The folder in which relative paths begin; by default the current folder.
 
     Raises:
         GalaxyError: They are of no accepted kind, or there are none.
     """
+    start = Path(folder or ".").expanduser()
     if isinstance(galaxies, str | os.PathLike):
-        path = Path(galaxies).expanduser()
-        if path.is_file():
-            return _open_files([path], settings, folder)
-        found = ImageFolderDataset(path, settings)
-        return OpenedGalaxies(found.identifiers, found)
-    if isinstance(galaxies, pd.DataFrame):
-        return _open_table(galaxies, settings, folder)
-    if hasattr(galaxies, "__array__"):
+        path = start / Path(galaxies).expanduser()
+        if not path.is_file():
+            found = ImageFolderDataset(path, training.to_predict(crop, pixel_scale, path))
+            return OpenedGalaxies(found.identifiers, found)
+        galaxies = [galaxies]
+    if hasattr(galaxies, "__array__") and not isinstance(galaxies, pd.DataFrame):
+        if pixel_scale is not None:
+            raise GalaxyError("pixel_scale is that of image files: resample the array, or leave it out")
         images = np.asarray(galaxies)
-        dataset = ArrayImages(images, settings)
+        dataset = ArrayImages(images, training.to_predict(crop, None).settings)
         return OpenedGalaxies(pd.DataFrame(index=pd.RangeIndex(len(images))), dataset)
-    if isinstance(galaxies, Iterable):
-        paths = list(galaxies)
-        if paths and all(isinstance(path, str | os.PathLike) for path in paths):
-            return _open_files(paths, settings, folder)
-        if not paths:
-            raise GalaxyError("there are no galaxies: the list is empty")
-        if hasattr(paths[0], "__array__"):
-            raise GalaxyError("a list of images: pass one array, numpy.stack(images)")
-    raise GalaxyError(f"cannot classify an object of type {type(galaxies).__name__}: pass {_ACCEPTED}")
+    if isinstance(galaxies, pd.DataFrame):
+        identifiers, paths = galaxies, _paths_of(galaxies)
+    else:
+        paths = _parse_list(galaxies)
+        identifiers = identify_images([split_suffix(Path(path).name)[0] for path in paths], paths)
+    prepared = training.to_predict(crop, pixel_scale, start)
+    if prepared.settings.pattern is not None:
+        raise GalaxyError(
+            "the model needs one file per band of each image: pass their folder, or an array of all bands"
+        )
+    files = [(start / Path(path).expanduser(),) for path in paths]
+    return OpenedGalaxies(identifiers, ImageListDataset(files, prepared))
 
 
-def _open_files(paths: Sequence[Path_], settings: ImageSettings, folder: Path_ | None) -> OpenedGalaxies:
-    """Opens image files in the order of a list."""
-    texts = [os.fspath(path) for path in paths]
-    names = [split_suffix(Path(text).name)[0] for text in texts]
-    dataset = ImageListDataset(_locate(texts, settings, folder), settings)
-    return OpenedGalaxies(identify_images(names, texts), dataset)
-
-
-def _open_table(table: pd.DataFrame, settings: ImageSettings, folder: Path_ | None) -> OpenedGalaxies:
-    """Opens the image files that a table names."""
+def _paths_of(table: pd.DataFrame) -> list[str]:
+    """Returns the image files that a table names; empty texts for missing ones."""
     column = guess_columns([str(name) for name in table.columns])["path"].column
     if column is None:
         raise GalaxyError("the table has no column of image files: name it 'path'")
     if table.empty:
         raise GalaxyError("there are no galaxies: the table is empty")
-    paths = table[column].fillna("").astype(str).tolist()
-    return OpenedGalaxies(table, ImageListDataset(_locate(paths, settings, folder), settings))
+    return [str(path) for path in table[column].fillna("")]
 
 
-def _locate(paths: Sequence[str], settings: ImageSettings, folder: Path_ | None) -> list[tuple[Path, ...]]:
-    """Returns the files of each image."""
-    start = Path(folder or ".").expanduser()
-    if settings.pattern is not None:
+def _parse_list(galaxies: Any) -> list[str]:
+    """Returns a list of image files as texts; refuses anything else."""
+    entries = list(galaxies) if isinstance(galaxies, Iterable) else None
+    if entries == []:
+        raise GalaxyError("there are no galaxies: the list is empty")
+    if entries is None or not all(isinstance(entry, str | os.PathLike) for entry in entries):
+        of_images = entries is not None and hasattr(entries[0], "__array__")
         raise GalaxyError(
-            "the model needs one file per band of each image: pass their folder, or an array of all bands"
+            "a list of images: pass one array, numpy.stack(images)"
+            if of_images
+            else f"cannot classify an object of type {type(galaxies).__name__}: pass {_ACCEPTED}"
         )
-    return [(start / Path(path).expanduser(),) for path in paths]
+    return [os.fspath(entry) for entry in entries]

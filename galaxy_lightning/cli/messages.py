@@ -16,7 +16,6 @@ from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.writer import probability_columns
 from galaxy_lightning.shipped_models import MODELS, SHIPPED
 from galaxy_lightning.training.checkpoints import CheckpointInfo
-from galaxy_lightning.training.model_card import ModelCard
 from galaxy_lightning.training.module import GalaxyClassifier
 
 MIN_VALIDATION: Final = 10
@@ -88,7 +87,7 @@ def before_predict(trained: CheckpointInfo) -> Iterator[str]:
     """Yields which model classifies the galaxies, if it is one of the package."""
     for name in MODELS:
         if trained.path == SHIPPED[name]:
-            yield f"Model: {name}, {(trained.card or ModelCard()).texts.get('title', '')}"
+            yield f"Model: {name}, {trained.card.text('title')}"
             yield f"About it: {PROGRAM} model --about {name}"
 
 
@@ -103,7 +102,7 @@ def after_predict(
         descriptions: Descriptions of the classes by name; any may be missing.
     """
     if writer.images is not None:
-        yield from writer.images.describe_scale()
+        yield from writer.images.describe()
     skipped = f"; {len(writer.skipped):,} skipped, see {writer.skipped_path}" if len(writer.skipped) else ""
     hidden = writer.images.ignored if writer.images else 0
     ignored = f"; {hidden:,} hidden or system file{'s' if hidden > 1 else ''} ignored" if hidden else ""

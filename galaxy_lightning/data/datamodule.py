@@ -18,7 +18,7 @@ from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.checks import require_compatible, require_unseen
 from galaxy_lightning.data.datasets import ArrayDataset, require_shared_memory
 from galaxy_lightning.data.device_pixels import DevicePixels
-from galaxy_lightning.data.image_folders import ImageFolderDataset, TrainingImages
+from galaxy_lightning.data.image_folders import ImageFolderDataset
 from galaxy_lightning.data.loading import (
     PrefetchingLoader,
     ResumableSampler,
@@ -27,6 +27,7 @@ from galaxy_lightning.data.loading import (
 )
 from galaxy_lightning.data.seen_galaxies import SeenGalaxies
 from galaxy_lightning.data.simulated_arrays import simulate_arrays
+from galaxy_lightning.data.training_images import TrainingImages
 from galaxy_lightning.data.vote_targets import vote_targets
 from galaxy_lightning.runtime.seeding import Stream, seed_for
 
@@ -127,8 +128,8 @@ class GalaxyDataModule(LightningDataModule):
     def image_folder(self) -> ImageFolderDataset:
         """The images to classify; found once, so that files added later do not change row numbers."""
         assert self.images_folder is not None
-        settings = self.training_images.settings_to_predict(self.crop, self.pixel_scale)
-        return ImageFolderDataset(self.images_folder, settings)
+        images = self.training_images.to_predict(self.crop, self.pixel_scale, self.images_folder)
+        return ImageFolderDataset(self.images_folder, images)
 
     @property
     def settings(self) -> dict[str, Any]:

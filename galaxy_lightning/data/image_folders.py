@@ -4,9 +4,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,15 +13,14 @@ import torch
 from torch.utils.data import Dataset
 
 from data_prep.arrays.image_choice import find_scales
-from data_prep.common.errors import GalaxyError
 from data_prep.images.band_files import BAND_SEPARATOR, group_bands, no_complete_image
 from data_prep.images.cutouts import Cutout, ImageError
 from data_prep.images.image_files import find_images, split_suffix
 from data_prep.images.image_reader import read_image
-from data_prep.images.image_settings import ImageSettings
 from data_prep.images.pixel_scale import scales_agree
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datasets import cores_per_process
+from galaxy_lightning.data.training_images import ImagesToPredict
 
 _OBJID: Final = re.compile(r"\d{18,19}")
 """An SDSS object id. If all images are named by one, their table can be joined with a catalogue."""
@@ -32,11 +30,11 @@ class ImageFilesDataset(Dataset[GalaxyBatch], ABC):
     """Image files without labels.
 
     Args:
-        settings: How the files become pixels.
+        images: How the files become pixels.
     """
 
-    def __init__(self, settings: ImageSettings) -> None:
-        self.settings = settings
+    def __init__(self, images: ImagesToPredict) -> None:
+        self.settings, self._notes, self._unit = images
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -63,8 +61,9 @@ class ImageFilesDataset(Dataset[GalaxyBatch], ABC):
         rows = torch.as_tensor(indices, dtype=torch.int64)
         return GalaxyBatch(torch.from_numpy(images), torch.full_like(rows, -1), rows, problems)
 
-    def describe_scale(self) -> Iterator[str]:
-        """Yields what is known about the pixel scale of the images, and whether they are resampled."""
+    def describe(self) -> Iterator[str]:
+        """Yields how the images differ from those of the training, and whether they are resampled."""
+        yield from self._notes
         target = self.settings.target_scale
         if target is None:
             return
@@ -73,7 +72,7 @@ class ImageFilesDataset(Dataset[GalaxyBatch], ABC):
             return
         low, high = min(scales), max(scales)
         found = f"{low:.3g}" if scales_agree(low, high) else f"{low:.3g} to {high:.3g}"
-        yield f"Images of {found} arcsec per pixel are resampled to the model's {target:.3g}"
+        yield f"Images of {found} {self._unit} per pixel are resampled to the model's {target:.3g}"
 
     def _read(self, index: int) -> Cutout | str:
         """Returns the pixels of an image, or why it cannot be used."""
@@ -88,11 +87,11 @@ class ImageListDataset(ImageFilesDataset):
 
     Args:
         paths: The files, or the files of all bands of each image.
-        settings: How the files become pixels.
+        images: How the files become pixels.
     """
 
-    def __init__(self, paths: Sequence[tuple[Path, ...]], settings: ImageSettings) -> None:
-        super().__init__(settings)
+    def __init__(self, paths: Sequence[tuple[Path, ...]], images: ImagesToPredict) -> None:
+        super().__init__(images)
         self._paths = paths
 
     def __len__(self) -> int:
@@ -108,7 +107,7 @@ class ImageFolderDataset(ImageFilesDataset):
 
     Args:
         folder: The folder; see :func:`data_prep.images.image_files.find_images`.
-        settings: How the files become pixels.
+        images: How the files become pixels.
 
     Attributes:
         names: The name of each image, without folder and suffix.
@@ -121,9 +120,9 @@ class ImageFolderDataset(ImageFilesDataset):
         GalaxyError: The folder does not exist, cannot be read, or contains no images.
     """
 
-    def __init__(self, folder: Path, settings: ImageSettings) -> None:
-        super().__init__(settings)
-        found = find_images(folder)
+    def __init__(self, folder: Path, images: ImagesToPredict) -> None:
+        super().__init__(images)
+        found, settings = find_images(folder), self.settings
         self.folder = folder
         self.skipped, self.ignored = found.skipped, found.ignored
         if settings.pattern is None:
@@ -165,39 +164,3 @@ def identify_images(names: Sequence[str], paths: Sequence[str], column: str | No
     return pd.DataFrame(
         {name: [text.replace("\r", "\\r") for text in texts] for name, texts in columns.items()}
     )
-
-
-class TrainingImages(NamedTuple):
-    """What a checkpoint knows about the images of its training.
-
-    Attributes:
-        settings: How files became pixels; None if unknown.
-        pixel_scale: Arcsec per pixel; None if unknown.
-    """
-
-    settings: ImageSettings | None = None
-    pixel_scale: float | None = None
-
-    def settings_to_predict(self, crop: int, pixel_scale: float | None) -> ImageSettings:
-        """Returns how images to predict become pixels: like the training images, at the same pixel scale.
-
-        Args:
-            crop: The side of the model's images in pixels.
-            pixel_scale: The pixel scale of the images to predict, if they have no WCS; by default that of the
-                files of the training images.
-
-        Raises:
-            GalaxyError: A pixel scale is given, but that of the training images is unknown.
-        """
-        known = self.settings or ImageSettings(crop)
-        if self.pixel_scale is None:
-            if pixel_scale is not None:
-                raise GalaxyError(
-                    "data.pixel_scale: the pixel scale of the model's training images is unknown, so that "
-                    "images cannot be resampled to it: leave it out, or train on arrays made with "
-                    "--pixel-scale"
-                )
-            return known
-        if pixel_scale is None and known.stretch is None and known.target_scale is None:
-            return known  # Without WCS, the images have the scale of the training images.
-        return replace(known, pixel_scale=pixel_scale or known.pixel_scale, target_scale=self.pixel_scale)

@@ -10,8 +10,9 @@ import torch
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
-from galaxy_lightning.data.image_folders import TrainingImages
+from data_prep.images.relative_scale import RelativeScale
 from galaxy_lightning.data.seen_galaxies import SeenGalaxies
+from galaxy_lightning.data.training_images import TrainingImages
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
 from galaxy_lightning.networks import weights_file
 from galaxy_lightning.networks.class_paths import is_class_path
@@ -45,7 +46,7 @@ class CheckpointInfo:
         class_descriptions: A description of each class in one line, as far as known.
         images: What is known about the training images.
         calibrations: The calibrations of the weights.
-        card: The model card, if it has one.
+        card: The model card, which may be empty.
     """
 
     path: Path
@@ -61,7 +62,7 @@ class CheckpointInfo:
     class_descriptions: dict[str, str] = field(default_factory=dict)
     images: TrainingImages = field(default_factory=TrainingImages)
     calibrations: Calibrations = field(default_factory=lambda: Calibrations(Calibration()))
-    card: ModelCard | None = None
+    card: ModelCard = field(default_factory=ModelCard)
 
     def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Checks that a fit resumes with the settings of this checkpoint.
@@ -178,6 +179,7 @@ def read_checkpoint(path: Path, networks: Collection[str] | None = ()) -> Checkp
         settings, folder = dict(data["settings"]), data.get("arrays_folder")
         resumable = "optimizer_states" in content
         calibrations = Calibrations.from_state(content)
+        card = ModelCard.from_json(content.get("card", {}))
         trained_on = SeenGalaxies.from_state(data, "train")
         # The oldest checkpoints do not list their validation galaxies.
         calibrated_on = SeenGalaxies.from_state(data, "val") if "val_objids" in data else SeenGalaxies()
@@ -206,9 +208,11 @@ def read_checkpoint(path: Path, networks: Collection[str] | None = ()) -> Checkp
             TrainingImages(
                 parse_image_settings(data.get("images"), hyperparameters.get("image_size")),
                 parse_scale(data.get("pixel_scale")),
+                card.text("survey"),
+                RelativeScale.parse(card.text("pixel_scale")),
             ),
             calibrations,
-            ModelCard.from_json(content["card"]) if "card" in content else None,
+            card,
         )
     except GalaxyError:
         raise

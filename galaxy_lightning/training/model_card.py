@@ -14,7 +14,8 @@ TEXTS: Final = {
     "title": "the model in one line",
     "data": "the galaxies and where they come from",
     "labels": "how they were labelled",
-    "images": "survey, colours and centring of the images",
+    "images": "colours and centring of the images",
+    "survey": "name of the survey: sdss, legacy, or another",
     "pixel_scale": "arcsec per pixel of the image files: a number, or a number times a column of a "
     "catalogue, such as 0.02*petroR90_r",
     "limits": "what the model is not for, a list",
@@ -72,6 +73,11 @@ class ModelCard:
         ):
             raise TypeError("its model card is invalid")
         return card
+
+    def text(self, name: str) -> str | None:
+        """Returns a text, or None if it is missing or a list."""
+        text = self.texts.get(name)
+        return text if isinstance(text, str) else None
 
     def describe_results(self) -> Iterator[str]:
         """Yields a line for each cross-validation."""

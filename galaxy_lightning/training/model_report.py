@@ -21,8 +21,7 @@ def describe_model(trained: CheckpointInfo) -> Iterator[str]:
     Args:
         trained: The checkpoint.
     """
-    card = trained.card or ModelCard()
-    texts = card.texts
+    card, texts = trained.card, trained.card.texts
     network = trained.hyperparameters.get("backbone") or trained.hyperparameters.get("network")
     yield from _entry("model", texts.get("title") or _name(trained))
     yield from _entry("network", str(network))
@@ -30,6 +29,7 @@ def describe_model(trained: CheckpointInfo) -> Iterator[str]:
     yield from _entry("labels", texts.get("labels"))
     yield from _entry("classes", list(_describe_classes(trained, card)))
     yield from _entry("images", [*_describe_images(trained), *_as_list(texts.get("images"))])
+    yield from _entry("survey", texts.get("survey"))
     yield from _entry("pixel scale", _describe_scale(trained, card))
     results = list(card.describe_results())
     if results:

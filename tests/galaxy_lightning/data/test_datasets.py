@@ -19,6 +19,7 @@ from data_prep.images.image_settings import ImageSettings
 from galaxy_lightning.data.datasets import ArrayDataset, require_shared_memory
 from galaxy_lightning.data.image_folders import ImageFolderDataset
 from galaxy_lightning.data.loading import PrefetchingLoader, identity_collate
+from galaxy_lightning.data.training_images import ImagesToPredict
 
 
 def test_a_batch_holds_the_stored_pixels_labels_and_rows(small_arrays):
@@ -60,7 +61,7 @@ def test_unusable_images_are_distinguished_from_usable_ones(raw, tmp_path):
     (tmp_path / "1.jpg").write_bytes(source.read_bytes())
     (tmp_path / "2.jpg").touch()
     Image.new("RGB", (32, 32)).save(tmp_path / "3.jpg")
-    batch = ImageFolderDataset(tmp_path, ImageSettings(64)).__getitems__([0, 1, 2])
+    batch = ImageFolderDataset(tmp_path, ImagesToPredict(ImageSettings(64))).__getitems__([0, 1, 2])
     assert batch.problems == {1: "an empty file", 2: "32 x 32 pixels, smaller than the crop of 64"}
     assert np.array_equal(batch.images[0].numpy(), read_cutout(tmp_path / "1.jpg", 64))
     assert not batch.images[1:].any()
@@ -72,7 +73,7 @@ def test_a_worker_reads_a_folder_of_images(tmp_path):
         Image.new("RGB", (70, 70), (number, 0, 0)).save(tmp_path / f"{number}.webp", lossless=True)
     (tmp_path / "notes.txt").write_text("no image")
     loader = DataLoader(
-        ImageFolderDataset(tmp_path, ImageSettings(64)),
+        ImageFolderDataset(tmp_path, ImagesToPredict(ImageSettings(64))),
         batch_size=4,
         num_workers=1,
         multiprocessing_context="spawn",

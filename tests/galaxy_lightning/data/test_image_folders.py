@@ -7,7 +7,8 @@ from data_prep.arrays.image_choice import ImageOptions, choose_settings
 from data_prep.common.errors import GalaxyError
 from data_prep.images.image_reader import read_image
 from data_prep.images.image_settings import ImageSettings
-from galaxy_lightning.data.image_folders import ImageFolderDataset, TrainingImages
+from galaxy_lightning.data.image_folders import ImageFolderDataset
+from galaxy_lightning.data.training_images import ImagesToPredict, TrainingImages
 from tests.own_galaxies import CLASSES, write_band_files, write_cubes, write_images
 
 NAMES = ["1", "2", "3", "4"]
@@ -21,7 +22,7 @@ def cubes(folder, **more):
 
 def test_images_are_read_like_those_of_the_training(tmp_path):
     settings = cubes(tmp_path)
-    dataset = ImageFolderDataset(tmp_path, settings)
+    dataset = ImageFolderDataset(tmp_path, ImagesToPredict(settings))
     assert dataset.names == NAMES
     batch = dataset.__getitems__([2, 0])
     assert batch.images.shape == (2, 16, 16, 5)
@@ -35,7 +36,7 @@ def test_an_unusable_image_is_reported_with_its_row(tmp_path):
     settings = cubes(tmp_path)
     (tmp_path / "2.fits").write_bytes(b"SIMPLE  =")
     write_images(tmp_path, ["5.jpg"], side=32)
-    batch = ImageFolderDataset(tmp_path, settings).__getitems__([0, 1, 4])
+    batch = ImageFolderDataset(tmp_path, ImagesToPredict(settings)).__getitems__([0, 1, 4])
     assert batch.problems.keys() == {1, 4}
     assert batch.problems[4] == "3 bands, not 5"
     assert not batch.images[1:].any()
@@ -50,7 +51,7 @@ def test_files_per_band_are_grouped_and_incomplete_images_skipped(tmp_path):
         ImageOptions(crop=16, bands=("r", "g")),
         "{id}_{band}.fits",
     )
-    dataset = ImageFolderDataset(tmp_path, settings)
+    dataset = ImageFolderDataset(tmp_path, ImagesToPredict(settings))
     assert dataset.names == ["1", "2", "4"]
     assert dataset.paths[0] == "1_r.fits|1_g.fits"
     assert [path.name for path in dataset.skipped] == ["3_g.fits", "notes.txt"]
@@ -64,7 +65,7 @@ def test_a_folder_without_complete_images_is_refused(tmp_path):
     with pytest.raises(
         GalaxyError, match="no image with a file for each band; 1_g.fits: no file for the band r"
     ):
-        ImageFolderDataset(tmp_path, settings)
+        ImageFolderDataset(tmp_path, ImagesToPredict(settings))
 
 
 @pytest.mark.parametrize(
@@ -78,35 +79,33 @@ def test_a_folder_without_complete_images_is_refused(tmp_path):
 )
 def test_a_different_pixel_scale_is_described(tmp_path, scale, said):
     settings = cubes(tmp_path, scale=scale)
-    images = TrainingImages(settings, 0.5).settings_to_predict(16, None)
-    assert images.target_scale == 0.5
-    assert list(ImageFolderDataset(tmp_path, images).describe_scale()) == said
+    images = TrainingImages(settings, 0.5).to_predict(16, None)
+    assert images.settings.target_scale == 0.5
+    assert list(ImageFolderDataset(tmp_path, images).describe()) == said
 
 
 def test_a_range_of_pixel_scales_is_described(tmp_path):
     settings = cubes(tmp_path, scale=0.25)
     write_cubes(tmp_path, ["5"], ["ring"], scale=1.0)
-    images = TrainingImages(settings, 0.5).settings_to_predict(16, None)
-    (line,) = ImageFolderDataset(tmp_path, images).describe_scale()
+    images = TrainingImages(settings, 0.5).to_predict(16, None)
+    (line,) = ImageFolderDataset(tmp_path, images).describe()
     assert line == "Images of 0.25 to 1 arcsec per pixel are resampled to the model's 0.5"
 
 
 def test_images_of_galaxy_zoo_are_cropped_and_not_resampled():
-    assert TrainingImages().settings_to_predict(64, None) == ImageSettings(64)
+    assert TrainingImages().to_predict(64, None).settings == ImageSettings(64)
     settings = ImageSettings(64)
-    assert TrainingImages(settings, 0.4).settings_to_predict(64, None) is settings
+    assert TrainingImages(settings, 0.4).to_predict(64, None).settings is settings
 
 
 def test_a_given_pixel_scale_needs_that_of_the_training_images(tmp_path):
     with pytest.raises(
         GalaxyError, match=r"data\.pixel_scale: the pixel scale of the model's training images is"
     ):
-        TrainingImages(ImageSettings(64)).settings_to_predict(64, 0.3)
-    images = TrainingImages(ImageSettings(64), 0.4).settings_to_predict(64, 0.2)
-    assert (images.pixel_scale, images.target_scale) == (0.2, 0.4)
+        TrainingImages(ImageSettings(64)).to_predict(64, 0.3)
+    images = TrainingImages(ImageSettings(64), 0.4).to_predict(64, 0.2)
+    assert (images.settings.pixel_scale, images.settings.target_scale) == (0.2, 0.4)
     Image.fromarray(np.zeros((130, 130, 3), dtype=np.uint8)).save(tmp_path / "1.png")
     dataset = ImageFolderDataset(tmp_path, images)
     assert dataset[0].problems == {}
-    assert list(dataset.describe_scale()) == [
-        "Images of 0.2 arcsec per pixel are resampled to the model's 0.4"
-    ]
+    assert list(dataset.describe()) == ["Images of 0.2 arcsec per pixel are resampled to the model's 0.4"]

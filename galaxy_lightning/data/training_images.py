@@ -1,0 +1,113 @@
+"""What is known about the images of a training, and how other images are made like them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data_prep.common.errors import GalaxyError
+from data_prep.common.json_files import read_json
+from data_prep.images.image_settings import ImageSettings
+from data_prep.images.pixel_scale import scales_agree
+from data_prep.images.relative_scale import RelativeScale
+from data_prep.schema import CUTOUTS_SETTINGS
+
+
+class ImagesToPredict(NamedTuple):
+    """How images to predict become pixels.
+
+    Attributes:
+        settings: The settings.
+        notes: Sentences for the user on how the images differ from those of the training.
+        unit: The unit of the pixel scales in ``settings``: arcsec, or the size of each galaxy.
+    """
+
+    settings: ImageSettings
+    notes: Sequence[str] = ()
+    unit: str = "arcsec"
+
+
+class TrainingImages(NamedTuple):
+    """What a checkpoint knows about the images of its training.
+
+    Attributes:
+        settings: How files became pixels; None if unknown.
+        pixel_scale: Arcsec per pixel; None if unknown.
+        survey: The survey, such as ``sdss``; None if unknown.
+        relative_scale: The pixel scale of the files, if it depends on the size of each galaxy.
+    """
+
+    settings: ImageSettings | None = None
+    pixel_scale: float | None = None
+    survey: str | None = None
+    relative_scale: RelativeScale | None = None
+
+    def to_predict(self, crop: int, pixel_scale: float | None, folder: Path | None = None) -> ImagesToPredict:
+        """Returns how images to predict become pixels: like the training images, at the same pixel scale.
+
+        Args:
+            crop: The side of the model's images in pixels.
+            pixel_scale: The pixel scale of the images to predict, if they have no WCS; by default that of the
+                files of the training images.
+            folder: The folder of the images. If ``data_prep cutouts`` has made it, their survey and their
+                scale are known.
+
+        Raises:
+            GalaxyError: A pixel scale is given, but that of the training images is unknown, or differs from
+                galaxy to galaxy.
+        """
+        known = self.settings or ImageSettings(crop)
+        cutouts = _read_cutouts(folder)
+        notes = self._compare_surveys(cutouts)
+        if self.pixel_scale is None:
+            if pixel_scale is not None:
+                raise GalaxyError(
+                    f"data.pixel_scale: {self._describe_scale()}, so that images cannot be resampled to it: "
+                    "leave it out, or train on arrays made with --pixel-scale"
+                )
+            return self._match_cutouts(known, cutouts, notes)
+        if pixel_scale is None and known.stretch is None and known.target_scale is None:
+            # Without WCS, the images have the scale of the training images.
+            return ImagesToPredict(known, notes)
+        settings = replace(known, pixel_scale=pixel_scale or known.pixel_scale, target_scale=self.pixel_scale)
+        return ImagesToPredict(settings, notes)
+
+    def _describe_scale(self) -> str:
+        if self.relative_scale is None:
+            return "the pixel scale of the model's training images is unknown"
+        return f"the model's training images have {self.relative_scale} arcsec per pixel"
+
+    def _compare_surveys(self, cutouts: dict[str, Any]) -> list[str]:
+        """Returns a note if cutouts are of another survey than the training images."""
+        survey = cutouts.get("survey")
+        if not (isinstance(survey, str) and self.survey) or survey == self.survey:
+            return []
+        return [
+            f"The images are of the survey {survey[:40]!r}, but the model was trained on {self.survey!r}: "
+            "its accuracy on them is unknown"
+        ]
+
+    def _match_cutouts(
+        self, known: ImageSettings, cutouts: dict[str, Any], notes: list[str]
+    ) -> ImagesToPredict:
+        """Resamples cutouts whose scale depends on the same size as that of the training images."""
+        own, scale = self.relative_scale, RelativeScale.parse(cutouts.get("pixel_scale"))
+        if own is None or scale is None:
+            return ImagesToPredict(known, notes)
+        if scale.column != own.column:
+            note = (
+                f"The images have {scale} arcsec per pixel, but {self._describe_scale()}: galaxies appear at "
+                "other sizes than in the training, and the classification is less reliable. They are not "
+                f"resampled; python -m data_prep cutouts --pixel-scale '{own}' makes such images"
+            )
+            return ImagesToPredict(known, [*notes, note])
+        if scales_agree(scale.factor, own.factor):
+            return ImagesToPredict(known, notes)
+        settings = replace(known, pixel_scale=scale.factor, target_scale=own.factor)
+        return ImagesToPredict(settings, notes, own.column or "arcsec")
+
+
+def _read_cutouts(folder: Path | None) -> dict[str, Any]:
+    """Returns the settings with which ``data_prep cutouts`` has made a folder; empty for other folders."""
+    path = None if folder is None else folder / CUTOUTS_SETTINGS
+    return read_json(path) if path is not None and path.is_file() else {}
