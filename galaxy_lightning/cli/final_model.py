@@ -88,14 +88,14 @@ def complete_final(
     calibrations = calibrate_out_of_fold([run.folder / BEST_CHECKPOINT for run in runs], folds)
     labels = folds[0].catalog["label"].to_numpy(dtype=str)
     counts = {name: int((labels == name).sum()) for name in folds[0].classes}
-    card = ModelCard(dict(texts), counts, list(_figures_of_repetitions(out)))
+    card = ModelCard(dict(texts), counts, list(figures_of_repetitions(out)))
     write_final_model(path, checkpoint, calibrations, card)
     yield f"Saved the final model to {path} ({path.stat().st_size / 1e6:.1f} MB)"
     yield f"Its card:     {PROGRAM} model {shlex.quote(str(path))}"
     yield f"Predict:      {PROGRAM} predict --ckpt_path {shlex.quote(str(path))} --data.images FOLDER"
 
 
-def _figures_of_repetitions(out: Path) -> Iterator[dict[str, Any]]:
+def figures_of_repetitions(out: Path) -> Iterator[dict[str, Any]]:
     """Yields the figures of a cross-validation and of its repetitions with other seeds beside it."""
     plan = _without_seeds(read_json(out / PLAN))
     for path in sorted(out.parent.glob(f"*/{PLAN}")):

@@ -72,8 +72,8 @@ def run(args: list[str]) -> Path | None:
     quieten()
     keep_freed_memory()
     with lightning_errors_in_one_line(), Ranks(args) as ranks, RunLock() as lock:
-        folder = GalaxyCLI(args=args, ranks=ranks, lock=lock).trainer.log_dir
-    return Path(folder) if folder else None
+        cli = GalaxyCLI(args=args, ranks=ranks, lock=lock)
+    return None if cli.history is None else Path(str(cli.trainer.log_dir))
 
 
 class GalaxyCLI(LightningCLI):
