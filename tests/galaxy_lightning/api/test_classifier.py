@@ -229,10 +229,12 @@ def test_classify_takes_a_classifier_or_what_load_takes(classifier, checkpoint, 
 
 def test_a_network_of_ones_own_must_be_named(small_arrays, tmp_path, monkeypatch):
     (tmp_path / "own_net.py").write_text(
-        "import torch\n\n\nclass Net(torch.nn.Sequential):\n"
+        "import torch\nfrom galaxy_lightning.networks import Network\n\n\nclass Net(Network):\n"
         "    def __init__(self, classes, image_size):\n"
-        "        super().__init__(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), "
-        "torch.nn.Linear(3, classes))\n"
+        "        super().__init__()\n"
+        "        self.head = torch.nn.Linear(3, classes)\n\n"
+        "    def forward(self, images):\n"
+        "        return self.head(images.mean(dim=(2, 3)))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
