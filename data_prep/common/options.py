@@ -7,7 +7,7 @@ values, ``"*"`` or ``"+"`` (``nargs``).
 
 import inspect
 from argparse import Action
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -20,6 +20,11 @@ RawFolder = Annotated[Path, user_path, "RAW"]
 ArraysFolder = Annotated[Path, user_path, "ARRAYS"]
 ImagesFolder = Annotated[Path, user_path, "FOLDER"]
 FilePath = Annotated[Path, user_path, "FILE"]
+Bands = Annotated[Sequence[str], str, "BAND", "*"]
+Columns = Annotated[Sequence[str], str, "COLUMN", "*"]
+Parameters = Annotated[Sequence[str], str, "NAME=VALUE", "*"]
+Scale = Annotated[str, str, "SCALE"]
+Template = Annotated[str, str, "TEMPLATE"]
 
 
 class CommandParser(SuggestingParser):

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import math
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import BinaryIO, Final
 
 import numpy as np
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 
 from data_prep.images.cutouts import MAX_PIXELS, ImageError, centre_corner
 from data_prep.images.fits_format import GZIP_SIGNATURE, SIGNATURE
@@ -24,10 +22,6 @@ from data_prep.schema import MAX_BANDS
 
 MAX_BYTES: Final = 8 * MAX_PIXELS + 2**24
 """Maximum size of a file, uncompressed: that of ``MAX_PIXELS`` pixels of 64 bits, with headers."""
-
-# Damaged headers are reported as errors where they matter. The filter is set once: catch_warnings would
-# change the filters of all threads that read images.
-warnings.simplefilter("ignore", AstropyWarning)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ images are decompressed by astropy.
 """
 
 import math
+import warnings
 import zlib
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 
 from data_prep.images.cutouts import MAX_PIXELS, ImageError
 from data_prep.images.stretch import Planes
@@ -38,6 +40,10 @@ _RICE_SETTINGS: Final = {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4)}
 
 _MAX_SEED: Final = 10_000
 """Maximum seed of the dither of quantised values."""
+
+# Damaged headers are reported as errors where they matter. The filter is set once: catch_warnings would
+# change the filters of all threads that read images.
+warnings.simplefilter("ignore", AstropyWarning)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.litter import is_litter
 from data_prep.images.cutouts import FORMATS, image_suffixes, is_image
 from data_prep.images.fits_format import FITS_SUFFIXES, is_fits
+from data_prep.schema import CUTOUTS_FAILED, CUTOUTS_SETTINGS, CUTOUTS_TABLE
 
 _FORMATS: Final = ", ".join((*FORMATS, "FITS"))
 _RANKS: Final = {suffix: number for number, suffix in enumerate((*image_suffixes(), *FITS_SUFFIXES))}
@@ -26,7 +27,7 @@ class ImageFiles:
         paths: The image files, sorted.
         skipped: Other files and folders, sorted, and why each is skipped.
         ignored: Number of hidden and system files and folders (``.DS_Store``, ``Thumbs.db``, ``@eaDir``),
-            without the contents of these folders.
+            without the contents of these folders, and of the tables beside downloaded cutouts.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -65,11 +66,19 @@ def find_images(folder: Path) -> ImageFiles:
         files.ignored += listing.ignored
         for name, is_link in listing.folders.items():
             queue.add(subfolder / name, is_link=is_link)
+    _ignore_tables_of_cutouts(files)
     files.paths.sort(key=lambda path: path.parts)
     files.skipped = dict(sorted(files.skipped.items()))
     if not files.paths:
         raise GalaxyError(f"{folder} contains no image files ({_FORMATS}){_describe_others(files)}")
     return files
+
+
+def _ignore_tables_of_cutouts(files: ImageFiles) -> None:
+    """Ignores the tables in a folder that ``python -m data_prep cutouts`` made."""
+    if Path(CUTOUTS_SETTINGS) in files.skipped:
+        for name in (CUTOUTS_SETTINGS, CUTOUTS_TABLE, CUTOUTS_FAILED):
+            files.ignored += files.skipped.pop(Path(name), None) is not None
 
 
 @dataclass

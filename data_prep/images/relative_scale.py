@@ -1,11 +1,8 @@
 """Pixel scales that may depend on the size of each galaxy, such as 0.02*petroR90_r arcsec per pixel."""
 
-import re
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from data_prep.common.json_values import is_number
-
-_PRODUCT: Final = re.compile(r"\s*([0-9.][0-9.eE+-]*)\s*(?:\*\s*(.*\S)\s*)?")
 
 
 class RelativeScale(NamedTuple):
@@ -29,15 +26,20 @@ class RelativeScale(NamedTuple):
         Args:
             value: A number or a text.
         """
-        if is_number(value):
-            return cls(float(value)) if value > 0 else None
-        if not isinstance(value, str) or not value.strip():
+        factor, column = value, None
+        if isinstance(value, str):
+            number, star, rest = value.partition("*")
+            factor, column = _as_number(number if star else value), rest.strip() if star else None
+            if factor is None and not star and value.strip():
+                factor, column = 1.0, value.strip()
+        if not is_number(factor) or factor <= 0 or column == "":
             return None
-        product = _PRODUCT.fullmatch(value)
-        if product is None:
-            return cls(1.0, value.strip())
-        try:
-            factor = float(product[1])
-        except ValueError:
-            return None
-        return cls(factor, product[2]) if 0 < factor < float("inf") else None
+        return cls(float(factor), column)
+
+
+def _as_number(text: str) -> float | None:
+    """Returns a text as a number; None if it is none."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else None
+    except ValueError:
+        return None

@@ -6,7 +6,7 @@ import pytest
 from data_prep.cli import main
 
 
-@pytest.mark.parametrize("command", [[], ["simulate"], ["extract"], ["preprocess"], ["check"]])
+@pytest.mark.parametrize("command", [[], ["simulate"], ["extract"], ["cutouts"], ["preprocess"], ["check"]])
 def test_help_shows_no_python_types(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])

@@ -183,3 +183,13 @@ def test_a_folder_without_images_is_refused_and_its_content_is_reported(folder):
     shutil.rmtree(folder)
     with pytest.raises(GalaxyError, match="there is no folder"):
         find_images(folder)
+
+
+def test_the_tables_of_downloaded_cutouts_are_ignored(folder):
+    put(folder, "a.jpg", "0000/b.jpg")
+    for name in ("cutouts.csv", "cutouts_failed.csv", "0000/cutouts.csv"):
+        (folder / name).touch()
+    assert found(folder)[1].keys() == {"cutouts.csv", "cutouts_failed.csv", "0000/cutouts.csv"}
+    for name in ("cutouts.json", ".cutouts_failed.jsonl"):
+        (folder / name).touch()
+    assert found(folder) == (["0000/b.jpg", "a.jpg"], {"0000/cutouts.csv": OTHER}, 4)

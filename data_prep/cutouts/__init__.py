@@ -1,0 +1,1 @@
+"""Cutouts of the galaxies of a table, downloaded from the image services of surveys."""
