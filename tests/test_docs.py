@@ -1,5 +1,6 @@
 """The links, paths and tests in the documents exist."""
 
+import doctest
 import re
 from pathlib import Path
 
@@ -33,3 +34,12 @@ def test_the_tests_named_in_the_documents_exist():
     tests = "".join((ROOT / name).read_text(encoding="utf-8") for name in files)
     missing = {name for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in tests}
     assert not missing
+
+
+def test_the_examples_in_python_work(raw, small_arrays, tmp_path, monkeypatch):
+    (tmp_path / "FOLDER").symlink_to(raw / "images_gz2/images")
+    (tmp_path / "ARRAYS").symlink_to(small_arrays)
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testfile(str(ROOT / "docs/python.md"), module_relative=False)
+    assert result.failed == 0
+    assert result.attempted > 15

@@ -1,4 +1,4 @@
-"""The wheel works without the clone, from any folder, and finds its configs by name."""
+"""The wheel works without the clone, from any folder and offline, and finds its configs by name."""
 
 import os
 import subprocess
@@ -9,6 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+OFFLINE = """
+import socket
+
+def connect(self, address):
+    raise OSError(f"there is no network: {address}")
+
+socket.socket.connect = connect
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +34,7 @@ def run(tmp_path_factory):
     (site,) = (folder / "env").glob("**/site-packages")
     # The libraries of this environment, without packages that are installed in editable mode.
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (site / "sitecustomize.py").write_text(OFFLINE)
     here = folder / "here"
     here.mkdir()
 
@@ -43,6 +52,14 @@ def run(tmp_path_factory):
 
     run.here = here
     return run
+
+
+def test_a_folder_is_classified_without_a_network_right_after_the_installation(run):
+    run("data_prep", "simulate", "--out", "new", "--n", "20", "--seed", "5")
+    printed = run("galaxy_lightning", "predict", "--data.images", "new/images_gz2/images", "--out", "new.csv")
+    assert "Model: galaxy_zoo1" in printed
+    assert len((run.here / "new.csv").read_text().splitlines()) == 21
+    assert "galaxy_zoo1" in run("galaxy_lightning", "model", "--about")
 
 
 def test_every_step_works_from_another_folder(run):

@@ -32,7 +32,8 @@ DESCRIPTIONS: Final = {
     "probability per class, the predicted class, and whether the model was trained on it. Without "
     f"--ckpt_path, the model is {DEFAULT_MODEL}, which is part of the package. If interrupted, run the same "
     "command again to resume."
-    f"\nExample:\n{PROGRAM} predict --ckpt_path RUN/best.ckpt --data.images FOLDER --out galaxies.csv",
+    f"\nExamples:\n{PROGRAM} predict --data.images FOLDER --out galaxies.csv"
+    f"\n{PROGRAM} predict --ckpt_path RUN --data.images FOLDER",
     "model": "Describe a trained model. "
     "Prints its card: the classes, the galaxies it was trained on, its accuracy in cross-validation, the "
     "images it expects, and what it is not for."

@@ -45,7 +45,10 @@ def add_output_options(parsers: Mapping[str, LightningArgumentParser]) -> None:
             help="folder for the results (default: a folder next to the checkpoint)",
         )
     predict.add_argument(
-        "--out", type=str | None, help="table to write, as CSV (default: a file next to the checkpoint)"
+        "--out",
+        type=str | None,
+        help="table to write, as CSV (default: a file next to the checkpoint or, for a model of the package, "
+        "in the current folder)",
     )
     predict.add_argument("--overwrite", action="store_true", help="replace an existing table")
     predict.add_argument(

@@ -23,7 +23,7 @@ def describe_model(trained: CheckpointInfo) -> Iterator[str]:
     """
     card, texts = trained.card, trained.card.texts
     network = trained.hyperparameters.get("backbone") or trained.hyperparameters.get("network")
-    yield from _entry("model", texts.get("title") or _name(trained))
+    yield from _entry("model", ": ".join([_name(trained), *_as_list(texts.get("title"))]))
     yield from _entry("network", str(network))
     yield from _entry("data", texts.get("data"))
     yield from _entry("labels", texts.get("labels"))
@@ -59,7 +59,7 @@ def _as_list(text: str | list[str] | None) -> list[str]:
 
 
 def _name(trained: CheckpointInfo) -> str:
-    """Returns the name of a model without a title."""
+    """Returns the name of a model of the package, or the path of another one."""
     shipped = {path: name for name, path in SHIPPED.items()}
     return shipped.get(trained.path, str(trained.path))
 

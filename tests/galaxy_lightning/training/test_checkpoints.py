@@ -15,9 +15,9 @@ from data_prep.simulate.identity import PRETRAINING_SEED, object_ids
 from galaxy_lightning import networks
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.networks import SHIPPED
 from galaxy_lightning.networks.adaptation import Adaptation
 from galaxy_lightning.networks.weight_files import load_weights_file
+from galaxy_lightning.shipped_models import SHIPPED, SIMULATED
 from galaxy_lightning.training.checkpoint_writer import AtomicCheckpointIO, export_weights, write_checkpoint
 from galaxy_lightning.training.checkpoints import read_checkpoint, read_trained_on
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -63,10 +63,12 @@ def test_shipped_weights_were_trained_on_no_galaxy_of_a_survey(weights):
 
 def test_every_shipped_weights_file_is_registered():
     folder = Path(networks.__file__).parent
-    assert set(folder.glob("*.pt")) == {path for path in SHIPPED.values() if path.parent == folder}
+    assert {*folder.glob("*.pt"), *folder.glob("*.ckpt")} == {
+        path for path in SHIPPED.values() if path.parent == folder
+    }
 
 
-@pytest.mark.parametrize("weights", SHIPPED)
+@pytest.mark.parametrize("weights", [SIMULATED])
 def test_shipped_weights_are_not_measured_on_their_training_galaxies(weights, tmp_path, capsys):
     raw, sample, arrays = tmp_path / "raw", tmp_path / "sample.csv", tmp_path / "arrays"
     simulate_survey(raw, 40, PRETRAINING_SEED, workers=1, progress=False)
