@@ -116,5 +116,5 @@ def test_its_galaxies_are_refused_as_test_galaxies_and_marked(real_sample, real_
     with pytest.raises(SystemExit):
         main(["fit", f"--data.arrays={real_arrays}", "--model.weights=galaxy_zoo1", f"--runs={tmp_path}"])
     assert "the initial weights were trained on 9 of the 9 val galaxies" in capsys.readouterr().err
-    files = [path for path in sorted((real_sample / "images_gz2/images").iterdir())[:10]]
+    files = sorted((real_sample / "images_gz2/images").iterdir())[:10]
     assert gl.classify(files, zooms=1)["seen_in_training"].all()
