@@ -31,7 +31,7 @@ class SuggestingParser(ArgumentParser):
         parser = getattr(ex, "subcommand_parser", self)
         message = add_suggestion(message, parser.get_defaults(skip_validation=True).keys())
         if _RAISES.get():
-            raise GalaxyError(message) from ex
+            raise GalaxyError(" ".join(message.split())) from ex
         super().error(message, ex)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.json_values import is_integer
 from data_prep.common.paths import expand_path
 from data_prep.common.progress import progress_bar
 from data_prep.common.threads import prefetch
@@ -21,7 +21,7 @@ from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
 from galaxy_lightning.evaluation.calibration import entropy
 from galaxy_lightning.runs.writer import prediction_table
 from galaxy_lightning.shipped_models import DEFAULT_MODEL
-from galaxy_lightning.training.checkpoints import CheckpointInfo, load_model, read_checkpoint
+from galaxy_lightning.training.checkpoints import CheckpointInfo, load_checkpoint
 from galaxy_lightning.training.model_report import describe_model
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -81,7 +81,7 @@ class Classifier:
             galaxies: A folder of images, with its subfolders; a list of image files; an array or tensor of
                 images, uint8 ``[N, H, W, C]``, whose central square is used; or a table with a column of
                 image files, such as ``path``.
-            folder: The folder in which relative paths begin; by default the current folder.
+            folder: The folder that relative paths refer to; by default the current folder.
             pixel_scale: Arcsec per pixel of the image files, if they have no celestial coordinates; they are
                 resampled to that of the training images.
             zooms: Number of zooms over which the logits are averaged, by default that of the model; 1 is the
@@ -96,28 +96,32 @@ class Classifier:
             - ``predicted``: the most probable class,
             - ``entropy`` in bits,
             - ``uncertain``: whether the top probability is below the calibrated threshold,
-            - ``seen_in_training``: whether the model was trained on this galaxy,
+            - ``seen_in_training``: whether the model was trained or calibrated on this galaxy, as far as its
+              object id and its pixels tell,
             - ``problem``: why an image could not be used. The other columns are then empty.
 
         Raises:
-            GalaxyError: The galaxies are of no accepted kind, or none can be used.
+            GalaxyError: The type of ``galaxies`` is not supported, an option is invalid, or no image can be
+                used.
         """
-        if batch_size < 1 or (zooms is not None and zooms < 1):
-            raise GalaxyError("batch_size and zooms must be at least 1")
+        for name, value in (("batch_size", batch_size), ("zooms", 1 if zooms is None else zooms)):
+            if not (is_integer(value) and value >= 1):
+                raise GalaxyError(f"{name} must be an integer of at least 1, not {value!r}")
         opened = open_galaxies(galaxies, self._trained.images, self._model.image_size, pixel_scale, folder)
         for note in opened.dataset.describe():
             warnings.warn(note, stacklevel=2)
         predictions = self._predict(opened, zooms or self._model.inference.zooms, batch_size)
         others = opened.identifiers.drop(columns=predictions.columns, errors="ignore")
-        return others.join(predictions.set_axis(others.index))
+        # By position: the index of a table may have the same entry twice.
+        return pd.concat([others.reset_index(drop=True), predictions], axis=1).set_axis(others.index)
 
     def _predict(self, opened: OpenedGalaxies, zooms: int, batch_size: int) -> pd.DataFrame:
         """Returns the columns of the predictions."""
         number = len(opened.identifiers)
         calibration = self._model.inference.calibrations.for_zooms(zooms)
-        flags = SeenFlags(self._trained.trained_on, opened.identifiers)
+        flags = SeenFlags(self._trained.trained_on | self._trained.calibrated_on, opened.objids)
         probabilities = np.zeros((number, len(self.classes)), dtype=np.float32)
-        seen = np.zeros(number, dtype=np.bool_) if flags.are_known else None
+        seen = [pd.Series(dtype="boolean")]
         problems: dict[int, str] = {}
         batches = [range(start, min(start + batch_size, number)) for start in range(0, number, batch_size)]
         with (
@@ -128,16 +132,16 @@ class Classifier:
             for rows, batch in zip(batches, loaded, strict=True):
                 logits = self._model(batch.images.to(self._device), zooms) / calibration.temperature
                 probabilities[rows] = logits.float().softmax(dim=1).cpu().numpy()
-                if seen is not None:
-                    seen[rows] = flags.find(batch.images.numpy(), np.asarray(rows))
+                seen.append(flags.find(batch.images.numpy(), np.asarray(rows)))
                 problems |= batch.problems
                 bar.update(len(rows))
         if len(problems) == number:
             raise GalaxyError(f"none of the {number:,} images is usable; the first: {problems[0]}")
         table = prediction_table(pd.DataFrame(index=range(number)), probabilities, self.classes)
         table["entropy"] = entropy(probabilities).round(6)
-        table["uncertain"] = _as_flags(calibration.flag_uncertain(probabilities), number)
-        table[SEEN] = _as_flags(seen, number)
+        uncertain = calibration.flag_uncertain(probabilities)
+        table["uncertain"] = pd.Series([None] * number if uncertain is None else uncertain, dtype="boolean")
+        table[SEEN] = pd.concat(seen, ignore_index=True)
         table.loc[list(problems)] = None
         table[PROBLEM] = pd.Series(problems, dtype=object).reindex(range(number))
         return table
@@ -153,9 +157,10 @@ def load(run: str | os.PathLike[str] = DEFAULT_MODEL, *, network: str | None = N
     Raises:
         GalaxyError: There is no such checkpoint, or it is damaged.
     """
-    path = find_checkpoint(expand_path(os.fspath(run)))
+    if not isinstance(run, str | os.PathLike):
+        raise GalaxyError(f"name a run folder, a checkpoint or a model of the package, not {run!r}")
     networks = [] if network is None else [network]
-    return Classifier(load_model(path, networks), read_checkpoint(path, networks))
+    return Classifier(*load_checkpoint(find_checkpoint(expand_path(os.fspath(run))), networks))
 
 
 def classify(
@@ -177,8 +182,3 @@ def classify(
     """
     classifier = model if isinstance(model, Classifier) else load(model)
     return classifier.predict(galaxies, **options)
-
-
-def _as_flags(values: npt.NDArray[np.bool_] | None, number: int) -> "pd.Series[bool]":
-    """Returns flags that may be missing, all of them if there are none."""
-    return pd.Series(values if values is not None else [None] * number, dtype="boolean")

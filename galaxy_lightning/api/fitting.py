@@ -42,12 +42,16 @@ def fit(
     """
     words = ["fit"]
     if config is not None:
-        words += ["--config", os.fspath(config)]
-    sections = {"model": model, "data": {**(data or {}), **_given(arrays=arrays)}, "trainer": trainer}
+        words.append(_option("config", config))
+    if arrays is not None and "arrays" in (data or {}):
+        raise GalaxyError("the galaxy arrays are named twice: leave out data['arrays']")
+    sections = {"model": model, "data": data, "trainer": trainer}
     for section, settings in sections.items():
-        words += [f"--{section}.{key}={_as_text(value)}" for key, value in (settings or {}).items()]
-    named = _given(name=name, runs=runs, seed_everything=seed)
-    words += [f"--{key}={_as_text(value)}" for key, value in named.items()]
+        if not isinstance(settings, Mapping | None):
+            raise GalaxyError(f"{section}: pass a dictionary of settings, not {settings!r}")
+        words += [_option(f"{section}.{key}", value) for key, value in (settings or {}).items()]
+    named = {"data.arrays": arrays, "name": name, "runs": runs, "seed_everything": seed}
+    words += [_option(key, value) for key, value in named.items() if value is not None]
     from galaxy_lightning.cli.lightning_cli import run  # Lightning takes seconds to import.
 
     with errors_raised():
@@ -57,11 +61,18 @@ def fit(
     return load(folder)
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    """Returns the values that are not None."""
-    return {name: value for name, value in values.items() if value is not None}
+def _option(name: str, value: Any) -> str:
+    """Returns a setting as an option of the command line."""
+    try:
+        text = os.fspath(value) if isinstance(value, str | os.PathLike) else json.dumps(value, default=_plain)
+    except (TypeError, ValueError, AttributeError):
+        raise GalaxyError(
+            f"{name}: the command line cannot express {value!r}: use numbers, texts, lists and dictionaries; "
+            'an object is named by its class, as in {"class_path": ..., "init_args": {...}}'
+        ) from None
+    return f"--{name}={text}"
 
 
-def _as_text(value: Any) -> str:
-    """Returns a setting as the command line takes it."""
-    return os.fspath(value) if isinstance(value, str | os.PathLike) else json.dumps(value)
+def _plain(value: Any) -> Any:
+    """Returns a path or a number of NumPy as JSON can express it."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value.item()

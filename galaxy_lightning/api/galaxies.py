@@ -1,7 +1,8 @@
 """The galaxies that Python code passes to a classifier: a folder, files, an array or a table."""
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.paths import expand_path
 from data_prep.images.cutouts import ImageError, centre_corner
 from data_prep.images.image_files import split_suffix
 from data_prep.images.image_settings import ImageSettings
@@ -23,12 +25,14 @@ from galaxy_lightning.data.image_folders import (
     ImageListDataset,
     identify_images,
 )
+from galaxy_lightning.data.seen_galaxies import parse_objids
 from galaxy_lightning.data.training_images import TrainingImages
 
-Path_ = str | os.PathLike[str]
-Galaxies = Path_ | Sequence[Path_] | npt.NDArray[np.uint8] | torch.Tensor | pd.DataFrame
+FilePath = str | os.PathLike[str]
+Galaxies = FilePath | Iterable[FilePath] | npt.NDArray[np.uint8] | torch.Tensor | pd.DataFrame
 """Galaxies to classify; see :meth:`galaxy_lightning.api.classifier.Classifier.predict`."""
 
+_NO_FILE: Final = "(no file named)"
 _ACCEPTED: Final = (
     "a folder, a list of image files, an array of uint8 [N, H, W, C], or a table with a column of image files"
 )
@@ -88,10 +92,12 @@ class OpenedGalaxies(NamedTuple):
     Attributes:
         identifiers: ``N`` rows, to which the predictions are added.
         dataset: The images, in the same order.
+        objids: ``[N]`` SDSS object ids, -1 where a galaxy has none.
     """
 
     identifiers: pd.DataFrame
     dataset: ImageFilesDataset | ArrayImages
+    objids: npt.NDArray[np.int64]
 
 
 def open_galaxies(
@@ -99,7 +105,7 @@ def open_galaxies(
     training: TrainingImages,
     crop: int,
     pixel_scale: float | None,
-    folder: Path_ | None,
+    folder: FilePath | None,
 ) -> OpenedGalaxies:
     """Opens galaxies of any kind.
 
@@ -108,51 +114,98 @@ def open_galaxies(
         training: What is known about the model's training images.
         crop: The side of the model's images in pixels.
         pixel_scale: Arcsec per pixel of image files without celestial coordinates.
-        folder: The folder in which relative paths begin; by default the current folder.
+        folder: The folder that relative paths refer to; by default the current folder.
 
     Raises:
-        GalaxyError: They are of no accepted kind, or there are none.
+        GalaxyError: The type of ``galaxies`` is not supported, or there are none.
     """
-    start = Path(folder or ".").expanduser()
+    start = _expand(folder or ".")
     if isinstance(galaxies, str | os.PathLike):
-        path = start / Path(galaxies).expanduser()
+        path = start / _expand(galaxies)
         if not path.is_file():
             found = ImageFolderDataset(path, training.to_predict(crop, pixel_scale, path))
-            return OpenedGalaxies(found.identifiers, found)
+            identifiers = found.identifiers
+            return OpenedGalaxies(identifiers, found, parse_objids(identifiers.iloc[:, 0]))
         galaxies = [galaxies]
-    if hasattr(galaxies, "__array__") and not isinstance(galaxies, pd.DataFrame):
+    if isinstance(galaxies, pd.DataFrame):
+        paths = _paths_of(galaxies)
+        identifiers, objids = galaxies, _ids_of(galaxies, paths)
+    elif (images := _as_images(galaxies)) is not None:
         if pixel_scale is not None:
             raise GalaxyError("pixel_scale is that of image files: resample the array, or leave it out")
-        images = np.asarray(galaxies)
         dataset = ArrayImages(images, training.to_predict(crop, None).settings)
-        return OpenedGalaxies(pd.DataFrame(index=pd.RangeIndex(len(images))), dataset)
-    if isinstance(galaxies, pd.DataFrame):
-        identifiers, paths = galaxies, _paths_of(galaxies)
+        return OpenedGalaxies(pd.DataFrame(index=range(len(images))), dataset, np.full(len(images), -1))
     else:
         paths = _parse_list(galaxies)
-        identifiers = identify_images([split_suffix(Path(path).name)[0] for path in paths], paths)
-    prepared = training.to_predict(crop, pixel_scale, start)
+        identifiers = identify_images(_names_of(paths), paths)
+        objids = parse_objids(_names_of(paths))
+    files = [(start / path,) for path in map(_expand, paths)]
+    prepared = training.to_predict(crop, pixel_scale, _common_folder(files))
     if prepared.settings.pattern is not None:
         raise GalaxyError(
             "the model needs one file per band of each image: pass their folder, or an array of all bands"
         )
-    files = [(start / Path(path).expanduser(),) for path in paths]
-    return OpenedGalaxies(identifiers, ImageListDataset(files, prepared))
+    return OpenedGalaxies(identifiers, ImageListDataset(files, prepared), objids)
+
+
+def _expand(path: FilePath) -> Path:
+    """Expands ``~`` and variables in a path."""
+    return Path(expand_path(os.fspath(path)))
+
+
+def _as_images(galaxies: Any) -> npt.NDArray[Any] | None:
+    """Returns an array or tensor of images as a NumPy array; None for anything else, also arrays of paths.
+
+    Raises:
+        GalaxyError: It is a masked array, or cannot become a NumPy array.
+    """
+    if isinstance(galaxies, np.ma.MaskedArray):
+        raise GalaxyError("a masked array: fill the masked pixels first, with .filled(0)")
+    try:
+        if isinstance(galaxies, torch.Tensor):
+            return galaxies.detach().cpu().numpy()
+        images = np.asarray(galaxies) if hasattr(galaxies, "__array__") else None
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise GalaxyError(f"cannot classify this {type(galaxies).__name__}: {error}") from None
+    return None if images is None or images.dtype.kind in "OUST" else images
+
+
+def _names_of(paths: Sequence[str]) -> list[str]:
+    """Returns the names of files without their suffixes."""
+    return [split_suffix(Path(path).name)[0] for path in paths]
 
 
 def _paths_of(table: pd.DataFrame) -> list[str]:
-    """Returns the image files that a table names; empty texts for missing ones."""
+    """Returns the image files that a table names; missing files for empty cells."""
     column = guess_columns([str(name) for name in table.columns])["path"].column
     if column is None:
-        raise GalaxyError("the table has no column of image files: name it 'path'")
+        raise GalaxyError("the table has no column of image files, or several: name one of them 'path'")
     if table.empty:
         raise GalaxyError("there are no galaxies: the table is empty")
-    return [str(path) for path in table[column].fillna("")]
+    return [_NO_FILE if path is None else str(path) for path in _column(table, column)]
+
+
+def _ids_of(table: pd.DataFrame, paths: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Returns the object ids of a table: those of its column of ids or, where it has none, of its files."""
+    column = guess_columns([str(name) for name in table.columns])["id"].column
+    of_files = parse_objids(_names_of(paths))
+    if column is None:
+        return of_files
+    ids = parse_objids(_column(table, column))
+    return np.where(ids < 0, of_files, ids)
+
+
+def _column(table: pd.DataFrame, name: str) -> list[Any]:
+    """Returns the cells of a column, None where missing."""
+    position = [str(each) for each in table.columns].index(name)
+    column = table.iloc[:, position].astype(object)
+    return list(column.where(column.notna(), None))
 
 
 def _parse_list(galaxies: Any) -> list[str]:
     """Returns a list of image files as texts; refuses anything else."""
-    entries = list(galaxies) if isinstance(galaxies, Iterable) else None
+    is_list = isinstance(galaxies, Iterable) and not isinstance(galaxies, Mapping)
+    entries = list(galaxies) if is_list else None
     if entries == []:
         raise GalaxyError("there are no galaxies: the list is empty")
     if entries is None or not all(isinstance(entry, str | os.PathLike) for entry in entries):
@@ -163,3 +216,10 @@ def _parse_list(galaxies: Any) -> list[str]:
             else f"cannot classify an object of type {type(galaxies).__name__}: pass {_ACCEPTED}"
         )
     return [os.fspath(entry) for entry in entries]
+
+
+def _common_folder(files: Sequence[tuple[Path, ...]]) -> Path | None:
+    """Returns the folder that holds all files, or their subfolders, if there is one."""
+    with contextlib.suppress(ValueError):  # On different drives of Windows.
+        return Path(os.path.commonpath([file.parent.absolute() for (file,) in files]))
+    return None

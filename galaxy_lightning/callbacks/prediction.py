@@ -48,7 +48,8 @@ class PredictionWriter(Callback):
         classes: The class names, in order.
         with_uncertainty: Add the columns ``entropy``, in bits, and ``uncertain``, which flags galaxies whose
             top probability is below the calibrated threshold and is empty without a calibration.
-        seen: Add the column ``seen_in_training``, which flags the galaxies that the model was trained on.
+        seen: Add the column ``seen_in_training``, which flags the galaxies that the model has seen, and is
+            empty where that is unknown.
         made_of: What the predictions depend on, as JSON types. Unfinished work with the same value is
             resumed; None never resumes.
         images: The folder of images that the galaxies come from, if any.
@@ -59,6 +60,7 @@ class PredictionWriter(Callback):
             prediction.
         uncertain: Number of galaxies flagged as uncertain, after the prediction.
         seen_in_training: Number of galaxies flagged as seen in training, after the prediction.
+        unknown: Number of galaxies of which it is unknown, after the prediction.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class PredictionWriter(Callback):
         self.with_uncertainty, self.seen = with_uncertainty, seen
         self.made_of = made_of
         self.images = images
-        self.written = self.uncertain = self.seen_in_training = 0
+        self.written = self.uncertain = self.seen_in_training = self.unknown = 0
         self.skipped = galaxies.iloc[:0]
         self._part: PredictionPart | None = None
 
@@ -130,30 +132,27 @@ class PredictionWriter(Callback):
         uncertain = pl_module.inference.calibration.flag_uncertain(probabilities)
         if self.with_uncertainty:
             table = table.assign(entropy=entropy(probabilities).round(6), uncertain=as_flags(uncertain))
-        seen = None
+        counts = {"uncertain": 0 if uncertain is None else int(uncertain.sum()), "seen": 0, "unknown": 0}
         if self.seen is not None:
             seen = self.seen.find(batch.images.cpu().numpy()[usable], rows)
-            table[SEEN] = as_flags(seen)
+            table[SEEN] = seen.astype("Int8")
+            counts |= {"seen": int(seen.sum()), "unknown": int(seen.isna().sum())}
         table.insert(0, _ROW, rows)
         last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]
-        counts = {
-            name: 0 if flags is None else int(flags.sum())
-            for name, flags in (("uncertain", uncertain), ("seen", seen))
-        }
-        self._part.append(table, batch.problems, **counts, last=last)
+        self._part.append(table, batch.problems, counts, last=last)
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Merges the parts of all processes into the table."""
         part = self._part
         assert part is not None
         part.close()
-        own = (part.written, part.uncertain, part.seen, part.problems)
+        own = (part.written, *part.counts.values(), part.problems)
         results: list[Any] = [own]
         if trainer.world_size > 1:
             results = [None] * trainer.world_size
             torch.distributed.all_gather_object(results, own)
         *counts, unusable = zip(*results, strict=True)
-        self.written, self.uncertain, self.seen_in_training = map(sum, counts)
+        self.written, self.uncertain, self.seen_in_training, self.unknown = map(sum, counts)
         if trainer.is_global_zero:
             problems = {row: reason for each in unusable for row, reason in each.items()}
             self._write_table(problems, len(results))

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -12,6 +12,8 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors
 from data_prep.common.locks import file_lock
 from data_prep.common.resumable_file import ResumableFile
+
+_COUNTS: Final = ("uncertain", "seen", "unknown")
 
 
 class PredictionPart:
@@ -29,8 +31,7 @@ class PredictionPart:
     Attributes:
         batches: Number of batches in the file.
         written: Number of galaxies in the file.
-        uncertain: Number of these that are flagged as uncertain.
-        seen: Number of these that the model was trained on.
+        counts: Number of these that are uncertain, seen in training, and of which the latter is unknown.
         problems: Why the image of a galaxy is unusable, by row.
 
     Raises:
@@ -45,8 +46,9 @@ class PredictionPart:
             stack.enter_context(file_lock(path, table))
             self._file = ResumableFile(path, self.progress_file, made_of, _read_state)
             self._lock = stack.pop_all()
-        counts, self.problems = self._file.state or ([0, 0, 0, 0], {})
-        self.batches, self.written, self.uncertain, self.seen = counts
+        numbers, self.problems = self._file.state or ([0, 0, 0, 0, 0], {})
+        self.batches, self.written = numbers[:2]
+        self.counts = dict(zip(_COUNTS, numbers[2:], strict=True))
 
     @property
     def progress_file(self) -> Path:
@@ -54,15 +56,14 @@ class PredictionPart:
         return self.path.with_suffix(".json")
 
     def append(
-        self, table: pd.DataFrame, problems: Mapping[int, str], *, uncertain: int, seen: int, last: bool
+        self, table: pd.DataFrame, problems: Mapping[int, str], counts: Mapping[str, int], *, last: bool
     ) -> None:
         """Appends a batch.
 
         Args:
             table: The galaxies with a prediction.
             problems: Why the other galaxies have no prediction, by row.
-            uncertain: Number of galaxies flagged as uncertain.
-            seen: Number of galaxies that the model was trained on.
+            counts: What is added to :attr:`counts`.
             last: Whether this is the last batch. Its progress is not recorded, so that a resumed prediction
                 always has a batch to predict.
         """
@@ -74,15 +75,14 @@ class PredictionPart:
                 self._file.append(content)
         self.batches += 1
         self.written += len(table)
-        self.uncertain += uncertain
-        self.seen += seen
+        for name, number in counts.items():
+            self.counts[name] += number
         self.problems.update(problems)
         if self._file.progress_is_due and not last:
             self._file.write_progress(
                 batches=self.batches,
                 written=self.written,
-                uncertain=self.uncertain,
-                seen=self.seen,
+                **self.counts,
                 problems=self.problems,
             )
 
@@ -110,6 +110,6 @@ class PredictionPart:
 
 
 def _read_state(progress: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
-    """Reads the numbers of batches, galaxies, uncertain and seen galaxies, and the problems by row."""
-    counts = [int(progress[name]) for name in ("batches", "written", "uncertain", "seen")]
+    """Reads the numbers of batches and galaxies, the counts, and the problems by row."""
+    counts = [int(progress[name]) for name in ("batches", "written", *_COUNTS)]
     return counts, {int(row): str(problem) for row, problem in progress["problems"].items()}

@@ -17,9 +17,9 @@ def find_checkpoint(name: str, *, newest: bool = False) -> Path:
     Raises:
         GalaxyError: There is no such checkpoint.
     """
-    checkpoint = Path(name)
-    if name in MODELS and not checkpoint.exists():
+    if name in MODELS:  # A file of this name is ./galaxy_zoo1.
         return SHIPPED[name]
+    checkpoint = Path(name)
     if checkpoint.is_dir():
         checkpoint /= LAST_CHECKPOINT if newest else BEST_CHECKPOINT
     if not checkpoint.is_file():

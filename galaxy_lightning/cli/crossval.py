@@ -11,7 +11,7 @@ from typing import Any
 from data_prep.arrays.folds import make_folds
 from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import refuse_existing
+from data_prep.common.files import explain_write_errors, refuse_existing
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.locks import file_lock
 from data_prep.common.processes import run_module
@@ -59,8 +59,8 @@ def run(args: Sequence[str]) -> None:
         runs = [_train(fit_args, fold, out, len(folds)) for fold in folds]
         print("\n" + "\n".join(summarise(runs, folds, out)))
         if final:
-            checkpoint = train_final(fit_args, arrays, out, runs, folds)
-            print("\n" + "\n".join(complete_final(final, checkpoint, texts, out, runs, folds)))
+            checkpoint = train_final(fit_args, arrays, out, runs)
+            print("\n" + "\n".join(complete_final(final, checkpoint, fit_args, texts, out, runs, folds)))
 
 
 def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -109,6 +109,10 @@ def _parse_final(options: argparse.Namespace) -> tuple[Path | None, dict[str, An
     if final.suffix != ".ckpt":
         raise GalaxyError(f"--final {final}: the final model is a checkpoint: use a name that ends in .ckpt")
     refuse_existing(final, overwrite=options.overwrite)
+    with explain_write_errors(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+    if final.is_dir() or not os.access(final.parent, os.W_OK):
+        raise GalaxyError(f"--final {final} cannot be written: name a file in a folder of yours")
     return final, read_card_texts(Path(options.card)) if options.card else {}
 
 

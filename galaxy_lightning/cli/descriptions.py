@@ -29,7 +29,7 @@ DESCRIPTIONS: Final = {
     f"\nExample:\n{PROGRAM} crossval --folds 5 --config galaxy_cnn --data.arrays ARRAYS",
     "predict": "Classify galaxies with a trained model. "
     "Reads galaxy arrays or a folder of images, and writes a table with the identifiers of each galaxy, a "
-    "probability per class, the predicted class, and whether the model was trained on it. Without "
+    "probability per class, the predicted class, and whether the model has seen it in training. Without "
     f"--ckpt_path, the model is {DEFAULT_MODEL}, which is part of the package. If interrupted, run the same "
     "command again to resume."
     f"\nExamples:\n{PROGRAM} predict --data.images FOLDER --out galaxies.csv"

@@ -1,5 +1,6 @@
 """Trains the final model of a cross-validation, on all of its galaxies."""
 
+import contextlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,9 @@ from data_prep.arrays.format import FINAL, GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
 from data_prep.common.processes import run_module
+from galaxy_lightning.cli.configs import named_networks
 from galaxy_lightning.evaluation.crossval import SUMMARY
+from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import BEST_CHECKPOINT
 from galaxy_lightning.runs.reader import Run
@@ -29,7 +32,6 @@ def train_final(
     arrays: GalaxyArrays,
     out: Path,
     runs: Sequence[Run],
-    folds: Sequence[GalaxyArrays],
 ) -> Path:
     """Trains a model on all galaxies of a cross-validation, unless its run is complete.
 
@@ -40,7 +42,6 @@ def train_final(
         arrays: The galaxy arrays that were cross-validated.
         out: The folder of the cross-validation.
         runs: The runs of the folds.
-        folds: The galaxy arrays of the folds.
 
     Returns:
         The checkpoint of the fit.
@@ -64,6 +65,7 @@ def train_final(
 def complete_final(
     path: Path,
     checkpoint: Path,
+    fit_args: Sequence[str],
     texts: Mapping[str, Text],
     out: Path,
     runs: Sequence[Run],
@@ -74,6 +76,7 @@ def complete_final(
     Args:
         path: The file to write.
         checkpoint: The checkpoint of the fit on all galaxies.
+        fit_args: The options of the fits.
         texts: The texts of the card.
         out: The folder of the cross-validation.
         runs: The runs of the folds.
@@ -85,25 +88,28 @@ def complete_final(
     Raises:
         GalaxyError: The file cannot be written.
     """
-    calibrations = calibrate_out_of_fold([run.folder / BEST_CHECKPOINT for run in runs], folds)
+    networks = [name for name in named_networks(fit_args) if is_class_path(name)]
+    calibrations = calibrate_out_of_fold([run.folder / BEST_CHECKPOINT for run in runs], folds, networks)
     labels = folds[0].catalog["label"].to_numpy(dtype=str)
     counts = {name: int((labels == name).sum()) for name in folds[0].classes}
     card = ModelCard(dict(texts), counts, list(figures_of_repetitions(out)))
     write_final_model(path, checkpoint, calibrations, card)
     yield f"Saved the final model to {path} ({path.stat().st_size / 1e6:.1f} MB)"
     yield f"Its card:     {PROGRAM} model {shlex.quote(str(path))}"
-    yield f"Predict:      {PROGRAM} predict --ckpt_path {shlex.quote(str(path))} --data.images FOLDER"
+    options = shlex.join(["--ckpt_path", str(path), *(f"--model.network={name}" for name in networks[-1:])])
+    yield f"Predict:      {PROGRAM} predict {options} --data.images FOLDER"
 
 
 def figures_of_repetitions(out: Path) -> Iterator[dict[str, Any]]:
     """Yields the figures of a cross-validation and of its repetitions with other seeds beside it."""
     plan = _without_seeds(read_json(out / PLAN))
     for path in sorted(out.parent.glob(f"*/{PLAN}")):
-        summary = path.with_name(SUMMARY)
-        if summary.is_file() and _without_seeds(read_json(path)) == plan:
-            content = read_json(summary)
-            about = {"seed": content["seed"], "folds": len(content["folds"]), "galaxies": content["galaxies"]}
-            yield about | content["pooled"]
+        # Other folders are not part of this cross-validation, whatever they hold.
+        with contextlib.suppress(GalaxyError, LookupError, TypeError, AttributeError):
+            if _without_seeds(read_json(path)) == plan:
+                content = read_json(path.with_name(SUMMARY))
+                about = {"seed": content["seed"], "folds": len(content["folds"])}
+                yield about | {"galaxies": content["galaxies"]} | content["pooled"]
 
 
 def _without_seeds(plan: dict[str, Any]) -> dict[str, Any]:

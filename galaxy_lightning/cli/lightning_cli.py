@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import torch.distributed
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -71,9 +72,12 @@ def run(args: list[str]) -> Path | None:
     """
     quieten()
     keep_freed_memory()
-    with lightning_errors_in_one_line(), Ranks(args) as ranks, RunLock() as lock:
-        cli = GalaxyCLI(args=args, ranks=ranks, lock=lock)
-    return None if cli.history is None else Path(str(cli.trainer.log_dir))
+    try:
+        with lightning_errors_in_one_line(), Ranks(args) as ranks, RunLock() as lock:
+            return GalaxyCLI(args=args, ranks=ranks, lock=lock).run_folder
+    finally:
+        if torch.distributed.is_initialized():  # Another command may follow in the same process.
+            torch.distributed.destroy_process_group()
 
 
 class GalaxyCLI(LightningCLI):
@@ -87,6 +91,8 @@ class GalaxyCLI(LightningCLI):
 
     history: HistoryRecorder | None = None
     """The record of a fit; None for a fast_dev_run, which leaves no run."""
+    run_folder: Path | None = None
+    """The run folder of a finished fit."""
     trained: CheckpointInfo | None = None
     """The metadata of the checkpoint, if one is named."""
 
@@ -239,7 +245,8 @@ class GalaxyCLI(LightningCLI):
         folder = self.trainer.log_dir
         if folder is None or self.history is None:
             return
-        run, best = Path(folder), Path(folder) / BEST_CHECKPOINT
+        self.run_folder = run = Path(folder)
+        best = run / BEST_CHECKPOINT
         if self.trainer.strategy.broadcast((run / RUN).is_file()):
             rank_zero_print(f"Nothing left to train: the run in {run} is complete and remains unchanged")
             return

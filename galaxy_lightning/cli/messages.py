@@ -31,9 +31,12 @@ def before_fit(model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
     """
     parameters = sum(tensor.numel() for tensor in model.parameters() if tensor.requires_grad)
     train, validation = (len(arrays.rows(split)) for split in ("train", "val"))
-    is_final = arrays.for_final_model
-    measured = "the final model, without validation" if is_final else f"validating on {validation:,}"
-    yield f"Training {model.network.name} ({parameters:,} parameters) on {train:,} galaxies, {measured}"
+    is_final, name = arrays.for_final_model, f"{model.network.name} ({parameters:,} parameters)"
+    yield (
+        f"Training the final {name} on all {train:,} galaxies, without validation"
+        if is_final
+        else f"Training {name} on {train:,} galaxies, validating on {validation:,}"
+    )
     yield from describe_classes(arrays.classes, arrays.class_descriptions)
     yield from model.network.notes
     trained = set(arrays.labels[arrays.rows("train")].tolist())
@@ -87,7 +90,7 @@ def before_predict(trained: CheckpointInfo) -> Iterator[str]:
     """Yields which model classifies the galaxies, if it is one of the package."""
     for name in MODELS:
         if trained.path == SHIPPED[name]:
-            yield f"Model: {name}, {trained.card.text('title')}"
+            yield ", ".join([f"Model: {name}", *([title] if (title := trained.card.text("title")) else [])])
             yield f"About it: {PROGRAM} model --about {name}"
 
 
@@ -117,18 +120,19 @@ def after_predict(
 
 
 def _describe_seen(writer: PredictionWriter) -> Iterator[str]:
-    """Yields how many galaxies of a table the model was trained on."""
-    if writer.seen is None:
-        return
-    if not writer.seen.are_known:
-        yield f"Column {SEEN} is empty: the checkpoint lists its training galaxies by object id only"
-    elif writer.seen_in_training:
+    """Yields how many galaxies of a table the model has seen."""
+    if writer.unknown:
+        yield (
+            f"{writer.unknown:,} without a value in {SEEN}: they are not named by object ids, by which alone "
+            "the checkpoint, of an older version, knows its galaxies"
+        )
+    if writer.seen_in_training:
         yield (
             f"{writer.seen_in_training:,} seen in training ({SEEN} = 1): an accuracy measured on these would "
             "be too high"
         )
-    else:
-        yield "None of them was seen in training"
+    elif not writer.unknown:
+        yield "None recognised as a galaxy of the training, by object id or identical pixels"
 
 
 def _fewer_zooms_note(model: GalaxyClassifier) -> Iterator[str]:

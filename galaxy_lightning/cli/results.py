@@ -11,7 +11,7 @@ from galaxy_lightning.callbacks.evaluation import EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter, galaxies_to_predict
 from galaxy_lightning.cli.options import EVALUATED_SPLITS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.data.seen_galaxies import SeenFlags
+from galaxy_lightning.data.seen_galaxies import SeenFlags, parse_objids
 from galaxy_lightning.runs.writer import arrays_identity
 from galaxy_lightning.shipped_models import SHIPPED
 from galaxy_lightning.training.checkpoints import CheckpointInfo
@@ -70,8 +70,11 @@ def make_prediction_writer(
         "zooms": options.zooms or model.hparams["zooms"],
     }
     images = None if data.images_folder is None else data.image_folder
-    turns = None if data.images_folder else data.arrays.quarter_turns
-    seen = SeenFlags(trained.trained_on, galaxies, turns)
+    if data.images_folder is None:
+        objids, turns = data.arrays.catalog["objid"].to_numpy(), data.arrays.quarter_turns
+    else:
+        objids, turns = parse_objids(galaxies.iloc[:, 0]), None
+    seen = SeenFlags(trained.trained_on | trained.calibrated_on, objids, turns)
     writer = PredictionWriter(
         table, galaxies, model.classes, with_uncertainty=True, seen=seen, made_of=made_of, images=images
     )

@@ -1,11 +1,9 @@
 """Image files without labels, for predictions."""
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -20,10 +18,8 @@ from data_prep.images.image_reader import read_image
 from data_prep.images.pixel_scale import scales_agree
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datasets import cores_per_process
+from galaxy_lightning.data.seen_galaxies import OBJID
 from galaxy_lightning.data.training_images import ImagesToPredict
-
-_OBJID: Final = re.compile(r"\d{18,19}")
-"""An SDSS object id. If all images are named by one, their table can be joined with a catalogue."""
 
 
 class ImageFilesDataset(Dataset[GalaxyBatch], ABC):
@@ -155,12 +151,14 @@ def identify_images(names: Sequence[str], paths: Sequence[str], column: str | No
     Args:
         names: The names without suffix.
         paths: The paths.
-        column: Name of the column of names; by default ``objid`` if all are SDSS object ids, else ``id``.
+        column: Name of the column of names; by default ``objid`` if all are SDSS object ids, so that the
+            table can be joined with a catalogue, else ``id``.
     """
     if column is None:
-        column = "objid" if all(_OBJID.fullmatch(name) for name in names) else "id"
-    # A carriage return in a name would end a line of the table.
+        column = "objid" if all(OBJID.fullmatch(name) for name in names) else "id"
+    # A carriage return in a name would end a line of the table. pandas' own type of text refuses names that
+    # are not valid UTF-8.
     columns = {column: names, "path": paths}
     return pd.DataFrame(
-        {name: [text.replace("\r", "\\r") for text in texts] for name, texts in columns.items()}
+        {name: [text.replace("\r", "\\r") for text in texts] for name, texts in columns.items()}, dtype=object
     )

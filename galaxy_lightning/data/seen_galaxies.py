@@ -1,6 +1,7 @@
-"""The galaxies that a model has seen, which must not measure it."""
+"""The galaxies that a model has seen: no accuracy may be measured on them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,7 +15,9 @@ from data_prep.images.pixel_hash import hash_images
 from data_prep.tables.objids import LARGEST_ID
 
 SEEN: Final = "seen_in_training"
-"""The column that flags the galaxies in a table of predictions that the model was trained on."""
+"""The column of a table of predictions that tells whether the model has seen the galaxy."""
+OBJID: Final = re.compile(r"[0-9]{18,19}")
+"""The form of an SDSS object id."""
 
 
 def _none() -> npt.NDArray[np.int64]:
@@ -27,12 +30,13 @@ class SeenGalaxies:
 
     Attributes:
         objids: int64 ``[N]``, sorted.
-        pixels: int64 ``[M]`` hashes, sorted; see :func:`data_prep.images.pixel_hash.hash_pixels`. Empty in
-            files of older versions.
+        pixels: int64 ``[M]`` hashes, sorted; see :func:`data_prep.images.pixel_hash.hash_pixels`.
+        has_all_pixels: Whether the hashes of all galaxies are known; files of older versions have none.
     """
 
     objids: npt.NDArray[np.int64] = field(default_factory=_none)
     pixels: npt.NDArray[np.int64] = field(default_factory=_none)
+    has_all_pixels: bool = True
 
     @classmethod
     def from_arrays(cls, arrays: GalaxyArrays, split: str) -> "SeenGalaxies":
@@ -48,13 +52,18 @@ class SeenGalaxies:
 
     def __or__(self, other: "SeenGalaxies") -> "SeenGalaxies":
         """Returns the galaxies of both."""
-        return SeenGalaxies(np.union1d(self.objids, other.objids), np.union1d(self.pixels, other.pixels))
+        return SeenGalaxies(
+            np.union1d(self.objids, other.objids),
+            np.union1d(self.pixels, other.pixels),
+            self.has_all_pixels and other.has_all_pixels,
+        )
 
-    def state(self, split: str) -> dict[str, torch.Tensor]:
+    def state(self, split: str) -> dict[str, Any]:
         """Returns the entries of a checkpoint."""
         return {
             f"{split}_objids": torch.from_numpy(self.objids),
             f"{split}_pixels": torch.from_numpy(self.pixels),
+            f"{split}_has_all_pixels": self.has_all_pixels,
         }
 
     @classmethod
@@ -63,10 +72,14 @@ class SeenGalaxies:
 
         Raises:
             KeyError: The object ids are missing.
-            TypeError: An entry is not a list of integers.
+            TypeError: An entry is of another type.
         """
-        pixels = state.get(f"{split}_pixels", torch.from_numpy(_none()))
-        return cls(_parse_integers(state[f"{split}_objids"]), _parse_integers(pixels))
+        objids = _parse_integers(state[f"{split}_objids"])
+        pixels = _parse_integers(state.get(f"{split}_pixels", torch.from_numpy(_none())))
+        has_all = state.get(f"{split}_has_all_pixels", not len(objids))
+        if not isinstance(has_all, bool):
+            raise TypeError("its list of the galaxies that it was trained on is invalid")
+        return cls(objids, pixels, has_all)
 
     def find(
         self,
@@ -103,48 +116,48 @@ class SeenGalaxies:
 
 
 class SeenFlags:
-    """Looks up galaxies among those that a model was trained on.
+    """Looks up galaxies among those that a model has seen.
 
     A galaxy is found by its object id, or by the hash of its pixels if its file has another name.
 
     Args:
-        trained_on: The galaxies that the model was trained on.
-        galaxies: The identifiers of ``N`` galaxies; the column ``objid``, if any, is used.
+        seen: The galaxies that the model has seen.
+        objids: ``[N]`` the object ids of the galaxies, -1 where a galaxy has none.
         turns: ``[N]`` quarter turns by which the images were rotated, if they were.
     """
 
     def __init__(
         self,
-        trained_on: SeenGalaxies,
-        galaxies: pd.DataFrame,
+        seen: SeenGalaxies,
+        objids: npt.NDArray[np.int64],
         turns: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        self._trained_on, self._turns = trained_on, turns
-        self._objids = _parse_objids(galaxies["objid"]) if "objid" in galaxies else None
+        self._seen, self._objids, self._turns = seen, objids, turns
 
-    @property
-    def are_known(self) -> bool:
-        """Whether the galaxies can be looked up; older checkpoints know object ids only."""
-        return self._objids is not None or len(self._trained_on.pixels) > 0
+    def find(self, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> "pd.Series[Any]":
+        """Returns ``[B]`` whether the model has seen each galaxy, of pandas' nullable type ``boolean``.
 
-    def find(
-        self, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.bool_] | None:
-        """Returns ``[B]`` whether the model was trained on each galaxy; None if that is unknown.
+        It is missing if that is unknown: the galaxy has no object id, and hashes of the pixels are missing.
 
         Args:
             images: ``[B, H, W, C]``.
             rows: ``[B]`` rows of the galaxies.
         """
-        if not self.are_known:
-            return None
-        objids, turns = (None if values is None else values[rows] for values in (self._objids, self._turns))
-        return self._trained_on.find(images, np.arange(len(rows)), objids, turns)
+        objids, turns = self._objids[rows], None if self._turns is None else self._turns[rows]
+        found = pd.Series(self._seen.find(images, np.arange(len(rows)), objids, turns), dtype="boolean")
+        return found.mask(~found & (objids < 0) & (not self._seen.has_all_pixels))
 
 
-def _parse_objids(column: "pd.Series[Any]") -> npt.NDArray[np.int64]:
-    """Returns object ids; -1 for names that are not ids."""
-    ids = (int(name) if name.isascii() and name.isdigit() else -1 for name in map(str, column))
+def parse_objids(names: Iterable[Any]) -> npt.NDArray[np.int64]:
+    """Returns ``[N]`` SDSS object ids of 18 or 19 digits; -1 for anything else, such as ``1`` or ``ngc1300``.
+
+    Shorter numbers and other names are not unique: galaxies of other tables may have the same.
+
+    Args:
+        names: Integers or texts.
+    """
+    texts = (str(name).strip() for name in names)
+    ids = (int(text) if OBJID.fullmatch(text) else -1 for text in texts)
     return np.array([objid if objid <= LARGEST_ID else -1 for objid in ids], dtype=np.int64)
 
 

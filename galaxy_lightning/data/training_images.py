@@ -42,6 +42,14 @@ class TrainingImages(NamedTuple):
     survey: str | None = None
     relative_scale: RelativeScale | None = None
 
+    def with_scale(self, scale: RelativeScale | None) -> "TrainingImages":
+        """Returns the same with a pixel scale that people have stated, unless it is known already."""
+        if scale is None or self.pixel_scale is not None:
+            return self
+        if scale.column is None:
+            return self._replace(pixel_scale=scale.factor)
+        return self._replace(relative_scale=scale)
+
     def to_predict(self, crop: int, pixel_scale: float | None, folder: Path | None = None) -> ImagesToPredict:
         """Returns how images to predict become pixels: like the training images, at the same pixel scale.
 
@@ -49,21 +57,23 @@ class TrainingImages(NamedTuple):
             crop: The side of the model's images in pixels.
             pixel_scale: The pixel scale of the images to predict, if they have no WCS; by default that of the
                 files of the training images.
-            folder: The folder of the images. If ``data_prep cutouts`` has made it, their survey and their
-                scale are known.
+            folder: The folder of the images. If it, or the one above it, was made by ``data_prep cutouts``,
+                their survey and their scale are known.
 
         Raises:
             GalaxyError: A pixel scale is given, but that of the training images is unknown, or differs from
                 galaxy to galaxy.
         """
+        if pixel_scale is not None and not pixel_scale > 0:
+            raise GalaxyError(f"the pixel scale must be positive, in arcsec per pixel, not {pixel_scale}")
         known = self.settings or ImageSettings(crop)
         cutouts = _read_cutouts(folder)
-        notes = self._compare_surveys(cutouts)
+        notes = [*self._compare_surveys(cutouts), *_describe_nested(folder)]
         if self.pixel_scale is None:
             if pixel_scale is not None:
                 raise GalaxyError(
-                    f"data.pixel_scale: {self._describe_scale()}, so that images cannot be resampled to it: "
-                    "leave it out, or train on arrays made with --pixel-scale"
+                    f"data.pixel_scale: {self._describe_scale()}, so that no image can be resampled to it: "
+                    "remove this option, or train on arrays made with --pixel-scale"
                 )
             return self._match_cutouts(known, cutouts, notes)
         if pixel_scale is None and known.stretch is None and known.target_scale is None:
@@ -80,7 +90,7 @@ class TrainingImages(NamedTuple):
     def _compare_surveys(self, cutouts: dict[str, Any]) -> list[str]:
         """Returns a note if cutouts are of another survey than the training images."""
         survey = cutouts.get("survey")
-        if not (isinstance(survey, str) and self.survey) or survey == self.survey:
+        if not (isinstance(survey, str) and self.survey) or survey.lower() == self.survey.lower():
             return []
         return [
             f"The images are of the survey {survey[:40]!r}, but the model was trained on {self.survey!r}: "
@@ -94,7 +104,8 @@ class TrainingImages(NamedTuple):
         own, scale = self.relative_scale, RelativeScale.parse(cutouts.get("pixel_scale"))
         if own is None or scale is None:
             return ImagesToPredict(known, notes)
-        if scale.column != own.column:
+        # FITS files state their scale in arcsec, which cannot be compared with a size.
+        if (scale.column or "").lower() != str(own.column).lower() or known.stretch is not None:
             note = (
                 f"The images have {scale} arcsec per pixel, but {self._describe_scale()}: galaxies appear at "
                 "other sizes than in the training, and the classification is less reliable. They are not "
@@ -107,7 +118,24 @@ class TrainingImages(NamedTuple):
         return ImagesToPredict(settings, notes, own.column or "arcsec")
 
 
+def _describe_nested(folder: Path | None) -> list[str]:
+    """Returns a note if subfolders were made by ``data_prep cutouts``, since each may have its own scale."""
+    nested = (
+        [] if folder is None else sorted(path.parent.name for path in folder.glob(f"*/{CUTOUTS_SETTINGS}"))
+    )
+    if not nested:
+        return []
+    return [
+        f"Survey and pixel scale of the cutouts in {nested[0]} are not taken into account: classify each folder "
+        "of cutouts by itself"
+    ]
+
+
 def _read_cutouts(folder: Path | None) -> dict[str, Any]:
-    """Returns the settings with which ``data_prep cutouts`` has made a folder; empty for other folders."""
-    path = None if folder is None else folder / CUTOUTS_SETTINGS
-    return read_json(path) if path is not None and path.is_file() else {}
+    """Returns the settings with which ``data_prep cutouts`` has made a folder; empty for other folders.
+
+    The images may be in subfolders of that folder.
+    """
+    folders = [] if folder is None else [folder, folder.absolute().parent]
+    paths = (each / CUTOUTS_SETTINGS for each in folders)
+    return next((read_json(path) for path in paths if path.is_file()), {})

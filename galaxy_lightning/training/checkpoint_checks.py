@@ -78,6 +78,8 @@ def parse_hyperparameters(stored: Any) -> dict[str, Any]:
             isinstance(entry, bool | int | float | str | None) for entry in entries
         ):
             raise TypeError(f"its setting {name!r} is not one of a galaxy classifier")
+        if not all(entry.isprintable() for entry in entries if isinstance(entry, str)):
+            raise ValueError(f"its setting {name!r} has unprintable characters")
         if not (_has_type_of(known[name].default, value) and _is_shape(name, value)):
             raise TypeError(f"its setting {name!r} has a value of the wrong type")
     size = settings.get("image_size")

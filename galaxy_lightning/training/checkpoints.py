@@ -1,10 +1,10 @@
 """Reads checkpoints, without running code that a file may contain."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -17,6 +17,7 @@ from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
 from galaxy_lightning.networks import weights_file
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.networks.weight_files import load_safely
+from galaxy_lightning.shipped_models import SIMULATED
 from galaxy_lightning.training.checkpoint_checks import (
     check_training_state,
     parse_descriptions,
@@ -26,6 +27,8 @@ from galaxy_lightning.training.checkpoint_checks import (
 )
 from galaxy_lightning.training.model_card import ModelCard
 from galaxy_lightning.training.module import GalaxyClassifier
+
+_NO_OBJIDS: Final = torch.empty(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,11 @@ def read_trained_on(weights: str) -> SeenGalaxies:
         content = torch.load(file, map_location="cpu", weights_only=True)
         data = content.get("GalaxyDataModule") if isinstance(content, dict) else None
         # Files of other programs have no such list.
-        return SeenGalaxies.from_state(data, "train") if data else SeenGalaxies()
+        if not data:
+            return SeenGalaxies()
+        seen = SeenGalaxies.from_state(data, "train")
+        # No survey of a user contains the simulated galaxies, whatever their names.
+        return replace(seen, has_all_pixels=True) if weights == SIMULATED else seen
     except Exception as error:  # A damaged file can raise any exception.
         raise GalaxyError(
             f"{weights} does not list the galaxies it was trained on, or is damaged ({_describe(error)}); "
@@ -182,7 +189,7 @@ def read_checkpoint(path: Path, networks: Collection[str] | None = ()) -> Checkp
         card = ModelCard.from_json(content.get("card", {}))
         trained_on = SeenGalaxies.from_state(data, "train")
         # The oldest checkpoints do not list their validation galaxies.
-        calibrated_on = SeenGalaxies.from_state(data, "val") if "val_objids" in data else SeenGalaxies()
+        calibrated_on = SeenGalaxies.from_state({"val_objids": _NO_OBJIDS} | data, "val")
         pretrained = content.get("pretrained")
         if not isinstance(pretrained, dict | None) or not all(
             isinstance(name, str) for name in pretrained or ()
@@ -209,8 +216,7 @@ def read_checkpoint(path: Path, networks: Collection[str] | None = ()) -> Checkp
                 parse_image_settings(data.get("images"), hyperparameters.get("image_size")),
                 parse_scale(data.get("pixel_scale")),
                 card.text("survey"),
-                RelativeScale.parse(card.text("pixel_scale")),
-            ),
+            ).with_scale(RelativeScale.parse(card.text("pixel_scale"))),
             calibrations,
             card,
         )
@@ -238,23 +244,32 @@ def _require_named(path: Path, hyperparameters: Mapping[str, Any], networks: Col
 
 
 def load_model(path: Path, networks: Collection[str] = ()) -> GalaxyClassifier:
-    """Loads the model of a checkpoint on the CPU, without running code that the file may contain.
+    """Loads the model of a checkpoint as :func:`load_checkpoint` does."""
+    return load_checkpoint(path, networks)[0]
+
+
+def load_checkpoint(path: Path, networks: Collection[str] = ()) -> tuple[GalaxyClassifier, CheckpointInfo]:
+    """Loads a checkpoint on the CPU, without running code that the file may contain.
 
     Args:
         path: The ``.ckpt`` file.
         networks: Class paths of networks that the user has named; see :func:`read_checkpoint`.
 
+    Returns:
+        The model, and the other contents of the checkpoint.
+
     Raises:
         GalaxyError: The file is not a checkpoint of a galaxy classifier, or is damaged.
     """
-    model = GalaxyClassifier(**read_checkpoint(path, networks).hyperparameters)
+    trained = read_checkpoint(path, networks)
+    model = GalaxyClassifier(**trained.hyperparameters)
     content = load_safely(path)
     try:
         model.load_state_dict(content["state_dict"])
     except RuntimeError as error:
         raise GalaxyError(f"{path}: the weights do not fit the model: {error}") from error
     model.on_load_checkpoint(content)
-    return model
+    return model, trained
 
 
 def _describe(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from data_prep.common.errors import GalaxyError, shown
 from data_prep.common.json_values import is_integer, is_number
 from data_prep.common.plain_yaml import read_plain_yaml
+from data_prep.images.relative_scale import RelativeScale
 from galaxy_lightning.evaluation.measures import metric_title
 
 TEXTS: Final = {
@@ -66,7 +67,10 @@ class ModelCard:
         if not (
             _are_texts(card.texts)
             and isinstance(card.counts, dict)
-            and all(isinstance(name, str) and is_integer(number) for name, number in card.counts.items())
+            and all(
+                isinstance(name, str) and is_integer(number) and number >= 0
+                for name, number in card.counts.items()
+            )
             and isinstance(card.cross_validations, list)
             and len(card.cross_validations) <= _MAX_LIST
             and all(_are_figures(figures) for figures in card.cross_validations)
@@ -75,7 +79,7 @@ class ModelCard:
         return card
 
     def text(self, name: str) -> str | None:
-        """Returns a text, or None if it is missing or a list."""
+        """Returns a text, or None if it is missing."""
         text = self.texts.get(name)
         return text if isinstance(text, str) else None
 
@@ -97,7 +101,7 @@ def read_card_texts(path: Path) -> dict[str, Text]:
     """Reads the texts of a card from a YAML file.
 
     Args:
-        path: The file; its entries are those of ``TEXTS``, each a text or a list of texts.
+        path: The file; its entries are those of ``TEXTS``.
 
     Raises:
         GalaxyError: The file cannot be read, or has other entries.
@@ -105,22 +109,34 @@ def read_card_texts(path: Path) -> dict[str, Text]:
     content = read_plain_yaml(path)
     if unknown := [name for name in content if name not in TEXTS]:
         raise GalaxyError(f"{path}: unknown entry {shown(unknown[0])}; the entries are {', '.join(TEXTS)}")
-    texts = {
-        name: " ".join(value.split()) if isinstance(value, str) else value for name, value in content.items()
-    }
-    for name, value in texts.items():
-        if not _are_texts({name: value}):
-            raise GalaxyError(
-                f"{path}: {name} must be text or a list of texts, of at most {_MAX_LENGTH:,} characters each"
-            )
-    return {name: texts[name] for name in TEXTS if name in texts}
+    return {name: _parse_entry(path, name, content[name]) for name in TEXTS if name in content}
+
+
+def _parse_entry(path: Path, name: str, value: Any) -> Text:
+    """Returns an entry of a YAML file as it is stored."""
+    if name == "pixel_scale":
+        scale = RelativeScale.parse(value)
+        if scale is None or not (scale.column or "any").isidentifier():
+            raise GalaxyError(f"{path}: pixel_scale {shown(value)} is not a number, nor like 0.02*petroR90_r")
+        return str(scale)
+    parts = value if name == "limits" and isinstance(value, list) else [value]
+    if not all(isinstance(part, str) for part in parts):
+        kind = "text or a list of texts" if name == "limits" else "text"
+        raise GalaxyError(f"{path}: {name} must be {kind}, not {shown(value)}")
+    texts = [" ".join(part.split()) for part in parts]
+    entry = texts if isinstance(value, list) else texts[0]
+    if not _are_texts({name: entry}):
+        raise GalaxyError(
+            f"{path}: {name} is longer than {_MAX_LENGTH:,} characters, or has unprintable characters"
+        )
+    return entry
 
 
 def _are_texts(content: Any) -> bool:
     """Returns whether parsed content consists of texts of a card."""
     return isinstance(content, dict) and all(
         name in TEXTS
-        and isinstance(value, str | list)
+        and isinstance(value, (str | list) if name == "limits" else str)
         and len(value) <= (_MAX_LENGTH if isinstance(value, str) else _MAX_LIST)
         and all(
             isinstance(text, str) and len(text) <= _MAX_LENGTH and text.isprintable()
