@@ -119,15 +119,12 @@ class TrainingImages(NamedTuple):
 
 
 def _describe_nested(folder: Path | None) -> list[str]:
-    """Returns a note if subfolders were made by ``data_prep cutouts``, since each may have its own scale."""
-    nested = (
-        [] if folder is None else sorted(path.parent.name for path in folder.glob(f"*/{CUTOUTS_SETTINGS}"))
-    )
-    if not nested:
-        return []
+    """Returns a note if subfolders were made by ``data_prep cutouts``: each may have its own scale."""
+    nested = [] if folder is None else sorted(folder.glob(f"*/{CUTOUTS_SETTINGS}"))
     return [
-        f"Survey and pixel scale of the cutouts in {nested[0]} are not taken into account: classify each folder "
-        "of cutouts by itself"
+        f"Survey and pixel scale of the cutouts in {path.parent.name} are not taken into account: classify "
+        "each folder of cutouts by itself"
+        for path in nested[:1]
     ]
 
 

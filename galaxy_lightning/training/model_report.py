@@ -95,6 +95,7 @@ def _describe_galaxies(trained: CheckpointInfo, card: ModelCard) -> str:
     own = sum(card.counts.values()) or total
     initial = f" and, for its initial weights, {total - own:,} others" if own < total else ""
     return (
-        f"{own:,} galaxies{initial} ({PROGRAM} model --objids lists all). fit, validate and test refuse them "
-        "as validation or test galaxies; predict marks them in the column seen_in_training"
+        f"{own:,} galaxies{initial} ({PROGRAM} model --objids lists all). test and validate refuse them, and "
+        "so does a fit that starts from these weights, as validation or test galaxies; predict marks them in "
+        "the column seen_in_training"
     )

@@ -1,25 +1,32 @@
 """Classifying galaxies from Python."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import galaxy_lightning as gl
 from data_prep.arrays.format import open_arrays
+from data_prep.images.relative_scale import RelativeScale
 from data_prep.schema import CLASSES
+from galaxy_lightning.api.classifier import Classifier
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.data.datamodule import GalaxyDataModule
+from galaxy_lightning.data.seen_galaxies import SeenGalaxies
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
 from galaxy_lightning.training.checkpoint_writer import write_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
 
 PROBABILITIES = [f"p_{name}" for name in CLASSES]
+PIXELS = np.zeros((2, 64, 64, 3), dtype=np.uint8)
 ADDED = [*PROBABILITIES, "predicted", "entropy", "uncertain", "seen_in_training", "problem"]
 
 
@@ -78,9 +85,9 @@ def test_a_folder_is_classified_as_on_the_command_line(table, checkpoint, images
     assert table["problem"].isna().all()
 
 
-def test_only_training_galaxies_are_marked_as_seen(table, small_arrays):
+def test_only_galaxies_of_the_training_are_marked_as_seen(table, small_arrays):
     catalog = open_arrays(small_arrays).catalog.set_index("asset_id")
-    expected = catalog.loc[table["id"], "split"] == "train"
+    expected = catalog.loc[table["id"], "split"] != "test"
     assert table["seen_in_training"].tolist() == expected.tolist()
     assert 0 < expected.sum() < len(expected)
 
@@ -119,13 +126,61 @@ def test_a_table_keeps_its_columns_and_index_also_if_classified_twice(classifier
 def test_an_object_id_marks_a_galaxy_whose_pixels_differ(classifier, small_arrays, tmp_path):
     arrays = open_arrays(small_arrays)
     row = arrays.rows("train")[0]
-    path = tmp_path / f"{arrays.catalog['objid'].iloc[row]}.png"
-    import PIL.Image
-
-    PIL.Image.fromarray(255 - arrays.images[row]).save(path)
+    Image.fromarray(255 - arrays.images[row]).save(tmp_path / f"{arrays.catalog['objid'].iloc[row]}.png")
     table = classifier.predict(tmp_path)
     assert list(table.columns[:2]) == ["objid", "path"]
     assert table["seen_in_training"].tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        [0, 0, 1],
+        [np.nan] * 3,
+        pd.MultiIndex.from_tuples([("a", 1), ("a", 1), ("b", 2)], names=["field", "number"]),
+    ],
+)
+def test_the_entries_of_an_index_may_repeat(classifier, table, images, index):
+    galaxies = pd.DataFrame({"path": table["path"][:3].tolist()}, index=index)
+    found = classifier.predict(galaxies, folder=images)
+    pd.testing.assert_index_equal(found.index, galaxies.index)
+    np.testing.assert_allclose(found[PROBABILITIES], table[PROBABILITIES][:3], atol=1e-5)
+
+
+def reencoded(arrays, folder, rows):
+    """Writes images as files named by object id, with other pixels than the arrays."""
+    for row in rows:
+        image = Image.fromarray(arrays.images[row])
+        image.save(folder / f"{arrays.catalog['objid'].iloc[row]}.jpg", quality=80)
+
+
+def test_object_ids_are_used_file_by_file_and_from_any_column_of_ids(classifier, small_arrays, tmp_path):
+    arrays = open_arrays(small_arrays)
+    rows = arrays.rows("train")[:3]
+    reencoded(arrays, tmp_path, rows)
+    Image.fromarray(255 - arrays.images[0]).save(tmp_path / "extra.png")
+    seen = classifier.predict(tmp_path).set_index("id")["seen_in_training"]
+    assert seen.to_dict() == {path.stem: path.stem != "extra" for path in tmp_path.iterdir()}
+    files = sorted(tmp_path.glob("*.jpg"))
+    assert classifier.predict(pd.DataFrame({"file": files}))["seen_in_training"].all()
+    ids = [int(path.stem) for path in files]
+    for number, path in enumerate(files):
+        path.rename(tmp_path / f"{number}.jpg")
+    for name, values in (("objID", ids), ("dr7objid", [f" {objid} " for objid in ids])):
+        named = pd.DataFrame({name: values, "file": [f"{number}.jpg" for number in range(3)]})
+        assert classifier.predict(named, folder=tmp_path)["seen_in_training"].all()
+        without = named.drop(columns=name)
+        assert not classifier.predict(without, folder=tmp_path)["seen_in_training"].any()
+
+
+def test_what_an_older_checkpoint_does_not_know_stays_empty(classifier, small_arrays, tmp_path):
+    arrays = open_arrays(small_arrays)
+    reencoded(arrays, tmp_path, arrays.rows("train")[:1])
+    Image.fromarray(arrays.images[arrays.rows("train")[1]]).save(tmp_path / "renamed.png")
+    trained = classifier._trained
+    older = replace(trained, trained_on=SeenGalaxies(trained.trained_on.objids, has_all_pixels=False))
+    seen = Classifier(classifier._model, older).predict(tmp_path)["seen_in_training"]
+    assert seen.tolist() == [True, pd.NA]
 
 
 def test_unusable_images_keep_their_row_and_say_why(classifier, table, images, tmp_path):
@@ -139,9 +194,6 @@ def test_unusable_images_keep_their_row_and_say_why(classifier, table, images, t
     assert found["predicted"][0] == table["predicted"][0]
     with pytest.raises(gl.GalaxyError, match="none of the 1 images is usable; the first: a web page"):
         classifier.predict([tmp_path / "broken.jpg"])
-
-
-PIXELS = np.zeros((2, 64, 64, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +212,17 @@ PIXELS = np.zeros((2, 64, 64, 3), dtype=np.uint8)
         (3, "cannot classify an object of type int"),
         (None, "cannot classify an object of type NoneType"),
         ("no_such_folder", "there is no folder no_such_folder"),
+        ("", "a path is empty"),
+        ("~nobody/x", "there is no user 'nobody'"),
+        ({"path": ["1.jpg"]}, "cannot classify an object of type dict"),
+        (np.ma.masked_array(PIXELS, PIXELS == 0), "a masked array"),
+        (torch.zeros(2, 64, 64, 3, dtype=torch.bfloat16), "cannot classify this Tensor"),
+        (torch.zeros(2, 64, 64, 3, requires_grad=True), "images of type float32"),
+        (torch.zeros(2, 64, 64, 3, device="meta", dtype=torch.uint8), "cannot classify this Tensor"),
+        (
+            pd.DataFrame([["1.jpg", "2.jpg"]], columns=["path", "path"]),
+            "no column of image files, or several",
+        ),
         (pd.DataFrame({"x": [1]}), "the table has no column of image files"),
         (pd.DataFrame({"path": []}), "the table is empty"),
     ],
@@ -170,8 +233,29 @@ def test_anything_else_is_refused_in_one_line(classifier, galaxies, message):
     assert "\n" not in str(error.value)
 
 
+def test_lists_of_paths_may_be_columns_and_generators(classifier, table, images):
+    paths = table["path"][:2].map(lambda path: str(images / path))
+    for galaxies in (paths, pd.Index(paths), paths.to_numpy(), (path for path in paths)):
+        assert len(classifier.predict(galaxies)) == 2
+    missing = pd.DataFrame({"path": pd.Categorical([paths[0], None])})
+    assert classifier.predict(missing)["problem"].tolist()[1] == "missing"
+
+
+def test_names_that_are_no_text_are_classified(classifier, images, tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff.jpg"
+    with open(name, "wb") as file:
+        file.write((images / "1.jpg").read_bytes())
+    assert len(classifier.predict(tmp_path)) == 1
+
+
 def test_wrong_options_are_refused(classifier):
-    for options in ({"zooms": 0}, {"batch_size": 0}, {"pixel_scale": 0.3}):
+    for options in (
+        {"zooms": 0},
+        {"zooms": 2.5},
+        {"batch_size": 0},
+        {"pixel_scale": 0.3},
+        {"pixel_scale": -1},
+    ):
         with pytest.raises(gl.GalaxyError):
             classifier.predict(PIXELS, **options)
 
@@ -196,16 +280,19 @@ def test_threads_share_a_classifier(classifier, table, images):
 
 def test_another_scale_is_said_as_a_warning(classifier, images, tmp_path):
     trained = classifier._trained
-    from dataclasses import replace
-
-    from data_prep.images.relative_scale import RelativeScale
-    from galaxy_lightning.api.classifier import Classifier
-
     relative = trained.images._replace(relative_scale=RelativeScale(0.02, "petroR90_r"))
     other = Classifier(classifier._model, replace(trained, images=relative))
     (tmp_path / "cutouts.json").write_text('{"survey": "sdss", "pixel_scale": 0.4}')
     (tmp_path / "1.jpg").write_bytes((images / "1.jpg").read_bytes())
+    for galaxies in (tmp_path, [tmp_path / "1.jpg"], tmp_path / "1.jpg"):
+        with pytest.warns(UserWarning, match="The images have 0.4 arcsec per pixel"):
+            other.predict(galaxies)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "1.jpg").rename(tmp_path / "sub/1.jpg")
     with pytest.warns(UserWarning, match="The images have 0.4 arcsec per pixel"):
+        other.predict(tmp_path / "sub")
+    (tmp_path / "cutouts.json").rename(tmp_path / "sub/cutouts.json")
+    with pytest.warns(UserWarning, match="Survey and pixel scale of the cutouts in sub are not taken into"):
         other.predict(tmp_path)
 
 
@@ -220,6 +307,9 @@ def test_a_classifier_knows_what_it_is(classifier, checkpoint):
 def test_a_model_that_does_not_exist_is_refused():
     with pytest.raises(gl.GalaxyError, match=r"there is no checkpoint nowhere.*galaxy_zoo1"):
         gl.load("nowhere")
+    for run in (None, 3):
+        with pytest.raises(gl.GalaxyError, match="name a run folder, a checkpoint or a model of the package"):
+            gl.load(run)
 
 
 def test_classify_takes_a_classifier_or_what_load_takes(classifier, checkpoint, table, images):

@@ -3,6 +3,7 @@
 import json
 import threading
 
+import numpy as np
 import pytest
 
 import galaxy_lightning as gl
@@ -36,7 +37,7 @@ def test_the_settings_are_those_of_the_command_line(trained):
 def test_the_best_weights_are_returned(trained, raw):
     assert trained.path.name == "best.ckpt"
     table = trained.predict(raw / "images_gz2/images", zooms=1)
-    assert table["seen_in_training"].sum() == 56
+    assert table["seen_in_training"].sum() == 68
     assert "unknown: the file holds no cross-validated figures" in trained.card
 
 
@@ -49,11 +50,16 @@ def test_the_best_weights_are_returned(trained, raw):
         ({"config": "no_config"}, "no_config"),
         ({"trainer": {"fast_dev_run": True}}, "fast_dev_run saves no model"),
         ({"name": "../x"}, "is not a valid run name"),
+        ({"data": {"arrays": "x"}}, "the galaxy arrays are named twice"),
+        ({"model": "galaxy_cnn"}, "model: pass a dictionary of settings"),
+        ({"trainer": {"callbacks": [object()]}}, "trainer.callbacks: the command line cannot express"),
+        ({"trainer": {"max_epochs": {1, 2}}}, "trainer.max_epochs: the command line cannot express"),
     ],
 )
 def test_a_wrong_setting_raises_an_error(small_arrays, tmp_path, settings, message):
-    with pytest.raises(gl.GalaxyError, match=message):
+    with pytest.raises(gl.GalaxyError, match=message) as error:
         gl.fit(small_arrays, runs=tmp_path / "runs", **settings)
+    assert "\n" not in str(error.value)
     assert not (tmp_path / "runs").exists()
 
 
@@ -64,7 +70,10 @@ def test_missing_arrays_raise_an_error(tmp_path):
 
 def test_a_thread_can_train(small_arrays, tmp_path):
     found = []
-    settings = {"model": {"weights": "none"}, "trainer": {"max_epochs": 1, "limit_train_batches": 1}}
+    settings = {
+        "model": {"weights": "none"},
+        "trainer": {"max_epochs": np.int64(1), "limit_train_batches": 1},
+    }
     thread = threading.Thread(
         target=lambda: found.append(gl.fit(small_arrays, runs=tmp_path / "runs", **settings))
     )

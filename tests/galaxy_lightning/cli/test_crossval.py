@@ -168,6 +168,8 @@ def test_the_same_command_writes_the_same_file(final, done, small_arrays):
 
 def test_only_repetitions_with_other_seeds_are_on_the_card(done, tmp_path):
     """Another seed repeats the cross-validation; other settings and an unfinished one do not."""
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign/crossval.json").write_text('{"a": 1}')
     for name in ("seed_0", "seed_1", "other", "unfinished"):
         (tmp_path / name).mkdir()
         plan, summary = (json.loads((done / file).read_text()) for file in ("crossval.json", "summary.json"))
@@ -193,9 +195,11 @@ EARLY_STOPPING = (
         (["--final=model.pt"], "use a name that ends in .ckpt"),
         (["--final={final}"], "final.ckpt already exists"),
         (["--card=card.yaml"], "add --final FILE"),
+        (["--final=/proc/x/new.ckpt"], "/proc/x/new.ckpt cannot be written"),
+        (["--final=folder.ckpt", "--overwrite"], "folder.ckpt cannot be written: name a file"),
         (["--final=new.ckpt", "--card=missing.yaml"], "missing.yaml is missing"),
         (["--final=new.ckpt", "--card={colour}"], "unknown entry 'colour'; the entries are title,"),
-        (["--final=new.ckpt", "--card={number}"], "title must be text or a list of texts"),
+        (["--final=new.ckpt", "--card={number}"], "title must be text, not 3"),
         (["--final=new.ckpt", "--config={stopping}", "--name=stopping"], "EarlyStopping monitors the valid"),
     ],
 )
@@ -203,6 +207,7 @@ def test_a_final_model_that_cannot_be_made_is_refused_first(
     final, small_arrays, words, message, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.ckpt").mkdir()
     for name, text in (("colour", "colour: red"), ("number", "title: 3"), ("stopping", EARLY_STOPPING)):
         (tmp_path / f"{name}.yaml").write_text(text)
     files = {name: tmp_path / f"{name}.yaml" for name in ("colour", "number", "stopping")}

@@ -10,7 +10,9 @@ import torch
 from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.data.checks import require_unseen
-from galaxy_lightning.data.seen_galaxies import SeenFlags, SeenGalaxies
+from galaxy_lightning.data.seen_galaxies import SeenFlags, SeenGalaxies, parse_objids
+from galaxy_lightning.shipped_models import SIMULATED
+from galaxy_lightning.training.checkpoints import read_trained_on
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +63,33 @@ def test_the_galaxies_of_both_are_joined(opened):
     assert both.count(opened, "train") + both.count(opened, "val") == len(opened.rows("train", "val"))
 
 
+def test_only_object_ids_of_sdss_are_ids():
+    names = [
+        "587722981750865959",
+        1237648720693755918,
+        " 587722981750865959\n",
+        "1",
+        "ngc1300",
+        "9" * 19,
+        None,
+    ]
+    expected = [587722981750865959, 1237648720693755918, 587722981750865959, -1, -1, -1, -1]
+    assert parse_objids(names).tolist() == expected
+
+
 def test_names_that_are_not_object_ids_are_looked_up_by_pixels_only(opened):
-    seen = SeenGalaxies.from_arrays(opened, "train")
-    images = opened.images[:3]
-    names = pd.DataFrame({"objid": ["9" * 19, "x", str(opened.catalog["objid"].iloc[2])]})
+    seen, images, rows = SeenGalaxies.from_arrays(opened, "train"), opened.images[:3], np.arange(3)
     expected = [split == "train" for split in opened.catalog["split"].iloc[:3]]
-    assert SeenFlags(seen, names).find(images, np.arange(3)).tolist() == expected
-    by_name = SeenFlags(SeenGalaxies(seen.objids), names)
-    assert by_name.find(images, np.arange(3)).tolist() == [False, False, expected[2]]
-    unknown = SeenFlags(SeenGalaxies(seen.objids), pd.DataFrame({"id": ["1"]}))
-    assert not unknown.are_known
-    assert unknown.find(images, np.arange(1)) is None
+    objids = np.array([-1, -1, opened.catalog["objid"].iloc[2]])
+    assert SeenFlags(seen, objids).find(images, rows).tolist() == expected
+    only_ids = replace(seen, pixels=np.empty(0, dtype=np.int64), has_all_pixels=False)
+    assert SeenFlags(only_ids, objids).find(images, rows).tolist() == [pd.NA, pd.NA, expected[2]]
+
+
+def test_hashes_are_incomplete_if_those_of_the_initial_weights_are(opened):
+    older = SeenGalaxies.from_state({"train_objids": torch.arange(3)}, "train")
+    assert not older.has_all_pixels
+    both = SeenGalaxies.from_arrays(opened, "train") | older
+    assert not both.has_all_pixels
+    assert not SeenGalaxies.from_state(both.state("train"), "train").has_all_pixels
+    assert read_trained_on(SIMULATED).has_all_pixels  # No survey of a user contains its galaxies.

@@ -67,3 +67,18 @@ def test_a_damaged_file_of_settings_is_reported(tmp_path):
     (tmp_path / "cutouts.json").write_text("{")
     with pytest.raises(GalaxyError, match=r"cutouts\.json cannot be read"):
         GALAXY_ZOO.to_predict(16, None, tmp_path)
+
+
+def test_a_number_on_the_card_is_the_pixel_scale_of_the_training():
+    stated = TrainingImages(ImageSettings(16)).with_scale(RelativeScale(0.4))
+    assert stated.to_predict(16, 0.2).settings.target_scale == 0.4
+    assert TrainingImages(None, 0.3).with_scale(RelativeScale(0.4)).pixel_scale == 0.3
+    assert GALAXY_ZOO.with_scale(None) is GALAXY_ZOO
+    for scale in (0, -1, float("nan")):
+        with pytest.raises(GalaxyError, match="the pixel scale must be positive"):
+            stated.to_predict(16, scale)
+
+
+def test_the_case_of_survey_and_column_does_not_matter(tmp_path):
+    _, lines = described(tmp_path, survey="SDSS", pixel_scale="0.02*PETROR90_R")
+    assert lines == []

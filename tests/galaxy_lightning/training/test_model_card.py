@@ -36,6 +36,7 @@ def test_a_card_is_read_as_it_is_stored():
         {"texts": []},
         {"counts": {"spiral": "3"}},
         {"counts": {1: 3}},
+        {"counts": {"spiral": -1}},
         {"counts": [3]},
         {"cross_validations": {}},
         {"cross_validations": [FIGURES] * 101},
@@ -60,17 +61,24 @@ def test_what_is_no_card_is_refused(content):
 
 
 def test_texts_are_read_in_the_order_of_the_card(tmp_path):
-    (tmp_path / "card.yaml").write_text("limits:\n  - mergers\n  - stars\ntitle: >\n  a\n  model\n")
-    assert read_card_texts(tmp_path / "card.yaml") == {"title": "a model", "limits": ["mergers", "stars"]}
+    text = "limits:\n  - mergers\n  - >\n    faint\n    stars\npixel_scale: 0.4\ntitle: >\n  a\n  model\n"
+    (tmp_path / "card.yaml").write_text(text)
+    texts = {"title": "a model", "pixel_scale": "0.4", "limits": ["mergers", "faint stars"]}
+    assert read_card_texts(tmp_path / "card.yaml") == texts
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("colour: red", f"unknown entry 'colour'; the entries are {', '.join(TEXTS)}"),
-        ("title: [1]", "title must be text or a list of texts"),
-        ("title: {a: b}", "title must be text or a list of texts"),
-        ("title:", "title must be text or a list of texts"),
+        ("title: [1]", r"title must be text, not \[1\]"),
+        ("title: {a: b}", "title must be text, not"),
+        ("title:", "title must be text, not None"),
+        ("limits: [1]", r"limits must be text or a list of texts, not \[1\]"),
+        ("pixel_scale: 0.4 arcsec", "pixel_scale '0.4 arcsec' is not a number, nor like 0.02"),
+        ("pixel_scale: -1", "pixel_scale -1 is not a number"),
+        ("pixel_scale: [1]", "pixel_scale .* is not a number"),
+        ('title: "\\e[31m"', "title .* has unprintable characters"),
         ("- title", "does not hold names with values"),
     ],
 )
