@@ -213,7 +213,7 @@ def test_unusable_images_keep_their_row_and_say_why(classifier, table, images, t
         (None, "cannot classify an object of type NoneType"),
         ("no_such_folder", "there is no folder no_such_folder"),
         ("", "a path is empty"),
-        ("~nobody/x", "there is no user 'nobody'"),
+        ("~no_such_user/x", "there is no user 'no_such_user'"),
         ({"path": ["1.jpg"]}, "cannot classify an object of type dict"),
         (np.ma.masked_array(PIXELS, PIXELS == 0), "a masked array"),
         (torch.zeros(2, 64, 64, 3, dtype=torch.bfloat16), "cannot classify this Tensor"),
@@ -242,22 +242,15 @@ def test_lists_of_paths_may_be_columns_and_generators(classifier, table, images)
 
 
 def test_names_that_are_no_text_are_classified(classifier, images, tmp_path):
-    name = os.fsencode(tmp_path) + b"/\xff.jpg"
-    with open(name, "wb") as file:
-        file.write((images / "1.jpg").read_bytes())
+    (tmp_path / os.fsdecode(b"\xff.jpg")).write_bytes((images / "1.jpg").read_bytes())
     assert len(classifier.predict(tmp_path)) == 1
 
 
 def test_wrong_options_are_refused(classifier):
-    for options in (
-        {"zooms": 0},
-        {"zooms": 2.5},
-        {"batch_size": 0},
-        {"pixel_scale": 0.3},
-        {"pixel_scale": -1},
-    ):
-        with pytest.raises(gl.GalaxyError):
-            classifier.predict(PIXELS, **options)
+    for name, values in {"zooms": (0, 2.5), "batch_size": (0,), "pixel_scale": (0.3, -1)}.items():
+        for value in values:
+            with pytest.raises(gl.GalaxyError, match=name.replace("_", ".")):
+                classifier.predict(PIXELS, **{name: value})
 
 
 def test_the_number_of_zooms_can_be_chosen(classifier, small_arrays, checkpoint, tmp_path):

@@ -70,10 +70,8 @@ def test_missing_arrays_raise_an_error(tmp_path):
 
 def test_a_thread_can_train(small_arrays, tmp_path):
     found = []
-    settings = {
-        "model": {"weights": "none"},
-        "trainer": {"max_epochs": np.int64(1), "limit_train_batches": 1},
-    }
+    trainer = {"max_epochs": np.int64(1), "limit_train_batches": 1}
+    settings = {"model": {"weights": "none"}, "trainer": trainer}
     thread = threading.Thread(
         target=lambda: found.append(gl.fit(small_arrays, runs=tmp_path / "runs", **settings))
     )

@@ -64,17 +64,10 @@ def test_the_galaxies_of_both_are_joined(opened):
 
 
 def test_only_object_ids_of_sdss_are_ids():
-    names = [
-        "587722981750865959",
-        1237648720693755918,
-        " 587722981750865959\n",
-        "1",
-        "ngc1300",
-        "9" * 19,
-        None,
-    ]
-    expected = [587722981750865959, 1237648720693755918, 587722981750865959, -1, -1, -1, -1]
+    names = ["587722981750865959", 1237648720693755918, " 587722981750865959\n", "1", "ngc1300", "9" * 19]
+    expected = [587722981750865959, 1237648720693755918, 587722981750865959, -1, -1, -1]
     assert parse_objids(names).tolist() == expected
+    assert parse_objids([None, float("nan"), 5.8e17]).tolist() == [-1, -1, -1]
 
 
 def test_names_that_are_not_object_ids_are_looked_up_by_pixels_only(opened):
