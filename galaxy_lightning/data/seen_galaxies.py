@@ -40,7 +40,7 @@ class SeenGalaxies:
 
     @classmethod
     def from_arrays(cls, arrays: GalaxyArrays, split: str) -> "SeenGalaxies":
-        """Returns the galaxies of a split; their images are read once (0.1 ms per image and core).
+        """Returns the galaxies of a split, whose images are read once.
 
         Args:
             arrays: The galaxy arrays.
