@@ -54,9 +54,9 @@ def cutouts(
         ra_column: column of the right ascension, in degrees or sexagesimal
         dec_column: column of the declination, in degrees or sexagesimal
         ra_hours: decimal right ascensions are in hours
-        connections: maximum number of connections to the service at a time
-        rate: maximum number of requests per second
-        retry_failed: request cutouts again that the service does not have
+        connections: maximum number of connections to the service at a time, 1 to 64
+        rate: maximum number of requests per second, 0.001 to 1000
+        retry_failed: request again the cutouts that were listed as not available
     """
     from data_prep.cutouts.columns import PositionColumns
     from data_prep.cutouts.fetch_cutouts import fetch_cutouts
@@ -76,7 +76,13 @@ def cutouts(
         retry_failed=retry_failed,
     )
     print("\n".join(report(out, counts)))
-    print(f"next: python -m galaxy_lightning predict --data.images {quoted(out)} --out galaxies.csv")
+    if counts["fits"]:  # The shipped model reads colour images.
+        print(
+            f"next: python -m data_prep label --table TABLE --images {quoted(out)} --out SAMPLE.csv, then "
+            "python -m data_prep preprocess"
+        )
+    else:
+        print(f"next: python -m galaxy_lightning predict --data.images {quoted(out)} --out galaxies.csv")
 
 
 def label(

@@ -6,6 +6,14 @@ from pathlib import Path
 from typing import Any
 
 
+def package_version() -> str:
+    """Returns the version of this package; ``unknown`` if it is not installed."""
+    try:
+        return version("galaxy-lightning")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def describe_environment(*packages: str) -> dict[str, Any]:
     """Returns a description of this process and its machine.
 

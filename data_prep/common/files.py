@@ -121,8 +121,7 @@ def new_folder(
                 stack.enter_context(file_lock(lock, path, temporary=True))
             partial.mkdir(exist_ok=progress_file is not None)
         if progress_file:
-            for leftover in partial.glob(".*.partial-*"):  # Left by a process that was killed while writing.
-                leftover.unlink()
+            remove_partial_files(partial)
         try:
             with explain_write_errors(path, partial):
                 yield partial
@@ -185,6 +184,13 @@ def refuse_existing(path: Path, *, overwrite: bool | None, contents: Collection[
             f"{path} {problem}, so it was not made entirely by this command and is not replaced: "
             "choose another path, or remove it yourself"
         )
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Removes the temporary files in a folder that a process left when it was killed while writing."""
+    with explain_write_errors(folder):
+        for leftover in folder.glob(".*.partial-*"):
+            leftover.unlink(missing_ok=True)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ the status nor the content type nor the suffix of a URL tells what an answer is.
 
 import html
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -15,19 +16,22 @@ from PIL import Image
 
 from data_prep.common.errors import GalaxyError, shown
 from data_prep.cutouts.services import Service
-from data_prep.images.cutouts import FORMATS, MAX_SCANS, ImageError
+from data_prep.images.cutouts import FORMATS, MAX_PIXELS, MAX_SCANS, Cutout, ImageError, rgb_pixels
 from data_prep.images.fits_format import SIGNATURE
+from data_prep.schema import MAX_BANDS
 
 BLANK_SHARE: Final = 0.75
-"""Share of pixels of one and the same colour from which on an image is blank.
+"""Share of pixels of one and the same colour from which on an image of a survey is blank.
 
 Measured on 6,659 SDSS cutouts of galaxies, at the scale of Galaxy Zoo 2: the median is 0.05 and the maximum
 0.45. If half of such an image lay outside the survey, it would reach 0.73. SkyServer's error messages, text
-on black, have 0.80 and more, and so have images that are uniform but for one line of text.
+on black, have 0.80 and more, and so have images that are uniform but for one line of text. Images of other
+services may have a masked background, so that they are blank only if all pixels are equal.
 """
 NO_LAYER: Final = b"no such layer"
 """The answer of the viewer of the Legacy Surveys to an unknown layer, with the status 200."""
 
+_BLANK: Final = "blank image, as outside the survey"
 _JPEG: Final = b"\xff\xd8"
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
 _TAG: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -47,15 +51,11 @@ class TransientError(AnswerError):
 
 
 class NoImageError(AnswerError):
-    """The survey has no image at this position, which is the case again later."""
-
-
-class NotFoundError(NoImageError):
-    """The service has no page for this request (HTTP status 404 or 410)."""
+    """The survey has no image at this position and will not have one later."""
 
 
 class WrongAnswerError(AnswerError):
-    """The service has answered something else than the requested cutout, and will do so again."""
+    """The service has answered something else than the requested cutout, and probably will do so again."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def recognise(content: bytes, service: Service) -> CutoutImage:
     Raises:
         TransientError: The answer is empty, incomplete, a page or a text.
         NoImageError: The image is blank.
-        WrongAnswerError: It is an image of another size, other bands, or another format.
+        WrongAnswerError: It is an image of another size, other bands, or another format, or is not readable.
         GalaxyError: The layer does not exist.
     """
     if not content:
@@ -95,26 +95,38 @@ def recognise(content: bytes, service: Service) -> CutoutImage:
     if service.format not in (None, suffix[1:]):
         raise WrongAnswerError(f"image in the format {suffix[1:]}, not {service.format}")
     if suffix == ".jpg":
-        _check_jpeg(content, service.size)
+        _check_jpeg(content, service)
     else:
         _check_fits(content, service)
     return CutoutImage(content, suffix)
 
 
-def _check_jpeg(content: bytes, size: int) -> None:
-    """Raises an error unless a JPEG is complete, of the requested size and not blank."""
+def _check_jpeg(content: bytes, service: Service) -> None:
+    """Raises an error unless a JPEG is complete, of the requested size, readable and not blank."""
+    pixels = _decode_jpeg(content, service.size)
+    # A colour of most pixels is the most frequent value of each channel. Rows are counted one by one, since
+    # NumPy converts what it counts to 64 bits.
+    common = [
+        int(np.argmax(sum(np.bincount(row, minlength=256) for row in pixels[..., channel])))
+        for channel in range(3)
+    ]
+    equal = np.count_nonzero((pixels == np.array(common, dtype=np.uint8)).all(axis=-1))
+    if equal >= (BLANK_SHARE if service.survey else 1) * pixels.shape[0] * pixels.shape[1]:
+        raise NoImageError(_BLANK)
+
+
+def _decode_jpeg(content: bytes, size: int) -> Cutout:
+    """Returns the pixels of a JPEG."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
             _check_size(image.width, image.height, size)
             if content.count(b"\xff\xda") > MAX_SCANS:
                 raise WrongAnswerError(f"JPEG with more than {MAX_SCANS} scans")
-            pixels = np.asarray(image.convert("RGB"), dtype=np.uint32)
+            return rgb_pixels(image)
+    except ImageError as error:
+        raise WrongAnswerError(f"JPEG that cannot be used: {error}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise TransientError("incomplete or damaged JPEG") from None
-    colours = np.sort((pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]).ravel())
-    ends = np.flatnonzero(np.diff(colours, append=colours[-1] + 1))  # Of the runs of equal colours.
-    if np.diff(ends, prepend=-1).max() >= BLANK_SHARE * len(colours):
-        raise NoImageError("blank image, as outside the survey")
 
 
 def _check_fits(content: bytes, service: Service) -> None:
@@ -124,6 +136,7 @@ def _check_fits(content: bytes, service: Service) -> None:
     from data_prep.images.fits_parts import find_parts, read_part
 
     file, size = io.BytesIO(content), len(content)
+    is_blank = True
     try:
         parts = find_parts(file, size)
         if not parts:
@@ -138,15 +151,23 @@ def _check_fits(content: bytes, service: Service) -> None:
         found = str(parts[0].header.get("BANDS", "")).strip()
         if service.bands and (bands != len(service.bands) or found not in ("", service.bands)):
             raise WrongAnswerError(f"bands {found or bands}, not {service.bands}")
-        values = read_part(file, size, parts[0], slice(None), slice(None))
+        if len(others) > 1 or bands > MAX_BANDS:
+            raise WrongAnswerError(
+                f"FITS image with {bands} bands, not a plane or a cube of up to {MAX_BANDS}"
+            )
+        for part in parts:
+            if math.prod(part.shape) > MAX_PIXELS:
+                raise WrongAnswerError(f"FITS image of more than {MAX_PIXELS:,} pixels")
+            values = read_part(file, size, part, slice(None), slice(None))
+            is_blank = is_blank and not np.any(np.isfinite(values) & (values != 0))
     except AnswerError:
         raise
     except ImageError as error:
         raise TransientError(f"incomplete or damaged FITS file: {error}") from None
     except Exception:  # astropy raises errors of any kind on damaged files.
         raise TransientError("incomplete or damaged FITS file") from None
-    if not np.any(np.isfinite(values) & (values != 0)):
-        raise NoImageError("blank image, as outside the survey")
+    if is_blank:
+        raise NoImageError(_BLANK)
 
 
 def _check_size(width: int, height: int, size: int) -> None:

@@ -1,25 +1,31 @@
 """Requests images from a service: at a limited rate, and with pauses when the service asks for them."""
 
+import contextlib
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-from typing import Final, TypeVar
+from http import HTTPStatus
+from typing import Any, Final, TypeVar, cast
 
 import requests
-from urllib3.exceptions import InvalidHeader
+from tqdm import tqdm
+from urllib3.exceptions import (
+    DecodeError,
+    HTTPError,
+    InvalidHeader,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
 from urllib3.util import Retry
 
+from data_prep.common.environment import package_version
 from data_prep.common.errors import GalaxyError
-from data_prep.cutouts.answers import (
-    NoImageError,
-    NotFoundError,
-    TransientError,
-    WrongAnswerError,
-    describe_text,
-)
-from data_prep.sources.fetch import MAX_ATTEMPTS, is_transient
+from data_prep.cutouts.answers import AnswerError, TransientError, WrongAnswerError, describe_text
+from data_prep.cutouts.services import without_query
+from data_prep.sources.fetch import MAX_ATTEMPTS, is_transient_status
 
 MAX_PAUSE_SECONDS: Final = 600.0
 """The longest pause that a service can ask for."""
@@ -30,21 +36,20 @@ BACKOFF_SECONDS: Final = 1.0
 TIMEOUT_SECONDS: Final = 30.0
 """The longest time to wait for a connection, and for each part of an answer."""
 
+_MAX_REDIRECTS: Final = 5
+_FIRST_ATTEMPTS: Final = 2
+"""Number of attempts at a request until anything has answered."""
+_LONG_PAUSE_SECONDS: Final = 10.0
+"""The user is told of longer pauses."""
 _CHUNK: Final = 1 << 16
+_TEXT_BYTES: Final = 4096
+"""Number of bytes that are read of the text with which a service refuses requests."""
 _REFUSALS: Final = (401, 402, 403, 407, 451)
 """HTTP statuses that concern every request: no permission."""
-_NOT_FOUND: Final = (404, 410)
 _TOO_MANY: Final = 429
+_PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 
 Found = TypeVar("Found")
-
-
-def package_version() -> str:
-    """Returns the version of this package; ``unknown`` if it is not installed."""
-    try:
-        return version("galaxy-lightning")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 class Stopped(Exception):  # noqa: N818  # It is no error.
@@ -78,10 +83,12 @@ class RateLimiter:
                     return
             self.wait(delay)
 
-    def pause(self, seconds: float) -> None:
-        """Lets no request begin for a time, in any thread."""
+    def pause(self, seconds: float) -> float:
+        """Lets no request begin for a time, in any thread; returns by how much this is longer than before."""
         with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
+            before = max(self._next, time.monotonic())
+            self._next = max(before, time.monotonic() + seconds)
+            return self._next - before
 
     def wait(self, seconds: float) -> None:
         """Waits in this thread.
@@ -103,11 +110,11 @@ class Client:
     Args:
         rate: The maximum number of requests per second.
         max_bytes: The maximum size of an answer in bytes.
-        unavailable: HTTP statuses of a server error by which the service says that it has no image. They are
-            believed the second time.
+        unavailable: HTTP statuses of a server error by which the service says that it has no image; accepted
+            after the second such answer.
 
     Attributes:
-        has_answered: Whether there was any answer so far.
+        has_answered: Whether there was any answer so far, be it a redirect.
     """
 
     def __init__(self, rate: float, max_bytes: int, *, unavailable: tuple[int, ...] = ()) -> None:
@@ -138,7 +145,7 @@ class Client:
             try:
                 return recognise(self._receive(url, attempt))
             except TransientError:
-                if attempt == MAX_ATTEMPTS:
+                if attempt == MAX_ATTEMPTS or (attempt >= _FIRST_ATTEMPTS and not self.has_answered):
                     raise
                 self._limiter.wait(self._delay(attempt))
         raise AssertionError
@@ -149,59 +156,84 @@ class Client:
 
     def _receive(self, url: str, attempt: int) -> bytes:
         """Returns the body of an answer with the status 200."""
+        deadline = time.monotonic() + MAX_REQUEST_SECONDS
         try:
             with self._session().get(url, stream=True, timeout=TIMEOUT_SECONDS) as response:
-                self.has_answered = True
                 if response.status_code != 200:
-                    raise self._refusal(response, attempt)
-                return self._read(response)
-        except requests.RequestException as error:
-            reason = _describe_failure(error)
-            raise (TransientError if is_transient(error) else WrongAnswerError)(reason) from error
+                    raise self._refusal(response, attempt, deadline)
+                return self._read(response, deadline)
+        # A redirect to an invalid address raises errors of urllib3 and of Python.
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            raise _explain(error, has_answered=self.has_answered) from error
 
     def _session(self) -> requests.Session:
         """Returns the session of this thread, which keeps its connection open."""
         if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
+            session = self._local.session = requests.Session()
+            session.max_redirects = _MAX_REDIRECTS
             # Without compression, the length of the content shows whether it is complete.
-            self._local.session.headers.update(
+            session.headers.update(
                 {"User-Agent": f"galaxy-lightning/{package_version()}", "Accept-Encoding": "identity"}
             )
-        session: requests.Session = self._local.session
-        return session
+            session.hooks["response"].append(self._note_answer)
+        return cast("requests.Session", self._local.session)
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _note_answer(self, response: requests.Response, **_: Any) -> None:
+        self.has_answered = True
+
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
         """Returns the body of an answer, up to a size and within a time."""
-        chunks, size = [], 0
-        deadline = time.monotonic() + MAX_REQUEST_SECONDS
-        for chunk in response.iter_content(_CHUNK):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > self._max_bytes:
-                raise WrongAnswerError(f"answer of more than {self._max_bytes:,} bytes")
-            if time.monotonic() > deadline:
-                raise TransientError(f"answer that took longer than {MAX_REQUEST_SECONDS:g} seconds")
+        content = _read_until(response, self._max_bytes + 1, deadline)
+        if len(content) > self._max_bytes:
+            raise WrongAnswerError(f"answer of more than {self._max_bytes:,} bytes")
         length = response.headers.get("Content-Length", "")
-        if length.isdigit() and size < int(length):  # Older versions of urllib3 do not raise an error.
-            raise TransientError(f"incomplete answer: {size:,} of {int(length):,} bytes")
-        return b"".join(chunks)
+        is_encoded = response.headers.get("Content-Encoding", "identity").strip().lower() != "identity"
+        # Older versions of urllib3 do not raise an error.
+        if length.isascii() and length.isdigit() and len(content) < int(length) and not is_encoded:
+            raise TransientError(f"incomplete answer: {len(content):,} of {int(length):,} bytes")
+        return content
 
-    def _refusal(self, response: requests.Response, attempt: int) -> Exception:
+    def _refusal(self, response: requests.Response, attempt: int, deadline: float) -> Exception:
         """Returns the error for an answer with another status than 200, after pausing as it asks."""
         status = response.status_code
-        reason = f"HTTP status {status} {response.reason or ''}".strip()
+        reason = f"HTTP status {status} {_PHRASES.get(status, '')}".strip()
         if status in _REFUSALS:
-            text = describe_text(next(response.iter_content(_CHUNK), b""))
+            text = ""
+            with contextlib.suppress(TransientError, HTTPError):  # Without the text, it is still a refusal.
+                text = describe_text(_read_until(response, _TEXT_BYTES, deadline))
             said = f" ({text})" if text else ""
-            return GalaxyError(f"the image service refuses requests: {reason} for {response.url}{said}")
+            address = without_query(response.url)
+            return GalaxyError(f"the image service refuses requests: {reason} for {address}{said}")
         if status in self._unavailable and attempt > 1:
-            return NoImageError(f"{reason}, as outside the survey")
-        if not is_transient(requests.HTTPError(response=response)):
-            return (NotFoundError if status in _NOT_FOUND else WrongAnswerError)(reason)
+            return WrongAnswerError(f"{reason}, as outside the survey")
+        if not is_transient_status(status):
+            return WrongAnswerError(reason)
         pause = _retry_after(response)
         if pause is not None or status == _TOO_MANY:
-            self._limiter.pause(self._delay(attempt) if pause is None else pause)
+            longer = self._limiter.pause(self._delay(attempt) if pause is None else pause)
+            if pause is not None and longer > _LONG_PAUSE_SECONDS:  # Not once in each thread.
+                tqdm.write(f"the service asks to wait {pause:.0f} s (HTTP {status})", file=sys.stderr)
         return TransientError(reason)
+
+
+def _read_until(response: requests.Response, size: int, deadline: float) -> bytes:
+    """Returns the first bytes of the body of an answer.
+
+    Args:
+        response: The answer.
+        size: The maximum number of bytes.
+        deadline: The time by which they must have arrived, as that of ``time.monotonic``.
+
+    Raises:
+        TransientError: They have not.
+    """
+    content = bytearray()
+    # Other functions wait for a whole piece, which takes forever if a server sends a byte now and then.
+    while len(content) < size and (piece := response.raw.read1(_CHUNK, decode_content=True)):
+        content += piece
+        if time.monotonic() > deadline:
+            raise TransientError(f"answer that took longer than {MAX_REQUEST_SECONDS:g} seconds")
+    return bytes(content[:size])
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -213,20 +245,26 @@ def _retry_after(response: requests.Response) -> float | None:
         return None
 
 
-def _describe_failure(error: requests.RequestException) -> str:
+def _explain(error: Exception, *, has_answered: bool) -> AnswerError:
     """Returns the reason of a failed request in a few words, without the addresses of Python objects."""
-    if isinstance(error, requests.Timeout):
-        return "the server did not answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "no secure connection to the server (SSL)"
+    if isinstance(error, requests.TooManyRedirects):
+        return TransientError("too many redirects")
+    if isinstance(error, requests.exceptions.ContentDecodingError | DecodeError):
+        return TransientError("damaged compressed answer")
+    if isinstance(error, requests.Timeout | ReadTimeoutError):
+        return TransientError("the server did not answer in time")
+    if isinstance(error, requests.exceptions.SSLError | SSLError):
+        return TransientError("no secure connection to the server (SSL)")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return TransientError("no connection through the proxy")
     text = str(error)
     if "NameResolutionError" in text or "Name or service not known" in text or "getaddrinfo" in text:
-        return "the server's name could not be resolved (DNS): is there a network connection?"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "no connection through the proxy"
+        return TransientError("the server's name could not be resolved (DNS): is there a network connection?")
     if "NewConnectionError" in text:
         refused = text.rpartition("]")[2].strip(" ')\"")
-        return f"no connection to the server: {refused}" if refused else "no connection to the server"
-    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return "the connection was interrupted"
-    return f"the request failed: {' '.join(text.split())[:200] or type(error).__name__}"
+        return TransientError(f"no connection to the server{f': {refused}' if refused else ''}")
+    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError | ProtocolError):
+        return TransientError("the connection was interrupted")
+    if isinstance(error, ValueError):
+        return WrongAnswerError("a redirect to an invalid address" if has_answered else "an invalid address")
+    return WrongAnswerError(f"the request failed: {type(error).__name__}")

@@ -1,7 +1,7 @@
 """Chooses the columns of a table that cutouts need: ids, positions and pixel scales."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +10,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.images.relative_scale import RelativeScale
 from data_prep.tables.angles import Degrees, is_decimal
 from data_prep.tables.catalogues import Catalogue
-from data_prep.tables.column_guesses import find_column, guess_columns
-
-_MAX_NAMES: Final = 300
-"""Maximum length of a list of column names in a message, in characters."""
+from data_prep.tables.column_guesses import find_column, find_named, guess_columns, list_names
 
 
 @dataclass(frozen=True)
@@ -39,13 +36,7 @@ def choose_columns(catalogue: Catalogue, named: PositionColumns) -> tuple[Positi
         GalaxyError: A named column is missing, there are no positions, or several columns may hold the ids.
     """
     names = catalogue.names
-    if (named.ra is None) != (named.dec is None):
-        raise GalaxyError("--ra-column and --dec-column are used together: name both")
-    chosen = {
-        role: names[find_column(names, name, catalogue.path)]
-        for role, name in vars(named).items()
-        if name is not None
-    }
+    chosen = find_named(names, vars(named), catalogue.path)
     guesses = guess_columns([name for name in names if name not in chosen.values()])
     lines = []
     for role in ("id", "ra", "dec"):
@@ -60,11 +51,9 @@ def choose_columns(catalogue: Catalogue, named: PositionColumns) -> tuple[Positi
         elif role == "id":
             lines.append("id column: none found; files are named by position; --id-column names one")
         else:
-            shown = ", ".join(name for name in names if name)
-            shown = shown if len(shown) <= _MAX_NAMES else f"{shown[:_MAX_NAMES]} ..."
             raise GalaxyError(
                 f"{catalogue.path}: no columns are named like a position (ra and dec, ...): name them with "
-                f"--ra-column and --dec-column; its columns are: {shown}"
+                f"--ra-column and --dec-column; its columns are: {list_names(names)}"
             )
     return PositionColumns(**chosen), lines
 
@@ -97,6 +86,31 @@ def parse_scale(text: str, catalogue: Catalogue) -> RelativeScale:
         return scale._replace(column=names[find_column(names, scale.column, catalogue.path)])
     except GalaxyError as error:
         raise GalaxyError(f"--pixel-scale {text} is neither a number nor a column: {error}") from None
+
+
+def unit_in_arcsec(catalogue: Catalogue, name: str) -> float:
+    """Returns the size of the unit of a column of pixel scales or radii in arcsec; 1 if the file states none.
+
+    Args:
+        catalogue: The table.
+        name: The column; its unit is an angle, or an angle per pixel.
+
+    Raises:
+        GalaxyError: The column has another unit.
+    """
+    unit = (catalogue.unit(name) or "").strip()
+    if unit.lower() in ("", "arcsec", "arcsec/pixel", "arcsec/pix"):
+        return 1.0
+    from astropy import units  # Imported here, since it takes a quarter of a second.
+
+    for expected in (units.arcsec, units.arcsec / units.pix):
+        try:
+            return float(units.Unit(unit).to(expected))
+        except (ValueError, TypeError):
+            continue
+    raise GalaxyError(
+        f"{catalogue.where(name)} is in {unit}: convert it to arcsec, and set its unit to arcsec"
+    )
 
 
 def may_be_hours(catalogue: Catalogue, name: str, cells: "pd.Series[Any]", ra: Degrees) -> bool:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,17 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data_prep.common.environment import package_version
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import explain_write_errors, new_file
+from data_prep.common.files import explain_write_errors, link_or_copy, new_file, remove_partial_files
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.litter import is_litter
 from data_prep.common.locks import file_lock
 from data_prep.cutouts.answers import CutoutImage
-from data_prep.cutouts.client import package_version
 from data_prep.cutouts.journal import JOURNAL_FILE
 from data_prep.cutouts.plan import Plan
 from data_prep.schema import CUTOUTS_FAILED, CUTOUTS_SETTINGS, CUTOUTS_TABLE
 
+FOLDER_SIZE: Final = 10_000
+"""Number of cutouts in each subfolder, if there are more in all."""
 SUFFIXES: Final = ("", ".jpg", ".fits")
 """The suffixes of cutouts; a cutout's state is the place of its suffix, 0 if there is no file."""
 
@@ -35,6 +36,7 @@ _NAMES: Final = {
     "bands": "bands",
     "pixel_scale": "pixel scale",
 }
+_CHOOSE: Final = "choose another folder"
 
 States = npt.NDArray[np.uint8]
 
@@ -45,12 +47,19 @@ class CutoutFolder:
     Args:
         path: The folder.
         plan: The cutouts.
-        settings: The settings of the service and the pixel scale, as JSON types.
+        settings: The settings of the service, as JSON types.
     """
 
     def __init__(self, path: Path, plan: Plan, settings: Mapping[str, Any]) -> None:
         self.path, self._plan = path, plan
-        self._settings = {**settings, "rows_sha256": plan.sha256()}
+        count = len(plan.rows)
+        self._settings = {
+            **settings,
+            "pixel_scale": str(plan.pixel_scale),
+            "cutouts": count,
+            "rows_sha256": plan.sha256(count),
+            "subfolders": count > FOLDER_SIZE,
+        }
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
@@ -64,37 +73,74 @@ class CutoutFolder:
             with explain_write_errors(self.path, lock):
                 self.path.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(file_lock(lock, self.path, temporary=True))
-            self._check_settings()
+            self._claim()
             yield
 
-    def _check_settings(self) -> None:
-        """Raises an error if the folder was made with other settings; writes them into a new folder."""
-        settings_file = self.path / CUTOUTS_SETTINGS
-        if settings_file.exists():
-            found = read_json(settings_file)
-            for key, name in _NAMES.items():
-                if found.get(key) != self._settings[key]:
-                    raise GalaxyError(
-                        f"{self.path} holds cutouts with another {name} ({found.get(key)}, not "
-                        f"{self._settings[key]}): choose another folder"
-                    )
-            if found.get("rows_sha256") != self._settings["rows_sha256"]:
-                raise GalaxyError(
-                    f"{self.path} holds cutouts of another table (other ids, positions or pixel scales): "
-                    "choose another folder"
-                )
-            return
-        if other := next((each.name for each in self.path.iterdir() if not is_litter(each.name)), None):
+    def _claim(self) -> None:
+        """Writes the settings, unless the folder holds other files or other cutouts."""
+        file = self.path / CUTOUTS_SETTINGS
+        if file.exists():
+            try:
+                self._resume(file)
+            except GalaxyError:
+                if self._holds_images():
+                    raise
+            else:
+                return
+        elif other := next((each.name for each in self.path.iterdir() if not is_litter(each.name)), None):
             raise GalaxyError(
                 f"{self.path} holds {other}, and no cutouts of this command: choose a new or empty folder"
             )
-        (self.path / JOURNAL_FILE).unlink(missing_ok=True)
+        with explain_write_errors(self.path):
+            for name in (JOURNAL_FILE, CUTOUTS_TABLE, CUTOUTS_FAILED):
+                (self.path / name).unlink(missing_ok=True)
         self._write_settings(None)
+
+    def _resume(self, file: Path) -> None:
+        """Adopts the layout of the folder; raises an error if it was made with other settings."""
+        try:
+            found = read_json(file)
+        except GalaxyError as error:
+            raise GalaxyError(f"{error}; restore this file, or {_CHOOSE}") from None
+        for key, name in _NAMES.items():
+            if found.get(key) != self._settings[key]:
+                # URLs may contain passwords.
+                values = "" if key == "url" else f" ({found.get(key)}, not {self._settings[key]})"
+                raise GalaxyError(f"{self.path} holds cutouts with another {name}{values}: {_CHOOSE}")
+        count = found.get("cutouts")
+        if not isinstance(count, int) or not 0 <= count <= len(self._plan.rows):
+            count = None
+        if count is None or found.get("rows_sha256") != self._plan.sha256(count):
+            raise GalaxyError(
+                f"{self.path} holds cutouts of another table (other ids, positions or pixel scales; new rows "
+                f"are accepted only after all others): {_CHOOSE}"
+            )
+        self._settings["subfolders"] = bool(found.get("subfolders"))
+        self._write_settings(found.get("counts"))
+
+    def _holds_images(self) -> bool:
+        """Returns whether there is any cutout, also of another plan."""
+        patterns = [f"{folder}*{suffix}" for folder in ("", "*/") for suffix in SUFFIXES[1:]]
+        return any(not is_litter(each.name) for pattern in patterns for each in self.path.glob(pattern))
 
     def _write_settings(self, counts: Mapping[str, Any] | None) -> None:
         write_json(
             self.path / CUTOUTS_SETTINGS, {**self._settings, "counts": counts, "version": package_version()}
         )
+
+    def _subfolder(self, number: int) -> str:
+        """Returns the subfolder of a cutout with a slash, such as ``0001/``; empty if there are none."""
+        return f"{number // FOLDER_SIZE:04d}/" if self._settings["subfolders"] else ""
+
+    def _chunks(self) -> Iterator[range]:
+        """Yields the numbers of the cutouts in groups, those of the subfolders."""
+        count = len(self._plan.rows)
+        for start in range(0, count, FOLDER_SIZE):
+            yield range(start, min(start + FOLDER_SIZE, count))
+
+    def _path_of(self, number: int, state: int) -> str:
+        """Returns the path of a cutout, relative to the folder."""
+        return f"{self._subfolder(number)}{self._plan.file_name(number)}{SUFFIXES[state]}"
 
     def find_existing(self) -> States:
         """Finds the cutouts that exist, and removes temporary files of a killed process.
@@ -106,22 +152,18 @@ class CutoutFolder:
             GalaxyError: A folder cannot be read or written.
         """
         states = np.zeros(len(self._plan.rows), dtype=np.uint8)
-        _remove_partial_files(self.path)
-        for numbers in self._plan.chunks():
-            subfolder = self._plan.subfolder(numbers[0])
-            folder = self.path / subfolder
-            with explain_write_errors(folder):
-                folder.mkdir(exist_ok=True)
-            if subfolder:
-                _remove_partial_files(folder)
-            names = {each.name for each in folder.iterdir()}
-            if not names:
-                continue
-            for number in numbers:
-                stem = self._plan.path(number, "").removeprefix(subfolder)
-                for state, suffix in enumerate(SUFFIXES[1:], start=1):
-                    if stem + suffix in names:
-                        states[number] = state
+        remove_partial_files(self.path)
+        names, listed = set[str](), None
+        for numbers in self._chunks():
+            subfolder = self._subfolder(numbers[0])
+            if subfolder != listed:
+                names, listed = _list_files(self.path / subfolder), subfolder
+            if names:
+                for number in numbers:
+                    stem = self._plan.file_name(number)
+                    for state, suffix in enumerate(SUFFIXES[1:], start=1):
+                        if stem + suffix in names:
+                            states[number] = state
         return states
 
     def save(self, number: int, image: CutoutImage) -> int:
@@ -130,9 +172,10 @@ class CutoutFolder:
         Raises:
             GalaxyError: The file cannot be written.
         """
-        with new_file(self.path / self._plan.path(number, image.suffix)) as partial:
+        state = SUFFIXES.index(image.suffix)
+        with new_file(self.path / self._path_of(number, state)) as partial:
             partial.write_bytes(image.content)
-        return SUFFIXES.index(image.suffix)
+        return state
 
     def share(self, number: int, other: int, state: int) -> None:
         """Makes the file of a cutout a link to that of another one, or a copy if links are not supported.
@@ -140,12 +183,8 @@ class CutoutFolder:
         Raises:
             GalaxyError: The file cannot be written.
         """
-        source, target = (self.path / self._plan.path(each, SUFFIXES[state]) for each in (other, number))
-        try:
-            os.link(source, target)
-        except OSError:
-            with new_file(target) as partial:
-                shutil.copyfile(source, partial)
+        with new_file(self.path / self._path_of(number, state)) as partial:
+            link_or_copy(self.path / self._path_of(other, state), partial)
 
     def write_tables(self, states: States, failures: Mapping[int, str], counts: Mapping[str, Any]) -> None:
         """Writes the tables of the cutouts and of the rows without one, and the counts.
@@ -163,10 +202,10 @@ class CutoutFolder:
             new_file(self.path / CUTOUTS_TABLE) as partial,
             partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
         ):
-            for numbers in plan.chunks():
+            for numbers in self._chunks():
                 saved = np.flatnonzero(states[numbers.start : numbers.stop]) + numbers.start
                 table = self._describe(plan.rows[saved])
-                table["path"] = [plan.path(number, SUFFIXES[states[number]]) for number in saved.tolist()]
+                table["path"] = [self._path_of(number, int(states[number])) for number in saved.tolist()]
                 table.to_csv(file, header=numbers.start == 0, index=False)
         failed = np.array(sorted(failures), dtype=np.int64)
         reasons = np.array([failures[number] for number in failed.tolist()], dtype=object)
@@ -188,9 +227,12 @@ class CutoutFolder:
     def _describe(self, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
         """Returns the columns of the tables that identify rows."""
         plan = self._plan
+        ids = plan.ids(rows)
+        if plan.text is not None:  # A carriage return in an id would end a line of the table.
+            ids = ids.str.replace("\r", "\\r")
         return pd.DataFrame(
             {
-                plan.id_name: plan.ids(rows),
+                plan.id_name: ids,
                 "ra": plan.ra[rows],
                 "dec": plan.dec[rows],
                 "pixel_scale": plan.scale[rows],
@@ -198,8 +240,13 @@ class CutoutFolder:
         )
 
 
-def _remove_partial_files(folder: Path) -> None:
-    """Removes files that a killed process left unfinished."""
+def _list_files(folder: Path) -> set[str]:
+    """Returns the names of the regular files in a folder that are not empty; creates the folder.
+
+    Temporary files of a killed process are removed.
+    """
     with explain_write_errors(folder):
-        for leftover in folder.glob(".*.partial-*"):
-            leftover.unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
+        remove_partial_files(folder)
+        with os.scandir(folder) as entries:
+            return {each.name for each in entries if each.is_file() and each.stat().st_size}

@@ -4,7 +4,6 @@ The plan of a million galaxies consists of a few arrays. Nothing else is kept fo
 """
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,22 +13,31 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.cutouts.columns import PositionColumns, choose_columns, may_be_hours, parse_scale
+from data_prep.cutouts.columns import (
+    PositionColumns,
+    choose_columns,
+    may_be_hours,
+    parse_scale,
+    unit_in_arcsec,
+)
 from data_prep.cutouts.names import differ_only_in_case, file_name, position_names
+from data_prep.images.relative_scale import RelativeScale
 from data_prep.tables.angles import Degrees
 from data_prep.tables.catalogue_ids import parse_ids
-from data_prep.tables.catalogue_positions import read_positions
+from data_prep.tables.catalogue_positions import parse_positions
 from data_prep.tables.catalogues import Catalogue, open_catalogue
 
-FOLDER_SIZE: Final = 10_000
-"""Number of cutouts in each subfolder, if there are more in all."""
 SAME_POSITION: Final = 1.0
 """Maximum separation of two positions of one galaxy in arcsec."""
+MIN_SCALE: Final = 1e-8
+"""The smallest pixel scale in arcsec per pixel. Requests have eight decimals, so that others would be 0."""
 
 NO_ID: Final = "id missing"
 NO_POSITION: Final = "position missing"
 NO_SCALE: Final = "pixel scale missing"
 INVALID_SCALE: Final = "pixel scale not positive"
+INFINITE_SCALE: Final = "pixel scale infinite"
+SMALL_SCALE: Final = f"pixel scale below {MIN_SCALE:g} arcsec"
 
 Rows = npt.NDArray[np.int64]
 
@@ -46,6 +54,7 @@ class Plan:
         ra: ``[R]`` right ascensions in degrees, NaN where missing.
         dec: ``[R]`` declinations in degrees.
         scale: ``[R]`` pixel scales in arcsec per pixel, NaN where missing.
+        pixel_scale: How the pixel scales depend on the table.
         rows: ``[N]`` the row of each cutout, from 0 on.
         encode_case: ``[N]``, whether another cutout's id differs only in case.
         excluded: The rows that cannot have a cutout, by reason.
@@ -59,6 +68,7 @@ class Plan:
     ra: Degrees
     dec: Degrees
     scale: npt.NDArray[np.float64]
+    pixel_scale: RelativeScale
     rows: Rows
     encode_case: npt.NDArray[np.bool_]
     excluded: dict[str, Rows]
@@ -70,24 +80,9 @@ class Plan:
         row = self.rows[number]
         return str(self.objid[row]) if self.objid is not None else str(self._texts[row])
 
-    def path(self, number: int, suffix: str) -> str:
-        """Returns the path of a cutout, relative to the folder.
-
-        Args:
-            number: The number of the cutout, from 0 on.
-            suffix: The suffix of its format.
-        """
-        name = file_name(self.name(number), encode_case=bool(self.encode_case[number]))
-        return f"{self.subfolder(number)}{name}{suffix}"
-
-    def subfolder(self, number: int) -> str:
-        """Returns the subfolder of a cutout with a slash, such as ``0001/``; empty if there are none."""
-        return f"{number // FOLDER_SIZE:04d}/" if len(self.rows) > FOLDER_SIZE else ""
-
-    def chunks(self) -> Iterator[range]:
-        """Yields the numbers of the cutouts in each subfolder."""
-        for start in range(0, len(self.rows), FOLDER_SIZE):
-            yield range(start, min(start + FOLDER_SIZE, len(self.rows)))
+    def file_name(self, number: int) -> str:
+        """Returns the file name of a cutout, without suffix."""
+        return file_name(self.name(number), encode_case=bool(self.encode_case[number]))
 
     def ids(self, rows: Rows) -> "pd.Series[Any]":
         """Returns the ids of rows of the table, missing where a row has none."""
@@ -96,16 +91,17 @@ class Plan:
         ids = pd.Series(self.objid[rows], dtype="Int64")
         return ids.mask(np.isin(rows, self.excluded.get(NO_ID, [])))
 
-    def sha256(self) -> str:
-        """Returns a hash of all cutouts: ids, positions and pixel scales."""
-        digest = hashlib.sha256()
+    def sha256(self, count: int) -> str:
+        """Returns a hash of the first cutouts: their ids, positions, pixel scales and file names.
+
+        Args:
+            count: The number of cutouts.
+        """
+        digest = hashlib.sha256(self.encode_case[:count].tobytes())
         for column in (self.ra, self.dec, self.scale):
-            digest.update(column[self.rows].astype("<f8").tobytes())
-        if self.objid is not None:
-            digest.update(self.objid[self.rows].astype("<i8").tobytes())
-        else:
-            for row in self.rows.tolist():
-                digest.update(str(self._texts[row]).encode("utf-8", "surrogatepass") + b"\0")
+            digest.update(column[self.rows[:count]].astype("<f8").tobytes())
+        for number in range(count):
+            digest.update(self.name(number).encode("utf-8", "surrogatepass") + b"\0")
         return digest.hexdigest()
 
     def find_shared(self) -> Rows:
@@ -141,46 +137,70 @@ def make_plan(table: Path, columns: PositionColumns, pixel_scale: str, *, ra_hou
     chosen, notes = choose_columns(catalogue, columns)
     assert chosen.ra is not None
     assert chosen.dec is not None
-    factor, scale_column = parse_scale(pixel_scale, catalogue)
-    positions = read_positions(catalogue, chosen.ra, chosen.dec, ra_hours=ra_hours)
-    ra, dec = positions["ra"].to_numpy(), positions["dec"].to_numpy()
-    texts = [chosen.ra, *([chosen.id] if chosen.id else [])]
-    cells = catalogue.read(text=texts, numbers=[] if scale_column is None else [scale_column])
+    relative = parse_scale(pixel_scale, catalogue)
+    texts = [name for name in (chosen.id, chosen.ra, chosen.dec) if name is not None]
+    if relative.column in texts:
+        raise GalaxyError(f"--pixel-scale {pixel_scale}: the column {relative.column} has another meaning")
+    cells = catalogue.read(text=texts, numbers=[] if relative.column is None else [relative.column])
     notes += catalogue.notes
+    positions = parse_positions(cells, catalogue, chosen.ra, chosen.dec, ra_hours=ra_hours)
+    ra, dec = positions["ra"].to_numpy(), positions["dec"].to_numpy()
     if not ra_hours and may_be_hours(catalogue, chosen.ra, cells[chosen.ra], ra):
         notes.append(
             f"all right ascensions ({chosen.ra}) are between 0 and 24 and the table states no unit; they are "
             "read as degrees: if they are hours, add --ra-hours"
         )
-    scale = np.full(len(ra), factor) if scale_column is None else factor * cells[scale_column].to_numpy()
-    reasons = {NO_POSITION: np.isnan(ra) | np.isnan(dec), NO_SCALE: np.isnan(scale)}
-    reasons[INVALID_SCALE] = ~reasons[NO_SCALE] & ~((scale > 0) & np.isfinite(scale))
-    objid: Rows | None = None
-    text: npt.NDArray[np.object_] | None = None
-    if chosen.id is None:
-        text = position_names(np.nan_to_num(ra), np.nan_to_num(dec))
-        text[reasons[NO_POSITION]] = None
-    else:
-        ids = parse_ids(cells[chosen.id], catalogue.path, chosen.id, catalogue.place)
-        reasons = {NO_ID: ids.missing} | reasons
-        text, objid = ids.text, ids.objid if ids.text is None else None
+    scale = np.full(len(ra), relative.factor)
+    if relative.column is not None:
+        scale *= unit_in_arcsec(catalogue, relative.column) * cells[relative.column].to_numpy()
+    objid, text, no_id = _name_galaxies(catalogue, chosen.id, cells, ra, dec)
     del cells
+    excluded, usable = _exclude(no_id, ra, dec, scale)
+    rows = np.flatnonzero(usable)
+    if not len(rows):
+        counts = ", ".join(f"{len(each):,} {reason}" for reason, each in excluded.items())
+        raise GalaxyError(f"{table}: no row can have a cutout: {counts}")
     keys: npt.NDArray[Any] = objid if objid is not None else np.asarray(text)
+    first = _refuse_contradictions(catalogue, chosen.id, keys[rows], rows, ra, dec)
+    duplicates, rows = len(rows) - int(first.sum()), rows[first]
+    encode_case = np.zeros(len(rows), bool) if text is None else differ_only_in_case(text[rows])
+    id_name = "objid" if objid is not None else "id"
+    return Plan(
+        id_name, objid, text, ra, dec, scale, relative, rows, encode_case, excluded, duplicates, notes
+    )
+
+
+def _name_galaxies(
+    catalogue: Catalogue, id_column: str | None, cells: pd.DataFrame, ra: Degrees, dec: Degrees
+) -> tuple[Rows | None, npt.NDArray[np.object_] | None, npt.NDArray[np.bool_]]:
+    """Returns the ids as integers or as text, and whether each is missing; without ids, names by position."""
+    if id_column is None:
+        names = position_names(np.nan_to_num(ra), np.nan_to_num(dec))
+        names[np.isnan(ra) | np.isnan(dec)] = None
+        return None, names, np.zeros(len(ra), np.bool_)
+    ids = parse_ids(cells[id_column], catalogue.path, id_column, catalogue.place)
+    return ids.objid if ids.text is None else None, ids.text, ids.missing
+
+
+def _exclude(
+    no_id: npt.NDArray[np.bool_], ra: Degrees, dec: Degrees, scale: npt.NDArray[np.float64]
+) -> tuple[dict[str, Rows], npt.NDArray[np.bool_]]:
+    """Returns the rows that cannot have a cutout, by the first reason that applies; and whether a row can."""
+    reasons = {
+        NO_ID: no_id,
+        NO_POSITION: np.isnan(ra) | np.isnan(dec),
+        NO_SCALE: np.isnan(scale),
+        INVALID_SCALE: scale <= 0,
+        INFINITE_SCALE: np.isinf(scale),
+        SMALL_SCALE: scale < MIN_SCALE,
+    }
     usable = np.ones(len(ra), dtype=np.bool_)
     excluded = {}
     for reason, affected in reasons.items():
         if (affected & usable).any():
             excluded[reason] = np.flatnonzero(affected & usable)
         usable &= ~affected
-    if not usable.any():
-        counts = ", ".join(f"{len(rows):,} {reason}" for reason, rows in excluded.items())
-        raise GalaxyError(f"{table}: no row can have a cutout: {counts}")
-    rows = np.flatnonzero(usable)
-    first = _refuse_contradictions(catalogue, chosen.id, keys[rows], rows, ra, dec)
-    duplicates, rows = len(rows) - int(first.sum()), rows[first]
-    encode_case = np.zeros(len(rows), bool) if text is None else differ_only_in_case(text[rows])
-    id_name = "objid" if objid is not None else "id"
-    return Plan(id_name, objid, text, ra, dec, scale, rows, encode_case, excluded, duplicates, notes)
+    return excluded, usable
 
 
 def _refuse_contradictions(

@@ -4,6 +4,7 @@ The limits are checked here, since the services do not report them: SkyServer mo
 into it, and the viewer of the Legacy Surveys cuts a size that is too large.
 """
 
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,8 +112,10 @@ def choose_service(
     Raises:
         GalaxyError: The options exclude each other, or one is invalid.
     """
-    if (survey is None) == (template is None):
+    if survey is None and template is None:
         raise GalaxyError("name a survey with --survey (sdss or legacy), or another service with --url")
+    if survey is not None and template is not None:
+        raise GalaxyError("--survey and --url exclude each other: leave out one of them")
     letters = "".join(bands)
     if template is not None:
         _refuse({"format": format, "layer": layer, "bands": letters or None}, "--survey legacy, not to --url")
@@ -152,26 +155,41 @@ def _refuse(options: dict[str, Any], owner: str) -> None:
             raise GalaxyError(f"--{name} applies to {owner}: leave it out")
 
 
+def without_query(url: str) -> str:
+    """Returns a URL as it appears in messages: without user name and query, which may hold passwords."""
+    return re.sub(r"^(\w+://)?[^/@]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
+
+
 def _check_template(template: str) -> None:
     """Raises an error if a template is not the URL of an image service.
 
     Raises:
-        GalaxyError: It is not http or https, cannot be parsed, has unknown fields, or lacks the position.
+        GalaxyError: It is not http or https, cannot be parsed, has unknown fields or parts that are not sent,
+            or lacks the position.
     """
+    name = f"--url {without_query(template)}"
     listed = " ".join(f"{{{field}}}" for field in FIELDS)
+    if not template.isprintable():
+        raise GalaxyError("--url: it has control characters: leave them out")
     try:
         parts = urlsplit(template)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise GalaxyError(f"--url {template}: it must begin with https:// or http:// and a host")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise GalaxyError(f"{name}: it must begin with https:// or http:// and a host")
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:
-        raise GalaxyError(f"--url {template}: {error}; the fields are {listed}") from None
+        raise GalaxyError(f"{name}: {error}; the fields are {listed}") from None
+    if "@" in parts.netloc:
+        raise GalaxyError(
+            f"{name}: leave out the user name and the password, and write them into ~/.netrc, which is read"
+        )
+    if "#" in template:
+        raise GalaxyError(f"{name}: leave out the part from # on, which is not sent to a server")
     fields = [field for _, field, _, _ in parsed if field is not None]
     for _, field, specification, conversion in parsed:
         if field is not None and (field not in FIELDS or specification or conversion):
-            raise GalaxyError(f"--url {template}: {{{field}}} is not one of the fields: {listed}")
+            raise GalaxyError(f"{name}: {{{field}}} is not one of the fields: {listed}")
     if missing := [field for field in ("ra", "dec") if field not in fields]:
-        raise GalaxyError(f"--url {template}: {{{missing[0]}}} is missing; the fields are {listed}")
+        raise GalaxyError(f"{name}: {{{missing[0]}}} is missing; the fields are {listed}")
 
 
 def _decimal(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Tells the user what a download of cutouts resulted in."""
+"""Summary of a download."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
 from data_prep.images.band_files import BAND_SEPARATOR, group_bands, no_complete_image
+from data_prep.images.cutout_ids import read_cutout_ids
 from data_prep.images.image_files import ImageFiles, find_images, index_by_stem, split_suffix
 from data_prep.images.image_settings import ImageSettings
 from data_prep.schema import COLOURS
@@ -31,6 +32,7 @@ class ImageLookup:
             each is not used; a path in a table can name them all the same.
         others: Other files, relative to the folder, and why each is not used.
         hidden: Number of hidden and system files.
+        ids: The names of images that are not those of their files, by the path: the ids of cutouts.
     """
 
     folder: Path
@@ -38,6 +40,7 @@ class ImageLookup:
     namesakes: dict[str, str]
     others: dict[str, str]
     hidden: int
+    ids: dict[str, str] = field(default_factory=dict)
 
     def by_name(self, names: Sequence[str | None]) -> npt.NDArray[np.object_]:
         """Returns the image of each name.
@@ -50,7 +53,7 @@ class ImageLookup:
         """
         images = {_normalise(name): path for name, path in self.images.items()}
         if any(name and "/" in name for name in names):
-            paths = [*self.namesakes, *self.images.values()]
+            paths = [path for path in (*self.namesakes, *self.images.values()) if path not in self.ids]
             images = {_normalise(split_suffix(path)[0]): path for path in paths} | images
         return np.array([images.get(_normalise(name)) if name else None for name in names], dtype=object)
 
@@ -74,12 +77,12 @@ class ImageLookup:
         Args:
             paths: Images of this folder.
         """
-        known = {path: name.rpartition("/")[2] for name, path in self.images.items()}
+        known = {path: name.rpartition("/")[2] for name, path in self.images.items()} | self.ids
         return [known.get(path) or image_name(path) for path in paths]
 
     def long_names(self, paths: Sequence[str]) -> list[str]:
         """Returns the name of each image with its folder; of an image with one file per band, its key."""
-        known = {path: name for name, path in self.images.items() if BAND_SEPARATOR in path}
+        known = {path: name for name, path in self.images.items() if BAND_SEPARATOR in path} | self.ids
         return [known.get(path) or split_suffix(path)[0] for path in paths]
 
     def unused(self, used: Collection[str]) -> dict[str, str]:
@@ -121,7 +124,7 @@ def find_nameable_images(folder: Path) -> ImageFiles:
 
 
 def look_up_images(folder: Path, pattern: str | None = None, bands: Sequence[str] = ()) -> ImageLookup:
-    """Finds the images in a folder and its subfolders by their names.
+    """Finds the images in a folder and its subfolders by their names; the name of a cutout is its id.
 
     Args:
         folder: The folder.
@@ -134,16 +137,18 @@ def look_up_images(folder: Path, pattern: str | None = None, bands: Sequence[str
     """
     files = find_nameable_images(folder)
     namesakes: dict[Path, str] = {}
-    others = files.skipped
+    others, ids = files.skipped, dict[str, str]()
     if pattern is None:
+        known = read_cutout_ids(folder)
+        ids = {str(path): known[path.as_posix()] for path in files.paths if path.as_posix() in known}
         by_stem, namesakes = index_by_stem(files.paths)
-        images = {name: str(path) for name, path in by_stem.items()}
+        images = {ids.get(str(path), name): str(path) for name, path in by_stem.items()}
     else:
         groups = group_bands(files.paths, pattern, bands)
         images, others = groups.joined, others | groups.skipped
         if not images:
             raise no_complete_image(folder, groups.skipped)
-    return ImageLookup(folder, images, as_text(namesakes), as_text(others), files.ignored)
+    return ImageLookup(folder, images, as_text(namesakes), as_text(others), files.ignored, ids)
 
 
 def image_name(path: str) -> str:

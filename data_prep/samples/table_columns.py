@@ -12,10 +12,8 @@ from data_prep.samples.labelling import LabelRules
 from data_prep.samples.presets import preset_names
 from data_prep.samples.rules import read_rules
 from data_prep.tables.catalogues import Catalogue
-from data_prep.tables.column_guesses import Guess, find_column, guess_columns
+from data_prep.tables.column_guesses import Guess, find_named, guess_columns, list_names
 
-_MAX_NAMES: Final = 300
-"""Maximum length of a list of column names in a message, in characters."""
 _OPTIONS: Final = {role: f"--{role}-column" for role in ("id", "label", "path", "ra", "dec", "split")}
 
 
@@ -58,15 +56,9 @@ def choose_columns(
             path.
     """
     names = catalogue.names
-    chosen = {
-        role: names[find_column(names, name, catalogue.path)]
-        for role, name in vars(named).items()
-        if name is not None
-    }
+    chosen = find_named(names, vars(named), catalogue.path)
     if rules is not None and "label" in chosen:
         raise GalaxyError("--label-column and --rules exclude each other: leave out one of them")
-    if ("ra" in chosen) != ("dec" in chosen):
-        raise GalaxyError("--ra-column and --dec-column are used together: name both")
     guesses = guess_columns([name for name in names if name not in chosen.values()])
     if rules is not None:
         guesses["label"] = Guess("label", None)
@@ -125,7 +117,7 @@ def _describe_missing_ids(catalogue: Catalogue, guess: Guess) -> str:
         return f"{catalogue.path}: {guess.describe(_OPTIONS['id'])}"
     return (
         f"{catalogue.path}: no column is named like an id (objid, id, name, ...): name it with --id-column, "
-        f"or the column of the image files with --path-column; {_describe_columns(catalogue)}"
+        f"or the column of the image files with --path-column; its columns are: {list_names(catalogue.names)}"
     )
 
 
@@ -137,14 +129,8 @@ def _describe_missing_labels(catalogue: Catalogue, guess: Guess) -> str:
     rules = f"--rules {' or '.join(fitting)} (fits its columns)" if fitting else "--rules"
     return (
         f"{catalogue.path}: no column is named like a label (label, class, type, ...): name it with "
-        f"--label-column, or label by votes with {rules}; {_describe_columns(catalogue)}"
+        f"--label-column, or label by votes with {rules}; its columns are: {list_names(catalogue.names)}"
     )
-
-
-def _describe_columns(catalogue: Catalogue) -> str:
-    """Returns the names of a table's columns, as far as they fit into a message."""
-    names = ", ".join(name for name in catalogue.names if name)
-    return f"its columns are: {names if len(names) <= _MAX_NAMES else f'{names[:_MAX_NAMES]} ...'}"
 
 
 def _fitting_presets(catalogue: Catalogue) -> list[str]:

@@ -86,10 +86,15 @@ def is_transient(error: requests.RequestException) -> bool:
         error: The error of a request, with the response if there was one.
     """
     if error.response is not None:
-        return error.response.status_code >= 500 or error.response.status_code in _TRANSIENT_STATUSES
+        return is_transient_status(error.response.status_code)
     return isinstance(
         error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError
     )
+
+
+def is_transient_status(status: int) -> bool:
+    """Returns whether a request that was answered with an HTTP status may succeed later."""
+    return status >= 500 or status in _TRANSIENT_STATUSES
 
 
 def has_checksum(path: Path, checksum: str) -> bool:

@@ -12,10 +12,18 @@ from data_prep.tables.catalogues import Catalogue
 _RANGES: Final = {"right ascension": (0.0, 360.0), "declination": (-90.0, 90.0)}
 
 
-def read_positions(catalogue: Catalogue, ra: str, dec: str, *, ra_hours: bool = False) -> pd.DataFrame:
-    """Reads the positions of a catalogue.
+def read_positions(catalogue: Catalogue, ra: str, dec: str) -> pd.DataFrame:
+    """Reads the positions of a catalogue; see :func:`parse_positions`."""
+    return parse_positions(catalogue.read(text=[ra, dec]), catalogue, ra, dec)
+
+
+def parse_positions(
+    table: pd.DataFrame, catalogue: Catalogue, ra: str, dec: str, *, ra_hours: bool = False
+) -> pd.DataFrame:
+    """Converts the positions of a catalogue to degrees.
 
     Args:
+        table: The columns of the catalogue as text, as ``Catalogue.read`` returns them.
         catalogue: The catalogue.
         ra: The column of right ascensions: decimal degrees or sexagesimal hours.
         dec: The column of declinations: decimal or sexagesimal degrees.
@@ -26,10 +34,8 @@ def read_positions(catalogue: Catalogue, ra: str, dec: str, *, ra_hours: bool = 
         degrees, float64; NaN where a cell is missing.
 
     Raises:
-        GalaxyError: A column is missing, a cell is not an angle or out of range, or a column has another unit
-            than degrees.
+        GalaxyError: A cell is not an angle or out of range, or a column has another unit than degrees.
     """
-    table = catalogue.read(text=[ra, dec])
     positions: dict[str, Degrees] = {}
     for name, column, (angle, (low, high)) in zip(("ra", "dec"), (ra, dec), _RANGES.items(), strict=True):
         try:

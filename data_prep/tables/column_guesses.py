@@ -1,7 +1,7 @@
 """Finds the columns of a catalogue: by name, or by guessing from the names that are in use."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,6 +62,8 @@ KNOWN_NAMES: Final = frozenset(
 """All names that are guessed, as :func:`plain_name` returns them."""
 
 _NEAREST: Final = 3
+_MAX_NAMES: Final = 300
+"""Maximum length of a list of column names in a message, in characters."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,31 @@ def find_column(names: Sequence[str], wanted: str, path: Path) -> int:
     raise GalaxyError(f"{path} has no column {wanted}{_describe_nearest(names, wanted)}")
 
 
+def find_named(names: Sequence[str], named: Mapping[str, str | None], path: Path) -> dict[str, str]:
+    """Finds the columns that the user has named.
+
+    Args:
+        names: The names of all columns.
+        named: The name of the column of each role, with ``ra`` and ``dec``; None if it is not named.
+        path: The table, for the message.
+
+    Returns:
+        The exact names of the named columns, by role.
+
+    Raises:
+        GalaxyError: A column is missing or ambiguous, or only one of the two coordinates is named.
+    """
+    if (named["ra"] is None) != (named["dec"] is None):
+        raise GalaxyError("--ra-column and --dec-column are used together: name both")
+    return {role: names[find_column(names, name, path)] for role, name in named.items() if name is not None}
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Returns column names separated by commas, as far as they fit into a message."""
+    listed = ", ".join(name for name in names if name)
+    return listed if len(listed) <= _MAX_NAMES else f"{listed[:_MAX_NAMES]} ..."
+
+
 def guess_columns(names: Sequence[str]) -> dict[str, Guess]:
     """Guesses the columns of a catalogue from names that are in use.
 
@@ -161,7 +188,4 @@ def _describe_nearest(names: Sequence[str], wanted: str) -> str:
     near = [folded[name] for name in difflib.get_close_matches(wanted.casefold(), folded, n=_NEAREST)]
     if near:
         return f"; did you mean {' or '.join(near)}? (It has {len(names):,} columns.)"
-    shown = ", ".join(folded.values())
-    if len(shown) > 300:
-        shown = f"{shown[:300]} ..."
-    return f"; its {len(names):,} columns are: {shown}"
+    return f"; its {len(names):,} columns are: {list_names(list(folded.values()))}"

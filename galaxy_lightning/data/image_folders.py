@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from data_prep.arrays.image_choice import find_scales
 from data_prep.images.band_files import BAND_SEPARATOR, group_bands, no_complete_image
+from data_prep.images.cutout_ids import read_cutout_ids
 from data_prep.images.cutouts import Cutout, ImageError
 from data_prep.images.image_files import find_images, split_suffix
 from data_prep.images.image_reader import read_image
@@ -106,7 +107,7 @@ class ImageFolderDataset(ImageFilesDataset):
         images: How the files become pixels.
 
     Attributes:
-        names: The name of each image, without folder and suffix.
+        names: The name of each image, without folder and suffix; that of a downloaded cutout is its id.
         paths: The path of each image relative to the folder, sorted; of an image with one file per band, the
             paths of all files.
         skipped: Other files and folders, relative to the folder, and why each is skipped.
@@ -122,7 +123,8 @@ class ImageFolderDataset(ImageFilesDataset):
         self.folder = folder
         self.skipped, self.ignored = found.skipped, found.ignored
         if settings.pattern is None:
-            self.names = [split_suffix(path.name)[0] for path in found.paths]
+            ids = read_cutout_ids(folder)
+            self.names = [ids.get(path.as_posix()) or split_suffix(path.name)[0] for path in found.paths]
             self.paths = [str(path) for path in found.paths]
             return
         groups = group_bands(found.paths, settings.pattern, settings.bands)

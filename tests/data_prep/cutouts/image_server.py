@@ -1,5 +1,6 @@
 """A local image service that answers as planned, and records its requests."""
 
+import gzip
 import io
 import threading
 import time
@@ -74,7 +75,8 @@ class ImageServer:
     """Answers each request in the mood that ``mood(key, attempt)`` returns.
 
     The key is the query's id, else its right ascension. A mood is one of ``BODIES``; a status; a pair of a
-    status and a ``Retry-After``; ``hang`` or ``redirect``.
+    status and a ``Retry-After``; a pair of ``to`` and the ``Location`` of a redirect; or ``hang``,
+    ``redirect``, ``drip``, ``drip 403``, ``gzip``, ``damaged gzip`` or ``identity``.
     """
 
     def __init__(self, mood=lambda key, attempt: "ok"):
@@ -89,6 +91,7 @@ class ImageServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self):
                 service._count(1)
@@ -139,6 +142,20 @@ class ImageServer:
             handler.close_connection = True
         elif mood == "redirect":
             self._send(handler, 302, b"", Location=f"/moved?{parts.query}")
+        elif mood in ("drip", "drip 403"):
+            handler.send_response(200 if mood == "drip" else 403)
+            handler.send_header("Content-Length", "100000")
+            handler.end_headers()
+            while not self._ended.wait(0.05):
+                handler.wfile.write(b"x")
+        elif mood in ("gzip", "damaged gzip"):
+            content = gzip.compress(BODIES["ok"] * 3 if mood == "damaged gzip" else BODIES["ok"])
+            content = content[:50] + b"xxxx" + content[54:] if mood == "damaged gzip" else content
+            self._send(handler, 200, content, Content_Encoding="gzip")
+        elif mood == "identity":
+            self._send(handler, 200, BODIES["ok"], Content_Encoding="identity")
+        elif isinstance(mood, tuple) and mood[0] == "to":
+            self._send(handler, 302, b"", Location=mood[1])
         elif isinstance(mood, tuple):
             self._send(handler, mood[0], b"later", Retry_After=mood[1])
         elif isinstance(mood, int):

@@ -1,9 +1,11 @@
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from PIL import Image
 
 from data_prep.common.errors import GalaxyError
@@ -28,6 +30,14 @@ from tests.data_prep.cutouts.image_server import (
 JPEG = choose_service("legacy", None, SIZE)
 CUBE = choose_service("legacy", None, SIZE, format="fits")
 ANY = choose_service(None, "https://a.org/{ra}/{dec}", SIZE)
+CMYK = encode(Image.open(io.BytesIO(BODIES["ok"])).convert("CMYK"))
+
+
+def planes(*values):
+    hdus = fits.HDUList([fits.PrimaryHDU(), *map(fits.ImageHDU, values)])
+    file = io.BytesIO()
+    hdus.writeto(file)
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -39,6 +49,7 @@ ANY = choose_service(None, "https://a.org/{ra}/{dec}", SIZE)
         (BODIES["cube"], ANY, ".fits"),
         (fits_file(np.ones((SIZE, SIZE))), ANY, ".fits"),
         (encode(Image.effect_noise((SIZE, SIZE), 30)), ANY, ".jpg"),
+        (planes(np.zeros((SIZE, SIZE)), np.ones((SIZE, SIZE))), ANY, ".fits"),
     ],
 )
 def test_images_are_recognised_by_their_content(content, service, suffix):
@@ -66,6 +77,21 @@ def test_images_are_recognised_by_their_content(content, service, suffix):
         (BODIES["large"], JPEG, WrongAnswerError, "image of 128 x 128 pixels, not 64 x 64"),
         (BODIES["blank"], JPEG, NoImageError, "blank image, as outside the survey"),
         (blank_jpeg(colour=(128, 128, 128)), JPEG, NoImageError, "blank image"),
+        (CMYK, JPEG, WrongAnswerError, "JPEG that cannot be used: CMYK"),
+        (planes(np.ones((SIZE, SIZE)), np.ones((SIZE, SIZE)))[:-8000], ANY, TransientError, "truncated"),
+        (
+            fits_file(np.ones((9, SIZE, SIZE))),
+            ANY,
+            WrongAnswerError,
+            "with 9 bands, not a plane or a cube of up",
+        ),
+        (
+            fits_file(np.ones((2, 2, SIZE, SIZE))),
+            ANY,
+            WrongAnswerError,
+            "with 4 bands, not a plane or a cube",
+        ),
+        (planes(np.zeros((SIZE, SIZE)), np.full((SIZE, SIZE), np.nan)), ANY, NoImageError, "blank image"),
         (BODIES["ok"], CUBE, WrongAnswerError, "image in the format jpg, not fits"),
         (BODIES["cube"], JPEG, WrongAnswerError, "image in the format fits, not jpg"),
         (BODIES["other bands"], CUBE, WrongAnswerError, "bands gri, not grz"),
@@ -101,6 +127,32 @@ def test_a_galaxy_at_the_edge_of_the_survey_is_no_blank_image():
     half = np.asarray(Image.open(io.BytesIO(galaxy_jpeg()))).copy()
     half[:, SIZE // 2 + 4 :] = 0
     assert recognise(encode(Image.fromarray(half), quality=95), ANY).suffix == ".jpg"
+
+
+def test_a_masked_background_is_no_blank_image_of_another_service():
+    image = np.zeros((SIZE, SIZE, 3), np.uint8)
+    image[:16, :16] = 200
+    content = encode(Image.fromarray(image))
+    assert recognise(content, ANY).suffix == ".jpg"
+    with pytest.raises(NoImageError, match="blank image"):
+        recognise(content, JPEG)
+    with pytest.raises(NoImageError, match="blank image"):
+        recognise(BODIES["blank"], ANY)
+
+
+def test_the_check_needs_little_memory():
+    size = 1024
+    service = choose_service("sdss", None, size)
+    content = galaxy_jpeg(size)
+    recognise(BODIES["ok"], ANY)  # Imports what it needs.
+    tracemalloc.start()
+    try:
+        recognise(content, service)
+        assert (
+            tracemalloc.get_traced_memory()[1] < 2.7 * 3 * size**2
+        )  # The pixels themselves, and twice as much.
+    finally:
+        tracemalloc.stop()
 
 
 def test_answers_cut_anywhere_are_incomplete():

@@ -44,8 +44,10 @@ def test_the_result_and_the_summary(server, words, tmp_path, capsys):
     assert (len(found.paths), found.skipped, found.ignored) == (8, {}, 4)
     settings = json.loads((out / "cutouts.json").read_text())
     assert settings["counts"].pop("reasons")["HTTP status 404 Not Found"] == 1
-    assert settings["counts"] == {"rows": 12, "saved": 8, "shared": 0, "duplicates": 0, "failed": 4}
-    assert (settings["survey"], settings["url"], settings["pixel_scale"]) == (None, server.template, 0.4)
+    assert settings["counts"] == {
+        "rows": 12, "saved": 8, "fits": 0, "shared": 0, "duplicates": 0, "failed": 4,
+    }  # fmt: skip
+    assert (settings["survey"], settings["url"], settings["pixel_scale"]) == (None, server.template, "0.4")
     assert (settings["size"], settings["format"], settings["bands"]) == (SIZE, None, None)
 
 
@@ -80,7 +82,7 @@ def test_the_surveys_are_asked_as_documented(server, words, tmp_path, monkeypatc
     assert (saved["objid"].tolist(), saved["path"].tolist(), failed) == ([ID], [f"{ID}.fits"], None)
 
 
-def test_fits_answers_of_the_legacy_surveys(server, words, tmp_path, monkeypatch):
+def test_fits_answers_of_the_legacy_surveys(server, words, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(services, "LEGACY_URL", f"{server.url}/legacy")
     moods = {"1": "cube", "2": "header", "3": "other bands", "4": 500, "5": "nan cube", "6": "ok"}
     server.mood = lambda key, attempt: moods[key]
@@ -93,6 +95,9 @@ def test_fits_answers_of_the_legacy_surveys(server, words, tmp_path, monkeypatch
         "blank image, as outside the survey",
         "image in the format jpg, not fits",
     ]
+    written = capsys.readouterr().out
+    assert f"next: python -m data_prep label --table TABLE --images {tmp_path / 'out'} --out" in written
+    assert "galaxy_lightning predict" not in written
 
 
 def test_a_second_run_requests_only_what_may_have_changed(server, words, tmp_path):
@@ -164,7 +169,7 @@ def test_a_file_is_copied_where_links_are_not_supported(server, words, tmp_path,
 
 
 def test_many_cutouts_are_in_subfolders(server, words, tmp_path, monkeypatch):
-    monkeypatch.setattr("data_prep.cutouts.plan.FOLDER_SIZE", 5)
+    monkeypatch.setattr("data_prep.cutouts.cutout_folder.FOLDER_SIZE", 5)
     command = words()
     main(command)
     saved, _ = read(tmp_path / "out")
@@ -175,7 +180,7 @@ def test_many_cutouts_are_in_subfolders(server, words, tmp_path, monkeypatch):
 
 
 def test_temporary_files_of_a_killed_process_are_removed(server, words, tmp_path, monkeypatch):
-    monkeypatch.setattr("data_prep.cutouts.plan.FOLDER_SIZE", 5)
+    monkeypatch.setattr("data_prep.cutouts.cutout_folder.FOLDER_SIZE", 5)
     command = words()
     main(command)
     for name in (".cutouts.partial-0123456789ab.csv", "0001/.g7.partial-0123456789ab.jpg", ".cutouts.lock"):

@@ -14,7 +14,7 @@ from tests.fuzzing import SOAKING
 
 pytestmark = pytest.mark.soak
 
-COUNT = 1000
+COUNT = 1000 if SOAKING else 400
 CONNECTIONS = 16
 KILLS = 40 if SOAKING else 2
 PERMANENT = {"blank": "blank image", 404: "HTTP status 404", "large": "128 x 128", "png": "PNG", 400: "HTTP"}

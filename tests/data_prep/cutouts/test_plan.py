@@ -31,7 +31,7 @@ def test_columns_are_guessed_and_ids_keep_all_digits(plan):
     made = plan(objid=[ID, ID + 1], ra=[100.5, 200], dec=[-1, 2.25])
     assert names(made) == [str(ID), str(ID + 1)]
     assert made.id_name == "objid"
-    assert [made.path(number, ".jpg") for number in range(2)] == [f"{ID}.jpg", f"{ID + 1}.jpg"]
+    assert [made.file_name(number) for number in range(2)] == [str(ID), str(ID + 1)]
     assert (made.ra.tolist(), made.dec.tolist()) == ([100.5, 200], [-1, 2.25])
     assert made.scale.tolist() == [0.4, 0.4]
     assert made.notes == [
@@ -83,6 +83,9 @@ def test_without_ids_files_are_named_by_position(plan):
         ({"id": [1], "ra": [1], "dec": [1]}, {}, "", "--pixel-scale : write a positive number"),
         ({"id": [1], "ra": [1], "dec": [1]}, {}, "0.02*r", "has no column r"),
         ({"id": [1], "ra": [1], "dec": [1], "r": ["x"]}, {}, "r", "column r"),
+        ({"id": [1], "ra": [1], "dec": [1]}, {}, "1e-9", "no row can have .* 1 pixel scale below 1e-08"),
+        ({"id": [1], "ra": [1], "dec": [1]}, {}, "inf", "--pixel-scale inf: write a positive number"),
+        ({"id": [1], "ra": [1], "dec": [1]}, {}, "dec", "the column dec has another meaning"),
         ({"id": [1], "ra": [None], "dec": [1]}, {}, "1", "no row can have a cutout: 1 position missing"),
         ({"id": ["1.23e18", "1.24e18"], "ra": [1, 2], "dec": [1, 2]}, {}, "1", "converted to floats"),
     ],
@@ -90,6 +93,29 @@ def test_without_ids_files_are_named_by_position(plan):
 def test_mistakes_are_explained(plan, table, columns, scale, message):
     with pytest.raises(GalaxyError, match=message):
         plan(scale, columns=columns, **table)
+
+
+def test_pixel_scales_in_other_units_are_converted(tmp_path):
+    table = Table({"id": [1, 2], "ra": [1.5, 2], "dec": [0.0, 1], "r": [0.5, 2]})
+    for unit, size in (
+        (None, 1), ("arcsec", 1), ("arcsec / pix", 1), ("arcmin", 60), ("deg", 3600), ("arcmin / pix", 60),
+        ("mas", 0.001),
+    ):  # fmt: skip
+        table["r"].unit = unit
+        table.write(tmp_path / "t.ecsv", overwrite=True)
+        made = make_plan(tmp_path / "t.ecsv", PositionColumns(), "0.1*R")
+        assert made.scale.tolist() == pytest.approx([0.05 * size, 0.2 * size])
+    for unit in ("pix", "kpc", "arcsec2", "s", "mag"):
+        table["r"].unit = unit
+        table.write(tmp_path / "t.ecsv", overwrite=True)
+        with pytest.raises(GalaxyError, match=f"t.ecsv, column r is in {unit}: convert it to arcsec"):
+            make_plan(tmp_path / "t.ecsv", PositionColumns(), "0.1*R")
+
+
+def test_a_pixel_scale_has_one_form(plan):
+    table = {"id": [1], "ra": [1], "dec": [2], "r": [3]}
+    assert {str(plan(text, **table).pixel_scale) for text in ("0.3*r", "0.3 * r", ".3*R")} == {"0.3*r"}
+    assert {str(plan(text, **table).pixel_scale) for text in ("0.3", ".30", "3e-1 ")} == {"0.3"}
 
 
 @pytest.mark.parametrize(
@@ -110,16 +136,18 @@ def test_pixel_scales(plan, text, scales):
 def test_rows_that_cannot_have_a_cutout_are_listed_by_reason(plan):
     made = plan(
         "r",
-        id=["a", "b", None, "d", "e", "f", "g"],
-        ra=[1, None, 3, 4, 5, 6, 7],
-        dec=[1, 2, None, 4, 5, 6, 7],
-        r=[1, 1, 1, None, 0, -1, 2],
+        id=["a", "b", None, "d", "e", "f", "g", "h", "i"],
+        ra=[1, None, 3, 4, 5, 6, 7, 8, 9],
+        dec=[1, 2, None, 4, 5, 6, 7, 8, 9],
+        r=[1, 1, 1, None, 0, -1, 2, np.inf, 9e-9],
     )
     assert {reason: rows.tolist() for reason, rows in made.excluded.items()} == {
         "id missing": [2],
         "position missing": [1],
         "pixel scale missing": [3],
         "pixel scale not positive": [4, 5],
+        "pixel scale infinite": [7],
+        "pixel scale below 1e-08 arcsec": [8],
     }
     assert names(made) == ["a", "g"]
     assert made.ids(np.array([1, 2])).tolist() == ["b", None]
@@ -181,11 +209,22 @@ def test_units_of_the_table_are_respected(tmp_path):
 
 def test_the_hash_depends_on_ids_positions_and_scales(plan):
     table = {"id": ["a", "b"], "ra": [1, 2], "dec": [3, 4]}
-    changes = [{"id": ["a", "c"]}, {"ra": [1, 2.1]}, {"id": [1, 2]}, {"id": [1, 3]}]
+    changes = [{"id": ["a", "c"]}, {"ra": [1, 2.1]}, {"id": [1, 2]}, {"id": [1, 3]}, {"id": ["a", "A"]}]
     plans = [plan(**table), plan("0.5", **table), *(plan(**table | change) for change in changes)]
-    hashes = [made.sha256() for made in plans]
+    hashes = [made.sha256(2) for made in plans]
     assert len(set(hashes)) == len(hashes)
-    assert plan(**table, other=[1, 2]).sha256() == hashes[0]
+    assert plan(**table, other=[1, 2]).sha256(2) == hashes[0]
+
+
+def test_the_hash_of_the_first_rows_does_not_depend_on_others(plan):
+    table = {"id": [1, 2], "ra": [1, 2], "dec": [3, 4]}
+    made = plan(**table)
+    for more in (3, "c", 2):
+        longer = plan(id=[1, 2, more], ra=[1, 2, 2], dec=[3, 4, 4])
+        assert longer.sha256(2) == made.sha256(2)
+    assert plan(id=[3, 1, 2], ra=[2, 1, 2], dec=[4, 3, 4]).sha256(2) != made.sha256(2)
+    # The file name of a galaxy must not change.
+    assert plan(id=["A", "a"], ra=[1, 2], dec=[3, 4]).sha256(1) != plan(id=["A"], ra=[1], dec=[3]).sha256(1)
 
 
 @pytest.mark.parametrize("kind", ["integer", "text"])
@@ -205,15 +244,12 @@ def test_a_large_table_is_planned_fast_and_in_little_memory(tmp_path, kind):
     made = make_plan(path, PositionColumns(), "0.02*r")
     assert made.find_shared().tolist() == list(range(count))
     assert time.process_time() - began < 15
-    assert made.path(0, ".jpg").startswith("0000/")
-    assert made.path(count - 1, ".jpg").startswith("0019/")
-    assert [len(chunk) for chunk in made.chunks()] == [10_000] * 20
     # The work with the plan needs memory for one subfolder at a time.
     tracemalloc.start()
     try:
-        for numbers in list(made.chunks())[::5]:
-            assert len({made.path(number, ".jpg") for number in numbers}) == 10_000
-        made.sha256()
+        for first in (0, count - 10_000):
+            assert len({made.file_name(number) for number in range(first, first + 10_000)}) == 10_000
+        made.sha256(count)
         assert tracemalloc.get_traced_memory()[1] < 30_000_000
     finally:
         tracemalloc.stop()

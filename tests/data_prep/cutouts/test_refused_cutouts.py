@@ -15,7 +15,11 @@ from tests.full_disk import refuse_within
         (["--size", "65"], "holds cutouts with another size (64, not 65): choose another folder"),
         (["--pixel-scale", "0.5"], "holds cutouts with another pixel scale (0.4, not 0.5)"),
         (["--survey", "sdss"], "holds cutouts with another survey (None, not sdss)"),
-        (["--id-column", "other"], "holds cutouts of another table (other ids, positions or pixel scales)"),
+        (["--url", "http://a.org/{ra}/{dec}?key=1"], "holds cutouts with another URL: choose another folder"),
+        (
+            ["--id-column", "other"],
+            "holds cutouts of another table (other ids, positions or pixel scales; new",
+        ),
     ],
 )
 def test_a_folder_of_other_settings_is_refused(server, words, fails, more, message):
@@ -33,7 +37,9 @@ def test_a_folder_of_other_files_is_refused(server, words, fails, tmp_path):
     (out / ".DS_Store").touch()
     main(words())
     (out / "cutouts.json").write_text("{")
-    assert "cannot be read as JSON" in fails(words())
+    error = fails(words())
+    assert "cannot be read as JSON" in error
+    assert "restore this file, or choose another folder" in error
     assert "File exists" in fails(words("--out", tmp_path / "t.csv"))
 
 
@@ -47,6 +53,9 @@ def test_a_folder_of_other_files_is_refused(server, words, fails, tmp_path):
         (["--survey", "sdss", "--layer", "x"], "--layer applies to --survey legacy"),
         (["--id-column", "nothing"], "has no column nothing"),
         (["--table", "missing.csv"], "missing.csv is missing"),
+        (["--rate", "0.0009"], "--rate 0.0009: choose 0.001 to 1000 requests per second"),
+        (["--rate", "1001"], "--rate 1001: choose 0.001 to 1000 requests per second"),
+        (["--connections", "65"], "--connections 65: choose 1 to 64"),
     ],
 )
 def test_mistakes_are_one_line_and_make_no_folder(server, words, fails, tmp_path, more, message):
@@ -64,7 +73,7 @@ def test_a_table_without_cutouts_is_an_error(server, words, fails, tmp_path):
 
 
 def test_a_service_that_refuses_stops_everything(server, words, fails, monkeypatch, tmp_path):
-    server.mood = lambda key, attempt: 403 if key == "g20" else "ok"
+    server.mood = lambda key, attempt: 403 if len(server.requests) > 20 else "ok"
     error = fails(words(id=[f"g{number}" for number in range(200)]))
     assert "the image service refuses requests: HTTP status 403 Forbidden for http://127.0.0.1" in error
     assert len(server.requests) < 60
@@ -108,7 +117,7 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written(server, words, fails, t
     command = words()
     with monkeypatch.context() as patch:
         refuse_within(patch, cutout_folder.CutoutFolder, "save")
-        assert "g0.jpg cannot be written: File too large" in fails([*command, "--connections", "1"])
+        assert ".jpg cannot be written: File too large" in fails([*command, "--connections", "1"])
     main(command)
     no_litter(tmp_path / "out")
     (tmp_path / "file").touch()

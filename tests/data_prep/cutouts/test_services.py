@@ -3,7 +3,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from data_prep.common.errors import GalaxyError
-from data_prep.cutouts.services import choose_service
+from data_prep.cutouts.services import choose_service, without_query
 
 
 def request(service, ra=185.72841234567, dec=-0.000001, scale=0.396127, name="x"):
@@ -69,6 +69,11 @@ def test_a_template_has_all_fields_and_quotes_the_id():
         ("ftp://a.org/{ra}/{dec}", "must begin with https:// or http://"),
         ("a.org/{ra}/{dec}", "must begin with https:// or http://"),
         ("https:///{ra}/{dec}", "must begin with https:// or http:// and a host"),
+        ("https://me:secret@a.org/{ra}/{dec}", "^--url https://a.org/{ra}/{dec}: .* into ~/.netrc"),
+        ("https://a.org/{ra}/{dec}#here", "leave out the part from # on"),
+        ("https://a.org/{ra}?{dec}\x1b", "control characters"),
+        ("https://a.org\n/{ra}?{dec}", "control characters"),
+        ("https://a.org/{ra}?key=secret", "^--url https://a.org/{ra}: {dec} is missing"),
     ],
 )
 def test_an_invalid_template_is_refused(template, message):
@@ -80,7 +85,7 @@ def test_an_invalid_template_is_refused(template, message):
     ("survey", "template", "size", "options", "message"),
     [
         (None, None, 100, {}, "name a survey with --survey"),
-        ("sdss", "https://a.org/{ra}/{dec}", 100, {}, "name a survey with --survey"),
+        ("sdss", "https://a.org/{ra}/{dec}", 100, {}, "exclude each other: leave out one of them"),
         ("sdss", None, 63, {}, "--size 63: cutouts of --survey sdss have 64 to 2048 pixels"),
         ("sdss", None, 2049, {}, "64 to 2048"),
         ("legacy", None, 3001, {}, "1 to 3000"),
@@ -102,3 +107,16 @@ def test_invalid_options_are_refused(survey, template, size, options, message):
 @pytest.mark.parametrize(("survey", "size"), [("sdss", 64), ("sdss", 2048), ("legacy", 3000)])
 def test_the_limits_of_the_services_are_allowed(survey, size):
     assert choose_service(survey, None, size).size == size
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.org/x?key=secret", "https://a.org/x"),
+        ("https://me:secret@a.org//x#y", "https://a.org//x"),
+        ("a.org/x", "a.org/x"),
+        ("https://a.org/x@y", "https://a.org/x@y"),
+    ],
+)
+def test_messages_do_not_contain_passwords(url, shown):
+    assert without_query(url) == shown

@@ -109,3 +109,14 @@ def test_a_given_pixel_scale_needs_that_of_the_training_images(tmp_path):
     dataset = ImageFolderDataset(tmp_path, images)
     assert dataset[0].problems == {}
     assert list(dataset.describe()) == ["Images of 0.2 arcsec per pixel are resampled to the model's 0.4"]
+
+
+def test_cutouts_are_named_by_their_ids(tmp_path):
+    write_images(tmp_path, ["0000/NGC 1%2fa.jpg", "0000/%41.jpg", "extra.jpg"])
+    (tmp_path / "cutouts.json").write_text("{}")
+    (tmp_path / "cutouts.csv").write_text("id,path\nNGC 1/a,0000/NGC 1%2fa.jpg\nA,0000/%41.jpg\n")
+    dataset = ImageFolderDataset(tmp_path, ImagesToPredict(ImageSettings(16)))
+    assert dataset.identifiers.to_dict("list") == {
+        "id": ["A", "NGC 1/a", "extra"],
+        "path": ["0000/%41.jpg", "0000/NGC 1%2fa.jpg", "extra.jpg"],
+    }
