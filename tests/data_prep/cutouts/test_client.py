@@ -193,7 +193,7 @@ def test_requests_of_all_threads_begin_at_the_rate(server, fetch):
     moments = sorted(server.times)
     assert moments[-1] - moments[0] > 22 / 40
     # In any second are at most the allowed requests; a request may arrive a little late.
-    assert min(later - first for first, later in zip(moments, moments[9:], strict=False)) > 7 / 40
+    assert min(later - first for first, later in zip(moments, moments[9:], strict=False)) > 4 / 40
     assert 2 <= server.most_at_once <= 8
 
 
@@ -210,14 +210,14 @@ def test_all_threads_pause_when_the_service_asks_for_it(server, fetch, form, sta
         return "ok"
 
     server.mood = mood
-    in_threads(fetch, Client(100, SERVICE.max_bytes), 12, 4)
+    in_threads(fetch, Client(100, SERVICE.max_bytes), 30, 4)
     moments = sorted(server.times)
     pauses = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert asked.is_set()
     assert max(pauses) > 0.9
     # A few requests had begun before the answer.
-    assert pauses.index(max(pauses)) < 8
-    assert len(moments) == 13
+    assert pauses.index(max(pauses)) < 25
+    assert len(moments) == 31
 
 
 def test_a_long_pause_is_announced_once(server, fetch, monkeypatch, capsys):
