@@ -85,7 +85,7 @@ class SeenGalaxies:
         self,
         images: npt.NDArray[np.uint8],
         rows: npt.NDArray[np.int64],
-        objids: npt.NDArray[np.int64] | None,
+        objids: npt.NDArray[np.int64],
         turns: npt.NDArray[np.int64] | None = None,
     ) -> npt.NDArray[np.bool_]:
         """Returns ``[K]`` whether each of ``K`` images shows one of the galaxies.
@@ -93,12 +93,10 @@ class SeenGalaxies:
         Args:
             images: ``[N, H, W, C]``; they are read only if the hashes of the galaxies are known.
             rows: ``[K]`` numbers of the images to look up.
-            objids: ``[K]`` their object ids, if they have any.
+            objids: ``[K]`` their object ids, -1 where an image has none.
             turns: ``[N]`` quarter turns by which the images were rotated, if they were.
         """
-        found = np.zeros(len(rows), dtype=np.bool_)
-        if objids is not None:
-            found |= np.isin(objids, self.objids)
+        found = np.isin(objids, self.objids)
         if len(self.pixels):
             found |= np.isin(hash_images(images, rows, turns), self.pixels)
         return found

@@ -68,6 +68,7 @@ class TrainingImages(NamedTuple):
             raise GalaxyError(f"the pixel scale must be positive, in arcsec per pixel, not {pixel_scale}")
         known = self.settings or ImageSettings(crop)
         cutouts = _read_cutouts(folder)
+        stated = RelativeScale.parse(cutouts.get("pixel_scale"))
         notes = [*self._compare_surveys(cutouts), *_describe_nested(folder)]
         if self.pixel_scale is None:
             if pixel_scale is not None:
@@ -75,7 +76,12 @@ class TrainingImages(NamedTuple):
                     f"data.pixel_scale: {self._describe_scale()}, so that no image can be resampled to it: "
                     "remove this option, or train on arrays made with --pixel-scale"
                 )
-            return self._match_cutouts(known, cutouts, notes)
+            return self._match_sizes(known, stated, notes)
+        if pixel_scale is None and stated is not None:
+            if stated.column is None:
+                pixel_scale = stated.factor
+            elif known.stretch is None:  # FITS files state their scale in arcsec.
+                return ImagesToPredict(known, [*notes, self._warn_of_scale(stated)])
         if pixel_scale is None and known.stretch is None and known.target_scale is None:
             # Without WCS, the images have the scale of the training images.
             return ImagesToPredict(known, notes)
@@ -83,9 +89,10 @@ class TrainingImages(NamedTuple):
         return ImagesToPredict(settings, notes)
 
     def _describe_scale(self) -> str:
-        if self.relative_scale is None:
+        scale = self.relative_scale or self.pixel_scale
+        if scale is None:
             return "the pixel scale of the model's training images is unknown"
-        return f"the model's training images have {self.relative_scale} arcsec per pixel"
+        return f"the model's training images have {scale} arcsec per pixel"
 
     def _compare_surveys(self, cutouts: dict[str, Any]) -> list[str]:
         """Returns a note if cutouts are of another survey than the training images."""
@@ -97,25 +104,30 @@ class TrainingImages(NamedTuple):
             "its accuracy on them is unknown"
         ]
 
-    def _match_cutouts(
-        self, known: ImageSettings, cutouts: dict[str, Any], notes: list[str]
+    def _match_sizes(
+        self, known: ImageSettings, stated: RelativeScale | None, notes: list[str]
     ) -> ImagesToPredict:
         """Resamples cutouts whose scale depends on the same size as that of the training images."""
-        own, scale = self.relative_scale, RelativeScale.parse(cutouts.get("pixel_scale"))
-        if own is None or scale is None:
+        own = self.relative_scale
+        if own is None or stated is None:
+            return ImagesToPredict(known, notes)
+        same_size = (stated.column or "").lower() == str(own.column).lower()
+        if same_size and scales_agree(stated.factor, own.factor):
             return ImagesToPredict(known, notes)
         # FITS files state their scale in arcsec, which cannot be compared with a size.
-        if (scale.column or "").lower() != str(own.column).lower() or known.stretch is not None:
-            note = (
-                f"The images have {scale} arcsec per pixel, but {self._describe_scale()}: galaxies appear at "
-                "other sizes than in the training, and the classification is less reliable. They are not "
-                f"resampled; python -m data_prep cutouts --pixel-scale '{own}' makes such images"
-            )
-            return ImagesToPredict(known, [*notes, note])
-        if scales_agree(scale.factor, own.factor):
-            return ImagesToPredict(known, notes)
-        settings = replace(known, pixel_scale=scale.factor, target_scale=own.factor)
+        if not same_size or known.stretch is not None:
+            return ImagesToPredict(known, [*notes, self._warn_of_scale(stated)])
+        settings = replace(known, pixel_scale=stated.factor, target_scale=own.factor)
         return ImagesToPredict(settings, notes, own.column or "arcsec")
+
+    def _warn_of_scale(self, stated: RelativeScale) -> str:
+        """Returns a note on images at a scale that cannot be compared with that of the training images."""
+        own = self.relative_scale or f"{self.pixel_scale:g}"
+        return (
+            f"The images have {stated} arcsec per pixel, but {self._describe_scale()}: galaxies appear at other "
+            "sizes than in the training, and the classification is less reliable. They are not resampled; "
+            f"python -m data_prep cutouts --pixel-scale '{own}' makes such images"
+        )
 
 
 def _describe_nested(folder: Path | None) -> list[str]:

@@ -9,6 +9,7 @@ from PIL import Image
 from data_prep.common.errors import GalaxyError
 from data_prep.images.image_settings import ImageSettings
 from data_prep.images.relative_scale import RelativeScale
+from data_prep.images.stretch import Stretch
 from galaxy_lightning.data.image_folders import ImageFolderDataset
 from galaxy_lightning.data.training_images import TrainingImages
 
@@ -82,3 +83,28 @@ def test_a_number_on_the_card_is_the_pixel_scale_of_the_training():
 def test_the_case_of_survey_and_column_does_not_matter(tmp_path):
     _, lines = described(tmp_path, survey="SDSS", pixel_scale="0.02*PETROR90_R")
     assert lines == []
+
+
+def test_cutouts_are_resampled_to_a_scale_in_arcsec(tmp_path):
+    training = TrainingImages(ImageSettings(16), 0.4, "sdss")
+    dataset, lines = described(tmp_path, training, survey="sdss", pixel_scale="0.2")
+    assert lines == ["Images of 0.2 arcsec per pixel are resampled to the model's 0.4"]
+    assert dataset[0].problems == {}
+    _, lines = described(tmp_path, training, survey="sdss", pixel_scale="0.4")
+    assert lines == []
+    dataset, (line,) = described(tmp_path, training, survey="sdss", pixel_scale="0.02*petroR90_r")
+    assert line.startswith(
+        "The images have 0.02*petroR90_r arcsec per pixel, but the model's training images"
+    )
+    assert "--pixel-scale '0.4' makes such images" in line
+    assert dataset.settings == ImageSettings(16)
+
+
+def test_fits_cutouts_are_not_resampled_by_the_size_of_a_galaxy(tmp_path):
+    settings = ImageSettings(16, stretch=Stretch("linear", (0.0,) * 3, (1.0,) * 3))
+    training = GALAXY_ZOO._replace(settings=settings)
+    for scale, notes in (("0.02*petroR90_r", 0), ("0.04*petroR90_r", 1)):
+        (tmp_path / "cutouts.json").write_text(json.dumps({"survey": "sdss", "pixel_scale": scale}))
+        images = training.to_predict(16, None, tmp_path)
+        assert images.settings is settings
+        assert len(images.notes) == notes
