@@ -124,8 +124,8 @@ class TrainingImages(NamedTuple):
         """Returns a note on images at a scale that cannot be compared with that of the training images."""
         own = self.relative_scale or f"{self.pixel_scale:g}"
         return (
-            f"The images have {stated} arcsec per pixel, but {self._describe_scale()}: galaxies appear at other "
-            "sizes than in the training, and the classification is less reliable. They are not resampled; "
+            f"The images have {stated} arcsec per pixel, but {self._describe_scale()}: galaxies appear at "
+            "other sizes than in the training, and the classification is less reliable. They are not resampled; "
             f"python -m data_prep cutouts --pixel-scale '{own}' makes such images"
         )
 
