@@ -125,8 +125,8 @@ class TrainingImages(NamedTuple):
         own = self.relative_scale or f"{self.pixel_scale:g}"
         return (
             f"The images have {stated} arcsec per pixel, but {self._describe_scale()}: galaxies appear at "
-            "other sizes than in the training, and the classification is less reliable. They are not resampled; "
-            f"python -m data_prep cutouts --pixel-scale '{own}' makes such images"
+            "other sizes than in the training, and the classification is less reliable. They are not "
+            f"resampled; python -m data_prep cutouts --pixel-scale '{own}' makes such images"
         )
 
 
