@@ -9,14 +9,22 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from data_prep.common.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
 from data_prep.common.output import guarded_output
 from galaxy_lightning.cli.checkpoint_names import find_checkpoint
-from galaxy_lightning.cli.configs import add_default_config, configured_checkpoint, expand_paths
+from galaxy_lightning.cli.configs import (
+    add_default_config,
+    configured_checkpoint,
+    expand_paths,
+    named_configs,
+)
 from galaxy_lightning.cli.descriptions import DESCRIPTIONS
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.shipped_models import DEFAULT_MODEL, SHIPPED
+
+_MODEL_OPTION: Final = re.compile(r"--model\.")
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -88,7 +96,8 @@ def complete(args: list[str]) -> list[str]:
     if known.ckpt_path is None:
         if command == "fit":
             return [command, *default_options]
-        if command == "predict":
+        # A config or a setting of the model belongs to another model than that of the package.
+        if command == "predict" and not (named_configs(others) or any(map(_MODEL_OPTION.match, others))):
             return [command, *others, "--ckpt_path", str(SHIPPED[DEFAULT_MODEL])]
         raise GalaxyError(
             f"{command} needs the checkpoint of a trained model. Train a model with: {PROGRAM} fit "

@@ -1,6 +1,7 @@
 """Starts the command on a small table, and reads what it has written."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,4 +39,6 @@ def start(words):
         [sys.executable, "-m", "data_prep", *words],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        # A process in the background ignores Ctrl-C, and so would those that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip

@@ -99,7 +99,8 @@ def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw,
         ]
     )
     predicted = pd.read_csv(tmp_path / "p.csv")
-    assert list(predicted.columns) == ["id", "path", *PROBABILITIES, "predicted", "entropy", "uncertain"]
+    added = ["predicted", "entropy", "uncertain", "seen_in_training"]
+    assert list(predicted.columns) == ["id", "path", *PROBABILITIES, *added]
     assert len(predicted) == 80
 
     model = GalaxyClassifier.load_from_checkpoint(best, map_location="cpu", weights_only=True).eval()
