@@ -40,9 +40,8 @@ def cutouts(
     Args:
         table: CSV, FITS, VOTable, ECSV or Parquet, also gzipped
         out: folder to create or complete
-        pixel_scale: arcsec per pixel: a number, a column of the table, or a number times a column. Galaxy Zoo
-            2's cutouts, and therefore the published model, have '0.02*petroR90_r': each galaxy fills its
-            image alike
+        pixel_scale: arcsec per pixel: a number, a column of the table, or a number times a column. The model
+            galaxy_zoo1 expects '0.02*petroR90_r', as in Galaxy Zoo 2: each galaxy fills its image alike
         size: side of the cutouts in pixels; 424 for those of Galaxy Zoo 2
         survey: sdss (Sloan Digital Sky Survey) or legacy (DESI Legacy Imaging Surveys)
         url: URL of another service, with the fields {ra} {dec} {scale} {size} {id}

@@ -259,7 +259,7 @@ def _explain(error: Exception, *, has_answered: bool) -> AnswerError:
         return TransientError("no connection through the proxy")
     text = str(error)
     if "NameResolutionError" in text or "Name or service not known" in text or "getaddrinfo" in text:
-        return TransientError("the server's name could not be resolved (DNS): is there a network connection?")
+        return TransientError("the server's name could not be resolved (DNS); check the network connection")
     if "NewConnectionError" in text:
         refused = text.rpartition("]")[2].strip(" ')\"")
         return TransientError(f"no connection to the server{f': {refused}' if refused else ''}")
