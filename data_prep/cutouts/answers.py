@@ -21,7 +21,7 @@ from data_prep.images.fits_format import SIGNATURE
 from data_prep.schema import MAX_BANDS
 
 BLANK_SHARE: Final = 0.75
-"""Share of pixels of one and the same colour from which on an image of a survey is blank.
+"""An image of a survey is blank if at least this share of its pixels has the same colour.
 
 Measured on 6,659 SDSS cutouts of galaxies, at the scale of Galaxy Zoo 2: the median is 0.05 and the maximum
 0.45. If half of such an image lay outside the survey, it would reach 0.73. SkyServer's error messages, text

@@ -114,7 +114,7 @@ class Client:
             after the second such answer.
 
     Attributes:
-        has_answered: Whether there was any answer so far, be it a redirect.
+        has_answered: Whether there was any answer so far, redirects included.
     """
 
     def __init__(self, rate: float, max_bytes: int, *, unavailable: tuple[int, ...] = ()) -> None:

@@ -68,7 +68,7 @@ def _receive_with_retries(download: "_Download") -> bool:
         try:
             return download.receive()
         except requests.RequestException as error:
-            if attempts >= MAX_ATTEMPTS or not is_transient(error):
+            if attempts >= MAX_ATTEMPTS or not _is_transient(error):
                 raise _download_error(download.url, error) from error
         time.sleep(attempts)
 
@@ -79,12 +79,8 @@ def _download_error(url: str, error: requests.RequestException) -> GalaxyError:
     return GalaxyError(f"{url} could not be downloaded: {reason}; {_ADVICE}")
 
 
-def is_transient(error: requests.RequestException) -> bool:
-    """Returns whether the same request may succeed a few seconds later.
-
-    Args:
-        error: The error of a request, with the response if there was one.
-    """
+def _is_transient(error: requests.RequestException) -> bool:
+    """Returns whether the same request may succeed a few seconds later."""
     if error.response is not None:
         return is_transient_status(error.response.status_code)
     return isinstance(

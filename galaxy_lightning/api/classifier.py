@@ -119,7 +119,7 @@ class Classifier:
         """Returns the columns of the predictions."""
         number = len(opened.identifiers)
         calibration = self._model.inference.calibrations.for_zooms(zooms)
-        flags = SeenFlags(self._trained.trained_on | self._trained.calibrated_on, opened.objids)
+        flags = SeenFlags(self._trained.seen, opened.objids)
         probabilities = np.zeros((number, len(self.classes)), dtype=np.float32)
         seen = [pd.Series(dtype="boolean")]
         problems: dict[int, str] = {}

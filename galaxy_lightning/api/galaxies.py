@@ -137,8 +137,8 @@ def open_galaxies(
         return OpenedGalaxies(pd.DataFrame(index=range(len(images))), dataset, np.full(len(images), -1))
     else:
         paths = _parse_list(galaxies)
-        identifiers = identify_images(_names_of(paths), paths)
-        objids = parse_objids(_names_of(paths))
+        names = _names_of(paths)
+        identifiers, objids = identify_images(names, paths), parse_objids(names)
     files = [(start / path,) for path in map(_expand, paths)]
     prepared = training.to_predict(crop, pixel_scale, _common_folder(files))
     if prepared.settings.pattern is not None:
@@ -177,29 +177,31 @@ def _names_of(paths: Sequence[str]) -> list[str]:
 
 def _paths_of(table: pd.DataFrame) -> list[str]:
     """Returns the image files that a table names; missing files for empty cells."""
-    column = guess_columns([str(name) for name in table.columns])["path"].column
-    if column is None:
+    paths = _cells(table, "path")
+    if paths is None:
         raise GalaxyError("the table has no column of image files, or several: name one of them 'path'")
     if table.empty:
         raise GalaxyError("there are no galaxies: the table is empty")
-    return [_NO_FILE if path is None else str(path) for path in _column(table, column)]
+    return [_NO_FILE if path is None else str(path) for path in paths]
 
 
 def _ids_of(table: pd.DataFrame, paths: Sequence[str]) -> npt.NDArray[np.int64]:
     """Returns the object ids of a table: those of its column of ids or, where it has none, of its files."""
-    column = guess_columns([str(name) for name in table.columns])["id"].column
-    of_files = parse_objids(_names_of(paths))
-    if column is None:
+    of_files, cells = parse_objids(_names_of(paths)), _cells(table, "id")
+    if cells is None:
         return of_files
-    ids = parse_objids(_column(table, column))
+    ids = parse_objids(cells)
     return np.where(ids < 0, of_files, ids)
 
 
-def _column(table: pd.DataFrame, name: str) -> list[Any]:
-    """Returns the cells of a column, None where missing."""
-    position = [str(each) for each in table.columns].index(name)
-    column = table.iloc[:, position].astype(object)
-    return list(column.where(column.notna(), None))
+def _cells(table: pd.DataFrame, role: str) -> list[Any] | None:
+    """Returns the cells of the column that is named like a role, None where missing; None without one."""
+    names = [str(name) for name in table.columns]
+    column = guess_columns(names)[role].column
+    if column is None:
+        return None
+    cells = table.iloc[:, names.index(column)].astype(object)
+    return list(cells.where(cells.notna(), None))
 
 
 def _parse_list(galaxies: Any) -> list[str]:

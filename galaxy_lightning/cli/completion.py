@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from galaxy_lightning.callbacks.history import HistoryRecorder
+from galaxy_lightning.cli.trainer_parts import takes_newest
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.writer import describe_cpu, write_run
 from galaxy_lightning.training.checkpoint_writer import replace_calibrations
@@ -77,7 +78,6 @@ def record_run(
     extra["training"] = history.describe_training()
     if device.type == "cuda":
         extra["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
-    takes_newest = model.optimization.ends_at_zero or data.arrays.for_final_model
     rate = history.images * trainer.world_size / history.train_seconds if history.train_seconds else None
     write_run(
         folder,
@@ -95,7 +95,7 @@ def record_run(
         device=_describe_device(device),
         images_per_second=rate,  # None if an earlier process trained all epochs.
         peak_memory_mb=history.memory.mb,
-        best_epoch=int(history.epochs[-1]["epoch"]) if takes_newest else None,
+        best_epoch=int(history.epochs[-1]["epoch"]) if takes_newest(model, data) else None,
         packages=("torch", "lightning", "torchmetrics"),
         calibration=model.inference.calibrations.main.state(),
         **extra,

@@ -74,7 +74,7 @@ def make_prediction_writer(
         objids, turns = data.arrays.catalog["objid"].to_numpy(), data.arrays.quarter_turns
     else:
         objids, turns = parse_objids(galaxies.iloc[:, 0]), None
-    seen = SeenFlags(trained.trained_on | trained.calibrated_on, objids, turns)
+    seen = SeenFlags(trained.seen, objids, turns)
     writer = PredictionWriter(
         table, galaxies, model.classes, with_uncertainty=True, seen=seen, made_of=made_of, images=images
     )

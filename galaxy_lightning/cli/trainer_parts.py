@@ -37,6 +37,16 @@ def progress_callbacks(settings: Mapping[str, Any]) -> tuple[bool, list[Callback
     return False, [EpochLines()] if enabled is None else []
 
 
+def takes_newest(model: GalaxyClassifier, data: GalaxyDataModule) -> bool:
+    """Returns whether the best weights of a fit are those of its last epoch, whatever the validation says.
+
+    Args:
+        model: The model.
+        data: The data module.
+    """
+    return model.optimization.ends_at_zero or data.arrays.for_final_model
+
+
 def make_run_callbacks(
     folder: Path, model: GalaxyClassifier, data: GalaxyDataModule, seed: int
 ) -> list[Callback]:
@@ -50,7 +60,7 @@ def make_run_callbacks(
     """
     return [
         BatchSeed(seed),
-        RunCheckpoint(newest=model.optimization.ends_at_zero or data.arrays.for_final_model),
+        RunCheckpoint(newest=takes_newest(model, data)),
         ConfusionMatrixLogger(data.arrays.class_descriptions),
         LearningRateMonitor("epoch"),
         PredictionWriter(folder / PREDICTIONS, data.arrays.identities, model.classes),

@@ -67,6 +67,11 @@ class CheckpointInfo:
     calibrations: Calibrations = field(default_factory=lambda: Calibrations(Calibration()))
     card: ModelCard = field(default_factory=ModelCard)
 
+    @property
+    def seen(self) -> SeenGalaxies:
+        """The galaxies on which the weights were trained or the probabilities calibrated."""
+        return self.trained_on | self.calibrated_on
+
     def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Checks that a fit resumes with the settings of this checkpoint.
 

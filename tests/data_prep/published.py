@@ -5,6 +5,8 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.data_prep.answering import send
+
 
 class Publisher:
     """Serves ``files`` by name. Each request uses the next of the name's ``moods``, and then the last one.
@@ -56,39 +58,28 @@ class Publisher:
                 }
                 for key, content in self.files.items()
             ]
-            self.send(handler, 200, json.dumps({"files": entries, "created": "now"}).encode())
+            send(handler, 200, json.dumps({"files": entries, "created": "now"}).encode())
             return
         moods = self.moods.setdefault(name, ["ok"])
         mood = moods.pop(0) if len(moods) > 1 else moods[0]
         content = self.files.get(name)
         if content is None:
-            self.send(handler, 404, b"")
+            send(handler, 404, b"")
         elif isinstance(mood, int):
-            self.send(handler, mood, b"not now")
+            send(handler, mood, b"not now")
         elif mood == "redirect":
-            self.send(handler, 302, b"", Location=f"{self.url}/elsewhere/{name}")
+            send(handler, 302, b"", Location=f"{self.url}/elsewhere/{name}")
         elif mood == "wrong":
-            self.send(handler, 200, content[:-1] + b"?")
+            send(handler, 200, content[:-1] + b"?")
         else:
             tag = f'"{hashlib.md5(content).hexdigest()}"'
             start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and mood != "whole" else 0
             if handler.headers.get("If-Range", tag) != tag:
                 start = 0
             if start >= len(content):
-                self.send(handler, 416, b"")
+                send(handler, 416, b"")
                 return
             rest, more = content[start:], {"ETag": tag}
             if start:
                 more["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            self.send(handler, 206 if start else 200, rest, cut=mood == "cut", **more)
-
-    def send(self, handler, status, content, *, cut=False, **headers):
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(content)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(content[: len(content) // 2] if cut else content)
-        if cut:
-            handler.wfile.flush()
-            handler.close_connection = True
+            send(handler, 206 if start else 200, rest, cut=mood == "cut", **more)

@@ -12,6 +12,8 @@ import numpy as np
 from astropy.io import fits
 from PIL import Image, ImageDraw
 
+from tests.data_prep.answering import send
+
 SIZE = 64
 PAGE = b"<html><head><title>Down for &amp; maintenance\x1b[31m</title></head><body>Sorry</body></html>"
 
@@ -141,7 +143,7 @@ class ImageServer:
             self._ended.wait(5)
             handler.close_connection = True
         elif mood == "redirect":
-            self._send(handler, 302, b"", Location=f"/moved?{parts.query}")
+            send(handler, 302, b"", Location=f"/moved?{parts.query}")
         elif mood in ("drip", "drip 403"):
             handler.send_response(200 if mood == "drip" else 403)
             handler.send_header("Content-Length", "100000")
@@ -151,30 +153,20 @@ class ImageServer:
         elif mood in ("gzip", "damaged gzip"):
             content = gzip.compress(BODIES["ok"] * 3 if mood == "damaged gzip" else BODIES["ok"])
             content = content[:50] + b"xxxx" + content[54:] if mood == "damaged gzip" else content
-            self._send(handler, 200, content, Content_Encoding="gzip")
+            send(handler, 200, content, Content_Encoding="gzip")
         elif mood == "identity":
-            self._send(handler, 200, BODIES["ok"], Content_Encoding="identity")
+            send(handler, 200, BODIES["ok"], Content_Encoding="identity")
         elif isinstance(mood, tuple) and mood[0] == "to":
-            self._send(handler, 302, b"", Location=mood[1])
+            send(handler, 302, b"", Location=mood[1])
         elif isinstance(mood, tuple):
-            self._send(handler, mood[0], b"later", Retry_After=mood[1])
+            send(handler, mood[0], b"later", Retry_After=mood[1])
         elif isinstance(mood, int):
-            self._send(handler, mood, PAGE)
+            send(handler, mood, PAGE)
         else:
             if mood == "slow":
                 self._ended.wait(0.1)
             kind = "text/html" if mood == "wrong type" else "image/jpeg"
-            self._send(handler, 200, BODIES[mood], cut=mood == "cut", Content_Type=kind)
+            send(handler, 200, BODIES[mood], cut=mood == "cut", Content_Type=kind)
             if mood in ("ok", "cube", "wrong type", "slow"):
                 with self._lock:
                     self.served[key] += 1
-
-    def _send(self, handler, status, content, *, cut=False, **headers):
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(content)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(content[: len(content) // 2] if cut else content)
-        if cut:
-            handler.close_connection = True
