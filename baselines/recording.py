@@ -12,10 +12,16 @@ import numpy.typing as npt
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import new_folder
+from data_prep.common.files import new_folder, refuse_existing
 from data_prep.schema import SPLITS
-from galaxy_lightning.runs.names import HISTORY, PREDICTIONS, RUN
-from galaxy_lightning.runs.writer import write_history, write_predictions, write_run
+from galaxy_lightning.evaluation.run_figures import (
+    RUN_FIGURES,
+    optional_figures,
+    validation_predictions,
+    write_run_figures,
+)
+from galaxy_lightning.runs.names import FIGURES, HISTORY, PREDICTIONS, RUN
+from galaxy_lightning.runs.writer import find_best_epoch, write_history, write_predictions, write_run
 from galaxy_lightning.runtime.memory import PeakMemory
 
 
@@ -97,7 +103,8 @@ def record_run(
         model: The model's name.
         seed: The seed of the fit.
         overwrite: Whether to replace an existing run in ``out``.
-        files: The names of the files that the block writes, besides the three files of every run.
+        files: The names of the files that the block writes, besides the three files of every run and its
+            figures.
 
     Yields:
         The record, in which the block sets ``fit``.
@@ -107,7 +114,10 @@ def record_run(
     """
     for split in SPLITS:
         arrays.require_rows(split)
-    with new_folder(out, overwrite=overwrite, contents=(HISTORY, PREDICTIONS, RUN, *files)) as folder:
+    if overwrite:
+        refuse_existing(out / FIGURES, overwrite=True, contents=(), optional=RUN_FIGURES)
+    contents = (HISTORY, PREDICTIONS, RUN, *files)
+    with new_folder(out, overwrite=overwrite, contents=contents, optional=(FIGURES,)) as folder:
         record = RunRecord(folder, model)
         with PeakMemory() as memory:
             yield record
@@ -116,6 +126,10 @@ def record_run(
         held_out = arrays.identities.iloc[arrays.rows("val", "test")]
         write_history(folder, fit.history)
         write_predictions(folder / PREDICTIONS, held_out, fit.probabilities, arrays.classes)
+        with optional_figures(folder):
+            epochs = fit.history if fit.uses_images else ()  # Without images, nothing is learnt by epochs.
+            validation = validation_predictions(arrays, fit.probabilities)
+            write_run_figures(folder, model, epochs, find_best_epoch(epochs), validation)
         images = len(arrays.rows("train")) * len(fit.history)
         seconds = max(sum(row["train_seconds"] for row in fit.history), 1e-9)
         write_run(

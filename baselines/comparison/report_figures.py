@@ -15,7 +15,8 @@ from galaxy_lightning.evaluation.confusion_figures import (
     plot_confusion_matrix,
 )
 from galaxy_lightning.evaluation.figure_text import class_names
-from galaxy_lightning.evaluation.figures import plot_gallery, plot_training_curves
+from galaxy_lightning.evaluation.figures import plot_gallery
+from galaxy_lightning.evaluation.learning_curves import plot_learning_curves
 
 MAX_MISCLASSIFIED: Final = 9
 """Maximum number of misclassified galaxies to show per model."""
@@ -40,7 +41,12 @@ def draw_figures(
         if any(len(run.history) for run in model.runs)
     }
     common = np.bincount(arrays.labels[arrays.rows("train")]).argmax()
-    floor = {split: float((arrays.labels[arrays.rows(split)] == common).mean()) for split in ("train", "val")}
+    floor = float((arrays.labels[arrays.rows("val")] == common).mean())
+    best_epochs = {
+        model.name: [run.about.get("best_epoch") for run in model.runs]
+        for model in models
+        if model.name in histories
+    }
     confusions = {
         model["name"]: np.sum([run["confusion"] for run in model["runs"]], axis=0)
         for model in summary["models"]
@@ -52,13 +58,13 @@ def draw_figures(
                 "loss",
                 "Loss by epoch; thin lines show runs, thick lines their mean. The loss includes "
                 "regularisation terms, so only models with the same regularisation are comparable.",
-                plot_training_curves(histories, "loss"),
+                plot_learning_curves(histories, "loss", best_epochs),
             ),
             (
                 "accuracy",
                 "Accuracy by epoch; thin lines show runs, thick lines their mean. The training accuracy is "
                 "measured during training, with the model's dropout and augmentation.",
-                plot_training_curves(histories, "accuracy", floor),
+                plot_learning_curves(histories, "accuracy", best_epochs, {"most common class": floor}),
             ),
         ]
     for number, model in enumerate(models):

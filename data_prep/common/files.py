@@ -79,7 +79,12 @@ def new_files(*paths: Path) -> Iterator[list[Path]]:
 
 @contextlib.contextmanager
 def new_folder(
-    path: Path, *, overwrite: bool | None = None, contents: Collection[str], progress_file: str | None = None
+    path: Path,
+    *,
+    overwrite: bool | None = None,
+    contents: Collection[str],
+    optional: Collection[str] = (),
+    progress_file: str | None = None,
 ) -> Iterator[Path]:
     """Creates a folder atomically: yields a temporary folder and renames it to ``path`` at the end.
 
@@ -90,6 +95,7 @@ def new_folder(
         contents: The names of all files and folders in a folder of this kind. An existing folder that lacks
             one or holds anything else is never replaced, so that a mistyped path or a file that the user
             added does no harm.
+        optional: Names that a folder of this kind may also hold, such as those that older versions lack.
         progress_file: For a block that can resume: the name of the file in which it records its progress. If
             the block is interrupted or fails, a folder with this file is kept, and the next call resumes in
             it. The finished folder does not contain the file.
@@ -105,7 +111,7 @@ def new_folder(
         path = _resolve(path)
     with explain_write_errors(path):
         restore_replaced(path)
-    refuse_existing(path, overwrite=overwrite, contents=contents)
+    refuse_existing(path, overwrite=overwrite, contents=contents, optional=optional)
     if _contains_current_folder(path):
         raise GalaxyError(
             f"{path} is the current folder, which cannot be replaced: name a new folder in it, or run the "
@@ -126,7 +132,7 @@ def new_folder(
             with explain_write_errors(path, partial):
                 yield partial
                 # Another process may have made the folder during the block.
-                refuse_existing(path, overwrite=overwrite, contents=contents)
+                refuse_existing(path, overwrite=overwrite, contents=contents, optional=optional)
                 put_in_place(partial, path, progress_file)
         except BaseException:
             if progress_file and (partial / progress_file).exists():
@@ -155,13 +161,20 @@ def _contains_current_folder(path: Path) -> bool:
         return False
 
 
-def refuse_existing(path: Path, *, overwrite: bool | None, contents: Collection[str] | None = None) -> None:
+def refuse_existing(
+    path: Path,
+    *,
+    overwrite: bool | None,
+    contents: Collection[str] | None = None,
+    optional: Collection[str] = (),
+) -> None:
     """Raises an error if ``path`` exists, unless the user allows replacing it.
 
     Args:
         path: A file or folder that is about to be made.
         overwrite: Whether the user allows replacing it; None if the command has no ``--overwrite`` option.
         contents: For a folder, the names of everything that the command writes into it.
+        optional: Further names that the folder may hold.
 
     Raises:
         GalaxyError: ``path`` exists and must not be replaced.
@@ -177,8 +190,8 @@ def refuse_existing(path: Path, *, overwrite: bool | None, contents: Collection[
     if contents is None:
         return
     found = {entry.name for entry in path.iterdir()}.difference(LITTER)
-    if found != set(contents):
-        missing, foreign = sorted(set(contents) - found), sorted(found - set(contents))
+    missing, foreign = sorted(set(contents) - found), sorted(found - {*contents, *optional})
+    if missing or foreign:
         problem = f"lacks {missing[0]}" if missing else f"also holds {foreign[0]}"
         raise GalaxyError(
             f"{path} {problem}, so it was not made entirely by this command and is not replaced: "

@@ -14,7 +14,7 @@ from data_prep.common.files import new_folder, refuse_existing
 from data_prep.common.json_files import write_json
 from data_prep.samples.class_names import class_list, known_descriptions
 from galaxy_lightning.evaluation.confusion_figures import plot_confusion_matrix
-from galaxy_lightning.evaluation.held_out import EVALUATION_FILES, HeldOutPredictions
+from galaxy_lightning.evaluation.held_out import EVALUATION_FILES, EVALUATION_PDFS, HeldOutPredictions
 from galaxy_lightning.evaluation.measures import OVERALL_METRICS, Counts, metric_title
 from galaxy_lightning.training.metrics import SplitMetrics
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -86,7 +86,7 @@ class EvaluationWriter(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuses a folder with other files before the evaluation starts."""
-        refuse_existing(self.folder, overwrite=True, contents=_FILES)
+        refuse_existing(self.folder, overwrite=True, contents=_FILES, optional=EVALUATION_PDFS)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the results on the test split."""
@@ -120,8 +120,8 @@ class EvaluationWriter(Callback):
         self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *held_out.report())
         if not trainer.is_global_zero:
             return
-        with new_folder(self.folder, overwrite=True, contents=_FILES) as folder:
-            held_out.write(folder, f"{self.split}, {len(labels):,} galaxies")
+        with new_folder(self.folder, overwrite=True, contents=_FILES, optional=EVALUATION_PDFS) as folder:
+            held_out.write(folder, f"{self.split}, {len(labels):,} galaxies", module.network.name)
             known = known_descriptions(module.classes, self.descriptions)
             results = {"split": self.split, "class_descriptions": known, "metrics": metrics}
             write_json(folder / METRICS, self.about | results)

@@ -1,15 +1,25 @@
 """Completes a fit: calibrates the best weights, predicts the held-out galaxies, and writes ``run.json``."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Trainer
 
+from data_prep.arrays.format import GalaxyArrays
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.cli.trainer_parts import takes_newest
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.runs.writer import describe_cpu, write_run
+from galaxy_lightning.evaluation.run_figures import (
+    optional_figures,
+    validation_predictions,
+    write_run_figures,
+)
+from galaxy_lightning.runs.names import PREDICTIONS
+from galaxy_lightning.runs.reader import read_predictions
+from galaxy_lightning.runs.writer import describe_cpu, find_best_epoch, probability_columns, write_run
 from galaxy_lightning.training.checkpoint_writer import replace_calibrations
 from galaxy_lightning.training.checkpoints import is_calibrated
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -59,7 +69,7 @@ def record_run(
     seed: int,
     history: HistoryRecorder,
 ) -> None:
-    """Writes the ``run.json`` of a finished fit.
+    """Writes the figures and then the ``run.json`` of a finished fit.
 
     Args:
         folder: The run folder.
@@ -78,6 +88,8 @@ def record_run(
     extra["training"] = history.describe_training()
     if device.type == "cuda":
         extra["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+    newest = int(history.epochs[-1]["epoch"]) if takes_newest(model, data) else None
+    _write_figures(folder, model, data.arrays, history.epochs, newest)
     rate = history.images * trainer.world_size / history.train_seconds if history.train_seconds else None
     write_run(
         folder,
@@ -95,11 +107,29 @@ def record_run(
         device=_describe_device(device),
         images_per_second=rate,  # None if an earlier process trained all epochs.
         peak_memory_mb=history.memory.mb,
-        best_epoch=int(history.epochs[-1]["epoch"]) if takes_newest(model, data) else None,
+        best_epoch=newest,
         packages=("torch", "lightning", "torchmetrics"),
         calibration=model.inference.calibrations.main.state(),
         **extra,
     )
+
+
+def _write_figures(
+    folder: Path,
+    model: GalaxyClassifier,
+    arrays: GalaxyArrays,
+    epochs: Sequence[Mapping[str, float]],
+    newest: int | None,
+) -> None:
+    """Writes the figures of a finished fit; ``newest`` is its last epoch if the weights are of that epoch."""
+    best = find_best_epoch(epochs) if newest is None else newest
+    with optional_figures(folder):
+        validation = None
+        if not arrays.for_final_model:
+            table = read_predictions(folder / PREDICTIONS, arrays)
+            probabilities = table[probability_columns(arrays.classes)].to_numpy(dtype=np.float64)
+            validation = validation_predictions(arrays, probabilities, model.inference.calibrations.main)
+        write_run_figures(folder, model.network.name, epochs, best, validation)
 
 
 def _describe_device(device: torch.device) -> str:

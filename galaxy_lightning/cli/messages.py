@@ -10,7 +10,7 @@ from data_prep.samples.class_names import describe_classes
 from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
 from galaxy_lightning.data.seen_galaxies import SEEN
-from galaxy_lightning.evaluation.held_out import EVALUATION_FILES
+from galaxy_lightning.evaluation.held_out import CONFUSION_CSV, EVALUATION_FIGURES
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.writer import probability_columns
@@ -83,7 +83,8 @@ def after_evaluation(writer: EvaluationWriter, model: GalaxyClassifier) -> Itera
     yield from writer.report
     yield from _fewer_zooms_note(model)
     yield ""
-    yield f"Saved to {writer.folder}: {', '.join((METRICS, *EVALUATION_FILES))}"
+    figures = ", ".join(EVALUATION_FIGURES)
+    yield f"Saved to {writer.folder}: {METRICS}, {CONFUSION_CSV}; as PNG and PDF: {figures}"
 
 
 def before_predict(trained: CheckpointInfo) -> Iterator[str]:

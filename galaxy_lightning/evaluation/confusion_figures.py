@@ -1,7 +1,6 @@
 """The figures of confusion matrices, legible from 2 to 100 classes."""
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,9 +12,17 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from data_prep.common.text_layout import display_width
 from data_prep.samples.class_names import known_descriptions
-from galaxy_lightning.evaluation.figure_text import class_names, set_title, show_as_is, undrawn_note
+from galaxy_lightning.evaluation.figure_layout import TEXT_SIZE, TITLE_SIZE, wrap_title
+from galaxy_lightning.evaluation.figure_text import (
+    class_names,
+    set_title,
+    shorten_title,
+    show_as_is,
+    text_width,
+    undrawn_note,
+    wrap_lines,
+)
 from galaxy_lightning.evaluation.measures import Counts
 
 MAX_WITH_COUNTS: Final = 8
@@ -39,21 +46,25 @@ class _Style:
     Attributes:
         cell: Side of a cell in inches.
         name_size: Font size of the class names.
-        name_width: Maximum width of a name, in characters.
         angle: Angle of the names of the columns.
     """
 
     cell: float
     name_size: float
-    name_width: int
     angle: int
 
-    def margins(self, names: Sequence[str]) -> tuple[float, float]:
-        """Returns the space in inches that long names need beside and below the cells."""
+    def name_space(self, names: Sequence[str]) -> tuple[float, float]:
+        """Returns the space in inches that names need beside and below the cells."""
+        height = 0.08 + 1.25 * self.name_size / 72
         if self.angle == 0:
-            return 0, 0
-        longest = max(map(display_width, names)) * 0.6 * self.name_size / 72
-        return max(0, longest - 0.3), max(0, longest * math.sin(math.radians(self.angle)) - 0.3)
+            return height, height
+        longest = max(text_width(name, self.name_size) for name in names) + 0.1
+        return longest, longest * math.sin(math.radians(self.angle)) + (0.1 if self.angle < 90 else 0)
+
+    def margins(self, names: Sequence[str]) -> tuple[float, float]:
+        """Returns the space in inches that names need in addition to that of short ones."""
+        beside, below = self.name_space(names)
+        return (0, 0) if self.angle == 0 else (max(0, beside - 0.3), max(0, below - 0.3))
 
 
 def plot_confusion_matrix(
@@ -73,24 +84,37 @@ def plot_confusion_matrix(
     """
     number = len(classes)
     style, names = _style(classes)
-    beside, below = style.margins(names)
-    side = 2.2 + style.cell * number
+    beside, below = style.name_space(names)
+    left, right = 0.3 + beside, 0.85
+    side = style.cell * number
+    width = left + side + right
+    titles = wrap_title(shorten_title(title), width)
     described = known_descriptions(classes, descriptions) if number <= MAX_WITH_COUNTS else {}
     notes = [f"{name}: {description}" for name, description in described.items()] + undrawn_note(classes)
-    lines = [line for note in notes for line in textwrap.wrap(note, round(13 * (side + beside)))]
+    lines = [line for note in notes for line in wrap_lines(note, round(14.2 * width)).splitlines()]
+    above = 0.15 + 0.18 * len(titles)
+    below += 0.3 + (0.1 + 0.155 * len(lines) if lines else 0)
+    height = above + side + below
     # TensorBoard shows the figure at its own resolution.
-    figure = Figure(
-        figsize=(side + beside, side - 0.4 + below + 0.17 * len(lines)),
-        dpi=100 if number <= MAX_WITH_FRACTIONS else 150,
-        layout="compressed",
-    )
-    axes = figure.subplots()
+    figure = Figure(figsize=(width, height), dpi=100 if number <= MAX_WITH_FRACTIONS else 150)
+    axes = figure.add_axes((left / width, below / height, side / width, side / height))
     image = _draw_confusion_matrix(axes, counts, names, style)
-    axes.set_ylabel("True class")
-    figure.colorbar(image, ax=axes, label="Fraction of the true class", shrink=0.8)
-    set_title(figure, title, round(9.5 * side))
+    axes.set_ylabel("True class", fontsize=TEXT_SIZE)
+    bar_height = min(0.8 * side, 6)
+    bar = figure.add_axes(
+        (
+            (left + side + 0.12) / width,
+            (below + (side - bar_height) / 2) / height,
+            0.16 / width,
+            bar_height / height,
+        )
+    )
+    figure.colorbar(image, cax=bar).set_label("Fraction of the true class", fontsize=TEXT_SIZE)
+    bar.tick_params(labelsize=TEXT_SIZE)
+    show_as_is(figure.suptitle("\n".join(titles), fontsize=TITLE_SIZE, y=1 - 0.08 / height, va="top"))
     if lines:
-        show_as_is(figure.supxlabel("\n".join(lines), fontsize=8, color="0.3"))
+        note = figure.supxlabel("\n".join(lines), fontsize=8, color="0.3", y=0.07 / height, va="bottom")
+        show_as_is(note)
     return figure
 
 
@@ -101,9 +125,9 @@ def plot_confusion_matrices(matrices: Mapping[str, Counts], classes: Sequence[st
         matrices: Numbers of galaxies ``[true class, predicted class]`` by model.
         classes: The class names, in order; at most ``MAX_SIDE_BY_SIDE``, or the matrices are in one column.
     """
-    style, names = _style(classes)
+    style, names = _style(classes, largest_cell=0.9)
     beside, below = style.margins(names)
-    side = 0.9 + min(0.9, style.cell) * len(classes)
+    side = 0.9 + style.cell * len(classes)
     fitting = max(1, min(3, int(_PAGE / (side + beside))))
     columns = min(fitting, 2 if len(matrices) == 4 else 3, len(matrices))
     rows = -(-len(matrices) // columns)
@@ -121,17 +145,17 @@ def plot_confusion_matrices(matrices: Mapping[str, Counts], classes: Sequence[st
     return figure
 
 
-def _style(classes: Sequence[str]) -> tuple[_Style, list[str]]:
+def _style(classes: Sequence[str], largest_cell: float = 1.1) -> tuple[_Style, list[str]]:
     """Chooses how to draw a matrix, and returns the names that it shows."""
     number = len(classes)
     if number <= MAX_WITH_COUNTS:
-        names = class_names(classes, 30)
+        names, cell = class_names(classes, 30), min(largest_cell, 1.1 if number <= 4 else 0.85)
         # Longer names would overlap.
-        return _Style(1.1, 10, 30, 0 if max(map(display_width, names)) <= 11 else 45), names
+        return _Style(cell, 10, 0 if max(text_width(name, 10) for name in names) < cell - 0.08 else 45), names
     if number <= MAX_WITH_FRACTIONS:
-        return _Style(0.55, 9, 28, 45), class_names(classes, 28)
+        return _Style(0.55, 9, 45), class_names(classes, 28)
     cell = min(0.3, 12 / number)
-    return _Style(cell, min(9, 54 * cell), 26, 90), class_names(classes, 26)
+    return _Style(cell, min(9, 54 * cell), 90), class_names(classes, 26)
 
 
 def _draw_confusion_matrix(axes: Axes, counts: Counts, names: Sequence[str], style: _Style) -> AxesImage:
@@ -139,7 +163,7 @@ def _draw_confusion_matrix(axes: Axes, counts: Counts, names: Sequence[str], sty
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     # Without texts, the square root of the fraction sets the colour, so that rare errors are visible.
     norm = PowerNorm(1 if len(names) <= MAX_WITH_TEXTS else 0.5, vmin=0, vmax=1)
-    image = axes.imshow(fractions, norm=norm, cmap="Blues")
+    image = axes.imshow(fractions, norm=norm, cmap="Blues", interpolation="nearest")
     if len(names) > MAX_WITH_FRACTIONS:  # Lines between every five classes guide the eye.
         edges, ends = np.arange(4.5, len(names) - 1, 5), (-0.5, len(names) - 0.5)
         axes.hlines(edges, *ends, colors="0.8", linewidths=0.5)
@@ -167,7 +191,7 @@ def _draw_confusion_matrix(axes: Axes, counts: Counts, names: Sequence[str], sty
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_fontsize(style.name_size)
         show_as_is(label)
-    axes.set_xlabel("Predicted class")
+    axes.set_xlabel("Predicted class", fontsize=TEXT_SIZE)
     return image
 
 

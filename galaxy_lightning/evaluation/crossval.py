@@ -49,7 +49,7 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
         {"fold": fold_numbers, "uncertain": as_flags(pooled.uncertain)},
     )
     title = f"{runs[0].model}, {len(folds)} folds, {len(pooled.labels):,} galaxies"
-    pooled.write(out, title)
+    pooled.write(out, title, runs[0].model)
     low, high = bootstrap_interval(pooled.correct.astype(np.float64), galaxies["objid"].to_numpy())
     interval = {} if np.isnan(low) else {"accuracy_interval": [round(low, 6), round(high, 6)]}
     metrics_by_fold = [

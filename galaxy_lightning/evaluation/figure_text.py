@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font, get_font_names
 from matplotlib.text import Text
+from matplotlib.textpath import TextToPath
 
 from data_prep.common.text_layout import display_width, shorten_names
 
@@ -35,22 +36,35 @@ _OTHER_FONTS: Final = (
     "Noto Sans Thai",
 )
 """Fonts for characters that the default font lacks; those that are installed are used."""
+_UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
+"""What is drawn instead of a character that no font has."""
 
 
 def class_names(classes: Sequence[str], width: int) -> list[str]:
-    """Returns the names of classes as a figure shows them.
+    """Returns the names of classes as a figure shows them; see :func:`shown_names`."""
+    return shown_names(classes, width, "class")
+
+
+def shown_names(names: Sequence[str], width: int, noun: str) -> list[str]:
+    """Returns names as a figure shows them.
 
     Long names are shortened, and remain distinct. A name with characters that no font has becomes
-    ``class 3``, where 3 is its position in ``classes``, counted from 1.
+    ``class 3``, where 3 is its position in ``names``, counted from 1.
 
     Args:
-        classes: The class names, in order.
+        names: The names, in order.
         width: The maximum width in characters; East Asian characters count twice.
+        noun: What they are the names of, such as ``class``.
     """
     shown = [
-        name if _can_draw(name) else _numbered(number, classes) for number, name in enumerate(classes, 1)
+        name if _can_draw(name) else _numbered(noun, number, names) for number, name in enumerate(names, 1)
     ]
     return shorten_names(shown, width)
+
+
+def legend_names(models: Sequence[str]) -> list[str]:
+    """Returns the names of models as a legend shows them; with many models, they fit in two columns."""
+    return shown_names(models, 52 if len(models) <= 6 else 26, "model")
 
 
 def undrawn_note(classes: Sequence[str]) -> list[str]:
@@ -69,10 +83,26 @@ def undrawn_note(classes: Sequence[str]) -> list[str]:
 
 
 def show_as_is(text: Text) -> None:
-    """Draws a text without formulas, and in a font that has its characters."""
+    """Draws a text without formulas, and in fonts that have its characters.
+
+    A character that no font has is replaced.
+    """
     text.set_parse_math(False)
-    if not text.get_text().isascii():
-        text.set_fontfamily([_DEFAULT_FONT, *_installed_fonts()])
+    text.set_text(_replace_unknown(text.get_text()))
+    if families := _font_families(text.get_text()):
+        text.set_fontfamily(families)
+
+
+def text_width(text: str, size: float) -> float:
+    """Returns the width of a text in inches, as :func:`show_as_is` draws it.
+
+    Args:
+        text: The text, on one line.
+        size: The font size in points.
+    """
+    font = FontProperties(family=_font_families(text), size=size)
+    width, _, _ = TextToPath().get_text_width_height_descent(_replace_unknown(text), font, ismath=False)
+    return float(width) / 72
 
 
 def set_title(owner: Axes | Figure, name: str, width: int) -> None:
@@ -96,9 +126,19 @@ def wrap_lines(text: str, width: int) -> str:
     return "\n".join(wrapped)
 
 
-def _numbered(number: int, classes: Sequence[str]) -> str:
-    """Returns what a figure shows instead of the name of a class."""
-    return f"class {number}" if f"class {number}" not in classes else f"no. {number}"
+def _font_families(text: str) -> list[str] | None:
+    """Returns the fonts to draw a text with; None for Matplotlib's default font."""
+    return None if text.isascii() else [_DEFAULT_FONT, *_installed_fonts()]
+
+
+def _replace_unknown(text: str) -> str:
+    """Replaces the characters that no font has."""
+    return "".join(letter if letter == "\n" or _can_draw(letter) else _UNKNOWN for letter in text)
+
+
+def _numbered(noun: str, number: int, names: Sequence[str]) -> str:
+    """Returns what a figure shows instead of a name."""
+    return f"{noun} {number}" if f"{noun} {number}" not in names else f"no. {number}"
 
 
 def _can_draw(name: str) -> bool:

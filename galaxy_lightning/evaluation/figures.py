@@ -1,130 +1,137 @@
-"""The figures of evaluations and reports, drawn without a display."""
+"""The figures of evaluations: reliability diagrams, coverage curves, and galleries of galaxies."""
 
-from collections.abc import Mapping, Sequence
-from itertools import cycle
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
-from scipy.stats import beta
+from scipy.special import betaincinv
 
-from galaxy_lightning.evaluation.figure_text import set_title, shorten_title, show_as_is, wrap_lines
+from galaxy_lightning.evaluation.colours import INK, PAPER, REFERENCE, model_colours
+from galaxy_lightning.evaluation.figure_layout import TEXT_SIZE, Entries, label_axes, make_figure
+from galaxy_lightning.evaluation.figure_text import (
+    legend_names,
+    set_title,
+    show_as_is,
+    shown_names,
+    wrap_lines,
+)
 
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe & Ito's (2008) palette, which is distinguishable for colour-blind readers."""
+ReliabilityBins = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]
+"""Mean confidence, accuracy and number of galaxies of each bin, as from ``measures.reliability_bins``."""
+CoverageCurve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Coverages, in increasing order, and the accuracy at each, as from ``measures.accuracy_at_coverage``."""
 
-_STYLES: Final[list[dict[str, Any]]] = [
-    {"color": colour, "linestyle": line} for line in ("-", "--", "-.") for colour in COLOURS
-]
-
-
-def plot_training_curves(
-    histories: Mapping[str, Sequence[pd.DataFrame]],
-    metric: str,
-    baselines: Mapping[str, float] | None = None,
-) -> Figure:
-    """Plots a metric of the training and the validation galaxies against the epoch.
-
-    Args:
-        histories: The ``history.csv`` of each run, by model.
-        metric: ``"loss"`` or ``"accuracy"``.
-        baselines: Value for the most common class in the splits ``"train"`` and ``"val"``, as dotted lines.
-
-    Returns:
-        The figure, with a thin line for each run and a thick line for the mean of a model's runs.
-    """
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, (split, title) in zip(panels, (("train", "Training"), ("val", "Validation")), strict=True):
-        for runs, style in zip(histories.values(), cycle(_STYLES), strict=False):
-            _draw_training_curves(axes, runs, f"{split}_{metric}", style)
-        if baselines is not None:
-            axes.axhline(baselines[split], color="0.5", linestyle=":")
-        axes.set_title(f"{title} galaxies")
-        axes.set_xlabel("Epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.25)
-    if metric == "loss":
-        panels[0].set_ylim(bottom=0, top=_upper_loss_limit(histories))
-    panels[0].set_ylabel(metric.capitalize())
-    handles = [
-        Line2D([], [], linewidth=2, **style) for _, style in zip(histories, cycle(_STYLES), strict=False)
-    ]
-    labels = [shorten_title(name) for name in histories]
-    if baselines is not None:
-        handles.append(Line2D([], [], color="0.5", linestyle=":"))
-        labels.append("Most common class")
-    columns = max(1, min(len(labels), 110 // (8 + max(map(len, labels), default=1))))
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
-    for text in legend.get_texts():
-        show_as_is(text)
-    return figure
+MAX_WITH_INTERVALS: Final = 2
+"""Maximum number of models for which a reliability diagram shows intervals."""
+_WIDTH: Final = 5.2
+"""Width of a figure in inches."""
 
 
 def plot_reliability_diagram(
-    confidences: npt.NDArray[np.float64], accuracies: npt.NDArray[np.float64], galaxies: npt.NDArray[np.int64]
+    models: Mapping[str, ReliabilityBins],
+    errors: Mapping[str, float],
+    title: str = "",
+    colours: Mapping[str, str] | None = None,
 ) -> Figure:
     """Plots accuracy against confidence; points below the diagonal show overconfidence.
 
+    Bins with a single galaxy are not drawn: their accuracy can only be 0 or 1.
+
     Args:
-        confidences: ``[bins]`` mean probability of the predicted class, NaN in an empty bin.
-        accuracies: ``[bins]`` accuracy, NaN in an empty bin.
-        galaxies: ``[bins]`` number of galaxies.
+        models: The bins of each model.
+        errors: The expected calibration error of each model.
+        title: Title of the figure.
+        colours: The colours by model; by default those of :func:`model_colours`.
 
     Returns:
-        The figure: accuracies with their 68% intervals above, a histogram of the galaxies below.
+        The figure, 5.2 inches wide. One model has 68% intervals, and below, the number of galaxies in each
+        bin. Several models have lines, with intervals if there are two.
     """
-    figure = Figure(figsize=(5, 5.6), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    filled = galaxies > 0
-    confidences, accuracies, numbers = confidences[filled], accuracies[filled], galaxies[filled]
-    # Jeffreys interval (Brown et al. 2001), which is also wide for a bin with one misclassified galaxy.
-    low, high = beta.interval(0.68, numbers * accuracies + 0.5, numbers * (1 - accuracies) + 0.5)
-    error = np.maximum(0, [accuracies - low, high - accuracies])
-    above.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="Perfect calibration")
-    above.errorbar(
-        confidences, accuracies, error, color=COLOURS[0], fmt="o", capsize=2, label="Model (68% interval)"
-    )
-    above.set(ylabel="Accuracy", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title="Reliability diagram")
-    above.legend(frameon=False, loc="upper left")
-    above.grid(alpha=0.25)
-    edges = np.linspace(0, 1, len(galaxies) + 1)
-    below.stairs(galaxies, edges, fill=True, color=COLOURS[5])
-    below.set(xlabel="Confidence (probability of the predicted class)", ylabel="Galaxies")
-    figure.align_ylabels()
+    colours = colours or model_colours(list(models))
+    single = len(models) == 1
+    names = dict(zip(models, shown_names(list(models), 34, "model"), strict=True))
+    entries: Entries = [
+        (_model_key(colours[name], line=not single), f"{names[name]}: calibration error {errors[name]:.3f}")
+        for name in models
+    ]
+    legends = [entries, list(_reliability_keys(models)), list(_left_out(models))]
+    figure, panels = make_figure(_WIDTH, [3.2, 0.9] if single else [3.6], title, legends)
+    axes = panels[0]
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle=":", linewidth=1.5)
+    for name, (confidences, accuracies, galaxies) in models.items():
+        drawn = galaxies > 1
+        points = confidences[drawn], accuracies[drawn]
+        if len(models) <= MAX_WITH_INTERVALS:
+            low, high = _interval(points[1], galaxies[drawn])
+            axes.errorbar(
+                *points, [points[1] - low, high - points[1]], color=colours[name], fmt="none", capsize=2
+            )
+        axes.plot(*points, color=colours[name], **_points(line=not single))
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    label_axes(panels[-1], "Confidence (probability of the predicted class)")
+    axes.set_ylabel("Accuracy", fontsize=TEXT_SIZE)
+    if single:
+        ((name, bins),) = models.items()
+        _draw_numbers(panels[1], bins[2], colours[name])
+        figure.align_ylabels()
     return figure
 
 
 def plot_coverage_curve(
-    coverages: npt.NDArray[np.float64],
-    accuracies: npt.NDArray[np.float64],
-    chosen: tuple[float, float] | None = None,
+    models: Mapping[str, CoverageCurve],
+    galaxies: int,
+    chosen: Mapping[str, tuple[float, float]] | None = None,
     target: float | None = None,
+    title: str = "",
+    colours: Mapping[str, str] | None = None,
 ) -> Figure:
     """Plots the accuracy of the most confident classifications against their fraction of all galaxies.
 
+    The accuracy of the first few galaxies is noise. The curves start at 10 galaxies or 1% of all, whichever
+    is more; with fewer than 50 galaxies, at a fifth of them.
+
     Args:
-        coverages: ``[N]`` fractions of the galaxies, the most confident first.
-        accuracies: ``[N]`` accuracy of each fraction.
-        chosen: Coverage and accuracy at the model's threshold.
+        models: The curve of each model.
+        galaxies: Number of galaxies.
+        chosen: Coverage and accuracy at the threshold of each model that has one.
         target: The target accuracy.
+        title: Title of the figure.
+        colours: The colours by model; by default those of :func:`model_colours`.
+
+    Returns:
+        The figure, 5.2 inches wide.
     """
-    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(coverages, accuracies, color=COLOURS[0], linewidth=2, label="Most confident galaxies")
+    colours = colours or model_colours(list(models))
+    first = min(max(10, 0.01 * galaxies), max(1, galaxies / 5)) / galaxies
+    entries: Entries = [
+        (Line2D([], [], color=colours[name], linewidth=3), shown)
+        for name, shown in zip(models, legend_names(list(models)), strict=True)
+    ]
+    keys: list[tuple[Line2D, str]] = []
+    if chosen:
+        colour = colours[next(iter(chosen))] if len(models) == 1 else INK
+        keys.append((_model_key(colour, line=False, size=8), "threshold from the validation galaxies"))
     if target is not None:
-        axes.axhline(target, color="0.5", linestyle=":", label=f"Target accuracy ({target:.3g})")
-    if chosen is not None:
-        axes.plot(*chosen, "o", color=COLOURS[1], label="Threshold from the validation galaxies")
-    axes.set(xlabel="Coverage (fraction of galaxies classified)", ylabel="Accuracy", xlim=(0, 1.02))
-    axes.set(ylim=(min(0.5, float(accuracies.min())), 1.01), title="Accuracy and coverage")
-    axes.legend(frameon=False, loc="lower left")
-    axes.grid(alpha=0.25)
+        keys.append((_reference_line(), f"target accuracy ({target:.3g})"))
+    figure, (axes,) = make_figure(_WIDTH, [2.9], title, [entries, keys])
+    lowest = [target] if target is not None else []
+    for name, (coverages, accuracies) in models.items():
+        drawn = coverages >= first - 1e-9
+        marker = "o" if drawn.sum() == 1 else None
+        axes.plot(coverages[drawn], accuracies[drawn], color=colours[name], linewidth=1.8, marker=marker)
+        lowest.append(float(accuracies[drawn].min()))
+    if target is not None:
+        axes.axhline(target, color=REFERENCE, linestyle=":", linewidth=1.5)
+    for name, point in (chosen or {}).items():
+        axes.plot(*point, zorder=4, color=colours[name], marker="o", markersize=8, markeredgecolor=PAPER)
+        lowest.append(point[1])
+    label_axes(axes, "Coverage (fraction of the galaxies classified)", "Accuracy")
+    margin = 0.06 * (1 - min(lowest)) or 0.02
+    axes.set(xlim=(0, 1.02), ylim=(max(-0.02, min(lowest) - margin), 1 + margin))
     return figure
 
 
@@ -152,22 +159,62 @@ def plot_gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: 
     return figure
 
 
-def _draw_training_curves(
-    axes: Axes, runs: Sequence[pd.DataFrame], column: str, style: Mapping[str, Any]
-) -> None:
-    """Draws the runs of one model and their mean; a single epoch is a marker."""
-    curves = [run.set_index("epoch")[column].dropna() for run in runs]
-    mean = pd.concat(curves, axis=1).mean(axis=1).sort_index()
-    marker = "o" if len(mean) < 2 else None
-    if len(curves) > 1:
-        for curve in curves:
-            axes.plot(curve.index, curve, linewidth=0.8, alpha=0.35, marker=marker, **style)
-    axes.plot(mean.index, mean, linewidth=2, marker=marker, **style)
+def _model_key(colour: str, *, line: bool, size: float = 5) -> Line2D:
+    """Returns the entry of a legend for a model's points."""
+    return Line2D([], [], color=colour, **_points(line=line, size=size))
 
 
-def _upper_loss_limit(histories: Mapping[str, Sequence[pd.DataFrame]]) -> float | None:
-    """Returns the upper limit of the loss axis, from the 98th percentile, so that outliers do not set it."""
-    all_runs = [run for runs in histories.values() for run in runs]
-    values = np.concatenate([run[["train_loss", "val_loss"]].to_numpy().ravel() for run in all_runs])
-    values = values[np.isfinite(values)]
-    return 1.1 * float(np.quantile(values, 0.98)) if len(values) else None
+def _points(*, line: bool, size: float = 5) -> dict[str, Any]:
+    """Returns the style of points; an edge sets them apart from their line."""
+    style = {"linestyle": "-", "markeredgecolor": PAPER} if line else {"linestyle": "none"}
+    return {"marker": "o", "markersize": size} | style
+
+
+def _reference_line() -> Line2D:
+    return Line2D([], [], color=REFERENCE, linestyle=":", linewidth=1.5)
+
+
+def _reliability_keys(models: Mapping[str, ReliabilityBins]) -> Iterator[tuple[Line2D, str]]:
+    """Yields the entries of the legend that hold for all models."""
+    yield _reference_line(), "perfect calibration"
+    if len(models) <= MAX_WITH_INTERVALS:
+        yield Line2D([], [], color=INK, marker="|", markersize=10, linestyle="none"), "68% interval"
+
+
+def _left_out(models: Mapping[str, ReliabilityBins]) -> Iterator[tuple[Line2D, str]]:
+    """Yields a note if there are bins with one galaxy."""
+    if any((galaxies == 1).any() for _, _, galaxies in models.values()):
+        yield Line2D([], [], linestyle="none"), "bins with one galaxy have no point"
+
+
+def _interval(
+    accuracies: npt.NDArray[np.float64], galaxies: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Returns the 68% Jeffreys intervals of accuracies (Brown et al. 2001), which contain the accuracies."""
+    right, wrong = galaxies * accuracies + 0.5, galaxies * (1 - accuracies) + 0.5
+    low, high = betaincinv(right, wrong, 0.16), betaincinv(right, wrong, 0.84)
+    return np.minimum(low, accuracies), np.maximum(high, accuracies)
+
+
+def _draw_numbers(axes: Axes, galaxies: npt.NDArray[np.int64], colour: str) -> None:
+    """Draws the number of galaxies of each bin as bars, with the numbers above them."""
+    edges = np.linspace(0, 1, len(galaxies) + 1)
+    axes.stairs(galaxies, edges, fill=True, color=colour, alpha=0.5)
+    highest = int(galaxies.max(initial=1))
+    upright = highest < 1000  # Longer numbers are wider than a bar.
+    for middle, number in zip((edges[:-1] + edges[1:]) / 2, galaxies.tolist(), strict=True):
+        if number:
+            axes.annotate(
+                f"{number:,}",
+                (middle, number),
+                (0, 2),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=7.5,
+                rotation=0 if upright else 90,
+            )
+    axes.set_ylim(0, highest * (1.3 if upright else 1.3 + 0.11 * len(f"{highest:,}")))
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    axes.set_ylabel("Galaxies", fontsize=TEXT_SIZE)

@@ -8,11 +8,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from data_prep.common.files import new_file
 from data_prep.samples.class_names import describe_classes
 from galaxy_lightning.evaluation.class_table import class_table
 from galaxy_lightning.evaluation.confusion_figures import plot_confusion_matrix
+from galaxy_lightning.evaluation.figure_files import save_figure
 from galaxy_lightning.evaluation.figures import plot_coverage_curve, plot_reliability_diagram
 from galaxy_lightning.evaluation.measures import (
     accuracy_at_coverage,
@@ -23,10 +25,15 @@ from galaxy_lightning.evaluation.measures import (
 )
 
 CONFUSION_CSV: Final = "confusion_matrix.csv"
-CONFUSION_PNG: Final = "confusion_matrix.png"
-RELIABILITY_PNG: Final = "reliability.png"
-COVERAGE_PNG: Final = "coverage.png"
-EVALUATION_FILES: Final = (CONFUSION_CSV, CONFUSION_PNG, RELIABILITY_PNG, COVERAGE_PNG)
+CONFUSION: Final = "confusion_matrix"
+RELIABILITY: Final = "reliability"
+COVERAGE: Final = "coverage"
+EVALUATION_FIGURES: Final = (CONFUSION, RELIABILITY, COVERAGE)
+"""The names of the figures, without suffix."""
+EVALUATION_FILES: Final = (CONFUSION_CSV, *(f"{name}.png" for name in EVALUATION_FIGURES))
+"""The files of every evaluation."""
+EVALUATION_PDFS: Final = tuple(f"{name}.pdf" for name in EVALUATION_FIGURES)
+"""The figures as PDF, which evaluations of older versions lack."""
 
 
 @dataclass(frozen=True)
@@ -102,29 +109,49 @@ class HeldOutPredictions:
             confident = "not calibrated, so none is flagged as uncertain"
         return f"calibration error {metrics['calibration_error']:.3f}; {confident}"
 
-    def write(self, folder: Path, title: str) -> None:
-        """Writes ``EVALUATION_FILES``: confusion matrix, reliability diagram and coverage curve.
+    def write(self, folder: Path, title: str, name: str = "model") -> None:
+        """Writes ``EVALUATION_FILES`` and ``EVALUATION_PDFS``: the confusion matrix and all figures.
 
         Args:
             folder: The folder; existing files are replaced.
-            title: Title of the confusion matrix.
+            title: Title of the figures.
+            name: Name of the model.
         """
         with new_file(folder / CONFUSION_CSV) as partial:
             index = pd.Index(self.classes, name="true \\ predicted")
             pd.DataFrame(self.counts, index=index, columns=self.classes).to_csv(partial)
-        coverages, accuracies, _ = accuracy_at_coverage(self.labels, self.predicted, self.probabilities)
+        for stem, figure in self.figures(title, name):
+            save_figure(figure, folder / stem)
+
+    def figures(self, title: str, name: str) -> Iterator[tuple[str, Figure]]:
+        """Yields the confusion matrix, the reliability diagram and the coverage curve, by file name.
+
+        Args:
+            title: Title of the figures.
+            name: Name of the model.
+        """
+        yield CONFUSION, plot_confusion_matrix(self.counts, self.classes, title, self.descriptions)
+        predictions = self.labels, self.predicted, self.probabilities
         metrics = self.calibration_metrics
-        chosen = (metrics["coverage"], metrics["accuracy_covered"]) if "accuracy_covered" in metrics else None
-        figures = {
-            CONFUSION_PNG: plot_confusion_matrix(self.counts, self.classes, title, self.descriptions),
-            RELIABILITY_PNG: plot_reliability_diagram(
-                *reliability_bins(self.labels, self.predicted, self.probabilities)
+        error = metrics["calibration_error"]
+        yield (
+            RELIABILITY,
+            plot_reliability_diagram({name: reliability_bins(*predictions)}, {name: error}, title),
+        )
+        chosen = {}
+        if "accuracy_covered" in metrics:
+            chosen[name] = (metrics["coverage"], metrics["accuracy_covered"])
+        coverages, accuracies, _ = accuracy_at_coverage(*predictions)
+        yield (
+            COVERAGE,
+            plot_coverage_curve(
+                {name: (coverages, accuracies)},
+                len(self.labels),
+                chosen,
+                None if self.uncertain is None else self.target_accuracy,
+                title,
             ),
-            COVERAGE_PNG: plot_coverage_curve(coverages, accuracies, chosen, self.target_accuracy),
-        }
-        for name, figure in figures.items():
-            with new_file(folder / name) as partial:
-                figure.savefig(partial, dpi=150)
+        )
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

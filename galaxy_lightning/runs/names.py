@@ -8,6 +8,8 @@ LAST_CHECKPOINT: Final = "last.ckpt"
 HISTORY: Final = "history.csv"
 PREDICTIONS: Final = "predictions.csv"
 RUN: Final = "run.json"
+FIGURES: Final = "figures"
+"""The folder of the figures of a run."""
 
 IDENTITY_COLUMNS: Final = ["objid", "asset_id", "split", "label"]
 """Columns of ``predictions.csv`` that identify a galaxy."""

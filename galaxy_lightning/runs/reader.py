@@ -111,7 +111,7 @@ def read_run(folder: Path, arrays: GalaxyArrays) -> Run:
         raise GalaxyError(f"{folder} is not a complete run; missing: {', '.join(missing)}")
     about = read_about(folder / RUN, arrays)
     history = _read_history(folder / HISTORY)
-    predictions = _read_predictions(folder / PREDICTIONS, arrays)
+    predictions = read_predictions(folder / PREDICTIONS, arrays)
     test = predictions[predictions["split"] == "test"]
     classes = arrays.classes
     return Run(
@@ -185,8 +185,19 @@ def read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
     return about
 
 
-def _read_predictions(path: Path, arrays: GalaxyArrays) -> pd.DataFrame:
-    """Reads ``predictions.csv`` in the order of the arrays, and checks its galaxies."""
+def read_predictions(path: Path, arrays: GalaxyArrays) -> pd.DataFrame:
+    """Reads ``predictions.csv`` in the order of the arrays, and checks its galaxies.
+
+    Args:
+        path: The file.
+        arrays: The galaxy arrays.
+
+    Returns:
+        A row for each validation and test galaxy.
+
+    Raises:
+        GalaxyError: A galaxy is missing, repeated or unknown, or a probability is invalid.
+    """
     classes, columns = arrays.classes, probability_columns(arrays.classes)
     dtypes = {"objid": "int64"} | dict.fromkeys((*IDENTITY_COLUMNS[1:], "predicted"), "str")
     table = read_table(path, dtypes | dict.fromkeys(columns, "float64"), keep_others=True)

@@ -215,9 +215,8 @@ def write_run(
         packages: Distributions whose versions to record, besides those of NumPy and this package.
         more: Further entries.
     """
-    validated = [row for row in history if not math.isnan(row["val_loss"])]
-    if best_epoch is None and validated:
-        best_epoch = int(min(validated, key=lambda row: row["val_loss"])["epoch"])
+    if best_epoch is None:
+        best_epoch = find_best_epoch(history)
     content = {
         "model": model,
         "parameters": parameters,
@@ -233,6 +232,16 @@ def write_run(
         **describe_environment(*packages),
     }
     write_json(folder / RUN, content | more)
+
+
+def find_best_epoch(history: Sequence[Mapping[str, float]]) -> int | None:
+    """Returns the epoch of the lowest validation loss, counted from 0; None if none was validated.
+
+    Args:
+        history: The epochs, as in ``history.csv``.
+    """
+    validated = [row for row in history if not math.isnan(row["val_loss"])]
+    return int(min(validated, key=lambda row: row["val_loss"])["epoch"]) if validated else None
 
 
 def arrays_identity(arrays: GalaxyArrays) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -49,6 +50,17 @@ def test_an_existing_run_is_kept_without_overwrite(small_arrays, tmp_path, capsy
         main(words)
     assert "add --overwrite" in capsys.readouterr().err
     main([*words, "--overwrite"])
+    figures = tmp_path / "run/figures"
+    names = {path.name for path in figures.iterdir()}
+    assert {name.split(".")[0] for name in names} == {"confusion_matrix", "reliability"}
+    shutil.rmtree(figures)  # As in a run of an older version.
+    main([*words, "--overwrite"])
+    assert {path.name for path in figures.iterdir()} == names
+    (figures / "mine.svg").touch()
+    with pytest.raises(SystemExit):
+        main([*words, "--overwrite"])
+    assert "figures also holds mine.svg" in capsys.readouterr().err
+    assert (figures / "mine.svg").is_file()
 
 
 def test_help_shows_no_python_types_and_imports_no_torch():

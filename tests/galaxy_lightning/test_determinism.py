@@ -30,7 +30,12 @@ def results(network, workers, arrays, images, folder):
     history = pd.read_csv(run / "history.csv")
     weights = torch.load(run / "best.ckpt", weights_only=True)["state_dict"]
     tables = ["fit/version_0/predictions.csv", "test/confusion_matrix.csv", "arrays.csv", "images.csv"]
-    pictures = [f"test/{name}.png" for name in ("confusion_matrix", "reliability", "coverage")]
+    pictures = [
+        f"{folder}/{name}.{suffix}"
+        for folder in ("test", "fit/version_0/figures")
+        for name in ("confusion_matrix", "reliability", "coverage")
+        for suffix in ("png", "pdf")
+    ]
     metrics = (folder / "test/metrics.json").read_text().split('"metrics"')[1]
     return (
         history[[name for name in history if "seconds" not in name]].to_csv(),

@@ -72,7 +72,7 @@ def check_whole(run, begun):
     if not run.exists():
         return
     assert any(run.glob("*.ckpt"))
-    for path in run.iterdir():
+    for path in (path for path in run.rglob("*") if path.is_file()):
         assert ".partial" not in path.name
         content = path.read_bytes()
         if path.suffix == ".ckpt":
@@ -82,6 +82,8 @@ def check_whole(run, begun):
         elif path.suffix == ".yaml":
             like = begun / re.sub(r"_resumed_\d", "", path.name)
             assert settings(path) == settings(like)
+        elif path.suffix in (".png", ".pdf"):
+            assert content.startswith((b"\x89PNG", b"%PDF"))
         elif path.suffix == ".csv":
             assert content.endswith(b"\n")
             assert not pd.read_csv(path).isna().any(axis=None)

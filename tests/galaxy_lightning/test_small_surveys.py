@@ -12,7 +12,7 @@ from data_prep.cli import main as data_prep
 from galaxy_lightning.cli.main import main
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-PICTURES = ("confusion_matrix.png", "reliability.png", "coverage.png")
+PICTURES = ("confusion_matrix", "reliability", "coverage")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,8 @@ def test_one_validation_galaxy_and_one_test_galaxy_are_enough(survey, raw, tmp_p
     for command in ("test", "validate"):
         main([command, f"--ckpt_path={run}"])
         for name in PICTURES:
-            assert (run / command / name).read_bytes().startswith(b"\x89PNG")
+            assert (run / command / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+            assert (run / command / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     main(["predict", f"--ckpt_path={run}", f"--data.images={raw}", f"--out={tmp_path}/all.csv"])
     assert len(pd.read_csv(tmp_path / "all.csv").dropna()) == 80
     baselines(

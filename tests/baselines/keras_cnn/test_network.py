@@ -97,6 +97,7 @@ def test_a_fit_writes_a_run_folder(keras_run, small_arrays):
         "predictions.csv",
         "run.json",
         "model.keras",
+        "figures",
     }
     assert (run.model, run.about["epochs"]) == ("keras", 2)
     assert run.number("parameters") == make_keras_cnn(3, 64).count_params()

@@ -10,6 +10,7 @@ import yaml
 from baselines.cli import main
 from baselines.scratch.training import _resize_images
 from data_prep.arrays.format import open_arrays
+from galaxy_lightning.evaluation.run_figures import RUN_FIGURES
 from galaxy_lightning.runs.reader import read_run
 
 CONFIGS = Path(__file__).parents[3] / "configs/baselines"
@@ -31,6 +32,7 @@ def test_a_fit_writes_a_run_and_the_same_seed_repeats_it(model, parameters, smal
     assert (run.about["epochs"], len(run.history)) == (2, 2)
     np.testing.assert_array_equal(run.probabilities, again.probabilities)
     assert np.abs(run.probabilities - other.probabilities).max() > 0
+    assert {path.name for path in (run.folder / "figures").iterdir()} == set(RUN_FIGURES)
 
 
 @pytest.mark.parametrize("model", ["scratch", "scratch-full"])

@@ -71,6 +71,20 @@ def test_overwriting_needs_the_option_and_a_folder_of_this_command(tmp_path):
     assert os.listdir(tmp_path) == ["home"]
 
 
+def test_a_folder_may_hold_optional_names(tmp_path):
+    for names in (["m"], ["m", "o"]):
+        with new_folder(tmp_path / "a", overwrite=True, contents=["m"], optional=["o"]) as partial:
+            for name in names:
+                (partial / name).touch()
+    with new_folder(tmp_path / "a", overwrite=True, contents=["m"], optional=["o"]) as partial:
+        (partial / "o").touch()
+    with (
+        pytest.raises(GalaxyError, match="lacks m"),
+        new_folder(tmp_path / "a", overwrite=True, contents=["m"], optional=["o"]),
+    ):
+        pass
+
+
 def test_a_folder_without_write_permission_is_a_one_line_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(GalaxyError, match="cannot be written"), new_file(tmp_path / "file" / "below.csv"):

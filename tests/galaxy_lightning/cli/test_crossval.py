@@ -63,8 +63,9 @@ def test_the_summary_agrees_with_the_folds(done):
     assert summary["spread"]["accuracy"]["mean"] == pytest.approx(per_fold.mean(), abs=1e-6)
     assert summary["spread"]["accuracy"]["sd"] == pytest.approx(per_fold.std(ddof=1), abs=1e-6)
     assert np.sum(summary["confusion"]) == len(table)
-    for picture in ("confusion_matrix.png", "reliability.png", "coverage.png"):
-        assert (done / picture).stat().st_size > 1000
+    for picture in ("confusion_matrix", "reliability", "coverage"):
+        for suffix in ("png", "pdf"):
+            assert (done / f"{picture}.{suffix}").stat().st_size > 1000
 
 
 def test_a_second_call_trains_nothing(done, small_arrays, capsys):

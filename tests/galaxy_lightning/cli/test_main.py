@@ -25,7 +25,9 @@ from data_prep.cli import main as data_prep
 from data_prep.schema import CLASSES
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.cli.main import complete, main
+from galaxy_lightning.evaluation import run_figures
 from galaxy_lightning.evaluation.calibration import Calibration, fit_temperature
+from galaxy_lightning.evaluation.run_figures import RUN_FIGURES
 from galaxy_lightning.networks import ReferenceCNN
 from galaxy_lightning.training.module import GalaxyClassifier
 from tests.fuzzing import SOAKING
@@ -216,6 +218,28 @@ def test_a_run_folder_has_the_documented_content(run, small_arrays):
     assert {"best.ckpt", "last.ckpt", "config.yaml"} <= {path.name for path in run.iterdir()}
 
 
+def test_a_fit_leaves_its_figures_in_the_run_folder(run):
+    assert {path.name for path in (run / "figures").iterdir()} == set(RUN_FIGURES)
+
+
+def test_a_fit_whose_figures_cannot_be_drawn_is_complete(small_arrays, tmp_path, monkeypatch, capsys):
+    def fail(*_):
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr(run_figures, "plot_run_curves", fail)
+    folder = fit(small_arrays, tmp_path)
+    assert (folder / "run.json").is_file()
+    assert f"The figures in {folder}/figures are incomplete: no font" in capsys.readouterr().err
+
+
+def test_results_of_an_older_version_without_pdf_are_replaced(run, tmp_path):
+    words = ["test", "--ckpt_path", str(run), "--out", str(tmp_path / "results")]
+    main(words)
+    (tmp_path / "results/coverage.pdf").unlink()
+    main(words)
+    assert (tmp_path / "results/coverage.pdf").is_file()
+
+
 def test_tensorboard_shows_losses_metrics_learning_rate_and_confusion_matrix(run):
     events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
     scalars = events.Tags()["scalars"]
@@ -303,7 +327,7 @@ def test_a_schedule_cannot_be_resumed_beyond_its_end(small_arrays, tmp_path, cap
     assert "resume with the same trainer.max_epochs" in capsys.readouterr().err
 
 
-def test_test_writes_the_confusion_matrix_as_csv_and_png(run, tmp_path):
+def test_test_writes_the_confusion_matrix_as_csv_png_and_pdf(run, tmp_path):
     main(["test", "--ckpt_path", str(run), "--out", str(tmp_path / "results")])
     matrix = pd.read_csv(tmp_path / "results/confusion_matrix.csv", index_col=0)
     assert list(matrix.index) == list(matrix.columns) == list(CLASSES)
@@ -313,7 +337,9 @@ def test_test_writes_the_confusion_matrix_as_csv_and_png(run, tmp_path):
         for predicted in CLASSES:
             expected = ((test["label"] == label) & (test["predicted"] == predicted)).sum()
             assert matrix.loc[label, predicted] == expected
-    assert (tmp_path / "results/confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("confusion_matrix", "reliability", "coverage"):
+        assert (tmp_path / f"results/{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / f"results/{name}.pdf").read_bytes().startswith(b"%PDF")
     metrics = json.loads((tmp_path / "results/metrics.json").read_text())["metrics"]
     assert {f"{name}_{label}" for name in ("recall", "precision", "f1") for label in CLASSES} <= set(metrics)
 
@@ -771,9 +797,9 @@ def test_paths_are_expanded_in_options_and_configs(small_arrays, tmp_path, monke
     words = ["--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"]
     main(["fit", *configs, *words, "--runs=~/runs", "--name=r"])
     run = home / "runs/r/version_0"
-    before = {path: path.read_bytes() for path in run.iterdir()}
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     main(["fit", *configs, *words, "--runs", "~/runs", "--name=r", "--seed_everything=7"])
-    assert {path: path.read_bytes() for path in run.iterdir()} == before
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert (home / "runs/r/version_1/run.json").is_file()
     main(["test", "--ckpt_path=~/runs/r/version_0", "--out=~/found"])
     main(["predict", "--ckpt_path=~/runs/r/version_0/", "--data.arrays=~/arrays", "--out", "~/table.csv"])

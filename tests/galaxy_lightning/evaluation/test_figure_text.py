@@ -1,8 +1,15 @@
 import pytest
 from matplotlib.font_manager import get_font_names
+from matplotlib.text import Text
 
 from galaxy_lightning.evaluation import figure_text
-from galaxy_lightning.evaluation.figure_text import class_names, undrawn_note, wrap_lines
+from galaxy_lightning.evaluation.figure_text import (
+    class_names,
+    legend_names,
+    show_as_is,
+    undrawn_note,
+    wrap_lines,
+)
 
 NOWHERE = "\U0010fffd"
 """A character of no font."""
@@ -42,6 +49,18 @@ def test_a_note_names_the_classes_that_cannot_be_drawn():
 
 def test_a_number_does_not_repeat_the_name_of_another_class():
     assert class_names(["class 2", NOWHERE], 20) == ["class 2", "no. 2"]
+
+
+def test_models_are_numbered_as_models():
+    assert legend_names(["a", NOWHERE]) == ["a", "model 2"]
+    assert max(map(len, legend_names([*"abcdefg", "x" * 40]))) == 26
+
+
+def test_characters_of_no_font_are_replaced_in_texts():
+    text = Text(text=f"a {NOWHERE}é\n$b$")
+    show_as_is(text)
+    assert text.get_text() == "a \N{REPLACEMENT CHARACTER}é\n$b$"
+    assert not text.get_parse_math()
 
 
 def test_lines_are_wrapped_separately():
