@@ -31,8 +31,11 @@ def class_names(number):
     return [*NAMES, *(f"{tail}variant {index}" for index in range(max(0, number - 10)))][:number]
 
 
-def make_arrays(folder, classes, images_per_class=8, size=16, channels=3, descriptions=None):
-    """Writes galaxy arrays with random pixels; a quarter of the images is in each of val and test."""
+def make_arrays(folder, classes, images_per_class=8, size=16, channels=3, descriptions=None, **columns):
+    """Writes galaxy arrays with random pixels; a quarter of the images is in each of val and test.
+
+    ``columns`` are further columns of the catalogue: a value, or a function of the number of galaxies.
+    """
     folder.mkdir(parents=True)
     number = images_per_class * len(classes)
     images = np.random.default_rng(0).integers(0, 256, (number, size, size, channels), dtype=np.uint8)
@@ -45,7 +48,7 @@ def make_arrays(folder, classes, images_per_class=8, size=16, channels=3, descri
             "split": (["train", "train", "val", "test"] * number)[:number],
             "path": [f"{index}.jpg" for index in range(number)],
         }
-    )
+    ).assign(**{name: make(number) if callable(make) else make for name, make in columns.items()})
     table.to_csv(folder / "catalog.csv", index=False)
     counts = table.groupby("split")["label"].value_counts()
     dataset = {

@@ -5,14 +5,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from baselines.comparison.jobs import BASELINES, Job, plan_jobs, train
-from baselines.comparison.report import FIGURES, HTML, MARKDOWN, METRICS, format_p_value, write_report
-from baselines.comparison.summary import group_runs, rank_models, summarise
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors
 from data_prep.common.json_files import read_json
 from data_prep.common.litter import is_litter
 from data_prep.common.text_layout import align_left, display_width
+from galaxy_lightning.report.content import Report
+from galaxy_lightning.report.galaxies import ReportGalaxies
+from galaxy_lightning.report.summary import group_runs, rank_models
+from galaxy_lightning.report.tables import format_p_value
+from galaxy_lightning.report.writer import HTML, MARKDOWN, METRICS, write_report
+from galaxy_lightning.runs.names import FIGURES
 from galaxy_lightning.runs.reader import Run, read_run
 
 RUNS: Final = "runs"
@@ -55,15 +59,16 @@ def compare(
     trained, failures = _train_missing(jobs, complete, arrays)
     if not (trained or existing):
         raise GalaxyError("every model failed: " + "; ".join(failures))
-    compared = rank_models(group_runs(_drop_repeated_runs([*trained, *existing])), arrays)
-    summary = summarise(arrays, compared) | {"failures": failures}
-    write_report(out, arrays, compared, summary)
+    galaxies = ReportGalaxies.from_arrays(arrays)
+    compared = rank_models(group_runs(_drop_repeated_runs([*trained, *existing])), galaxies)
+    report = Report(galaxies, compared, failures)
+    write_report(out, report)
     if failures:
         raise GalaxyError(
             f"the report is {out / HTML}, but without failed models: {'; '.join(failures)}: fix the cause "
             "and run the same command again; complete runs are kept"
         )
-    return [*_format_summary(summary), "", f"Report: {out / HTML}"]
+    return [*_format_summary(report.summary), "", f"Report: {out / HTML}"]
 
 
 def _check_output_folder(out: Path, arrays: GalaxyArrays) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Trainer
 
@@ -18,8 +17,8 @@ from galaxy_lightning.evaluation.run_figures import (
     write_run_figures,
 )
 from galaxy_lightning.runs.names import PREDICTIONS
-from galaxy_lightning.runs.reader import read_predictions
-from galaxy_lightning.runs.writer import describe_cpu, find_best_epoch, probability_columns, write_run
+from galaxy_lightning.runs.predictions import predicted_classes, read_held_out
+from galaxy_lightning.runs.writer import describe_cpu, find_best_epoch, write_run
 from galaxy_lightning.training.checkpoint_writer import replace_calibrations
 from galaxy_lightning.training.checkpoints import is_calibrated
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -126,8 +125,8 @@ def _write_figures(
     with optional_figures(folder):
         validation = None
         if not arrays.for_final_model:
-            table = read_predictions(folder / PREDICTIONS, arrays)
-            probabilities = table[probability_columns(arrays.classes)].to_numpy(dtype=np.float64)
+            table = read_held_out(folder / PREDICTIONS, arrays)
+            probabilities, _ = predicted_classes(table, arrays.classes)
             validation = validation_predictions(arrays, probabilities, model.inference.calibrations.main)
         write_run_figures(folder, model.network.name, epochs, best, validation)
 

@@ -20,6 +20,7 @@ from galaxy_lightning.cli.descriptions import DESCRIPTIONS, LineHelp
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.crossval import summarise
 from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.runs.names import FOLD_ARRAYS
 from galaxy_lightning.runs.reader import Run, read_run
 from galaxy_lightning.runs.writer import arrays_identity, complete_run, require_run_name
 
@@ -55,7 +56,7 @@ def run(args: Sequence[str]) -> None:
         _refuse_monitors(settings["trainer"])
     _claim_folder(out / PLAN, {"folds": options.folds, "fit": settings})
     with file_lock(out / PLAN, out, f"another process is using {out}: wait until it has ended"):
-        folds = [open_arrays(folder) for folder in make_folds(arrays, out / "arrays", options.folds, seed)]
+        folds = [open_arrays(folder) for folder in make_folds(arrays, out / FOLD_ARRAYS, options.folds, seed)]
         runs = [_train(fit_args, fold, out, len(folds)) for fold in folds]
         print("\n" + "\n".join(summarise(runs, folds, out)))
         if final:

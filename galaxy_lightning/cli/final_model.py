@@ -14,10 +14,9 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
 from data_prep.common.processes import run_module
 from galaxy_lightning.cli.configs import named_networks
-from galaxy_lightning.evaluation.crossval import SUMMARY
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import BEST_CHECKPOINT
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, FOLD_ARRAYS, SUMMARY
 from galaxy_lightning.runs.reader import Run
 from galaxy_lightning.runs.writer import complete_run
 from galaxy_lightning.training.final_model import calibrate_out_of_fold, write_final_model
@@ -49,7 +48,7 @@ def train_final(
     Raises:
         GalaxyError: The fit failed.
     """
-    folder = make_final(arrays, out / "arrays")
+    folder = make_final(arrays, out / FOLD_ARRAYS)
     if complete_run(out / FINAL) is None:
         epochs = round(float(np.median([run.about["best_epoch"] + 1 for run in runs])))
         print(f"\nTraining the final model on all {len(arrays.catalog):,} galaxies", flush=True)

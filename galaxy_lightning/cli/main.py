@@ -1,4 +1,4 @@
-"""The command line: ``python -m galaxy_lightning fit|validate|test|crossval|predict|model``.
+"""The command line: ``python -m galaxy_lightning fit|validate|test|crossval|predict|report|model``.
 
 This module does not import torch, so that ``--help`` and wrong paths are answered at once; the rest is in
 :mod:`galaxy_lightning.cli.lightning_cli`.
@@ -49,6 +49,11 @@ def _run(args: Sequence[str]) -> None:
             from galaxy_lightning.cli.crossval import run as crossval
 
             crossval(args[1:])
+            return
+        if args[0] == "report":
+            from galaxy_lightning.cli.report_command import run as report
+
+            report(args[1:])
             return
         if args[0] == "model":
             from galaxy_lightning.cli.model_command import run as describe

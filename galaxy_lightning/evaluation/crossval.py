@@ -14,11 +14,10 @@ from galaxy_lightning.evaluation.calibration import Calibration
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
 from galaxy_lightning.evaluation.measures import metric_title
 from galaxy_lightning.evaluation.significance import bootstrap_interval
-from galaxy_lightning.runs.names import PREDICTIONS
+from galaxy_lightning.runs.names import PREDICTIONS, SUMMARY
 from galaxy_lightning.runs.reader import Run
 from galaxy_lightning.runs.writer import as_flags, write_predictions
 
-SUMMARY: Final = "summary.json"
 _COSTS: Final = ("seconds", "images_per_second", "peak_memory_mb")
 """Entries of ``run.json`` that are part of the summary."""
 _SHOWN: Final = ("accuracy", "macro_recall", "calibration_error")

@@ -1,14 +1,17 @@
 """Saves figures as PNG and PDF."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from matplotlib.figure import Figure
 
 from data_prep.common.files import new_file
 
-DPI: Final = 200
-"""Resolution of the PNG files."""
+FORMATS: Final[dict[str, dict[str, Any]]] = {
+    "png": {"dpi": 200, "metadata": {"Software": None}},
+    "pdf": {"metadata": {"CreationDate": None}},
+}
+"""The formats of all figures, with arguments of ``Figure.savefig``. The same figure gives the same bytes."""
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -23,7 +26,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     Raises:
         GalaxyError: A file cannot be written.
     """
-    with new_file(path.with_name(f"{path.name}.png")) as partial:
-        figure.savefig(partial, dpi=DPI, metadata={"Software": None})
-    with new_file(path.with_name(f"{path.name}.pdf")) as partial:
-        figure.savefig(partial, metadata={"CreationDate": None})
+    for suffix, options in FORMATS.items():
+        with new_file(path.with_name(f"{path.name}.{suffix}")) as partial:
+            figure.savefig(partial, format=suffix, **options)

@@ -11,6 +11,11 @@ RUN: Final = "run.json"
 FIGURES: Final = "figures"
 """The folder of the figures of a run."""
 
+SUMMARY: Final = "summary.json"
+"""The results of a cross-validation."""
+FOLD_ARRAYS: Final = "arrays"
+"""The folder of the folds' galaxy arrays, in the folder of a cross-validation."""
+
 IDENTITY_COLUMNS: Final = ["objid", "asset_id", "split", "label"]
 """Columns of ``predictions.csv`` that identify a galaxy."""
 

@@ -13,12 +13,14 @@ import pandas as pd
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
-from data_prep.tables.csv_tables import read_table, refuse_unknown
-from galaxy_lightning.runs.names import HISTORY, HISTORY_COLUMNS, IDENTITY_COLUMNS, PREDICTIONS, RUN
-from galaxy_lightning.runs.writer import probability_columns
-
-ROUNDING: Final = 5e-4
-"""Rounding error of a probability with three decimals; a sum may be off by one such error per class."""
+from data_prep.tables.csv_tables import read_table
+from galaxy_lightning.runs.names import HISTORY, HISTORY_COLUMNS, PREDICTIONS, RUN
+from galaxy_lightning.runs.predictions import (
+    predicted_classes,
+    read_classes,
+    read_held_out,
+    read_predictions,
+)
 
 MAX_VALUE: Final = 1e15
 """Upper limit of losses, times and counts."""
@@ -69,6 +71,12 @@ class Run:
         """Settings in :attr:`training`; the runs of a model share them, whatever their seed."""
         return {name: value for name, value in self.training.items() if name not in _NO_SETTINGS}
 
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights made the predictions, counted from 0; None if unknown."""
+        value = self.about.get("best_epoch")
+        return int(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
     def repeats(self, other: "Run") -> bool:
         """Returns whether two runs have the same model, settings, seed and training.
 
@@ -106,21 +114,47 @@ def read_run(folder: Path, arrays: GalaxyArrays) -> Run:
         GalaxyError: A file or an entry is missing or invalid; the run was made on other arrays; galaxies are
             missing, repeated or unknown; or a probability is invalid.
     """
+    _require_files(folder)
+    about = read_about(folder / RUN, arrays)
+    history = _read_history(folder / HISTORY)
+    classes = arrays.classes
+    table = read_held_out(folder / PREDICTIONS, arrays)
+    return _make_run(folder, about, history, table[table["split"] == "test"], classes)
+
+
+def read_run_without_arrays(folder: Path) -> tuple[Run, list[str], pd.DataFrame]:
+    """Reads a run whose galaxy arrays are not available.
+
+    Args:
+        folder: A run folder.
+
+    Returns:
+        The run, the class names in order, and the rows of its test galaxies in ``predictions.csv``, in whose
+        order the run has them.
+
+    Raises:
+        GalaxyError: A file or an entry is missing or invalid.
+    """
+    _require_files(folder)
+    about, history = read_about(folder / RUN), _read_history(folder / HISTORY)
+    classes = read_classes(folder / PREDICTIONS)
+    table = read_predictions(folder / PREDICTIONS, classes)
+    test = table[table["split"] == "test"].reset_index(drop=True)
+    return _make_run(folder, about, history, test, classes), classes, test
+
+
+def _require_files(folder: Path) -> None:
+    """Raises an error if a file of a run is missing."""
     missing = [name for name in (RUN, PREDICTIONS, HISTORY) if not (folder / name).is_file()]
     if missing:
         raise GalaxyError(f"{folder} is not a complete run; missing: {', '.join(missing)}")
-    about = read_about(folder / RUN, arrays)
-    history = _read_history(folder / HISTORY)
-    predictions = read_predictions(folder / PREDICTIONS, arrays)
-    test = predictions[predictions["split"] == "test"]
-    classes = arrays.classes
-    return Run(
-        folder=folder,
-        about=about,
-        history=history,
-        probabilities=test[probability_columns(classes)].to_numpy(dtype=np.float64),
-        predicted=pd.Index(classes).get_indexer(pd.Index(test["predicted"])).astype(np.int64),
-    )
+
+
+def _make_run(
+    folder: Path, about: dict[str, Any], history: pd.DataFrame, test: pd.DataFrame, classes: Sequence[str]
+) -> Run:
+    """Makes a run from the rows of its test galaxies."""
+    return Run(folder, about, history, *predicted_classes(test, classes))
 
 
 def _read_history(path: Path) -> pd.DataFrame:
@@ -139,12 +173,12 @@ def _read_history(path: Path) -> pd.DataFrame:
     return history.sort_values("epoch", ignore_index=True)
 
 
-def read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
+def read_about(path: Path, arrays: GalaxyArrays | None = None) -> dict[str, Any]:
     """Reads ``run.json`` and checks the entries that a comparison needs.
 
     Args:
         path: The ``run.json``.
-        arrays: The galaxy arrays that the run must have been made on.
+        arrays: The galaxy arrays that the run must have been made on, if they are available.
 
     Returns:
         The content of the file.
@@ -161,7 +195,8 @@ def read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
         raise GalaxyError(
             f"{path}: 'arrays' must hold the 'sha256' of the galaxy arrays; copy it from their dataset.json"
         )
-    for name, expected in arrays.dataset["sha256"].items():
+    for name, expected in (arrays.dataset["sha256"] if arrays else {}).items():
+        assert arrays is not None
         if found.get(name) != expected:
             raise GalaxyError(
                 f"{path.parent} was not made on the galaxy arrays {arrays.folder}: its SHA-256 of {name} is "
@@ -183,74 +218,3 @@ def read_about(path: Path, arrays: GalaxyArrays) -> dict[str, Any]:
         if not isinstance(about.get(name, {}), dict):
             raise GalaxyError(f"{path}: {name!r} does not hold named settings")
     return about
-
-
-def read_predictions(path: Path, arrays: GalaxyArrays) -> pd.DataFrame:
-    """Reads ``predictions.csv`` in the order of the arrays, and checks its galaxies.
-
-    Args:
-        path: The file.
-        arrays: The galaxy arrays.
-
-    Returns:
-        A row for each validation and test galaxy.
-
-    Raises:
-        GalaxyError: A galaxy is missing, repeated or unknown, or a probability is invalid.
-    """
-    classes, columns = arrays.classes, probability_columns(arrays.classes)
-    dtypes = {"objid": "int64"} | dict.fromkeys((*IDENTITY_COLUMNS[1:], "predicted"), "str")
-    table = read_table(path, dtypes | dict.fromkeys(columns, "float64"), keep_others=True)
-    unknown = [name for name in table.columns if name.startswith("p_") and name not in columns]
-    if unknown:
-        raise GalaxyError(
-            f"{path}: the column {unknown[0]} belongs to no class of the arrays ({', '.join(classes)})"
-        )
-    for column in ("label", "predicted"):
-        refuse_unknown(table, path, column, classes)
-    _check_probabilities(table, path, columns)
-    expected = arrays.catalog[IDENTITY_COLUMNS].iloc[arrays.rows("val", "test")]
-    keys = ["objid", "asset_id"]
-    found_ids = pd.MultiIndex.from_frame(table[keys])
-    expected_ids = pd.MultiIndex.from_frame(expected[keys])
-    unknown_galaxies = "not among the validation and test galaxies of the arrays"
-    _refuse_any(path, found_ids[found_ids.duplicated()], "listed twice")
-    _refuse_any(path, found_ids.difference(expected_ids), unknown_galaxies)
-    _refuse_any(path, expected_ids.difference(found_ids), "missing")
-    table = table.iloc[found_ids.get_indexer(expected_ids)]
-    for column in ("split", "label"):
-        differ = np.flatnonzero(table[column].to_numpy() != expected[column].to_numpy())
-        if len(differ):
-            row = differ[0]
-            raise GalaxyError(
-                f"{path}: the {column} of objid {expected['objid'].iloc[row]} is "
-                f"{table[column].iloc[row]!r}, but {expected[column].iloc[row]!r} in the arrays"
-            )
-    return table
-
-
-def _check_probabilities(table: pd.DataFrame, path: Path, columns: Sequence[str]) -> None:
-    """Checks that the probabilities of every row are valid and sum to 1."""
-    values = table[list(columns)].to_numpy()
-    sums = values.sum(axis=1)
-    for invalid, problem in (
-        (~np.isfinite(values).all(axis=1), "a probability is missing or not a number"),
-        ((values < 0).any(axis=1), "a probability is below 0"),
-        (np.abs(sums - 1) > ROUNDING * len(columns) + 1e-6, "the probabilities do not sum to 1"),
-    ):
-        if invalid.any():
-            row = int(np.flatnonzero(invalid)[0])
-            numbers = ", ".join([f"{value:g}" for value in values[row][:10]] + ["..."] * (len(columns) > 10))
-            raise GalaxyError(
-                f"{path}, line {row + 2}, objid {table['objid'].iloc[row]}: {problem} ({numbers}); "
-                f"{int(invalid.sum()):,} such row{'s' if invalid.sum() > 1 else ''}"
-            )
-
-
-def _refuse_any(path: Path, galaxies: pd.MultiIndex, problem: str) -> None:
-    """Raises an error about the galaxies if there are any."""
-    if len(galaxies):
-        objid, asset_id = galaxies[0]
-        count = len(galaxies)
-        found = f"{count:,} galaxies are {problem}; the first:" if count > 1 else f"1 galaxy is {problem}:"
-        raise GalaxyError(f"{path}: {found} objid {objid}, asset id {asset_id}")

@@ -246,4 +246,8 @@ def find_best_epoch(history: Sequence[Mapping[str, float]]) -> int | None:
 
 def arrays_identity(arrays: GalaxyArrays) -> dict[str, Any]:
     """Returns what identifies galaxy arrays: their folder, number of galaxies, and SHA-256."""
-    return {"path": str(arrays.folder), "galaxies": len(arrays.catalog), "sha256": arrays.dataset["sha256"]}
+    return {
+        "path": str(arrays.folder.resolve()),
+        "galaxies": len(arrays.catalog),
+        "sha256": arrays.dataset["sha256"],
+    }

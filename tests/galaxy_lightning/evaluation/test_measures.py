@@ -116,6 +116,22 @@ def test_the_interval_resamples_galaxies_and_not_images():
     assert np.isnan(bootstrap_interval(np.array([0.0, 1.0]), np.array([7, 7]))).all()
 
 
+def test_the_interval_equals_that_of_scipy():
+    generator = np.random.default_rng(1)
+    scores, galaxies = generator.integers(0, 4, 300) / 3, generator.integers(0, 250, 300)
+    _, galaxy = np.unique(galaxies, return_inverse=True)
+    sums, images = np.bincount(galaxy, weights=scores), np.bincount(galaxy).astype(float)
+    expected = stats.bootstrap(
+        (sums, images),
+        lambda sums, images, axis: sums.sum(axis=axis) / images.sum(axis=axis),
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    assert bootstrap_interval(scores, galaxies) == pytest.approx(tuple(expected), abs=0.003)
+
+
 def test_holm_equals_the_published_correction():
     # Holm (1979); R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")
     assert holm_correction([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])

@@ -56,7 +56,10 @@ def test_what_has_no_data_is_not_drawn(arrays, validation, tmp_path):
     assert files(tmp_path / "final") == {"learning_curves.png", "learning_curves.pdf"}
     equal = validation_predictions(arrays, np.full((len(arrays.rows("val", "test")), 10), 0.1))
     write_run_figures(tmp_path / "majority", "a", [], None, equal)
-    assert {name.split(".")[0] for name in files(tmp_path / "majority")} == {"confusion_matrix", "reliability"}
+    assert {name.split(".")[0] for name in files(tmp_path / "majority")} == {
+        "confusion_matrix",
+        "reliability",
+    }
 
 
 @pytest.mark.parametrize("error", [ValueError("no such font\nat all"), GalaxyError("no such font")])

@@ -11,7 +11,10 @@ def shown_texts(figure):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     hidden = {
-        id(tick.label2) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for tick in axis.majorTicks
+        id(tick.label2)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in axis.majorTicks
     }
     found = {}
     for text in figure.findobj(lambda artist: isinstance(artist, Text)):

@@ -10,10 +10,13 @@ import pytest
 from PIL import Image
 
 from baselines.comparison.compare import compare
-from baselines.comparison.report import MAX_IN_ONE_TABLE, write_report
-from baselines.comparison.summary import group_runs, rank_models, summarise
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES
-from galaxy_lightning.evaluation.confusion_figures import MAX_SIDE_BY_SIDE, MAX_WITH_TEXTS
+from galaxy_lightning.evaluation.confusion_figures import MAX_SIDE_BY_SIDE
+from galaxy_lightning.report.content import Report
+from galaxy_lightning.report.galaxies import ReportGalaxies
+from galaxy_lightning.report.summary import group_runs, rank_models
+from galaxy_lightning.report.tables import MAX_IN_ONE_TABLE
+from galaxy_lightning.report.writer import write_report
 from galaxy_lightning.runs.reader import read_run
 from tests.many_classes import class_names, make_arrays, make_run
 
@@ -26,15 +29,16 @@ def report_on(classes, folder, descriptions, models=MODELS):
         read_run(make_run(folder / "runs" / str(number), arrays, model, skill=skill), arrays)
         for number, (model, skill) in enumerate(zip(models, (1.0, 0.5), strict=False))
     ]
-    compared = rank_models(group_runs(runs), arrays)
+    galaxies = ReportGalaxies.from_arrays(arrays)
+    compared = rank_models(group_runs(runs), galaxies)
     out = folder / "report"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        write_report(out, arrays, compared, summarise(arrays, compared) | {"failures": []})
+        write_report(out, Report(galaxies, compared))
     return out
 
 
-@pytest.fixture(scope="module", params=[2, 3, 5, 10, 37, 100])
+@pytest.fixture(scope="module", params=[3, 10, 100])
 def described(request, tmp_path_factory):
     """The classes, their descriptions, and the report."""
     classes = list(CLASSES) if request.param == 3 else class_names(request.param)
@@ -52,7 +56,7 @@ def cells(page):
 def test_the_classes_are_described_before_the_results(described):
     classes, descriptions, folder = described
     page = (folder / "report.html").read_text()
-    before, _, after = page.partition("<h2>Results</h2>")
+    before, _, after = page.partition(">Results</h2>")
     rows = cells(before)
     assert rows[0] == ["class", "meaning", "test galaxies"]
     assert rows[1:] == [[name, descriptions.get(name, ""), "2"] for name in classes]
@@ -85,9 +89,7 @@ def test_figures_are_legible_and_of_a_sensible_size(described):
     assert matrices == (["confusion"] if side_by_side else ["confusion_0", "confusion_1"])
     for path in (folder / "figures").glob("*.png"):
         with Image.open(path) as image:
-            assert 300 < min(image.size) <= max(image.size) < 2200
-    large = '<figure class="large">' in (folder / "report.html").read_text()
-    assert large is (len(classes) > MAX_WITH_TEXTS)
+            assert 300 < min(image.size) <= max(image.size) < 3200
 
 
 def test_the_metrics_hold_the_descriptions(described):
@@ -117,7 +119,8 @@ def test_figures_of_an_earlier_report_are_replaced(tmp_path):
     compare(arrays, tmp_path / "report", [], [], runs)
     compare(arrays, tmp_path / "report", [], [], runs[:1])
     found = {path.name for path in (tmp_path / "report/figures").iterdir()}
-    assert found == {"confusion_0.png", "loss.png", "accuracy.png", "misclassified_0.png"}
+    names = ("confusion_0", "reliability", "coverage", "loss", "accuracy")
+    assert found == {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf")}
 
 
 def test_predictions_of_any_classes_are_quoted_csv(tmp_path):

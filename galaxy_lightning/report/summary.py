@@ -2,13 +2,12 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.arrays.format import GalaxyArrays
 from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.evaluation.measures import (
     calibration_error,
@@ -22,6 +21,7 @@ from galaxy_lightning.evaluation.significance import (
     holm_correction,
     mcnemar_test,
 )
+from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.runs.reader import Run, agree
 from galaxy_lightning.runs.writer import arrays_identity
 
@@ -36,10 +36,17 @@ class Model:
     Attributes:
         name: The model's name. If several models share a name, it includes the settings that differ.
         runs: The runs.
+        folds: The fits of a cross-validation, if the only run combines them.
     """
 
     name: str
     runs: list[Run]
+    folds: list[Run] = field(default_factory=list)
+
+    @property
+    def fits(self) -> list[Run]:
+        """The runs with a training history."""
+        return [run for run in self.folds or self.runs if len(run.history)]
 
     def correct(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Returns whether each run classifies each test galaxy correctly, ``[runs, N]``."""
@@ -69,46 +76,41 @@ def group_runs(runs: Sequence[Run]) -> list[Model]:
     return [Model(name, members) for name, members in zip(names, groups, strict=True)]
 
 
-def rank_models(models: Sequence[Model], arrays: GalaxyArrays) -> list[Model]:
-    """Sorts models by their mean accuracy on the test galaxies, in decreasing order."""
-    labels = arrays.labels[arrays.rows("test")]
-    return sorted(models, key=lambda model: -float(model.correct(labels).mean()))
+def rank_models(models: Sequence[Model], galaxies: ReportGalaxies) -> list[Model]:
+    """Sorts models by their mean accuracy, in decreasing order."""
+    return sorted(models, key=lambda model: -float(model.correct(galaxies.labels).mean()))
 
 
-def summarise(arrays: GalaxyArrays, models: Sequence[Model]) -> dict[str, Any]:
-    """Measures all models on the test galaxies and tests all pairs.
+def summarise(galaxies: ReportGalaxies, models: Sequence[Model]) -> dict[str, Any]:
+    """Measures all models on the same galaxies and tests all pairs.
 
     Args:
-        arrays: The galaxy arrays.
+        galaxies: The galaxies.
         models: The models, at least one.
 
     Returns:
         The content of ``metrics.json``.
     """
-    labels, classes = arrays.labels[arrays.rows("test")], arrays.classes
-    counts = np.bincount(labels, minlength=len(classes))
-    galaxies = arrays.catalog["objid"].to_numpy()[arrays.rows("test")]
-    tests = [_test_pair(one, other, labels) for one, other in itertools.combinations(models, 2)]
+    tests = [_test_pair(one, other, galaxies.labels) for one, other in itertools.combinations(models, 2)]
     for test, corrected in zip(tests, holm_correction([test["p"] for test in tests]), strict=True):
         test["p_holm"] = corrected
     return {
-        "arrays": arrays_identity(arrays),
-        "classes": classes,
-        "class_descriptions": known_descriptions(classes, arrays.class_descriptions),
-        "test_galaxies": dict(zip(classes, counts.tolist(), strict=True)),
-        "models": [_measure_model(model, labels, galaxies, classes) for model in models],
+        "arrays": arrays_identity(galaxies.arrays) if galaxies.arrays else None,
+        "classes": galaxies.classes,
+        "class_descriptions": known_descriptions(galaxies.classes, galaxies.descriptions),
+        "test_galaxies": galaxies.counts,
+        "models": [_measure_model(model, galaxies) for model in models],
         "mcnemar": tests,
     }
 
 
-def _measure_model(
-    model: Model, labels: npt.NDArray[np.int64], galaxies: npt.NDArray[np.int64], classes: Sequence[str]
-) -> dict[str, Any]:
+def _measure_model(model: Model, galaxies: ReportGalaxies) -> dict[str, Any]:
     """Measures a model: all runs, mean and standard deviation, and the interval of the mean accuracy."""
+    labels, classes = galaxies.labels, galaxies.classes
     runs = [_measure_run(run, labels, classes) for run in model.runs]
     names = [*metric_names(classes), "calibration_error", *COSTS]
     table = {name: np.array([run[name] for run in runs], dtype=float) for name in names}
-    interval = bootstrap_interval(model.correct(labels).mean(axis=0), galaxies)
+    interval = bootstrap_interval(model.correct(labels).mean(axis=0), galaxies.objids)
     return {
         "name": model.name,
         "hyperparameters": model.runs[0].settings,

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from baselines.comparison.summary import group_runs, summarise
 from data_prep.arrays.format import open_arrays
+from galaxy_lightning.report.galaxies import ReportGalaxies
+from galaxy_lightning.report.summary import group_runs, summarise
 from galaxy_lightning.runs.reader import Run
 
 
@@ -77,7 +78,7 @@ def test_means_deviations_and_tests_are_over_runs(small_arrays):
     off_by_one, wrong = labels.copy(), (labels + 1) % 3
     off_by_one[0] = wrong[0]
     runs = [run("a", labels, seconds=10), run("a", off_by_one, seconds=14), run("b", wrong)]
-    summary = summarise(arrays, group_runs(runs))
+    summary = summarise(ReportGalaxies.from_arrays(arrays), group_runs(runs))
     a, b = summary["models"]
     count = len(labels)
     assert a["mean"]["accuracy"] == pytest.approx(1 - 0.5 / count)

@@ -1,0 +1,64 @@
+"""The command ``report``: a page to browse, about runs or a cross-validation."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_prep.common.errors import GalaxyError
+from data_prep.common.files import refuse_existing
+from galaxy_lightning.cli.configs import expand_paths
+from galaxy_lightning.cli.descriptions import DESCRIPTIONS, LineHelp
+from galaxy_lightning.program import PROGRAM
+
+
+def run(args: Sequence[str]) -> None:
+    """Writes the page of runs that have been trained.
+
+    Args:
+        args: The command line after ``report``.
+
+    Raises:
+        GalaxyError: A run is incomplete or invalid, or the file exists.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} report",
+        usage=f"{PROGRAM} report --run RUN [RUN ...] [--data.arrays ARRAYS] [--out FILE]",
+        description=DESCRIPTIONS["report"],
+        formatter_class=LineHelp,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--run",
+        nargs="+",
+        required=True,
+        metavar="RUN",
+        help="run folder, or the folder of a cross-validation; several runs are compared",
+    )
+    parser.add_argument(
+        "--data.arrays",
+        dest="arrays",
+        metavar="ARRAYS",
+        help="galaxy arrays of the runs (default: those that the runs name)",
+    )
+    parser.add_argument("--out", metavar="FILE", help="page to write (default: RUN/report.html)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
+    options = parser.parse_args(expand_paths(args))
+    runs = [Path(folder) for folder in options.run]
+    if options.out is None and len(runs) > 1:
+        raise GalaxyError("name the page of several runs with --out FILE")
+    out = Path(options.out) if options.out else None
+    if out is not None:
+        if out.suffix not in (".html", ".htm"):
+            raise GalaxyError(f"--out {out}: a page needs a name that ends in .html")
+        refuse_existing(out, overwrite=options.overwrite)
+    from galaxy_lightning.report.content import Report  # matplotlib takes a second to import.
+    from galaxy_lightning.report.inputs import read_inputs
+    from galaxy_lightning.report.writer import HTML, write_page
+
+    galaxies, models = read_inputs(runs, Path(options.arrays) if options.arrays else None)
+    report = Report(galaxies, models)
+    out = out or runs[0] / HTML
+    write_page(out, report)
+    for line in (*report.findings, *([galaxies.note] if galaxies.note else [])):
+        print(line)
+    print(f"Saved to {out}: open it in a browser")

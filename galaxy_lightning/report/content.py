@@ -1,0 +1,89 @@
+"""What a report says, whatever its form: the galaxies, the models and their results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from galaxy_lightning.evaluation.colours import model_colours
+from galaxy_lightning.report import tables
+from galaxy_lightning.report.findings import main_findings
+from galaxy_lightning.report.galaxies import ReportGalaxies
+from galaxy_lightning.report.summary import Model, summarise
+
+
+@dataclass(frozen=True)
+class Report:
+    """The content of a report.
+
+    Attributes:
+        galaxies: The galaxies.
+        models: The models, in decreasing order of accuracy.
+        failures: Why models are missing.
+    """
+
+    galaxies: ReportGalaxies
+    models: Sequence[Model]
+    failures: Sequence[str] = field(default=())
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The results, which ``metrics.json`` holds."""
+        return summarise(self.galaxies, self.models) | {"failures": list(self.failures)}
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """The colour of each model."""
+        return model_colours([model.name for model in self.models])
+
+    @property
+    def title(self) -> str:
+        """The title."""
+        if len(self.models) > 1:
+            return "Comparison of galaxy classifiers"
+        return f"{'Cross-validation' if self.models[0].folds else 'Report'} of {self.models[0].name}"
+
+    @cached_property
+    def findings(self) -> list[str]:
+        """The two main findings."""
+        return main_findings(self.summary, self.galaxies)
+
+    @property
+    def about(self) -> str:
+        """What the galaxies are, in a few sentences."""
+        galaxies, number = self.galaxies, len(self.galaxies.labels)
+        if folds := len(self.models[0].folds):
+            text = (
+                f"Cross-validation with {folds} folds: each of the {number:,} galaxies is classified by a "
+                "model that was not trained on it."
+            )
+        else:
+            same = ", the same for all models and" if len(self.models) > 1 else ","
+            text = f"{number:,} test {'galaxies' if number > 1 else 'galaxy'}{same} held out from training."
+        if galaxies.arrays is not None:
+            side = galaxies.arrays.image_size
+            text += f" Images of {side} x {side} pixels from {galaxies.arrays.folder}."
+        return f"{text} Labels: {galaxies.label_source}." if galaxies.label_source else text
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """The texts and tables, which all forms of a report share."""
+        is_large = len(self.galaxies.classes) > tables.MAX_IN_ONE_TABLE
+        differing, shared = tables.settings_tables(self.summary)
+        return {
+            "title": self.title,
+            "findings": self.findings,
+            "about": self.about,
+            "note": self.galaxies.note,
+            "kind": self.galaxies.kind,
+            "max_in_one_table": tables.MAX_IN_ONE_TABLE,
+            "summary": self.summary,
+            "rows": tables.results_table(self.summary),
+            "class_rows": tables.class_rows(self.summary) if is_large else [],
+            "comparable": tables.same_devices(self.summary),
+            "classes": tables.classes_table(self.summary),
+            "tests": tables.tests_table(self.summary),
+            "several": any(len(model.runs) > 1 for model in self.models),
+            "differing": differing,
+            "shared": shared,
+        }

@@ -1,0 +1,135 @@
+"""Renders a report as one self-contained page to browse."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any, Final
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+from galaxy_lightning.report.charts import Chart, Charts
+from galaxy_lightning.report.content import Report
+from galaxy_lightning.report.galaxies import ReportGalaxies
+from galaxy_lightning.report.page_data import choose_galaxies, page_data
+from galaxy_lightning.report.tables import MISSING
+from galaxy_lightning.report.thumbnails import encode_thumbnails
+
+MAX_WITH_COUNTS: Final = 8
+"""Maximum number of classes for which a cell of the confusion matrix shows a count and can be chosen."""
+SHOWN_SHARE: Final = 0.05
+"""Smallest share that a cell shows if there are more classes."""
+
+
+def render_page(report: Report, charts: Charts) -> str:
+    """Returns the page, which makes no request to anywhere.
+
+    Args:
+        report: The content.
+        charts: Its figures.
+    """
+    galaxies, models, colours = report.galaxies, report.models, report.colours
+    assets = files("galaxy_lightning.report.page")
+    style, script = (assets.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    listed = choose_galaxies(galaxies, models)
+    matrices = [
+        _matrix(number, model, galaxies.classes) for number, model in enumerate(report.summary["models"])
+    ]
+    content = report.texts | {
+        "script_hash": f"sha256-{digest}",
+        "style": Markup(style),  # noqa: S704 - a file of this package.
+        "script": Markup(script),  # noqa: S704
+        "models": [
+            {"number": number, "name": name, "colour": colour}
+            for number, (name, colour) in enumerate(colours.items())
+        ],
+        "matrices": matrices,
+        "charts": [_figure(chart, colours) for chart in charts.confidence],
+        "curves": [_figure(chart, colours) for chart in charts.training],
+        "listed": _describe_listed(galaxies, listed),
+        "today": date.today().isoformat(),
+        "version": version("galaxy-lightning"),
+        "data": _script_json(page_data(galaxies, models, listed)),
+        "images": _images(galaxies, listed),
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("galaxy_lightning.report", "page"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("page.html.jinja").render(content)
+
+
+def _describe_listed(galaxies: ReportGalaxies, listed: npt.NDArray[np.int64]) -> str:
+    """Returns which galaxies the page lists, if not all."""
+    number = len(galaxies.labels)
+    if len(listed) == number:
+        return f"All {number:,} {galaxies.kind}."
+    return (
+        f"{len(listed):,} of the {number:,} {galaxies.kind}, to keep the page small: those that a model "
+        "misclassifies with the highest confidence, and a random sample of the others. The figures above are "
+        "of all galaxies."
+    )
+
+
+def _matrix(number: int, model: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """Returns the rows of a model's confusion matrix, over all runs."""
+    counts = np.sum([run["confusion"] for run in model["runs"]], axis=0)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    is_large = len(classes) > MAX_WITH_COUNTS
+    rows = []
+    for truth, label in enumerate(classes):
+        cells = []
+        for predicted, share in enumerate(shares[truth]):
+            text = f"{share:.2f}" if not is_large or share >= SHOWN_SHARE else ""
+            title = f"{counts[truth, predicted]:,} {label} galaxies classified as {classes[predicted]}"
+            cells.append(
+                {
+                    "share": f"{share:.3g}",
+                    "text": text if counts[truth].sum() else MISSING,
+                    "count": f"{counts[truth, predicted]:,}" if counts[truth, predicted] else "",
+                    "title": title if text else "",
+                }
+            )
+        name = f"{truth + 1} {label}" if is_large else label
+        rows.append({"number": truth, "name": name, "cells": cells})
+    columns = [
+        {"name": label, "text": str(column + 1) if is_large else label}
+        for column, label in enumerate(classes)
+    ]
+    return {
+        "number": number,
+        "name": model["name"],
+        "columns": columns,
+        "rows": rows,
+        "numbered": is_large,
+        "clickable": not is_large,
+    }
+
+
+def _figure(chart: Chart, colours: Mapping[str, str]) -> dict[str, Any]:
+    """Returns a figure of the page."""
+    return {"svg": Markup(chart.svg(colours)), "caption": chart.caption}  # noqa: S704 - matplotlib escapes texts.
+
+
+def _images(galaxies: ReportGalaxies, listed: npt.NDArray[np.int64]) -> Markup:
+    """Returns the images of the galaxies, one per line; empty without galaxy arrays."""
+    if galaxies.arrays is None or galaxies.rows is None:
+        return Markup()
+    encoded = encode_thumbnails(galaxies.arrays.images, galaxies.rows[listed])
+    return Markup("\n".join(encoded))  # noqa: S704 - base64.
+
+
+def _script_json(content: Mapping[str, Any]) -> Markup:
+    """Returns JSON that no text in it can end or extend the script element."""
+    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704

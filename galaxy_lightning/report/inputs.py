@@ -1,0 +1,155 @@
+"""Reads what a report is about: runs with their galaxy arrays, runs alone, or a cross-validation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from data_prep.arrays.format import GalaxyArrays, open_arrays
+from data_prep.common.errors import GalaxyError
+from data_prep.common.json_files import read_json
+from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES
+from galaxy_lightning.report.galaxies import ReportGalaxies
+from galaxy_lightning.report.summary import Model, group_runs, rank_models
+from galaxy_lightning.runs.names import FOLD_ARRAYS, PREDICTIONS, RUN, SUMMARY
+from galaxy_lightning.runs.predictions import predicted_classes, read_classes, read_predictions
+from galaxy_lightning.runs.reader import Run, read_run, read_run_without_arrays
+from galaxy_lightning.runs.writer import complete_run
+
+_LEFT_OUT: Final = "The page has no images, votes and positions"
+
+
+def read_inputs(folders: Sequence[Path], arrays: Path | None = None) -> tuple[ReportGalaxies, list[Model]]:
+    """Reads the runs of a report.
+
+    Args:
+        folders: Run folders, or the folder of one cross-validation.
+        arrays: The galaxy arrays; by default those that the runs name.
+
+    Returns:
+        The galaxies, and the models in decreasing order of accuracy. If the arrays that the runs name are
+        not available, the galaxies have no images, and a note says why.
+
+    Raises:
+        GalaxyError: A folder holds no complete run, the runs were made on different arrays, or on others than
+            ``arrays``.
+    """
+    crossval = next((folder for folder in folders if (folder / SUMMARY).is_file()), None)
+    if crossval is not None:
+        if len(folders) > 1:
+            raise GalaxyError(f"{crossval} is a cross-validation, which cannot be compared with other runs")
+        return _read_crossval(crossval, arrays)
+    runs = [_find_run(folder) for folder in folders]
+    opened, note = _open_arrays(runs[0], arrays)
+    if opened is None:
+        galaxies, read = _read_without_arrays(runs, note)
+    else:
+        galaxies, read = ReportGalaxies.from_arrays(opened), [read_run(run, opened) for run in runs]
+    if not len(galaxies.identities):
+        raise GalaxyError(f"{runs[0]} holds no predictions for test galaxies")
+    return galaxies, rank_models(group_runs(read), galaxies)
+
+
+def _find_run(folder: Path) -> Path:
+    """Returns the complete run in a folder."""
+    run = complete_run(folder)
+    if run is None:
+        raise GalaxyError(
+            f"{folder} holds no complete run: name a run folder, such as runs/galaxy_cnn/version_0, or the "
+            "folder of a cross-validation"
+        )
+    return run
+
+
+def _open_arrays(run: Path, named: Path | None) -> tuple[GalaxyArrays | None, str]:
+    """Opens the galaxy arrays, or returns why they cannot be used; those that the user names must be."""
+    if named is not None:
+        return open_arrays(named), ""
+    identity = read_json(run / RUN).get("arrays")
+    identity = identity if isinstance(identity, dict) else {}
+    if not isinstance(path := identity.get("path"), str):
+        return None, f"{_LEFT_OUT}, since the run does not name its galaxy arrays (--data.arrays names them)."
+    try:
+        arrays = open_arrays(Path(path))
+    except GalaxyError:
+        return None, f"{_LEFT_OUT}, since there are no galaxy arrays in {path} (--data.arrays names others)."
+    if arrays.dataset["sha256"] != identity.get("sha256"):
+        return None, f"{_LEFT_OUT}, since the galaxy arrays in {path} have changed after the training."
+    return arrays, ""
+
+
+def _read_without_arrays(folders: Sequence[Path], note: str) -> tuple[ReportGalaxies, list[Run]]:
+    """Reads runs alone; all must have been made on the same arrays."""
+    first, classes, table = read_run_without_arrays(folders[0])
+    runs = [first]
+    for folder in folders[1:]:
+        run, other_classes, other = read_run_without_arrays(folder)
+        same = run.about["arrays"]["sha256"] == first.about["arrays"]["sha256"]
+        order = pd.MultiIndex.from_frame(other[["objid", "asset_id"]]).get_indexer(
+            pd.MultiIndex.from_frame(table[["objid", "asset_id"]])
+        )
+        if not same or other_classes != classes or len(other) != len(table) or (order < 0).any():
+            raise GalaxyError(f"{folder} and {folders[0]} were made on different galaxy arrays")
+        runs.append(replace(run, probabilities=run.probabilities[order], predicted=run.predicted[order]))
+    return ReportGalaxies.from_predictions(classes, table, note, descriptions=_descriptions(classes)), runs
+
+
+def _read_crossval(folder: Path, named: Path | None) -> tuple[ReportGalaxies, list[Model]]:
+    """Reads a cross-validation: the predictions of all folds for the galaxies that they have not seen."""
+    summary, path = read_json(folder / SUMMARY), folder / PREDICTIONS
+    classes = read_classes(path)
+    table = read_predictions(path, classes)
+    numbers = range(len(summary.get("folds", [])))
+    runs = [run for number in numbers if (run := complete_run(folder / f"fold_{number}"))]
+    folds = [read_run_without_arrays(run)[0] for run in runs]
+    combined = Run(folder, _combine(summary, folds), pd.DataFrame(), *predicted_classes(table, classes))
+    galaxies = ReportGalaxies.from_predictions(
+        classes,
+        table,
+        "",
+        descriptions=summary.get("class_descriptions") or _descriptions(classes),
+        kind="left-out galaxies",
+    )
+    galaxies = _with_arrays(galaxies, named or folder / FOLD_ARRAYS / "fold_0", required=named is not None)
+    return galaxies, [Model(combined.model, [combined], folds)]
+
+
+def _combine(summary: dict[str, Any], folds: Sequence[Run]) -> dict[str, Any]:
+    """Returns what is known about a cross-validation in the form of a ``run.json``."""
+    about = dict(folds[0].about) if folds else {}
+    if not isinstance(about.get("model", summary.get("model")), str):
+        raise GalaxyError(f"{SUMMARY} does not name the model of the cross-validation")
+    combined = {name: about.get(name) for name in ("parameters", "device")}
+    for name, combine in (("seconds", np.sum), ("images_per_second", np.mean), ("peak_memory_mb", np.max)):
+        values = [value for fold in folds if (value := fold.number(name)) is not None]
+        combined[name] = float(combine(values)) if values and len(values) == len(folds) else None
+    settings = about.get("hyperparameters", {})
+    return {
+        "model": summary.get("model"),
+        "seed": summary.get("seed"),
+        "hyperparameters": settings,
+    } | combined
+
+
+def _with_arrays(galaxies: ReportGalaxies, folder: Path, *, required: bool) -> ReportGalaxies:
+    """Adds the galaxy arrays to the galaxies of a cross-validation, if they hold all of them."""
+    try:
+        arrays = open_arrays(folder)
+        keys = ["objid", "asset_id"]
+        catalogue = pd.MultiIndex.from_frame(arrays.catalog[keys])
+        rows = catalogue.get_indexer(pd.MultiIndex.from_frame(galaxies.identities[keys]))
+        if (rows < 0).any():
+            raise GalaxyError(f"{folder} does not hold all galaxies of the cross-validation")
+    except (GalaxyError, ValueError) as error:
+        if required:
+            raise
+        return replace(galaxies, note=f"{_LEFT_OUT}, since they cannot be read: {error}.")
+    return replace(galaxies, arrays=arrays, rows=rows.astype(np.int64))
+
+
+def _descriptions(classes: Sequence[str]) -> dict[str, str]:
+    """Returns the descriptions of the reference's classes."""
+    return dict(CLASS_DESCRIPTIONS) if tuple(classes) == CLASSES else {}

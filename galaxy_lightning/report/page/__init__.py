@@ -1,0 +1,1 @@
+"""The browsable page of a report: its template, style and script."""

@@ -1,0 +1,130 @@
+"""What a report reads: runs with and without their arrays, several runs, and cross-validations."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_prep.common.errors import GalaxyError
+from galaxy_lightning.cli.main import main
+from galaxy_lightning.report.inputs import read_inputs
+from tests.many_classes import class_names, make_arrays, make_run
+
+
+@pytest.fixture
+def survey(tmp_path):
+    """Arrays and two runs."""
+    arrays = make_arrays(tmp_path / "arrays", class_names(3))
+    return arrays, [
+        make_run(tmp_path / name, arrays, name, skill=skill) for name, skill in (("a", 1), ("b", 0.2))
+    ]
+
+
+def test_a_run_without_its_arrays_has_the_same_results(survey, tmp_path):
+    arrays, runs = survey
+    galaxies, (model,) = read_inputs(runs[:1])
+    shutil.move(arrays.folder, tmp_path / "moved")
+    alone, (again,) = read_inputs(runs[:1])
+    assert galaxies.classes == alone.classes == arrays.classes
+    assert galaxies.ids == alone.ids
+    assert galaxies.labels.tolist() == alone.labels.tolist()
+    assert np.array_equal(model.runs[0].probabilities, again.runs[0].probabilities)
+    assert (galaxies.note, galaxies.arrays is None) == ("", False)
+    assert "no galaxy arrays in" in alone.note
+    assert alone.positions() is None
+    assert alone.votes().empty
+    assert read_inputs(runs[:1], tmp_path / "moved")[0].arrays is not None
+
+
+def test_changed_arrays_are_not_shown(survey):
+    arrays, runs = survey
+    content = json.loads((arrays.folder / "dataset.json").read_text())
+    content["sha256"]["images.npy"] = "0" * 64
+    (arrays.folder / "dataset.json").write_text(json.dumps(content))
+    assert "have changed after the training" in read_inputs(runs[:1])[0].note
+    with pytest.raises(GalaxyError, match="was not made on the galaxy arrays"):
+        read_inputs(runs[:1], arrays.folder)
+
+
+def test_runs_without_their_arrays_are_compared_in_the_same_order(survey, tmp_path):
+    arrays, runs = survey
+    _, expected = read_inputs(runs)
+    table = pd.read_csv(runs[1] / "predictions.csv")
+    table.sample(frac=1, random_state=0).to_csv(runs[1] / "predictions.csv", index=False)
+    shutil.move(arrays.folder, tmp_path / "moved")
+    galaxies, found = read_inputs(runs)
+    for one, other in zip(expected, found, strict=True):
+        assert one.name == other.name
+        assert np.allclose(one.runs[0].probabilities, other.runs[0].probabilities)
+    assert len(galaxies.labels) == 6
+
+
+def test_runs_on_other_arrays_are_refused(survey, tmp_path):
+    arrays, runs = survey
+    other = make_arrays(tmp_path / "other", class_names(3), images_per_class=12)
+    stranger = make_run(tmp_path / "stranger", other, "c")
+    with pytest.raises(GalaxyError, match="was not made on the galaxy arrays"):
+        read_inputs([runs[0], stranger])
+    shutil.rmtree(arrays.folder)
+    with pytest.raises(GalaxyError, match="different galaxy arrays"):
+        read_inputs([runs[0], stranger])
+
+
+@pytest.mark.parametrize("path", [None, 7, "/nowhere"])
+def test_a_run_that_names_no_arrays_is_read_alone(survey, path):
+    _, runs = survey
+    about = json.loads((runs[0] / "run.json").read_text())
+    about["arrays"]["path"] = path
+    (runs[0] / "run.json").write_text(json.dumps(about))
+    assert read_inputs(runs[:1])[0].note
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("predictions.csv", lambda text: text.replace("p_smooth, completely round", "x"), "is not one of"),
+        (
+            "predictions.csv",
+            lambda text: "\n".join([*text.splitlines(), text.splitlines()[1]]),
+            "listed twice",
+        ),
+        ("predictions.csv", lambda text: text.splitlines()[0], "holds no predictions|no rows"),
+        ("run.json", lambda _: "{", "run.json"),
+        ("history.csv", lambda text: text.replace("0.5", "x"), "history.csv"),
+    ],
+)
+def test_a_damaged_run_is_an_error_in_one_line(survey, capsys, name, change, message):
+    arrays, runs = survey
+    shutil.rmtree(arrays.folder)
+    path = runs[0] / name
+    path.write_text(change(path.read_text()))
+    with pytest.raises(SystemExit):
+        main(["report", "--run", str(runs[0])])
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert re.search(message, error)
+    assert not (runs[0] / "report.html").exists()
+
+
+def test_wrong_options_are_errors_in_one_line(survey, tmp_path, capsys):
+    _, (one, other) = survey
+    (tmp_path / "page.html").write_text("mine")
+    for words, message in (
+        (["--run", one, other], "name the page of several runs with --out"),
+        (["--run", tmp_path / "nothing"], "holds no complete run"),
+        (["--run", one, "--out", tmp_path / "page.html"], "--overwrite"),
+        (["--run", one, "--out", tmp_path / "page.txt"], "ends in .html"),
+        (["--run", one, "--data.arrays", tmp_path], "does not hold galaxy arrays"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["report", *map(str, words)])
+        error = capsys.readouterr().err
+        assert message in error
+        assert len(error.splitlines()) == 1
+    assert (tmp_path / "page.html").read_text() == "mine"
+    main(["report", "--run", str(one), str(other), "--out", str(tmp_path / "page.html"), "--overwrite"])
+    assert "Saved to" in capsys.readouterr().out
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
