@@ -39,10 +39,10 @@ def _best_model(summary: Mapping[str, Any], galaxies: ReportGalaxies) -> str:
     head = f"Of {1 + len(others)} models, {best['name']}"
     if lead == 0:
         return f"{head} and {second['name']} are equally accurate: {share}{interval}."
-    significance = "" if test["p_holm"] < SIGNIFICANT else "not significantly "
+    verdict = "is" if test["p_holm"] < SIGNIFICANT else "is not"
     return (
-        f"{head} is the most accurate, with {share}{interval}, {significance}better than {second['name']} by "
-        f"{lead:.3f} ({p_text}{corrected})."
+        f"{head} is the most accurate, with {share}{interval}; its lead of {lead:.3f} over {second['name']} "
+        f"{verdict} significant ({p_text}{corrected})."
     )
 
 

@@ -15,6 +15,8 @@ const images = (() => {
   return text ? text.split("\n") : [];
 })();
 const filters = byId("filters"), tiles = byId("tiles"), dialog = byId("dialog");
+// A model that always predicts the same class would disagree with every other one.
+const judges = data.models.filter((model) => new Set(model.predicted).size > 1);
 let found = [], page = 0, opened = -1;
 
 /** The probability of a class that a model gives a galaxy. */
@@ -74,7 +76,7 @@ function matches(galaxy, wanted) {
     (wanted.predicted === null || predicted(wanted.model, galaxy) === wanted.predicted) &&
     (!wanted.outcome || isRight(wanted.model, galaxy) === (wanted.outcome === "right")) &&
     sure >= wanted.low && sure <= wanted.high &&
-    (!wanted.disagree || data.models.some((model) => model.predicted[galaxy] !== data.models[0].predicted[galaxy])) &&
+    (!wanted.disagree || judges.some((model) => model.predicted[galaxy] !== judges[0].predicted[galaxy])) &&
     (!wanted.id || data.ids[galaxy].toLowerCase().includes(wanted.id) || (data.objids && data.objids[galaxy].includes(wanted.id)))
   );
 }

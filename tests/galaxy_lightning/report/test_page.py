@@ -93,7 +93,7 @@ def test_it_begins_with_the_findings(page, survey):
     lead = page.locator(".lead").inner_text()
     best, second = survey.report.summary["models"]
     assert f"{best['name']} is the most accurate" in lead
-    assert f"better than keras by {best['mean']['accuracy'] - second['mean']['accuracy']:.3f}" in lead
+    assert f"its lead of {best['mean']['accuracy'] - second['mean']['accuracy']:.3f} over keras" in lead
     counts = np.array(best["runs"][0]["confusion"])
     np.fill_diagonal(counts, 0)
     true, predicted = np.unravel_index(counts.argmax(), counts.shape)

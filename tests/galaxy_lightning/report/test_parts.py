@@ -114,17 +114,17 @@ def test_findings_say_whether_a_difference_is_significant():
     slightly = [1] * 2 + [0] * 28 + [1] * 30
     (first, second) = made(labels, labels, flipped).findings
     assert first == (
-        "Of 2 models, m0 is the most accurate, with 1.000 on 60 test galaxies, better than m1 by 0.333 "
-        "(p < 0.001)."
+        "Of 2 models, m0 is the most accurate, with 1.000 on 60 test galaxies; its lead of 0.333 over m1 "
+        "is significant (p < 0.001)."
     )
     assert second == "m0 misclassifies none of them."
     (first, second) = made(labels, slightly, flipped, flipped).findings
-    assert "(95% confidence interval: 0.917 to 1.000), better than m1 by 0.300" in first
+    assert "(95% confidence interval: 0.917 to 1.000); its lead of 0.300 over m1 is significant" in first
     assert "corrected for 3 pairs" in first
     assert second == (
         "Its most frequent error: 2 of 30 elliptical galaxies are classified as spiral (100% of its errors)."
     )
-    assert "not significantly better than m1" in made(labels, labels, slightly).findings[0]
+    assert "over m1 is not significant (p = 0.50)" in made(labels, labels, slightly).findings[0]
     assert "are equally accurate" in made(labels, flipped, flipped).findings[0]
     assert made([0], [0]).findings[0] == "m0 reaches an accuracy of 1.000 on 1 test galaxy."
 
