@@ -46,9 +46,11 @@ def fit_majority(arrays: GalaxyArrays, out: Path, *, overwrite: bool = False) ->
         "train_seconds": seconds,
     }
     with record_run(arrays, out, model="majority", seed=0, overwrite=overwrite) as record:
+        probabilities = np.tile(shares.astype(np.float32), (len(arrays.rows("val", "test")), 1))
+        record.log_epoch(epoch, probabilities[: len(arrays.rows("val"))])
         record.fit = FitResult(
             history=[epoch],
-            probabilities=np.tile(shares.astype(np.float32), (len(arrays.rows("val", "test")), 1)),
+            probabilities=probabilities,
             parameters=len(arrays.classes),
             hyperparameters={},
             device="CPU",

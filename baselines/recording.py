@@ -20,9 +20,13 @@ from galaxy_lightning.evaluation.run_figures import (
     validation_predictions,
     write_run_figures,
 )
-from galaxy_lightning.runs.names import FIGURES, HISTORY, PREDICTIONS, RUN
+from galaxy_lightning.event_log import scalars
+from galaxy_lightning.event_log.epochs import CONFIG, ValidationPredictions, log_epoch, log_start
+from galaxy_lightning.event_log.hyperparameters import log_final_metrics, log_hyperparameters
+from galaxy_lightning.event_log.writer import EVENTS, EventLog, yaml_summary
+from galaxy_lightning.runs.names import FIGURES, HISTORY, PAGE, PREDICTIONS, RUN
 from galaxy_lightning.runs.writer import find_best_epoch, write_history, write_predictions, write_run
-from galaxy_lightning.runtime.memory import PeakMemory
+from galaxy_lightning.runtime.memory import PeakMemory, own_memory_mb
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,45 @@ class RunRecord:
 
     Attributes:
         folder: A temporary folder, in which the fit may write its own files.
+        arrays: The galaxy arrays.
+        log: The TensorBoard log.
         model: The model's name.
         fit: The results, to be set when the fit is finished.
         accuracies: The accuracy by held-out split, available after the run is written.
     """
 
     folder: Path
+    arrays: GalaxyArrays
+    log: EventLog
     model: str
     fit: FitResult | None = None
     accuracies: dict[str, float] = field(default_factory=dict)
+
+    def log_epoch(
+        self,
+        epoch: Mapping[str, float],
+        probabilities: npt.NDArray[np.floating],
+        learning_rate: float | None = None,
+    ) -> None:
+        """Logs an epoch for TensorBoard.
+
+        Args:
+            epoch: A row of ``history.csv``.
+            probabilities: ``[N, classes]`` of the validation galaxies, in the order of the arrays.
+            learning_rate: The learning rate; None if the model has none.
+        """
+        images, seconds = len(self.arrays.rows("train")), max(epoch["train_seconds"], 1e-9)
+        values = {
+            scalars.TRAIN_LOSS: epoch["train_loss"],
+            scalars.TRAIN_ACCURACY: epoch["train_accuracy"],
+            scalars.VAL_LOSS: epoch["val_loss"],
+            scalars.LEARNING_RATE: learning_rate,
+            scalars.SPEED: None if learning_rate is None else images / seconds,
+            scalars.MEMORY: own_memory_mb(),
+        }
+        rows = self.arrays.rows("val")
+        validation = ValidationPredictions(self.arrays, rows, probabilities.astype(np.float64))
+        log_epoch(self.log, int(epoch["epoch"]), values, validation)
 
 
 def require_finite(history: Sequence[Mapping[str, float]]) -> None:
@@ -116,13 +150,18 @@ def record_run(
         arrays.require_rows(split)
     if overwrite:
         refuse_existing(out / FIGURES, overwrite=True, contents=(), optional=RUN_FIGURES)
-    contents = (HISTORY, PREDICTIONS, RUN, *files)
-    with new_folder(out, overwrite=overwrite, contents=contents, optional=(FIGURES,)) as folder:
-        record = RunRecord(folder, model)
+    contents, optional = (HISTORY, PREDICTIONS, RUN, *files), (FIGURES, EVENTS, PAGE)
+    with (
+        new_folder(out, overwrite=overwrite, contents=contents, optional=optional) as folder,
+        EventLog(folder / EVENTS) as log,
+    ):
+        record = RunRecord(folder, arrays, log, model)
+        log_start(log, arrays)
         with PeakMemory() as memory:
             yield record
         fit = record.fit
         assert fit is not None
+        _log_result(record, fit, seed)
         held_out = arrays.identities.iloc[arrays.rows("val", "test")]
         write_history(folder, fit.history)
         write_predictions(folder / PREDICTIONS, held_out, fit.probabilities, arrays.classes)
@@ -151,3 +190,18 @@ def record_run(
     record.accuracies = {
         split: float(correct[held_out["split"] == split].mean()) for split in ("val", "test")
     }
+
+
+def _log_result(record: RunRecord, fit: FitResult, seed: int) -> None:
+    """Logs the settings of a finished fit, and the metrics of its best weights on the validation galaxies."""
+    settings = {"model": record.model, **fit.hyperparameters, "seed": seed}
+    record.log.add_summary(yaml_summary(CONFIG, settings | {"arrays": str(record.arrays.folder)}), 0)
+    log_hyperparameters(record.log, settings)
+    best = find_best_epoch(fit.history)
+    if best is None:
+        return
+    held_out, rows = record.arrays.rows("val", "test"), record.arrays.rows("val")
+    probabilities = fit.probabilities[np.isin(held_out, rows)].astype(np.float64)
+    curves = ValidationPredictions(record.arrays, rows, probabilities).scalars
+    loss = next(row["val_loss"] for row in fit.history if row["epoch"] == best)
+    log_final_metrics(record.log, best, curves | {scalars.VAL_LOSS: loss})

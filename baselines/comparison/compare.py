@@ -15,12 +15,12 @@ from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.summary import group_runs, rank_models
 from galaxy_lightning.report.tables import format_p_value
-from galaxy_lightning.report.writer import HTML, MARKDOWN, METRICS, write_report
-from galaxy_lightning.runs.names import FIGURES
+from galaxy_lightning.report.writer import MARKDOWN, METRICS, write_report
+from galaxy_lightning.runs.names import FIGURES, PAGE
 from galaxy_lightning.runs.reader import Run, read_run
 
 RUNS: Final = "runs"
-_REPORT_CONTENTS: Final = {HTML, MARKDOWN, METRICS, FIGURES, RUNS}
+_REPORT_CONTENTS: Final = {PAGE, MARKDOWN, METRICS, FIGURES, RUNS}
 
 
 def compare(
@@ -65,10 +65,10 @@ def compare(
     write_report(out, report)
     if failures:
         raise GalaxyError(
-            f"the report is {out / HTML}, but without failed models: {'; '.join(failures)}: fix the cause "
+            f"the report is {out / PAGE}, but without failed models: {'; '.join(failures)}: fix the cause "
             "and run the same command again; complete runs are kept"
         )
-    return [*_format_summary(report.summary), "", f"Report: {out / HTML}"]
+    return [*_format_summary(report.summary), "", f"Report: {out / PAGE}"]
 
 
 def _check_output_folder(out: Path, arrays: GalaxyArrays) -> None:

@@ -10,7 +10,6 @@ import importlib
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +17,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from baselines.keras_cnn.epochs import make_epoch_recorder
 from baselines.recording import FitResult, record_run, require_finite
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
 from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
-from galaxy_lightning.runs.names import HISTORY_COLUMNS
 from galaxy_lightning.runs.writer import describe_cpu
 
 MODEL_FILE: Final = "model.keras"
@@ -185,15 +184,15 @@ def fit_keras(
             )
         steps = -(-len(arrays.rows("train")) // batch_size)
         history: list[dict[str, float]] = []
+        galaxies = _batches(arrays, arrays.rows("val"), batch_size)
         with progress_bar(total=epochs * steps, desc="keras", unit=" batches") as bar:
             network.fit(
                 _batches(arrays, arrays.rows("train"), batch_size, shuffle_seed=seed),
-                validation_data=_batches(arrays, arrays.rows("val"), batch_size),
                 epochs=epochs,
                 shuffle=False,  # _batches shuffles.
                 verbose=0,
                 callbacks=[
-                    _epoch_recorder(keras, history, record.folder / MODEL_FILE, bar),
+                    make_epoch_recorder(keras, history, record, MODEL_FILE, galaxies, bar),
                     keras.callbacks.TerminateOnNaN(),
                 ],
             )
@@ -233,34 +232,6 @@ def _batches(
     if shuffle_seed is not None:
         dataset = dataset.shuffle(len(rows), seed=shuffle_seed, reshuffle_each_iteration=True)
     return dataset.batch(min(batch_size, len(rows))).map(load).prefetch(1)
-
-
-def _epoch_recorder(keras: Any, history: list[dict[str, float]], best: Path, bar: Any) -> Any:
-    """Returns the callback that times the epochs, saves the best weights, and updates the progress bar."""
-
-    class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.start, self.validation_seconds = time.perf_counter(), 0.0
-
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            bar.update()
-
-        def on_test_begin(self, logs: Any = None) -> None:
-            self.validation_start = time.perf_counter()
-
-        def on_test_end(self, logs: Any = None) -> None:
-            self.validation_seconds += time.perf_counter() - self.validation_start
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            seconds = time.perf_counter() - self.start
-            measures = (logs["loss"], logs["accuracy"], logs["val_loss"], logs["val_accuracy"])
-            row = (epoch, *measures, seconds, seconds - self.validation_seconds)
-            if logs["val_loss"] < min((row["val_loss"] for row in history), default=np.inf):
-                self.model.save(best)
-            history.append(dict(zip(HISTORY_COLUMNS, row, strict=True)))
-            bar.set_postfix(epoch=epoch, val_accuracy=f"{logs['val_accuracy']:.3f}")
-
-    return EpochRecorder()
 
 
 def _describe_device(tf: Any, gpus: Sequence[Any]) -> str:

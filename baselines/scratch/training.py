@@ -181,17 +181,21 @@ def _train(
             train_loss = train_correct = 0.0
             for first in range(0, len(order), batch_size):
                 rows = order[first : first + batch_size]
-                loss, probabilities = network.train_step(data.images(rows), data.labels[rows], optimizer)
+                loss, outputs = network.train_step(data.images(rows), data.labels[rows], optimizer)
                 train_loss += loss * len(rows)
-                train_correct += float((probabilities.argmax(axis=1) == data.labels[rows]).sum())
+                train_correct += float((outputs.argmax(axis=1) == data.labels[rows]).sum())
                 bar.update()
             train_seconds = time.perf_counter() - start
-            val_loss, val_accuracy = _evaluate(network, data, validation, batch_size)
+            logits = _logits(network, data, validation, batch_size)
+            val_loss, probabilities, _ = cross_entropy(logits, data.labels[validation])
+            val_loss += network.penalty()
+            val_accuracy = float((probabilities.argmax(axis=1) == data.labels[validation]).mean())
             seconds = time.perf_counter() - start
             measures = (train_loss / len(train), train_correct / len(train), val_loss, val_accuracy)
             row = (epoch, *measures, seconds, train_seconds)
             history.append(dict(zip(HISTORY_COLUMNS, row, strict=True)))
             require_finite(history)
+            record.log_epoch(history[-1], probabilities, hyperparameters["learning_rate"])
             if val_loss < best:
                 best, best_weights = val_loss, network.weights()
             bar.set_postfix(epoch=epoch, val_accuracy=f"{val_accuracy:.3f}")
@@ -204,14 +208,6 @@ def _train(
         hyperparameters=hyperparameters,
         device=describe_cpu(os.cpu_count() or 1),
     )
-
-
-def _evaluate(
-    network: Network, data: _Galaxies, rows: npt.NDArray[np.int64], batch_size: int
-) -> tuple[float, float]:
-    """Returns the loss, including the regularisation term, and the accuracy."""
-    loss, probabilities, _ = cross_entropy(_logits(network, data, rows, batch_size), data.labels[rows])
-    return loss + network.penalty(), float((probabilities.argmax(axis=1) == data.labels[rows]).mean())
 
 
 def _logits(network: Network, data: _Galaxies, rows: npt.NDArray[np.int64], batch_size: int) -> Array:

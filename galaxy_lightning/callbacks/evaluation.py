@@ -1,60 +1,22 @@
-"""Draws the confusion matrices during a fit, and writes the results of ``test`` and ``validate``."""
+"""Writes the results of ``test`` and ``validate``."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from scipy.special import softmax
 
 from data_prep.common.files import new_folder, refuse_existing
 from data_prep.common.json_files import write_json
-from data_prep.samples.class_names import class_list, known_descriptions
-from galaxy_lightning.evaluation.confusion_figures import plot_confusion_matrix
+from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.evaluation.held_out import EVALUATION_FILES, EVALUATION_PDFS, HeldOutPredictions
-from galaxy_lightning.evaluation.measures import OVERALL_METRICS, Counts, metric_title
-from galaxy_lightning.training.metrics import SplitMetrics
+from galaxy_lightning.evaluation.measures import OVERALL_METRICS, metric_title
 from galaxy_lightning.training.module import GalaxyClassifier
 
 METRICS: Final = "metrics.json"
 _FILES: Final = (METRICS, *EVALUATION_FILES)
-
-
-class ConfusionMatrixLogger(Callback):
-    """Logs the classes to TensorBoard, and the confusion matrices of training and validation of every epoch.
-
-    Args:
-        descriptions: Descriptions of the classes by name; any may be missing.
-    """
-
-    def __init__(self, descriptions: Mapping[str, str] = MappingProxyType({})) -> None:
-        self.descriptions = dict(descriptions)
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs the names and descriptions of the classes as a text."""
-        assert isinstance(pl_module, GalaxyClassifier)
-        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
-            text = class_list(pl_module.classes, self.descriptions)
-            trainer.logger.experiment.add_text("classes", text, trainer.global_step)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs the matrix of the training split, counted while the weights change."""
-        self._show(trainer, pl_module, "train")
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs the matrix of the validation split, except in the sanity check."""
-        if not trainer.sanity_checking:
-            self._show(trainer, pl_module, "val")
-
-    def _show(self, trainer: Trainer, module: LightningModule, split: str) -> None:
-        counts, classes = _counts(module, split)
-        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
-            title = f"{split}, epoch {trainer.current_epoch}"
-            figure = plot_confusion_matrix(counts, classes, title, self.descriptions)
-            trainer.logger.experiment.add_figure(f"{split}/confusion_matrix", figure, trainer.global_step)
 
 
 class EvaluationWriter(Callback):
@@ -125,11 +87,3 @@ class EvaluationWriter(Callback):
             known = known_descriptions(module.classes, self.descriptions)
             results = {"split": self.split, "class_descriptions": known, "metrics": metrics}
             write_json(folder / METRICS, self.about | results)
-
-
-def _counts(module: LightningModule, split: str) -> tuple[Counts, list[str]]:
-    """Returns a split's confusion matrix over all devices, and the class names. Call it on every rank."""
-    assert isinstance(module, GalaxyClassifier)
-    metrics = getattr(module, f"{split}_metrics")
-    assert isinstance(metrics, SplitMetrics)
-    return metrics.confusion.compute().cpu().numpy().astype(np.int64), module.classes

@@ -1,10 +1,9 @@
 """Logs a run for TensorBoard, and raises write errors immediately."""
 
 import contextlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.core.saving import save_hparams_to_yaml
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -12,19 +11,12 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors, new_file
-from data_prep.schema import SPLITS
-from galaxy_lightning.evaluation.measures import CLASS_METRICS
+from galaxy_lightning.event_log.writer import restart_event
 from galaxy_lightning.runtime.noise import without_tensorflow
 
 if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
     from torch.utils.tensorboard import SummaryWriter
-
-
-MAX_CLASSES_IN_GROUP: Final = 12
-"""Maximum number of classes whose metrics are in the same group as the overall ones."""
-
-_SPLIT: Final = re.compile(f"^({'|'.join(SPLITS)})_")
-_BY_CLASS: Final = re.compile(f"^({'|'.join(SPLITS)})_(?=(?:{'|'.join(CLASS_METRICS)})_)")
 
 
 class RunLogger(TensorBoardLogger):
@@ -35,10 +27,13 @@ class RunLogger(TensorBoardLogger):
 
     Args:
         folder: The run folder.
+        left_out: Names of metrics to ignore, because a callback logs them by epoch. Lightning's curve of the
+            epoch is always ignored.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, left_out: Collection[str] = ()) -> None:
         super().__init__(folder, name="", version="", default_hp_metric=False)
+        self._left_out = frozenset(left_out) | {"epoch"}
         self._started = False
 
     @property
@@ -54,12 +49,23 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs metrics; ``val_loss`` becomes ``val/loss``, so that TensorBoard groups metrics by split.
+        """Logs the metrics that are not left out, such as those of the user's callbacks."""
+        others = {name: value for name, value in metrics.items() if name not in self._left_out}
+        if others:
+            with self._explain_write_errors():
+                super().log_metrics(others, step)
 
-        If there are many classes, ``val_recall_<class>`` becomes ``val_by_class/recall_<class>``.
-        """
+    def add_summary(self, summary: "Summary", step: int) -> None:
+        """Logs a summary of an epoch, on the first rank."""
+        writer: Any = self.experiment.file_writer
         with self._explain_write_errors():
-            super().log_metrics({self._tag(name): value for name, value in metrics.items()}, step)
+            writer.add_summary(summary, step)
+
+    def restart(self, epoch: int) -> None:
+        """Makes TensorBoard drop what earlier processes have logged from an epoch on."""
+        writer: Any = self.experiment.file_writer
+        with self._explain_write_errors():
+            writer.add_event(restart_event(epoch), epoch)
 
     @rank_zero_only
     def save(self) -> None:
@@ -76,14 +82,6 @@ class RunLogger(TensorBoardLogger):
         """Closes the log; a fit that has failed already reports its error, so write errors are ignored."""
         with contextlib.suppress(*[GalaxyError] if status == "failed" else []), self._explain_write_errors():
             super().finalize(status)
-
-    def _tag(self, name: str) -> str:
-        """Returns the tag of a metric, which begins with its group."""
-        if len(self.hparams.get("classes") or ()) > MAX_CLASSES_IN_GROUP:
-            name, substitutions = _BY_CLASS.subn(r"\1_by_class/", name)
-            if substitutions:
-                return name
-        return _SPLIT.sub(r"\1/", name)
 
     @contextlib.contextmanager
     def _explain_write_errors(self) -> Iterator[None]:

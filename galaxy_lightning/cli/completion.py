@@ -1,6 +1,5 @@
-"""Completes a fit: calibrates the best weights, predicts the held-out galaxies, and writes ``run.json``."""
+"""Completes a fit: calibrates the best weights, predicts the held-out galaxies, and records the run."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,16 @@ from data_prep.arrays.format import GalaxyArrays
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.cli.trainer_parts import takes_newest
 from galaxy_lightning.data.datamodule import GalaxyDataModule
+from galaxy_lightning.evaluation.held_out import HeldOutPredictions
 from galaxy_lightning.evaluation.run_figures import (
     optional_figures,
     validation_predictions,
     write_run_figures,
 )
+from galaxy_lightning.event_log.epochs import ValidationPredictions
+from galaxy_lightning.event_log.hyperparameters import log_final_metrics, log_hyperparameters
+from galaxy_lightning.event_log.scalars import VAL_LOSS
+from galaxy_lightning.event_log.writer import FINAL_EVENTS, EventLog
 from galaxy_lightning.runs.names import PREDICTIONS
 from galaxy_lightning.runs.predictions import predicted_classes, read_held_out
 from galaxy_lightning.runs.writer import describe_cpu, find_best_epoch, write_run
@@ -87,8 +91,14 @@ def record_run(
     extra["training"] = history.describe_training()
     if device.type == "cuda":
         extra["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+    hyperparameters = {**model.hparams, "weights": weights, **data_settings, "epochs": trainer.max_epochs}
     newest = int(history.epochs[-1]["epoch"]) if takes_newest(model, data) else None
-    _write_figures(folder, model, data.arrays, history.epochs, newest)
+    best = find_best_epoch(history.epochs) if newest is None else newest
+    about = hyperparameters | {"model": model.network.name, "seed": seed}
+    validation = read_validation(folder, model, data.arrays)
+    _log_result(folder, data.arrays, history, best, about, validation)
+    with optional_figures(folder):
+        write_run_figures(folder, model.network.name, history.epochs, best, validation)
     rate = history.images * trainer.world_size / history.train_seconds if history.train_seconds else None
     write_run(
         folder,
@@ -96,39 +106,49 @@ def record_run(
         history.epochs,
         model=model.network.name,
         parameters=sum(tensor.numel() for tensor in model.parameters() if tensor.requires_grad),
-        hyperparameters={
-            **model.hparams,
-            "weights": weights,
-            **data_settings,
-            "epochs": trainer.max_epochs,
-        },
+        hyperparameters=hyperparameters,
         seed=seed,
         device=_describe_device(device),
         images_per_second=rate,  # None if an earlier process trained all epochs.
         peak_memory_mb=history.memory.mb,
-        best_epoch=newest,
+        best_epoch=best,
         packages=("torch", "lightning", "torchmetrics"),
         calibration=model.inference.calibrations.main.state(),
         **extra,
     )
 
 
-def _write_figures(
+def read_validation(folder: Path, model: GalaxyClassifier, arrays: GalaxyArrays) -> HeldOutPredictions | None:
+    """Reads the predictions for the validation galaxies; None if a fit has none.
+
+    Args:
+        folder: The run folder.
+        model: The trained model.
+        arrays: The galaxy arrays of the fit.
+    """
+    if arrays.for_final_model:
+        return None
+    probabilities, _ = predicted_classes(read_held_out(folder / PREDICTIONS, arrays), arrays.classes)
+    return validation_predictions(arrays, probabilities, model.inference.calibrations.main)
+
+
+def _log_result(
     folder: Path,
-    model: GalaxyClassifier,
     arrays: GalaxyArrays,
-    epochs: Sequence[Mapping[str, float]],
-    newest: int | None,
+    history: HistoryRecorder,
+    best_epoch: int | None,
+    hyperparameters: dict[str, Any],
+    validation: HeldOutPredictions | None,
 ) -> None:
-    """Writes the figures of a finished fit; ``newest`` is its last epoch if the weights are of that epoch."""
-    best = find_best_epoch(epochs) if newest is None else newest
-    with optional_figures(folder):
-        validation = None
-        if not arrays.for_final_model:
-            table = read_held_out(folder / PREDICTIONS, arrays)
-            probabilities, _ = predicted_classes(table, arrays.classes)
-            validation = validation_predictions(arrays, probabilities, model.inference.calibrations.main)
-        write_run_figures(folder, model.network.name, epochs, best, validation)
+    """Logs the hyperparameters and, if there are predictions, the metrics of the best weights."""
+    with EventLog(folder / FINAL_EVENTS) as log:
+        log_hyperparameters(log, hyperparameters)
+        if validation is None or best_epoch is None:
+            return
+        predictions = ValidationPredictions(arrays, arrays.rows("val"), validation.probabilities)
+        losses = {int(row["epoch"]): row["val_loss"] for row in history.epochs}
+        curves = predictions.scalars | {VAL_LOSS: losses.get(best_epoch, float("nan"))}
+        log_final_metrics(log, best_epoch, curves)
 
 
 def _describe_device(device: torch.device) -> str:

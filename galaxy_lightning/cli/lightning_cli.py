@@ -11,6 +11,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.common.errors import GalaxyError
+from galaxy_lightning.callbacks.epoch_log import metrics_of_model
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.callbacks.preemption import Preemption, SigtermRestorer
 from galaxy_lightning.callbacks.run_config import RunConfig
@@ -227,7 +228,7 @@ class GalaxyCLI(LightningCLI):
             return super().instantiate_trainer(logger=False, **kwargs)
         folder = self.folder.make(self.config["fit"])
         callbacks += self._make_run_callbacks(folder)
-        loggers = [RunLogger(folder), *configured_loggers(settings)]
+        loggers = [RunLogger(folder, metrics_of_model(self.model)), *configured_loggers(settings)]
         with report_invalid_settings(), self.folder.remove_on_early_failure():
             return super().instantiate_trainer(logger=loggers, default_root_dir=folder, **kwargs)
 
@@ -283,8 +284,8 @@ class GalaxyCLI(LightningCLI):
         trainer_settings = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
         self.history = HistoryRecorder(trainer_settings)
         seed = int(self.config["fit"].seed_everything)
-        callbacks = make_run_callbacks(folder, self.model, self.datamodule, seed)
-        return [self.lock, self.history, *callbacks, Preemption(self.ranks)]
+        callbacks = make_run_callbacks(folder, self.model, self.datamodule, seed, self.history)
+        return [self.lock, *callbacks, Preemption(self.ranks)]
 
     def _make_result_writer(self) -> Callback:
         """Makes the callback that writes the results of ``test``, ``validate`` or ``predict``."""

@@ -9,6 +9,7 @@ from data_prep.common.files import refuse_existing
 from galaxy_lightning.cli.configs import expand_paths
 from galaxy_lightning.cli.descriptions import DESCRIPTIONS, LineHelp
 from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.runs.names import PAGE
 
 
 def run(args: Sequence[str]) -> None:
@@ -53,11 +54,11 @@ def run(args: Sequence[str]) -> None:
         refuse_existing(out, overwrite=options.overwrite)
     from galaxy_lightning.report.content import Report  # matplotlib takes a second to import.
     from galaxy_lightning.report.inputs import read_inputs
-    from galaxy_lightning.report.writer import HTML, write_page
+    from galaxy_lightning.report.writer import write_page
 
     galaxies, models = read_inputs(runs, Path(options.arrays) if options.arrays else None)
     report = Report(galaxies, models)
-    out = out or runs[0] / HTML
+    out = out or runs[0] / PAGE
     write_page(out, report)
     for line in (*report.findings, *([galaxies.note] if galaxies.note else [])):
         print(line)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import ProgressBar, TQDMProgressBar
 from lightning.pytorch.loggers import Logger
 
 from galaxy_lightning.callbacks.batch_seed import BatchSeed
 from galaxy_lightning.callbacks.checkpoint import RunCheckpoint
 from galaxy_lightning.callbacks.epoch_lines import EpochLines
-from galaxy_lightning.callbacks.evaluation import ConfusionMatrixLogger
+from galaxy_lightning.callbacks.epoch_log import EpochLog
+from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.callbacks.prediction import PredictionWriter
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.names import PREDICTIONS
@@ -48,7 +49,7 @@ def takes_newest(model: GalaxyClassifier, data: GalaxyDataModule) -> bool:
 
 
 def make_run_callbacks(
-    folder: Path, model: GalaxyClassifier, data: GalaxyDataModule, seed: int
+    folder: Path, model: GalaxyClassifier, data: GalaxyDataModule, seed: int, history: HistoryRecorder
 ) -> list[Callback]:
     """Makes the callbacks that save a fit's results in its run folder.
 
@@ -57,12 +58,13 @@ def make_run_callbacks(
         model: The model.
         data: The data module.
         seed: The seed of the fit.
+        history: The record of the fit.
     """
     return [
+        history,
         BatchSeed(seed),
         RunCheckpoint(newest=takes_newest(model, data)),
-        ConfusionMatrixLogger(data.arrays.class_descriptions),
-        LearningRateMonitor("epoch"),
+        EpochLog(history),
         PredictionWriter(folder / PREDICTIONS, data.arrays.identities, model.classes),
     ]
 

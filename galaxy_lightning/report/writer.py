@@ -22,9 +22,8 @@ from galaxy_lightning.evaluation.figure_files import FORMATS
 from galaxy_lightning.report.charts import Chart, draw_charts
 from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.html import render_page
-from galaxy_lightning.runs.names import FIGURES
+from galaxy_lightning.runs.names import FIGURES, PAGE
 
-HTML: Final = "report.html"
 MARKDOWN: Final = "report.md"
 METRICS: Final = "metrics.json"
 _OBSOLETE: Final = re.compile(r"(confusion|misclassified)(_\d+)?|loss|accuracy|reliability|coverage")
@@ -55,7 +54,7 @@ def write_report(out: Path, report: Report) -> None:
     charts = draw_charts(report)
     figures = [*_confusion_charts(report.summary), *charts.confidence, *charts.training]
     files = {
-        out / HTML: render_page(report, charts).encode(),
+        out / PAGE: render_page(report, charts).encode(),
         out / MARKDOWN: _render_markdown(report, figures).encode(),
     }
     for chart in figures:

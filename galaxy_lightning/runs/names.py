@@ -9,6 +9,8 @@ HISTORY: Final = "history.csv"
 PREDICTIONS: Final = "predictions.csv"
 RUN: Final = "run.json"
 FIGURES: Final = "figures"
+PAGE: Final = "report.html"
+"""The page of a report; that of a run is in its folder."""
 """The folder of the figures of a run."""
 
 SUMMARY: Final = "summary.json"

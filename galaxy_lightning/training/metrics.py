@@ -48,6 +48,7 @@ class SplitMetrics(nn.Module):
         loss: ``<split>_loss``, the mean over the galaxies.
         logits: All logits of the validation or test galaxies, for calibration and accuracy at a coverage.
         labels: Their labels.
+        rows: Their rows in the galaxy arrays, as float32, which is exact up to 16 million.
         single_zoom_logits: Their logits with one zoom, if ``logits`` are those of several zooms.
     """
 
@@ -63,8 +64,8 @@ class SplitMetrics(nn.Module):
         )
         self.confusion = MulticlassConfusionMatrix(number, validate_args=False)
         self.loss = MeanMetric(nan_strategy="disable")
-        self.logits, self.labels, self.single_zoom_logits = (
-            CatMetric(nan_strategy="disable") for _ in range(3)
+        self.logits, self.labels, self.rows, self.single_zoom_logits = (
+            CatMetric(nan_strategy="disable") for _ in range(4)
         )
         self.stores_logits = split != "train"
 
@@ -73,13 +74,14 @@ class SplitMetrics(nn.Module):
         """Names of the logged metrics of the split, which callbacks can monitor."""
         return [f"{self.split}_loss", *map(self._name, measures.metric_names(self.classes))]
 
-    def update(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
+    def update(self, logits: Tensor, labels: Tensor, loss: Tensor, rows: Tensor) -> None:
         """Adds a batch.
 
         Args:
             logits: ``[B, classes]``.
             labels: ``[B]``.
             loss: Mean loss of the batch, a scalar.
+            rows: ``[B]`` rows of the galaxies in the galaxy arrays.
         """
         self.loss.update(loss.expand(len(labels)))  # Weights each galaxy equally.
         for metric in (self.overall, self.confusion):
@@ -87,6 +89,7 @@ class SplitMetrics(nn.Module):
         if self.stores_logits:
             self.logits.update(logits)
             self.labels.update(labels)
+            self.rows.update(rows)
 
     def compute_by_class(self) -> dict[str, float]:
         """Returns ``<split>_recall_<class>`` and so on, if defined. Must be called on every rank."""
@@ -123,13 +126,17 @@ class SplitMetrics(nn.Module):
         # torchmetrics returns the label of a single galaxy as a scalar.
         return logits.astype(np.float64), labels.reshape(-1).astype(np.int64)
 
+    def gather_rows(self) -> npt.NDArray[np.int64]:
+        """Returns the ``[N]`` rows of the galaxies of :meth:`gather_logits`. Must be called on every rank."""
+        return np.asarray(self.rows.compute().cpu().numpy().reshape(-1), dtype=np.int64)
+
     def gather_single_zoom_logits(self) -> npt.NDArray[np.float64]:
         """Returns ``[N, classes]`` logits with one zoom, of all ranks. Must be called on every rank."""
         return np.asarray(self.single_zoom_logits.compute().cpu().numpy(), dtype=np.float64)
 
     def reset(self) -> None:
         """Resets all metrics, including those restored from a checkpoint between two epochs."""
-        stored = (self.logits, self.labels, self.single_zoom_logits)
+        stored = (self.logits, self.labels, self.rows, self.single_zoom_logits)
         for metric in (self.overall, self.confusion, self.loss, *stored):
             metric.reset()
 

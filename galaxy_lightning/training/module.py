@@ -271,7 +271,7 @@ class GalaxyClassifier(LightningModule):
         self, batch: GalaxyBatch, split: str, metrics: SplitMetrics, logits: Tensor, loss: Tensor
     ) -> None:
         """Updates and logs the metrics of a split."""
-        metrics.update(logits.detach(), batch.labels, loss.detach())
+        metrics.update(logits.detach(), batch.labels, loss.detach(), batch.rows)
         in_progress_bar, size = split != "train", len(batch.rows)
         self.log(
             f"{split}_loss",

@@ -14,13 +14,10 @@ from galaxy_lightning.runtime.noise import quieten, without_tensorflow
 quieten()
 with without_tensorflow():
     import torch.utils.tensorboard
-from galaxy_lightning.callbacks import evaluation
 from galaxy_lightning.cli import lightning_cli
 from data_prep.common import resumable_file
-evaluation.ConfusionMatrixLogger._show = lambda *a: None
 resumable_file.SAVE_SECONDS = 0
 """
-"""Without TensorBoard's pictures, which are most of so short a fit."""
 
 
 @pytest.fixture(scope="module")

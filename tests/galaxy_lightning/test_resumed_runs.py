@@ -12,18 +12,9 @@ import yaml
 
 from baselines.cli import main as baselines
 from galaxy_lightning.callbacks.checkpoint import RunCheckpoint
-from galaxy_lightning.callbacks.evaluation import ConfusionMatrixLogger
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.training.module import GalaxyClassifier
 from tests.full_disk import contents
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """Disables figures, which take most of the time of such a short fit."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ConfusionMatrixLogger, "_show", lambda *_: None)
-        yield
 
 
 def words(arrays, runs, *more):

@@ -71,7 +71,12 @@ def test_the_macro_recall_is_the_same_in_validate_and_tensorboard(folds, tmp_pat
     words = [f"--ckpt_path={run / 'last.ckpt'}", f"--data.arrays={arrays}", f"--out={tmp_path / 'val'}"]
     main(["validate", *words])
     events = EventAccumulator(str(run)).Reload()
-    shown = events.Scalars("val/recall")[-1].value
-    found = read(tmp_path / "val/metrics.json")["metrics"]["recall"]
-    np.testing.assert_allclose(shown, found, atol=TOLERANCE)
-    assert "val/recall_irregular" not in events.Tags()["scalars"]
+    found = read(tmp_path / "val/metrics.json")["metrics"]
+    curves = {
+        "recall/macro": "recall",
+        "recall/spiral": "recall_spiral",
+        "calibration/error": "calibration_error",
+    }
+    for tag, name in curves.items():
+        np.testing.assert_allclose(events.Scalars(tag)[-1].value, found[name], atol=TOLERANCE)
+    assert "recall/irregular" not in events.Tags()["scalars"]

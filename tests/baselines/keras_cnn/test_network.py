@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from baselines.cli import main
+from baselines.keras_cnn.epochs import validation_loss
 from baselines.keras_cnn.network import (
     _batches,
     fit_keras,
@@ -93,6 +94,7 @@ def test_a_fit_writes_a_run_folder(keras_run, small_arrays):
     arrays = open_arrays(small_arrays)
     run = read_run(keras_run, arrays)
     assert {path.name for path in keras_run.iterdir()} == {
+        "events.out.tfevents",
         "history.csv",
         "predictions.csv",
         "run.json",
@@ -116,6 +118,20 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(keras_run, small_arr
     table = pd.read_csv(keras_run / "predictions.csv")
     val = table[table["split"] == "val"]
     assert (val["label"] == val["predicted"]).mean() == pytest.approx(history["val_accuracy"][best])
+
+
+@pytest.mark.parametrize("policy", ["float32", "float64"])
+def test_the_validation_loss_is_that_of_keras(small_arrays, policy):
+    keras, arrays = import_keras(), open_arrays(small_arrays)
+    with use_dtype_policy(keras, policy):
+        network = make_keras_cnn(3, 64, learning_rate=0.01)
+    rows = arrays.rows("train")
+    images, labels = arrays.images[rows].astype(policy) / 255, arrays.labels[rows]
+    network.fit(images, labels, epochs=3, verbose=0)
+    expected = network.evaluate(images, labels, batch_size=16, verbose=0, return_dict=True)
+    probabilities = network.predict(images, batch_size=16, verbose=0)
+    assert validation_loss(network, probabilities, labels) == pytest.approx(expected["loss"], rel=1e-6)
+    assert (probabilities.argmax(axis=1) == labels).mean() == pytest.approx(expected["accuracy"])
 
 
 def test_the_same_seed_gives_the_same_run(keras_run, small_arrays, tmp_path):

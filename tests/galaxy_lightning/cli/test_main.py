@@ -17,7 +17,6 @@ import torchvision
 import yaml
 from astropy.table import Table
 from scipy.special import log_softmax
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from timm.models import save_for_hf
 
 from data_prep.arrays.format import open_arrays
@@ -238,15 +237,6 @@ def test_results_of_an_older_version_without_pdf_are_replaced(run, tmp_path):
     (tmp_path / "results/coverage.pdf").unlink()
     main(words)
     assert (tmp_path / "results/coverage.pdf").is_file()
-
-
-def test_tensorboard_shows_losses_metrics_learning_rate_and_confusion_matrix(run):
-    events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
-    scalars = events.Tags()["scalars"]
-    for name in ("train/loss", "val/loss", "val/accuracy", "val/recall_spiral", "lr-KerasAdam"):
-        assert name in scalars
-    assert len(events.Scalars("val/loss")) == 2
-    assert len(events.Images("val/confusion_matrix")) == 2
 
 
 def test_a_second_fit_writes_a_second_folder_with_the_same_results(small_arrays, run, tmp_path):

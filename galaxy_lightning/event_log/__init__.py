@@ -1,0 +1,1 @@
+"""The TensorBoard log of a run: the same tags for every model. Nothing here imports torch or matplotlib."""
