@@ -90,7 +90,8 @@ def plot_confusion_matrix(
     width = left + side + right
     titles = wrap_title(shorten_title(title), width)
     described = known_descriptions(classes, descriptions) if number <= MAX_WITH_COUNTS else {}
-    notes = [f"{name}: {description}" for name, description in described.items()] + undrawn_note(classes)
+    shown = dict(zip(classes, names, strict=True))
+    notes = [f"{shown[name]}: {text}" for name, text in described.items()] + undrawn_note(classes)
     lines = [line for note in notes for line in wrap_lines(note, round(14.2 * width)).splitlines()]
     above = 0.15 + 0.18 * len(titles)
     below += 0.3 + (0.1 + 0.155 * len(lines) if lines else 0)

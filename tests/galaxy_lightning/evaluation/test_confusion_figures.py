@@ -78,9 +78,7 @@ def test_a_matrix_of_any_size_is_legible(number, names):
     assert all(box.width < cell and box.height < cell for box in boxes(axes.texts, renderer))
     shown = [label.get_text() for label in axes.get_yticklabels()]
     assert len(set(shown)) == number
-    others = [figure._suptitle, axes.xaxis.label, axes.yaxis.label, figure.axes[1].yaxis.label]
-    if figure.get_supxlabel():
-        others.append(figure._supxlabel)
+    others = [*figure.texts, axes.xaxis.label, axes.yaxis.label, figure.axes[1].yaxis.label]
     texts = boxes([*others, *axes.get_yticklabels(), figure.axes[1].get_yticklabels()[0]], renderer)
     assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 for box in texts)
     assert not any(one.padded(-1).overlaps(other) for one, other in itertools.combinations(texts, 2))
@@ -116,6 +114,8 @@ def test_names_are_not_formulas_and_unknown_characters_are_numbered():
     assert [label.get_text() for label in labels] == ["$x$ & $y$", "class 2", "disc"]
     assert not any(label.get_parse_math() for label in labels)
     assert figure.get_supxlabel() == "No installed font has the characters of the name of class 2 (of 3)"
+    described = plot_confusion_matrix(counts_of(3), classes, "test", {classes[1]: "a galaxy"})
+    assert described.get_supxlabel().startswith("class 2: a galaxy\n")
 
 
 def test_the_caption_describes_few_classes():
