@@ -40,6 +40,11 @@ class Job:
         """The complete run; None if there is none yet."""
         return complete_run(self.folder)
 
+    @property
+    def log(self) -> Path:
+        """The file with all that the training command prints."""
+        return self.folder.with_name(f"{self.folder.name}.log")
+
     def __str__(self) -> str:
         """Returns the name and the seed."""
         return f"{self.model}, seed {self.seed}"
@@ -80,7 +85,7 @@ def plan_jobs(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: P
 
 
 def train(job: Job) -> Path:
-    """Trains a model in a separate process and shows its output.
+    """Trains a model in a separate process and shows its epochs; all that it prints is saved in a log.
 
     Args:
         job: The job.
@@ -94,8 +99,10 @@ def train(job: Job) -> Path:
     if job.run is None:
         if job.folder.is_dir() and any(path.is_file() for path in job.folder.iterdir()):
             raise GalaxyError(f"{job.folder} is not a complete run: remove it to train the model again")
+        job.log.parent.mkdir(parents=True, exist_ok=True)
         try:
-            run_module(job.command)
+            # Its results are in the report; its warnings, errors and epochs are shown.
+            run_module(job.command, log=job.log)
         except GalaxyError:
             # A process that survived a killed comparison may have completed the run in the meantime.
             if job.run is None:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.recording import RunRecord
+from galaxy_lightning.runs.epoch_progress import EpochProgress
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
 
 
@@ -32,7 +33,7 @@ def make_epoch_recorder(
     record: RunRecord,
     best: str,
     galaxies: Any,
-    bar: Any,
+    progress: EpochProgress,
 ) -> Any:
     """Makes the callback that validates and logs the epochs, and saves the best weights.
 
@@ -45,16 +46,18 @@ def make_epoch_recorder(
         record: The run that is being written.
         best: The name of the file, in its folder, for the weights with the lowest validation loss.
         galaxies: Batches of the validation galaxies, in the order of the arrays.
-        bar: The progress bar, which advances by one per batch.
+        progress: Shows the epochs.
     """
+    images = len(record.arrays.rows("train"))
     labels = record.arrays.labels[record.arrays.rows("val")]
 
     class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.start = time.perf_counter()
+            self.epoch, self.start = epoch, time.perf_counter()
+            progress.update(epoch, 0, self.params["steps"])
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            bar.update()
+            progress.update(self.epoch, batch + 1, self.params["steps"], loss=logs["loss"])
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             train_seconds = time.perf_counter() - self.start
@@ -67,6 +70,6 @@ def make_epoch_recorder(
                 self.model.save(record.folder / best)
             history.append(dict(zip(HISTORY_COLUMNS, row, strict=True)))
             record.log_epoch(history[-1], probabilities, float(self.model.optimizer.learning_rate))
-            bar.set_postfix(epoch=epoch, val_accuracy=f"{accuracy:.3f}")
+            progress.finish(history[-1], images / max(train_seconds, 1e-9))
 
     return EpochRecorder()

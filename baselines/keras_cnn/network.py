@@ -21,8 +21,8 @@ from baselines.keras_cnn.epochs import make_epoch_recorder
 from baselines.recording import FitResult, record_run, require_finite
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
-from data_prep.common.progress import progress_bar
 from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
+from galaxy_lightning.runs.epoch_progress import EpochProgress
 from galaxy_lightning.runs.writer import describe_cpu
 
 MODEL_FILE: Final = "model.keras"
@@ -182,17 +182,16 @@ def fit_keras(
             network = make_keras_cnn(
                 len(arrays.classes), *arrays.images.shape[2:], learning_rate=learning_rate
             )
-        steps = -(-len(arrays.rows("train")) // batch_size)
         history: list[dict[str, float]] = []
         galaxies = _batches(arrays, arrays.rows("val"), batch_size)
-        with progress_bar(total=epochs * steps, desc="keras", unit=" batches") as bar:
+        with contextlib.closing(EpochProgress(epochs)) as progress:
             network.fit(
                 _batches(arrays, arrays.rows("train"), batch_size, shuffle_seed=seed),
                 epochs=epochs,
                 shuffle=False,  # _batches shuffles.
                 verbose=0,
                 callbacks=[
-                    make_epoch_recorder(keras, history, record, MODEL_FILE, galaxies, bar),
+                    make_epoch_recorder(keras, history, record, MODEL_FILE, galaxies, progress),
                     keras.callbacks.TerminateOnNaN(),
                 ],
             )

@@ -1,5 +1,6 @@
 """Trains the NumPy networks on galaxy arrays and writes run folders."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from baselines.scratch.optimizers import SGD, Adam, Optimizer
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
+from galaxy_lightning.runs.epoch_progress import EpochProgress
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
 from galaxy_lightning.runs.writer import describe_cpu
 
@@ -172,19 +174,19 @@ def _train(
     # NumPy's warnings are ignored, since require_finite detects a fit that diverges.
     with (
         np.errstate(all="ignore"),
-        progress_bar(total=epochs * steps, desc=record.model, unit=" batches") as bar,
+        contextlib.closing(EpochProgress(epochs)) as progress,
     ):
         for epoch in range(epochs):
             start = time.perf_counter()
             # The 1 is needed, because NumPy treats (seed, 0) like seed, which the initial weights use.
             order = np.random.default_rng((seed, epoch, 1)).permutation(train)
             train_loss = train_correct = 0.0
-            for first in range(0, len(order), batch_size):
+            for step, first in enumerate(range(0, len(order), batch_size), start=1):
                 rows = order[first : first + batch_size]
                 loss, outputs = network.train_step(data.images(rows), data.labels[rows], optimizer)
                 train_loss += loss * len(rows)
                 train_correct += float((outputs.argmax(axis=1) == data.labels[rows]).sum())
-                bar.update()
+                progress.update(epoch, step, steps, loss=train_loss / (first + len(rows)))
             train_seconds = time.perf_counter() - start
             logits = _logits(network, data, validation, batch_size)
             val_loss, probabilities, _ = cross_entropy(logits, data.labels[validation])
@@ -198,7 +200,7 @@ def _train(
             record.log_epoch(history[-1], probabilities, hyperparameters["learning_rate"])
             if val_loss < best:
                 best, best_weights = val_loss, network.weights()
-            bar.set_postfix(epoch=epoch, val_accuracy=f"{val_accuracy:.3f}")
+            progress.finish(history[-1], len(train) / train_seconds)
     network.load_weights(best_weights)
     np.savez(record.folder / WEIGHTS, **best_weights)  # type: ignore[arg-type]  # Arrays by name.
     record.fit = FitResult(

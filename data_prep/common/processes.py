@@ -9,11 +9,13 @@ import io
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError, Terminated
 from data_prep.common.orphans import child_environment
+from data_prep.common.progress import COLUMNS, terminal_columns
 
 _INTERRUPT_SECONDS: Final = 3.0
 """Seconds for a command to end by itself after Ctrl-C, which it usually receives too."""
@@ -21,31 +23,49 @@ _GRACE_SECONDS: Final = 25.0
 """Seconds for a command to end after SIGTERM, before it is killed."""
 
 
-def run_module(words: Sequence[str]) -> None:
+def run_module(
+    words: Sequence[str], *, handle_line: Callable[[str], None] | None = None, log: Path | None = None
+) -> None:
     """Runs ``python -m`` with the given arguments and shows its output.
 
     The command ends when this process is interrupted, terminated or killed.
 
     Args:
         words: The module and its arguments.
+        handle_line: Is called with each line of standard error, instead of showing it.
+        log: The file that receives all output; standard output is then not shown.
 
     Raises:
         GalaxyError: The command failed; the message holds its error message.
         Terminated: The command was terminated by the system.
         KeyboardInterrupt: The command was interrupted by the user.
     """
-    with subprocess.Popen(  # noqa: S603 - the words are this program's own.
-        [sys.executable, "-m", *words], stderr=subprocess.PIPE, env=child_environment()
-    ) as process:
+    columns = None if handle_line else terminal_columns()
+    environment = {} if columns is None else {COLUMNS: str(columns)}
+    with contextlib.ExitStack() as stack:
+        file: io.FileIO | None = None
+        if log is not None:
+            file = stack.enter_context(log.open("wb", buffering=0))
+            environment["PYTHONUNBUFFERED"] = "1"  # Lines of both streams are in order.
+        process = stack.enter_context(
+            subprocess.Popen(  # noqa: S603 - the words are this program's own.
+                [sys.executable, "-m", *words],
+                stdout=file,
+                stderr=subprocess.PIPE,
+                env=child_environment(**environment),
+            )
+        )
         assert isinstance(process.stderr, io.BufferedReader)
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         last: deque[str] = deque(maxlen=20)
-        # Not line by line: a progress bar does not end its lines.
+        show = _show if handle_line is None else _LineSplitter(handle_line)
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         try:
             while part := process.stderr.read1():
+                if file is not None:
+                    file.write(part)
                 last.append(decoder.decode(part))
-                sys.stderr.write(last[-1])
-                sys.stderr.flush()
+                show(last[-1])
+            show("")
             process.wait()
         except BaseException as error:
             _end(process, interrupted=isinstance(error, KeyboardInterrupt))
@@ -74,6 +94,32 @@ def start_ranks(words: Sequence[str], number: int) -> "dict[int, subprocess.Pope
         rank: subprocess.Popen(command, env=child_environment(LOCAL_RANK=str(rank)))  # noqa: S603
         for rank in range(1, number)
     }
+
+
+def _show(text: str) -> None:
+    """Shows a part of the output: not line by line, since a progress bar does not end its lines."""
+    if text:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+class _LineSplitter:
+    """Splits the parts of an output into lines.
+
+    Args:
+        handle: Is called with each line that is not empty.
+    """
+
+    def __init__(self, handle: Callable[[str], None]) -> None:
+        self._handle = handle
+        self._rest = ""
+
+    def __call__(self, text: str) -> None:
+        """Adds a part of the output; an empty text marks its end."""
+        *lines, self._rest = (self._rest + text + "\n" * (not text)).replace("\r", "\n").split("\n")
+        for line in lines:
+            if line.strip():
+                self._handle(line)
 
 
 def _end(process: "subprocess.Popen[bytes]", *, interrupted: bool) -> None:

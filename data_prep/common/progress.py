@@ -1,13 +1,21 @@
-"""Progress bars."""
+"""Progress on standard error: bars on a terminal, and lines that fit its width."""
 
-from collections.abc import Iterable
-from typing import Any
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from tqdm import tqdm
 
+from data_prep.common.text_layout import display_width
+
+COLUMNS: Final = "GALAXY_COLUMNS"
+"""Environment variable with the terminal's width, for a command whose lines another one shows there."""
+
 
 def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, **options: Any) -> Any:
-    """Returns a progress bar on standard error, shown after one second and only on a terminal.
+    """Returns a progress bar on standard error, by default shown after one second, and only on a terminal.
 
     Args:
         iterable: The iterable to follow; None for a bar that is advanced by ``update``.
@@ -17,4 +25,46 @@ def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, *
     Returns:
         The bar: an iterator over ``iterable``, and a context manager with ``update``.
     """
-    return tqdm(iterable, delay=1, disable=None if shown else True, **options)
+    defaults = {"delay": 1, "dynamic_ncols": True}
+    return tqdm(iterable, disable=None if shown else True, **(defaults | options))
+
+
+def print_progress(text: str) -> None:
+    """Prints a text on standard error, above the progress bars."""
+    tqdm.write(text, file=sys.stderr)
+    sys.stderr.flush()
+
+
+def terminal_columns() -> int | None:
+    """Returns the width of the terminal on which standard error appears; None if it is not a terminal."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        if sys.stderr.isatty():
+            return os.get_terminal_size(sys.stderr.fileno()).columns or None
+    columns = os.environ.get(COLUMNS, "")
+    return int(columns) if columns.isdecimal() else None
+
+
+def join_fields(fields: Sequence[str], expendable: Sequence[int], columns: int | None) -> str:
+    """Joins the fields of a line with two blanks; leaves out some if the terminal is too narrow.
+
+    Args:
+        fields: The fields, in order.
+        expendable: Positions of the fields that may be left out, the least important first.
+        columns: The width of the terminal; None for no limit.
+
+    Returns:
+        The line, which leaves the terminal's last column free.
+    """
+    kept = list(range(len(fields)))
+    for position in expendable:
+        if columns is None or sum(2 + display_width(fields[number]) for number in kept) - 2 < columns:
+            break
+        kept.remove(position)
+    return "  ".join(fields[number] for number in kept).rstrip()
+
+
+def format_duration(seconds: float) -> str:
+    """Returns a duration as minutes and seconds, or hours, minutes and seconds: ``0:12``, ``1:02:33``."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -65,9 +65,7 @@ def known_descriptions(names: Sequence[str], descriptions: Mapping[str, str]) ->
     return {name: descriptions[name] for name in names if descriptions.get(name)}
 
 
-def describe_classes(
-    names: Sequence[str], descriptions: Mapping[str, str], width: int = 100
-) -> Iterator[str]:
+def describe_classes(names: Sequence[str], descriptions: Mapping[str, str], width: int = 80) -> Iterator[str]:
     """Yields the lines of a list of classes with their descriptions, for a terminal.
 
     Args:

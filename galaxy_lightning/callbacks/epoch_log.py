@@ -47,7 +47,6 @@ class EpochLog(Callback):
         self._logger: RunLogger | None = None
         self._is_resumed = self._has_begun = False
         self._learning_rate = 0.0
-        self._images, self._seconds = 0, 0.0
         self._validation: ValidationPredictions | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -60,7 +59,6 @@ class EpochLog(Callback):
         """Reads the learning rate, the highest of the parameter groups, at the start of the epoch."""
         groups = (group for optimizer in trainer.optimizers for group in optimizer.param_groups)
         self._learning_rate = max(float(group["lr"]) for group in groups)
-        self._images, self._seconds = self._history.images, self._history.train_seconds
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gathers the calibrated predictions for the validation galaxies from all ranks."""
@@ -87,13 +85,11 @@ class EpochLog(Callback):
             for tag, name in _LOGGED.items()
             if name in trainer.callback_metrics and (name != "val_loss" or validation is not None)
         }
-        images = (self._history.images - self._images) * trainer.world_size
-        seconds = self._history.train_seconds - self._seconds
         device = trainer.strategy.root_device
         on_gpu = device.type == "cuda"
         measured = {
             scalars.LEARNING_RATE: self._learning_rate,
-            scalars.SPEED: images / seconds if seconds > 0 else None,
+            scalars.SPEED: self._history.images_per_second(trainer),
             scalars.MEMORY: own_memory_mb(),
             scalars.GPU_MEMORY: torch.cuda.max_memory_allocated(device) / 1e6 if on_gpu else None,
         }

@@ -5,14 +5,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 from lightning.pytorch import Callback, LightningModule, Trainer
 from scipy.special import softmax
 
 from data_prep.common.files import new_folder, refuse_existing
 from data_prep.common.json_files import write_json
 from data_prep.samples.class_names import known_descriptions
+from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.held_out import EVALUATION_FILES, EVALUATION_PDFS, HeldOutPredictions
-from galaxy_lightning.evaluation.measures import OVERALL_METRICS, metric_title
+from galaxy_lightning.evaluation.verdict import verdict
 from galaxy_lightning.training.module import GalaxyClassifier
 
 METRICS: Final = "metrics.json"
@@ -75,11 +78,11 @@ class EvaluationWriter(Callback):
             calibration.flag_uncertain(probabilities),
             calibration.target_accuracy,
             self.descriptions,
+            _galaxies(trainer, self.split, len(labels)),
         )
         metrics |= held_out.calibration_metrics
-        values = {metric_title(name): metrics[name.removeprefix("macro_")] for name in OVERALL_METRICS}
-        overall = ", ".join(f"{title} {value:.3f}" for title, value in values.items())
-        self.report = (f"{len(labels):,} {self.split} galaxies: {overall}", "", *held_out.report())
+        title = f"{'Test' if self.split == 'test' else 'Validation'} galaxies ({len(labels):,}):"
+        self.report = (*held_out.report(), "", title, *verdict(held_out))
         if not trainer.is_global_zero:
             return
         with new_folder(self.folder, overwrite=True, contents=_FILES, optional=EVALUATION_PDFS) as folder:
@@ -87,3 +90,13 @@ class EvaluationWriter(Callback):
             known = known_descriptions(module.classes, self.descriptions)
             results = {"split": self.split, "class_descriptions": known, "metrics": metrics}
             write_json(folder / METRICS, self.about | results)
+
+
+def _galaxies(trainer: Trainer, split: str, images: int) -> npt.NDArray[np.int64] | None:
+    """Returns the object id of each measured image; None on several devices, which change the order."""
+    if trainer.world_size > 1:
+        return None
+    data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it.
+    assert isinstance(data, GalaxyDataModule)
+    rows = data.arrays.rows(split)[:images]
+    return data.arrays.catalog["objid"].to_numpy(dtype=np.int64)[rows]

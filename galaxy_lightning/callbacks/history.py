@@ -25,6 +25,7 @@ class HistoryRecorder(Callback):
 
     Args:
         trainer_settings: The trainer's settings as the user gave them.
+        saves: Whether to write to the run folder; a trial (``fast_dev_run``) has none.
 
     Attributes:
         epochs: The rows of ``history.csv`` so far.
@@ -33,8 +34,9 @@ class HistoryRecorder(Callback):
         memory: Peak memory of this process while it trains.
     """
 
-    def __init__(self, trainer_settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, trainer_settings: Mapping[str, Any] | None = None, *, saves: bool = True) -> None:
         self.memory = PeakMemory()
+        self._saves = saves
         self._trainer_settings = trainer_settings or {}
         self._folder: Path | None = None
         self._trainings: list[dict[str, Any]] = []
@@ -42,12 +44,13 @@ class HistoryRecorder(Callback):
         self.images = 0
         self.train_seconds = 0.0
         self._epoch_start = self._validation_start = self._validation_seconds = 0.0
+        self._images_before = 0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reads the earlier epochs of a resumed fit."""
         self.memory.start()
         folder = trainer.log_dir  # Every process must read it, or they wait for each other forever.
-        if folder is None:
+        if folder is None or not self._saves:
             return
         self._folder = Path(folder)
         self.epochs = read_history(self._folder)
@@ -66,6 +69,7 @@ class HistoryRecorder(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the timer of an epoch."""
         self._epoch_start, self._validation_seconds = time.perf_counter(), 0.0
+        self._images_before = self.images
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: GalaxyBatch, batch_idx: int
@@ -101,6 +105,12 @@ class HistoryRecorder(Callback):
                 f"the training loss is {row['train_loss']} after epoch {trainer.current_epoch}: the fit has "
                 "diverged; start again with a lower --model.learning_rate"
             )
+
+    def images_per_second(self, trainer: Trainer) -> float | None:
+        """Returns the training images per second of the last epoch on all devices; None without any."""
+        images = (self.images - self._images_before) * trainer.world_size
+        seconds = self.epochs[-1]["train_seconds"] if self.epochs else 0.0
+        return images / seconds if images and seconds else None
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

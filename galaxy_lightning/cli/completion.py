@@ -7,7 +7,9 @@ import torch
 from lightning.pytorch import Trainer
 
 from data_prep.arrays.format import GalaxyArrays
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.callbacks.history import HistoryRecorder
+from galaxy_lightning.cli import messages
 from galaxy_lightning.cli.trainer_parts import takes_newest
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
@@ -20,12 +22,53 @@ from galaxy_lightning.event_log.epochs import ValidationPredictions
 from galaxy_lightning.event_log.hyperparameters import log_final_metrics, log_hyperparameters
 from galaxy_lightning.event_log.scalars import VAL_LOSS
 from galaxy_lightning.event_log.writer import FINAL_EVENTS, EventLog
-from galaxy_lightning.runs.names import PREDICTIONS
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, PREDICTIONS, RUN
 from galaxy_lightning.runs.predictions import predicted_classes, read_held_out
 from galaxy_lightning.runs.writer import describe_cpu, find_best_epoch, write_run
+from galaxy_lightning.runtime.rank_zero import rank_zero_print
 from galaxy_lightning.training.checkpoint_writer import replace_calibrations
 from galaxy_lightning.training.checkpoints import is_calibrated
 from galaxy_lightning.training.module import GalaxyClassifier
+
+
+def complete_fit(
+    run: Path,
+    trainer: Trainer,
+    model: GalaxyClassifier,
+    data: GalaxyDataModule,
+    seed: int,
+    history: HistoryRecorder,
+) -> None:
+    """Predicts the held-out galaxies with the best weights, completes the run, and prints its results.
+
+    Args:
+        run: The run folder.
+        trainer: The trainer, after the fit.
+        model: The model.
+        data: The data module of the fit.
+        seed: The seed of the fit.
+        history: The record of its epochs.
+
+    Raises:
+        GalaxyError: The fit has saved no best weights.
+    """
+    best = run / BEST_CHECKPOINT
+    if trainer.strategy.broadcast((run / RUN).is_file()):
+        rank_zero_print(f"Nothing left to train: the run in {run} is complete and remains unchanged")
+        return
+    if not best.is_file():
+        raise GalaxyError(
+            f"the run in {run} has no best weights, since the fit ended before its first validation: train "
+            "and validate for at least one epoch"
+        )
+    if not data.arrays.for_final_model:
+        calibrate_best(trainer, model, data, best)
+        predict_held_out(trainer, model, data, best)
+    if not trainer.is_global_zero:
+        return
+    validation = record_run(run, model, trainer, data, seed, history)
+    if validation is not None:  # crossval calibrates a final model before it can be used.
+        rank_zero_print(*messages.after_fit(run, model, validation))
 
 
 def calibrate_best(trainer: Trainer, model: GalaxyClassifier, data: GalaxyDataModule, best: Path) -> None:
@@ -71,8 +114,8 @@ def record_run(
     data: GalaxyDataModule,
     seed: int,
     history: HistoryRecorder,
-) -> None:
-    """Writes the figures and then the ``run.json`` of a finished fit.
+) -> HeldOutPredictions | None:
+    """Logs the results of a finished fit, and writes its figures and then its ``run.json``.
 
     Args:
         folder: The run folder.
@@ -81,6 +124,9 @@ def record_run(
         data: The data module of the fit.
         seed: The seed of the fit.
         history: The record of its epochs.
+
+    Returns:
+        The predictions for the validation galaxies; None if a fit has none.
     """
     device = trainer.strategy.root_device
     data_settings = {"batch_size": data.batch_size, "augment": data.augment, "targets": data.targets}
@@ -95,7 +141,7 @@ def record_run(
     newest = int(history.epochs[-1]["epoch"]) if takes_newest(model, data) else None
     best = find_best_epoch(history.epochs) if newest is None else newest
     about = hyperparameters | {"model": model.network.name, "seed": seed}
-    validation = read_validation(folder, model, data.arrays)
+    validation = _read_validation(folder, model, data.arrays)
     _log_result(folder, data.arrays, history, best, about, validation)
     with optional_figures(folder):
         write_run_figures(folder, model.network.name, history.epochs, best, validation)
@@ -116,9 +162,12 @@ def record_run(
         calibration=model.inference.calibrations.main.state(),
         **extra,
     )
+    return validation
 
 
-def read_validation(folder: Path, model: GalaxyClassifier, arrays: GalaxyArrays) -> HeldOutPredictions | None:
+def _read_validation(
+    folder: Path, model: GalaxyClassifier, arrays: GalaxyArrays
+) -> HeldOutPredictions | None:
     """Reads the predictions for the validation galaxies; None if a fit has none.
 
     Args:
@@ -149,6 +198,16 @@ def _log_result(
         losses = {int(row["epoch"]): row["val_loss"] for row in history.epochs}
         curves = predictions.scalars | {VAL_LOSS: losses.get(best_epoch, float("nan"))}
         log_final_metrics(log, best_epoch, curves)
+
+
+def describe_devices(trainer: Trainer) -> str:
+    """Returns the devices of a trainer and its floating-point format as text.
+
+    Args:
+        trainer: The trainer.
+    """
+    number = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
+    return f"{number}{_describe_device(trainer.strategy.root_device)} ({trainer.precision})"
 
 
 def _describe_device(device: torch.device) -> str:

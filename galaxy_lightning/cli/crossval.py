@@ -14,11 +14,12 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors, refuse_existing
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.locks import file_lock
-from data_prep.common.processes import run_module
+from data_prep.common.progress import print_progress
 from galaxy_lightning.cli.configs import add_default_config, configured_checkpoint, expand_paths
 from galaxy_lightning.cli.descriptions import DESCRIPTIONS, LineHelp
+from galaxy_lightning.cli.fold_progress import FoldProgress, run_fit
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.evaluation.crossval import summarise
+from galaxy_lightning.evaluation.crossval import fold_predictions, summarise
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import FOLD_ARRAYS
 from galaxy_lightning.runs.reader import Run, read_run
@@ -45,7 +46,9 @@ def run(args: Sequence[str]) -> None:
         )
     from galaxy_lightning.cli.final_model import PLAN, complete_final, train_final
     from galaxy_lightning.cli.fit_settings import parse_fit_settings  # Lightning takes seconds to import.
+    from galaxy_lightning.runtime.noise import quieten
 
+    quieten()
     name, settings = parse_fit_settings(fit_args)
     data = GalaxyDataModule(**settings["data"])
     data.prepare_data()
@@ -57,10 +60,14 @@ def run(args: Sequence[str]) -> None:
     _claim_folder(out / PLAN, {"folds": options.folds, "fit": settings})
     with file_lock(out / PLAN, out, f"another process is using {out}: wait until it has ended"):
         folds = [open_arrays(folder) for folder in make_folds(arrays, out / FOLD_ARRAYS, options.folds, seed)]
-        runs = [_train(fit_args, fold, out, len(folds)) for fold in folds]
-        print("\n" + "\n".join(summarise(runs, folds, out)))
+        images = len(arrays.catalog)
+        print_progress(
+            f"Cross-validating {options.name or name} in {len(folds)} folds of {images:,} galaxies"
+        )
+        runs = _train_folds(fit_args, folds, out, settings["trainer"])
+        print("\n" + "\n".join(summarise(runs, folds, out)), flush=True)
         if final:
-            checkpoint = train_final(fit_args, arrays, out, runs)
+            checkpoint = train_final(fit_args, arrays, out, runs, settings["trainer"])
             print("\n" + "\n".join(complete_final(final, checkpoint, fit_args, texts, out, runs, folds)))
 
 
@@ -142,14 +149,23 @@ def _claim_folder(path: Path, plan: dict[str, Any]) -> None:
     write_json(path, plan)
 
 
-def _train(fit_args: Sequence[str], fold: GalaxyArrays, out: Path, folds: int) -> Run:
-    """Trains the model of a fold, unless its run is complete."""
-    name = fold.folder.name
-    if complete_run(out / name) is None:
-        print(f"\nTraining {name} ({folds} folds)", flush=True)
-        own_args = ["--data.arrays", str(fold.folder), "--runs", str(out), "--name", name]
-        run_module(["galaxy_lightning", "fit", *fit_args, *own_args])
-    folder = complete_run(out / name)
-    if folder is None:
-        raise GalaxyError(f"the fit of {name} succeeded, but left no complete run in {out / name}")
-    return read_run(folder, fold)
+def _train_folds(
+    fit_args: Sequence[str], folds: Sequence[GalaxyArrays], out: Path, trainer: Mapping[str, Any]
+) -> list[Run]:
+    """Trains the models of the folds whose runs are not complete, and prints a line for each fold."""
+    missing = sum(complete_run(out / fold.folder.name) is None for fold in folds)
+    progress, runs = FoldProgress(len(folds), missing), []
+    for number, fold in enumerate(folds):
+        name, seconds = fold.folder.name, None
+        if complete_run(out / name) is None:
+            own_args = ["--data.arrays", str(fold.folder), "--runs", str(out), "--name", name]
+            shown, epochs = trainer.get("enable_progress_bar") is not False, trainer.get("max_epochs")
+            args, title = [*fit_args, *own_args], progress.title(number)
+            seconds = run_fit(args, title, out / name, epochs=epochs, shown=shown)
+        folder = complete_run(out / name)
+        if folder is None:
+            raise GalaxyError(f"the fit of {name} succeeded, but left no complete run in {out / name}")
+        runs.append(read_run(folder, fold))
+        metrics = fold_predictions(runs[-1], fold).metrics
+        progress.finish(number, metrics["accuracy"], metrics["calibration_error"], seconds)
+    return runs

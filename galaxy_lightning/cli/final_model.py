@@ -12,8 +12,9 @@ from data_prep.arrays.folds import make_final
 from data_prep.arrays.format import FINAL, GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
-from data_prep.common.processes import run_module
+from data_prep.common.progress import format_duration, print_progress
 from galaxy_lightning.cli.configs import named_networks
+from galaxy_lightning.cli.fold_progress import run_fit
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, FOLD_ARRAYS, SUMMARY
@@ -31,6 +32,7 @@ def train_final(
     arrays: GalaxyArrays,
     out: Path,
     runs: Sequence[Run],
+    trainer: Mapping[str, Any],
 ) -> Path:
     """Trains a model on all galaxies of a cross-validation, unless its run is complete.
 
@@ -41,6 +43,7 @@ def train_final(
         arrays: The galaxy arrays that were cross-validated.
         out: The folder of the cross-validation.
         runs: The runs of the folds.
+        trainer: The trainer's settings.
 
     Returns:
         The checkpoint of the fit.
@@ -51,10 +54,12 @@ def train_final(
     folder = make_final(arrays, out / FOLD_ARRAYS)
     if complete_run(out / FINAL) is None:
         epochs = round(float(np.median([run.about["best_epoch"] + 1 for run in runs])))
-        print(f"\nTraining the final model on all {len(arrays.catalog):,} galaxies", flush=True)
+        print_progress(f"\nTraining the final model on all {len(arrays.catalog):,} galaxies, {epochs} epochs")
         own_args = ["--data.arrays", str(folder), "--runs", str(out), "--name", FINAL]
         own_args += ["--trainer.max_epochs", str(epochs)]
-        run_module(["galaxy_lightning", "fit", *fit_args, *own_args])
+        shown = trainer.get("enable_progress_bar") is not False
+        seconds = run_fit([*fit_args, *own_args], "final model", out / FINAL, epochs=epochs, shown=shown)
+        print_progress(f"final model  {format_duration(seconds)}")
     run = complete_run(out / FINAL)
     if run is None:
         raise GalaxyError(f"the fit of the final model left no complete run in {out / FINAL}")

@@ -8,7 +8,6 @@ import torch.distributed
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_only
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.callbacks.epoch_log import metrics_of_model
@@ -19,7 +18,7 @@ from galaxy_lightning.callbacks.run_lock import RunLock
 from galaxy_lightning.callbacks.run_logger import RunLogger
 from galaxy_lightning.callbacks.unchanged_arrays import UnchangedArrays
 from galaxy_lightning.cli import messages
-from galaxy_lightning.cli.completion import calibrate_best, predict_held_out, record_run
+from galaxy_lightning.cli.completion import complete_fit, describe_devices
 from galaxy_lightning.cli.configs import allows_simulation, check_configs, named_configs, named_networks
 from galaxy_lightning.cli.descriptions import DESCRIPTIONS
 from galaxy_lightning.cli.fit_checks import check_fit
@@ -50,10 +49,9 @@ from galaxy_lightning.cli.trainer_parts import (
 from galaxy_lightning.cli.training_help import TrainingHelp
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import BEST_CHECKPOINT, RUN
 from galaxy_lightning.runtime.allocator import keep_freed_memory
 from galaxy_lightning.runtime.noise import quieten
-from galaxy_lightning.runtime.rank_zero import is_first_on_machine, rank_zero_print
+from galaxy_lightning.runtime.rank_zero import is_first_on_machine, rank_zero_print, rank_zero_warn
 from galaxy_lightning.runtime.ranks import Ranks
 from galaxy_lightning.training.checkpoints import CheckpointInfo, read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -205,29 +203,31 @@ class GalaxyCLI(LightningCLI):
         self.datamodule.check_compatible(self.model.classes, self.model.image_size, self.model.bands)
         check_galaxy_counts(self.datamodule, self.processes, str(self.subcommand))
         settings = self.config_init[self.subcommand].trainer
-        has_bar, progress = progress_callbacks(settings)
+        trial = bool(settings.get("fast_dev_run"))
+        history = self._make_history(saves=not trial) if self.subcommand == "fit" else None
+        has_progress, progress = progress_callbacks(settings, history)
         callbacks = [
             *configured_callbacks(settings),
-            *progress,
             SigtermRestorer(self.ranks),
             UnchangedArrays(self.datamodule),
         ]
-        # The line that before_fit prints says more about a network than Lightning's table of its top layers.
+        # The lines that before_fit prints say more about a network than Lightning's table of its top layers.
         kwargs |= {
             "callbacks": callbacks,
-            "enable_progress_bar": has_bar,
+            "enable_progress_bar": has_progress,
             "enable_model_summary": settings.get("enable_model_summary") or False,
         }
-        if self.subcommand != "fit":
-            callbacks.append(self._make_result_writer())
+        if history is None:
+            callbacks += [self._make_result_writer(), *progress]
             return super().instantiate_trainer(logger=False, **kwargs)
         check_fit(self.model, self.datamodule, settings, self.trained, self.processes)
         if self.datamodule.arrays.for_final_model:
             kwargs["limit_val_batches"] = 0
-        if settings.get("fast_dev_run"):
+        if trial:
+            callbacks += [history, *progress]
             return super().instantiate_trainer(logger=False, **kwargs)
-        folder = self.folder.make(self.config["fit"])
-        callbacks += self._make_run_callbacks(folder)
+        self.history, folder = history, self.folder.make(self.config["fit"])
+        callbacks += [self.lock, *self._make_run_callbacks(folder, history), *progress]
         loggers = [RunLogger(folder, metrics_of_model(self.model)), *configured_loggers(settings)]
         with report_invalid_settings(), self.folder.remove_on_early_failure():
             return super().instantiate_trainer(logger=loggers, default_root_dir=folder, **kwargs)
@@ -239,29 +239,18 @@ class GalaxyCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Prints what is about to be trained."""
-        rank_zero_print(*messages.before_fit(self.model, self.datamodule.arrays))
+        arrays, device = self.datamodule.arrays, describe_devices(self.trainer)
+        rank_zero_print(*messages.before_fit(self.model, arrays, device, self.ckpt_path))
+        rank_zero_warn(*messages.warn_before_fit(arrays))
 
     def after_fit(self) -> None:
-        """Predicts the held-out galaxies with the best weights, completes the run, and prints next steps."""
+        """Completes the run, and prints its results and next steps."""
         folder = self.trainer.log_dir
         if folder is None or self.history is None:
             return
-        self.run_folder = run = Path(folder)
-        best = run / BEST_CHECKPOINT
-        if self.trainer.strategy.broadcast((run / RUN).is_file()):
-            rank_zero_print(f"Nothing left to train: the run in {run} is complete and remains unchanged")
-            return
-        if not best.is_file():
-            raise GalaxyError(
-                f"the run in {run} has no best weights, since the fit ended before its first validation: "
-                "train and validate for at least one epoch"
-            )
-        if not self.datamodule.arrays.for_final_model:
-            calibrate_best(self.trainer, self.model, self.datamodule, best)
-            predict_held_out(self.trainer, self.model, self.datamodule, best)
+        self.run_folder = Path(folder)
         seed = int(self.config["fit"].seed_everything)
-        rank_zero_only(record_run)(run, self.model, self.trainer, self.datamodule, seed, self.history)
-        rank_zero_print(*messages.after_fit(run, best, self.model, self.datamodule.arrays))
+        complete_fit(self.run_folder, self.trainer, self.model, self.datamodule, seed, self.history)
 
     def after_test(self) -> None:
         """Prints the results, and where they are saved."""
@@ -279,13 +268,16 @@ class GalaxyCLI(LightningCLI):
         descriptions = self.trained.class_descriptions if self.trained else {}
         rank_zero_print(*messages.after_predict(self.predictions, self.model, descriptions))
 
-    def _make_run_callbacks(self, folder: Path) -> list[Callback]:
+    def _make_run_callbacks(self, folder: Path, history: HistoryRecorder) -> list[Callback]:
         """Makes the callbacks that save a fit's record in its run folder."""
-        trainer_settings = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
-        self.history = HistoryRecorder(trainer_settings)
         seed = int(self.config["fit"].seed_everything)
-        callbacks = make_run_callbacks(folder, self.model, self.datamodule, seed, self.history)
-        return [self.lock, *callbacks, Preemption(self.ranks)]
+        callbacks = make_run_callbacks(folder, self.model, self.datamodule, seed, history)
+        return [*callbacks, Preemption(self.ranks)]
+
+    def _make_history(self, *, saves: bool) -> HistoryRecorder:
+        """Makes the record of a fit."""
+        trainer_settings = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
+        return HistoryRecorder(trainer_settings, saves=saves)
 
     def _make_result_writer(self) -> Callback:
         """Makes the callback that writes the results of ``test``, ``validate`` or ``predict``."""

@@ -10,7 +10,8 @@ from data_prep.samples.class_names import describe_classes
 from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
 from galaxy_lightning.data.seen_galaxies import SEEN
-from galaxy_lightning.evaluation.held_out import CONFUSION_CSV, EVALUATION_FIGURES
+from galaxy_lightning.evaluation.held_out import HeldOutPredictions
+from galaxy_lightning.evaluation.verdict import labelled, list_results, verdict
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.writer import probability_columns
@@ -22,29 +23,45 @@ MIN_VALIDATION: Final = 10
 """With fewer validation galaxies, an accuracy of 90% cannot be distinguished from 100%."""
 
 
-def before_fit(model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
-    """Yields what is about to be trained, and warnings about too few galaxies.
+def before_fit(
+    model: GalaxyClassifier, arrays: GalaxyArrays, device: str, resumed: str | None
+) -> Iterator[str]:
+    """Yields what is about to be trained.
 
     Args:
         model: The model.
         arrays: The galaxy arrays.
+        device: A description of the device and of its floating-point format.
+        resumed: The checkpoint of the fit that is resumed, if any.
     """
+    if resumed:
+        yield f"Resuming from {resumed}"
     parameters = sum(tensor.numel() for tensor in model.parameters() if tensor.requires_grad)
     train, validation = (len(arrays.rows(split)) for split in ("train", "val"))
-    is_final, name = arrays.for_final_model, f"{model.network.name} ({parameters:,} parameters)"
+    is_final = arrays.for_final_model
+    yield f"Training {'the final ' * is_final}{model.network.name} ({parameters:,} parameters)"
     yield (
-        f"Training the final {name} on all {train:,} galaxies, without validation"
+        f"All {train:,} galaxies, without validation"
         if is_final
-        else f"Training {name} on {train:,} galaxies, validating on {validation:,}"
+        else f"{train:,} training galaxies, {validation:,} validation galaxies"
     )
+    yield f"Device: {device}"
     yield from describe_classes(arrays.classes, arrays.class_descriptions)
     yield from model.network.notes
-    trained = set(arrays.labels[arrays.rows("train")].tolist())
+
+
+def warn_before_fit(arrays: GalaxyArrays) -> Iterator[str]:
+    """Yields warnings about too few galaxies.
+
+    Args:
+        arrays: The galaxy arrays.
+    """
+    validation, trained = len(arrays.rows("val")), set(arrays.labels[arrays.rows("train")].tolist())
     absent = [name for number, name in enumerate(arrays.classes) if number not in trained]
     if absent:
         classes = "this class" if len(absent) == 1 else "these classes"
         yield f"No training galaxy is labelled {' or '.join(absent)}: the model cannot learn {classes}"
-    if validation < MIN_VALIDATION and not is_final:
+    if validation < MIN_VALIDATION and not arrays.for_final_model:
         galaxies = "galaxy" if validation == 1 else "galaxies"
         yield (
             f"Only {validation} validation {galaxies}: the calibrated probabilities and the column uncertain "
@@ -52,25 +69,25 @@ def before_fit(model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
         )
 
 
-def after_fit(run: Path, checkpoint: Path, model: GalaxyClassifier, arrays: GalaxyArrays) -> Iterator[str]:
-    """Yields the folder of a finished run, and commands that use it.
+def after_fit(run: Path, model: GalaxyClassifier, validation: HeldOutPredictions) -> Iterator[str]:
+    """Yields the results on the validation galaxies, the folder of the run, and commands that use it.
 
     Args:
         run: The run folder.
-        checkpoint: The best checkpoint in it.
         model: The model.
-        arrays: The galaxy arrays.
+        validation: The predictions for the validation galaxies.
     """
-    if arrays.for_final_model:  # crossval calibrates it first.
-        return
-    args = ["--ckpt_path", str(checkpoint)]
+    yield f"Validation galaxies ({len(validation.labels):,}), which also set the calibration:"
+    yield from verdict(validation)
+    yield ""
+    args = ["--ckpt_path", str(run)]
     if is_class_path(network := str(model.hparams["network"])):
         args += ["--model.network", network]
     options = shlex.join(args)
-    yield f"Run folder:   {run}"
-    yield f"Evaluate:     {PROGRAM} test {options}"
-    yield f"Predict:      {PROGRAM} predict {options} --data.images FOLDER"
-    yield f"TensorBoard:  tensorboard --logdir {shlex.quote(str(run.parent))}"
+    yield labelled("Run folder", str(run))
+    yield labelled("Test", f"{PROGRAM} test {options}")
+    yield labelled("Predict", f"{PROGRAM} predict {options} --data.images FOLDER")
+    yield labelled("TensorBoard", f"tensorboard --logdir {shlex.quote(str(run.parent))}")
 
 
 def after_evaluation(writer: EvaluationWriter, model: GalaxyClassifier) -> Iterator[str]:
@@ -83,8 +100,7 @@ def after_evaluation(writer: EvaluationWriter, model: GalaxyClassifier) -> Itera
     yield from writer.report
     yield from _fewer_zooms_note(model)
     yield ""
-    figures = ", ".join(EVALUATION_FIGURES)
-    yield f"Saved to {writer.folder}: {METRICS}, {CONFUSION_CSV}; as PNG and PDF: {figures}"
+    yield from list_results(writer.folder, METRICS)
 
 
 def before_predict(trained: CheckpointInfo) -> Iterator[str]:

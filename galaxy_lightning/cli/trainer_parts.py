@@ -1,41 +1,41 @@
 """The callbacks and loggers that a command gives its trainer."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
 from galaxy_lightning.callbacks.batch_seed import BatchSeed
 from galaxy_lightning.callbacks.checkpoint import RunCheckpoint
-from galaxy_lightning.callbacks.epoch_lines import EpochLines
 from galaxy_lightning.callbacks.epoch_log import EpochLog
 from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.callbacks.prediction import PredictionWriter
+from galaxy_lightning.callbacks.progress import ProgressReporter
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.runs.names import PREDICTIONS
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
-def progress_callbacks(settings: Mapping[str, Any]) -> tuple[bool, list[Callback]]:
-    """Chooses how to show progress: by default as a bar in a terminal, otherwise as a line per epoch.
+def progress_callbacks(
+    settings: Mapping[str, Any], history: HistoryRecorder | None
+) -> tuple[bool, list[Callback]]:
+    """Chooses how to show progress: as bars on a terminal and a line per epoch, unless the user chooses.
 
     Args:
         settings: The trainer's settings.
+        history: The record of a fit; None for another command.
 
     Returns:
-        Whether there is a progress bar, and the callback to add, if any.
+        Whether progress is shown, and the callback to add, if any.
     """
     if any(isinstance(callback, ProgressBar) for callback in configured_callbacks(settings)):
         return True, []
-    enabled = settings.get("enable_progress_bar")
-    if enabled or (enabled is None and sys.stdout.isatty()):
-        return True, [TQDMProgressBar()]
-    # A bar would fill a log file with all its states.
-    return False, [EpochLines()] if enabled is None else []
+    if settings.get("enable_progress_bar") is False:
+        return False, []
+    return True, [ProgressReporter(history)]
 
 
 def takes_newest(model: GalaxyClassifier, data: GalaxyDataModule) -> bool:

@@ -11,10 +11,14 @@ from galaxy_lightning.evaluation.measures import CLASS_METRICS, Counts, metric_t
 
 MAX_COLUMNS: Final = 6
 """Maximum number of classes whose confusion matrix is printed."""
-MAX_WIDTH: Final = 112
-"""Maximum width of a table with the confusion matrix, in characters."""
-_NAME: Final = 32
-"""Maximum width of a name in a table without the confusion matrix."""
+MAX_WIDTH: Final = 80
+"""Maximum width of a table in terminal columns."""
+_MISTAKEN: Final = "most often mistaken for"
+_MIN_NAME: Final = 8
+"""Minimum width of a shortened name."""
+
+_Column = list[str]
+"""The heading of a column, and its cells."""
 
 
 def class_table(counts: Counts, classes: Sequence[str], matrix_file: str) -> Iterator[str]:
@@ -28,48 +32,59 @@ def class_table(counts: Counts, classes: Sequence[str], matrix_file: str) -> Ite
         classes: The class names, in order.
         matrix_file: Name of the file with the confusion matrix.
     """
-    names = [display_width(name) for name in classes]
-    first = max(12, *names)
-    equal, own = [max(11, *(2 + name for name in names))] * len(names), [max(8, 2 + name) for name in names]
-    available = MAX_WIDTH - first - 11 * len(CLASS_METRICS) - 13
-    widths = next((widths for widths in (equal, own) if sum(widths) <= available), None)
-    if widths is not None and len(classes) <= MAX_COLUMNS:
-        yield from _with_matrix(counts, classes, first, widths)
+    measured = align_columns([["true class", *classes], *_metrics(counts)])
+    matrix = align_columns(
+        [[name, *(f"{count:,}" for count in column)] for name, column in zip(classes, counts.T, strict=True)]
+    )
+    width = display_width(measured[0])
+    if len(classes) <= MAX_COLUMNS and width + 4 + display_width(matrix[0]) <= MAX_WIDTH:
+        yield f"{'':{width}}    predicted class"
+        yield from (f"{left}    {right}" for left, right in zip(measured, matrix, strict=True))
     else:
         yield from _with_commonest_error(counts, classes)
         yield f"The confusion matrix is in {matrix_file}"
 
 
-def _with_matrix(counts: Counts, classes: Sequence[str], first: int, widths: Sequence[int]) -> Iterator[str]:
-    """Yields the lines of a table with the confusion matrix."""
-    headings = _cells([metric_title(name) for name in CLASS_METRICS])
-    columns = "".join(map(align_right, classes, widths))
-    yield f"{'true class':>{first}}{headings}   predicted:{columns}"
-    for name, row, values in zip(classes, counts, _metrics(counts), strict=True):
-        numbers = "".join(f"{count:>{width},}" for count, width in zip(row, widths, strict=True))
-        yield f"{align_right(name, first)}{_cells(values)}{'':13}{numbers}"
+def align_columns(columns: Sequence[_Column]) -> list[str]:
+    """Returns the lines of a table whose columns are aligned at the right, with two blanks between them.
+
+    Args:
+        columns: The columns, each with its heading and its cells.
+    """
+    return ["  ".join(cells) for cells in zip(*(_align(column) for column in columns), strict=True)]
 
 
 def _with_commonest_error(counts: Counts, classes: Sequence[str]) -> Iterator[str]:
     """Yields the lines of a table with the class that each class is most often mistaken for."""
-    names = shorten_names(classes, _NAME)
-    first = max(12, *map(display_width, names))
-    headings = _cells(["galaxies", *(metric_title(name) for name in CLASS_METRICS)], 10)
-    yield f"{'true class':>{first}}{headings}   most often mistaken for"
-    for number, (name, row, values) in enumerate(zip(names, counts, _metrics(counts), strict=True)):
-        errors = np.where(np.arange(len(row)) == number, 0, row)
-        most = int(errors.argmax())
-        mistaken = f"   {names[most]} ({errors[most]:,})" if errors[most] else ""
-        yield f"{align_right(name, first)}{_cells([f'{row.sum():,}', *values], 10)}{mistaken}"
-
-
-def _metrics(counts: Counts) -> list[list[str]]:
-    """Returns the metrics of each class as text."""
-    values: list[npt.NDArray[np.float64]] = [metric(counts) for metric in CLASS_METRICS.values()]
-    return [
-        ["-" if np.isnan(value) else f"{value:.3f}" for value in row] for row in zip(*values, strict=True)
+    errors = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+    commonest, numbers = errors.argmax(axis=1), errors.max(axis=1)
+    galaxies = ["galaxies", *(f"{number:,}" for number in counts.sum(axis=1))]
+    numeric = align_columns([galaxies, *_metrics(counts)])
+    suffixes = [f" ({number:,})" if number else "" for number in numbers]
+    space = MAX_WIDTH - len(numeric[0]) - 4
+    width = min((space - max(map(len, suffixes))) // 2, space - len(_MISTAKEN))
+    names = shorten_names(classes, max(_MIN_NAME, width))
+    mistaken = [
+        names[other] + suffix if suffix else "" for other, suffix in zip(commonest, suffixes, strict=True)
     ]
+    first = _align(["true class", *names])
+    last = [_MISTAKEN, *mistaken]
+    for cells in zip(first, numeric, last, strict=True):
+        yield "  ".join(cells).rstrip()
 
 
-def _cells(texts: Sequence[str], width: int = 11) -> str:
-    return "".join(f"{text:>{width}}" for text in texts)
+def _align(column: _Column) -> _Column:
+    """Pads the cells of a column on their left to the same width."""
+    width = max(map(display_width, column))
+    return [align_right(cell, width) for cell in column]
+
+
+def _metrics(counts: Counts) -> list[_Column]:
+    """Returns a column for each metric of the classes."""
+    values: dict[str, npt.NDArray[np.float64]] = {
+        name: metric(counts) for name, metric in CLASS_METRICS.items()
+    }
+    return [
+        [metric_title(name), *("-" if np.isnan(value) else f"{value:.3f}" for value in column)]
+        for name, column in values.items()
+    ]

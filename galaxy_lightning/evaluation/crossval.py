@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,10 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.json_files import write_json
 from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.evaluation.calibration import Calibration
+from galaxy_lightning.evaluation.class_table import align_columns
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
 from galaxy_lightning.evaluation.measures import metric_title
-from galaxy_lightning.evaluation.significance import bootstrap_interval
+from galaxy_lightning.evaluation.verdict import list_results, verdict
 from galaxy_lightning.runs.names import PREDICTIONS, SUMMARY
 from galaxy_lightning.runs.reader import Run
 from galaxy_lightning.runs.writer import as_flags, write_predictions
@@ -36,7 +37,7 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
         The lines of a report.
     """
     descriptions = folds[0].class_descriptions
-    predictions = [_fold_predictions(run, fold) for run, fold in zip(runs, folds, strict=True)]
+    predictions = [fold_predictions(run, fold) for run, fold in zip(runs, folds, strict=True)]
     pooled = _pool(predictions, descriptions)
     galaxies = pd.concat([fold.identities.iloc[fold.rows("test")] for fold in folds])
     fold_numbers = np.repeat(np.arange(len(folds)), [len(fold.labels) for fold in predictions])
@@ -49,7 +50,7 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
     )
     title = f"{runs[0].model}, {len(folds)} folds, {len(pooled.labels):,} galaxies"
     pooled.write(out, title, runs[0].model)
-    low, high = bootstrap_interval(pooled.correct.astype(np.float64), galaxies["objid"].to_numpy())
+    low, high = pooled.accuracy_interval
     interval = {} if np.isnan(low) else {"accuracy_interval": [round(low, 6), round(high, 6)]}
     metrics_by_fold = [
         fold.metrics | {name: value for name in _COSTS if (value := run.number(name)) is not None}
@@ -68,11 +69,20 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
             "folds": metrics_by_fold,
         },
     )
-    return [*_report(title, pooled, predictions, interval), "", f"Saved to {out}"]
+    return [
+        *_report(title, pooled, predictions),
+        "",
+        *list_results(out, PREDICTIONS, SUMMARY),
+    ]
 
 
-def _fold_predictions(run: Run, fold: GalaxyArrays) -> HeldOutPredictions:
-    """Returns the predictions for a fold's test galaxies."""
+def fold_predictions(run: Run, fold: GalaxyArrays) -> HeldOutPredictions:
+    """Returns the predictions for a fold's test galaxies.
+
+    Args:
+        run: The run of the fold.
+        fold: The galaxy arrays of the fold.
+    """
     calibration = Calibration.from_state(run.about["calibration"])
     return HeldOutPredictions(
         fold.classes,
@@ -80,6 +90,7 @@ def _fold_predictions(run: Run, fold: GalaxyArrays) -> HeldOutPredictions:
         run.probabilities,
         calibration.flag_uncertain(run.probabilities),
         calibration.target_accuracy,
+        galaxies=fold.catalog["objid"].to_numpy()[fold.rows("test")],
     )
 
 
@@ -93,6 +104,7 @@ def _pool(folds: Sequence[HeldOutPredictions], descriptions: Mapping[str, str]) 
         np.concatenate(uncertain) if len(uncertain) == len(folds) else None,
         folds[0].target_accuracy,
         descriptions,
+        np.concatenate([fold.galaxies for fold in folds if fold.galaxies is not None]),
     )
 
 
@@ -106,28 +118,23 @@ def _means_and_deviations(metrics_by_fold: Sequence[dict[str, float]]) -> dict[s
     }
 
 
-def _report(
-    title: str, pooled: HeldOutPredictions, folds: Sequence[HeldOutPredictions], interval: dict[str, Any]
-) -> Iterator[str]:
+def _report(title: str, pooled: HeldOutPredictions, folds: Sequence[HeldOutPredictions]) -> Iterator[str]:
     """Yields the lines of a report on all folds."""
-    yield f"Cross-validation of {title}: each galaxy is classified by a model not trained on it"
+    yield f"Cross-validation of {title}:"
+    yield "each galaxy is classified by a model that was not trained on it"
     yield ""
-    yield f"{'fold':>12}{'galaxies':>11}" + "".join(f"{metric_title(name):>20}" for name in _SHOWN)
-    for number, fold in enumerate(folds):
-        yield f"{number:>12}{len(fold.labels):>11,}" + "".join(
-            f"{fold.metrics[name]:>20.3f}" for name in _SHOWN
-        )
-    spreads = [
-        f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
-        for values in ([fold.metrics[name] for fold in folds] for name in _SHOWN)
-    ]
-    yield f"{'mean ± sd':>12}{'':>11}" + "".join(f"{text:>20}" for text in spreads)
-    yield f"{'all':>12}{len(pooled.labels):>11,}" + "".join(
-        f"{pooled.metrics[name]:>20.3f}" for name in _SHOWN
-    )
+    names = [*(f"fold_{number}" for number in range(len(folds))), "mean ± sd", "all"]
+    galaxies = [*(f"{len(fold.labels):,}" for fold in folds), "", f"{len(pooled.labels):,}"]
+    columns = [["fold", *names], ["galaxies", *galaxies]]
+    metrics, pooled_metrics = [fold.metrics for fold in folds], pooled.metrics
+    for name in _SHOWN:
+        values = [fold[name] for fold in metrics]
+        spread = f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+        numbers = [*(f"{value:.3f}" for value in values), spread, f"{pooled_metrics[name]:.3f}"]
+        columns.append([metric_title(name), *numbers])
+    yield from align_columns(columns)
     yield ""
-    if interval:
-        low, high = interval["accuracy_interval"]
-        yield f"95% confidence interval of the accuracy, for other galaxies: {low:.3f} to {high:.3f}"
-        yield ""
     yield from pooled.report()
+    yield ""
+    yield f"All galaxies ({len(pooled.labels):,}):"
+    yield from verdict(pooled)

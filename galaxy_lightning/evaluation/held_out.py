@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from galaxy_lightning.evaluation.measures import (
     confusion_matrix,
     reliability_bins,
 )
+from galaxy_lightning.evaluation.significance import bootstrap_interval
 
 CONFUSION_CSV: Final = "confusion_matrix.csv"
 CONFUSION: Final = "confusion_matrix"
@@ -47,6 +49,7 @@ class HeldOutPredictions:
         uncertain: ``[N]`` whether a galaxy is flagged as uncertain; None if the model is not calibrated.
         target_accuracy: Target accuracy of the galaxies that are not flagged as uncertain.
         descriptions: Descriptions of the classes by name; any may be missing.
+        galaxies: ``[N]`` object id of each image; None if every image counts as a galaxy of its own.
     """
 
     classes: list[str]
@@ -55,6 +58,7 @@ class HeldOutPredictions:
     uncertain: npt.NDArray[np.bool_] | None
     target_accuracy: float
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    galaxies: npt.NDArray[np.int64] | None = None
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -70,6 +74,12 @@ class HeldOutPredictions:
     def counts(self) -> npt.NDArray[np.int64]:
         """The confusion matrix, ``[true class, predicted class]``."""
         return confusion_matrix(self.labels, self.predicted, len(self.classes))
+
+    @cached_property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """The 95% interval of the accuracy for other galaxies; NaN if it is not defined."""
+        galaxies = np.arange(len(self.labels)) if self.galaxies is None else self.galaxies
+        return bootstrap_interval(self.correct.astype(np.float64), galaxies)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -88,26 +98,10 @@ class HeldOutPredictions:
         return _rounded(metrics)
 
     def report(self) -> Iterator[str]:
-        """Yields the lines of a report: classes, a table of their metrics, and the calibration metrics."""
+        """Yields the lines of a report: the descriptions of the classes, and a table of their metrics."""
         if described := list(describe_classes(self.classes, self.descriptions)):
             yield from (*described, "")
         yield from class_table(self.counts, self.classes, CONFUSION_CSV)
-        yield ""
-        yield self._calibration_summary()
-
-    def _calibration_summary(self) -> str:
-        """Returns the calibration metrics as a sentence."""
-        metrics, target = self.calibration_metrics, f"{100 * self.target_accuracy:.3g}%"
-        if "accuracy_covered" in metrics:
-            confident = (
-                f"{metrics['coverage']:.0%} classified confidently; accuracy on these: "
-                f"{metrics['accuracy_covered']:.1%} (target: {target})"
-            )
-        elif "coverage" in metrics:
-            confident = f"all flagged as uncertain (target accuracy: {target})"
-        else:
-            confident = "not calibrated, so none is flagged as uncertain"
-        return f"calibration error {metrics['calibration_error']:.3f}; {confident}"
 
     def write(self, folder: Path, title: str, name: str = "model") -> None:
         """Writes ``EVALUATION_FILES`` and ``EVALUATION_PDFS``: the confusion matrix and all figures.

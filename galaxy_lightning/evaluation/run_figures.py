@@ -60,6 +60,7 @@ def validation_predictions(
         calibration.flag_uncertain(probabilities),
         calibration.target_accuracy,
         arrays.class_descriptions,
+        arrays.catalog["objid"].to_numpy(dtype=np.int64)[rows[chosen]],
     )
 
 

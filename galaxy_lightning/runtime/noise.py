@@ -29,12 +29,22 @@ _HARMLESS_WARNINGS: Final = (
 )
 
 _LOGGERS: Final = (
-    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.distributed",
+    "lightning.fabric.utilities.rank_zero",
+    "lightning.fabric.utilities.seed",
+    "lightning.pytorch.accelerators.cuda",
     "lightning.pytorch.trainer.connectors.checkpoint_connector",
+    "lightning.pytorch.utilities.rank_zero",
 )
 _HARMLESS_MESSAGES: Final = re.compile(
-    "Tip:|TPU available|number of stepping|weights_only|Restoring states from|Loaded model weights"
-    "|Detected KeyboardInterrupt"
+    "Tip:|TPU available|number of stepping|weights_only|Loaded model weights"
+    # A resumed fit prints the checkpoint itself.
+    "|Restoring states from|Restored all states from"
+    # A fit prints its device and the format of its numbers itself, and its seed is in config.yaml.
+    "|GPU available: |Automatic Mixed Precision|LOCAL_RANK: |Seed set to|distributed_backend="
+    "|Initializing distributed|Detected KeyboardInterrupt"
+    # The last line of an epoch says so.
+    "|`Trainer.fit` stopped: `max_(epochs|steps)="
 )
 
 

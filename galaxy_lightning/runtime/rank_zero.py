@@ -1,6 +1,7 @@
 """Rank-zero helpers: which process does what only one may do."""
 
 import os
+import sys
 
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -20,5 +21,12 @@ def is_first_on_machine() -> bool:
 
 @rank_zero_only
 def rank_zero_print(*lines: str) -> None:
-    """Prints lines on the first process only."""
-    print("\n" + "\n".join(lines))
+    """Prints lines on the first process only, after an empty line."""
+    print("\n" + "\n".join(lines), flush=True)
+
+
+@rank_zero_only
+def rank_zero_warn(*lines: str) -> None:
+    """Prints lines on standard error, on the first process only."""
+    for line in lines:
+        print(line, file=sys.stderr)

@@ -1,6 +1,7 @@
 """Surveys of a few galaxies: one validation galaxy, one test galaxy, classes without galaxies."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def test_one_validation_galaxy_and_one_test_galaxy_are_enough(survey, raw, tmp_p
     counts = json.loads((arrays / "dataset.json").read_text())["counts"]
     assert sum(counts["val"].values()) == sum(counts["test"].values()) == 1
     run = fit(arrays, tmp_path, config, f"--data.batch_size={batch}")
-    assert "Only 1 validation galaxy: the calibrated" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "Only 1 validation galaxy: the calibrated" in printed.err
+    assert "one galaxy, so without an interval" in printed.out
     for command in ("test", "validate"):
         main([command, f"--ckpt_path={run}"])
         for name in PICTURES:
@@ -72,14 +75,16 @@ def test_one_validation_galaxy_and_one_test_galaxy_are_enough(survey, raw, tmp_p
 def test_a_class_without_training_galaxies_is_named(survey, tmp_path, capsys):
     arrays = survey("spirals", lambda table: table[table["label"] == "spiral"])
     run = fit(arrays, tmp_path, "reference_cnn")
-    assert "No training galaxy is labelled elliptical or irregular" in capsys.readouterr().out
+    assert "No training galaxy is labelled elliptical or irregular" in capsys.readouterr().err
     main(["test", f"--ckpt_path={run}"])
     json.loads((run / "test/metrics.json").read_text(), parse_constant=no_nan)
 
 
 def test_a_fast_dev_run_works_with_batches_of_one(small_arrays, capsys):
     main(["fit", *words(small_arrays, "--data.batch_size=1", "--trainer.fast_dev_run=true")])
-    assert "validating on" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "12 validation galaxies" in printed.out
+    assert re.search(r"^epoch 1/1  loss .*  val accuracy ", printed.err, re.MULTILINE)
 
 
 def test_a_network_that_needs_batches_of_two_reports_it(survey, tmp_path, capsys):

@@ -305,7 +305,7 @@ def test_a_file_as_report_folder_is_refused(small_arrays, tmp_path, capsys):
 
 
 def test_a_training_without_a_run_is_reported(small_arrays, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training, "run_module", lambda words: None)
+    monkeypatch.setattr(training, "run_module", lambda words, **_: None)
     with pytest.raises(SystemExit):
         compare(small_arrays, tmp_path / "report", "--models", "majority")
     assert "wrote no complete run" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from baselines.comparison import compare, report_figures
 from baselines.comparison import jobs as training
 from baselines.scratch import training as scratch
 
-training.run_module = lambda words: cli.main(words[1:])
+training.run_module = lambda words, **_: cli.main(words[1:])
 fit = scratch.fit_scratch
 scratch.fit_scratch = lambda *places, **settings: fit(*places, **settings | {"epochs": 5})
 
@@ -108,7 +108,7 @@ def test_no_report_mixes_two_comparisons(killed, compare, tmp_path):
 
 
 def test_a_training_that_outlived_a_killed_comparison_is_used(compare, tmp_path, monkeypatch, capsys):
-    def both(words):
+    def both(words, **_):
         main(words[1:])
         raise GalaxyError("the second to finish finds that there is one")
 

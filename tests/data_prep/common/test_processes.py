@@ -29,6 +29,33 @@ def test_a_module_is_run_with_its_arguments_and_its_output_is_shown(module, capf
     assert err == "42%"
 
 
+def test_lines_can_be_handled_and_all_output_saved(module, capfd, tmp_path):
+    lines = []
+    run_module(
+        module(
+            "print('one')",
+            "print('two\\n\\rthree', file=sys.stderr)",
+            "print('four', end='', file=sys.stderr)",
+        ),
+        handle_line=lines.append,
+        log=tmp_path / "log",
+    )
+    assert lines == ["two", "three", "four"]
+    assert (tmp_path / "log").read_bytes().split() == [b"one", b"two", b"three", b"four"]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("columns", [60, None])
+def test_a_module_knows_the_width_of_the_terminal_that_shows_its_lines(module, capfd, monkeypatch, columns):
+    monkeypatch.setattr("data_prep.common.processes.terminal_columns", lambda: columns)
+    words = module(
+        "from data_prep.common.progress import terminal_columns", "print(terminal_columns(), file=sys.stderr)"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[3]}:{os.environ['PYTHONPATH']}")
+    run_module(words)
+    assert capfd.readouterr().err == f"{columns}\n"
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

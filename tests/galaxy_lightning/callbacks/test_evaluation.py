@@ -38,9 +38,9 @@ def test_the_evaluation_describes_the_classes(fit):
     assert found["class_descriptions"] == dict(descriptions)
     assert {f"recall_{name}" for name in classes} <= set(found["metrics"])
     lines = list(writer.report)
-    assert lines[2].endswith(next(iter(descriptions.values())))
+    assert lines[0].endswith(next(iter(descriptions.values())))
     if len(classes) == 3:
-        assert lines[3] == "irregular:  undecided votes, not a morphology"
+        assert lines[1] == "irregular:  undecided votes, not a morphology"
     else:
         assert "The confusion matrix is in confusion_matrix.csv" in lines
 

@@ -1,6 +1,7 @@
 """The crossval command on small arrays."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -72,9 +73,10 @@ def test_a_second_call_trains_nothing(done, small_arrays, capsys):
     before = {path: path.stat().st_mtime_ns for path in done.rglob("run.json")}
     crossval(small_arrays, done.parents[1])
     assert {path: path.stat().st_mtime_ns for path in done.rglob("run.json")} == before
-    printed = capsys.readouterr().out
-    assert "each galaxy is classified by a model not trained on it" in printed
+    printed, lines = capsys.readouterr()
+    assert "each galaxy is classified by a model that was not trained on it" in printed
     assert "mean ± sd" in printed
+    assert re.findall("fold ./2  accuracy .*  trained before", lines) == lines.splitlines()[1:]
 
 
 @pytest.mark.parametrize(

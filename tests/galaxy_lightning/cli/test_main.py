@@ -83,7 +83,7 @@ def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw,
     folder = fit(small_arrays, tmp_path, config=config)
     assert folder == tmp_path / config.stem / "version_0"
     best = folder / "best.ckpt"
-    assert f"test --ckpt_path {best}" in capsys.readouterr().out
+    assert f"test --ckpt_path {folder}" in capsys.readouterr().out
 
     main(["test", "--ckpt_path", str(best)])
     metrics = json.loads((folder / "test/metrics.json").read_text())["metrics"]

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -18,24 +20,43 @@ def predictions(number, galaxies=2000):
     )
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", [*NUMBERS, 4, 6])
 @pytest.mark.parametrize("names", [class_names, lambda number: [f"c{index}" for index in range(number)]])
-def test_the_table_fits_and_is_aligned(number, names):
+@pytest.mark.parametrize("copies", [1, 1000])
+def test_the_table_fits_and_is_aligned(number, names, copies):
     classes = names(number)
-    lines = list(class_table(confusion_matrix(*predictions(number), number), classes, "matrix.csv"))
-    assert max(map(display_width, lines)) <= MAX_WIDTH
-    recall = lines[0].index("recall") + len("recall")
-    cells = (line for line in lines[1 : number + 1] if line.isascii())
-    assert all(line[recall - 5 : recall].strip()[1:2] == "." for line in cells)
+    counts = confusion_matrix(*predictions(number), number) * copies
+    lines = list(class_table(counts, classes, "matrix.csv"))
+    assert max(map(display_width, lines)) <= MAX_WIDTH == 80
+    (head,) = (line for line in lines if "recall" in line)
+    recall = head.index("recall") + len("recall")
+    start = lines.index(head) + 1
+    for line in lines[start : start + number]:
+        ends = {display_width(line[: found.end()]) for found in re.finditer(r"  (\d\.\d{3}|    -)", line)}
+        assert recall in ends
+
+
+def test_wide_names_are_aligned():
+    classes = ["星系", "渦巻", "楕円銀河"]
+    lines = list(class_table(np.diag([3, 4, 5]), classes, "matrix.csv"))
+    assert lines == [
+        "                                        predicted class",
+        "true class  recall  precision     F1    星系  渦巻  楕円銀河",
+        "      星系   1.000      1.000  1.000       3     0         0",
+        "      渦巻   1.000      1.000  1.000       0     4         0",
+        "  楕円銀河   1.000      1.000  1.000       0     0         5",
+    ]
+    assert len(set(map(display_width, lines[1:]))) == 1
 
 
 def test_the_confusion_matrix_of_few_classes_is_printed():
     counts = np.array([[86, 15, 1020], [18, 93, 17], [0, 0, 0]])
     assert list(class_table(counts, CLASSES, "matrix.csv")) == [
-        "  true class     recall  precision         F1   predicted:  elliptical   irregular      spiral",
-        "  elliptical      0.077      0.827      0.140                       86          15       1,020",
-        "   irregular      0.727      0.861      0.788                       18          93          17",
-        "      spiral          -      0.000      0.000                        0           0           0",
+        "                                        predicted class",
+        "true class  recall  precision     F1    elliptical  irregular  spiral",
+        "elliptical   0.077      0.827  0.140            86         15   1,020",
+        " irregular   0.727      0.861  0.788            18         93      17",
+        "    spiral       -      0.000  0.000             0          0       0",
     ]
 
 
@@ -53,10 +74,12 @@ def test_many_classes_have_a_line_each():
         assert line.split()[2:6] == [f"{galaxies:,}", *(f"{value:.3f}" for value in (recall, precision, f1))]
         others = counts[index].copy()
         others[index] = 0
-        assert line.endswith(f"   class {others.argmax()} ({others.max()})")
+        assert line.endswith(f"  class {others.argmax()} ({others.max()})")
 
 
 def test_a_class_without_errors_is_not_mistaken_for_another():
+    lines = list(class_table(np.diag(np.arange(1, 38)), class_names(37), "matrix.csv"))
+    assert max(map(display_width, lines)) <= MAX_WIDTH
     lines = list(class_table(np.diag(np.arange(1, 9)), class_names(8), "matrix.csv"))
     assert lines[1].split()[-1] == "1.000"
 

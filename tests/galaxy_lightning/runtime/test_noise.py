@@ -1,3 +1,4 @@
+import logging
 import sys
 import threading
 import types
@@ -23,3 +24,23 @@ def test_a_failure_of_a_thread_is_shown_unless_its_logger_raises_it(capsys, modu
     thread = type("Worker", (threading.Thread,), {"__module__": module})()
     noise._print_thread_error(threading.ExceptHookArgs([ValueError, ValueError("what failed"), None, thread]))
     assert ("what failed" in capsys.readouterr().err) == shown
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("GPU available: True (cuda), used: True", False),
+        ("Using bfloat16 Automatic Mixed Precision (AMP)", False),
+        ("Seed set to 0", False),
+        ("Restoring states from the checkpoint path at last.ckpt", False),
+        ("Restored all states from the checkpoint at last.ckpt", False),
+        ("`Trainer.fit` stopped: `max_epochs=4` reached.", False),
+        ("`Trainer.fit` stopped: No training batches.", True),
+        ("Time limit reached. Elapsed time is 0:00:10. Signaling Trainer to stop.", True),
+    ],
+)
+def test_messages_of_lightning_that_repeat_others_are_hidden(message, shown, caplog):
+    noise.quieten()
+    for name in noise._LOGGERS:
+        logging.getLogger(name).warning(message)
+    assert len(caplog.records) == shown * len(noise._LOGGERS)
