@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from galaxy_lightning.cli.descriptions import DESCRIPTIONS, LineHelp
 from galaxy_lightning.cli.fold_progress import FoldProgress, run_fit
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.crossval import fold_predictions, summarise
+from galaxy_lightning.evaluation.verdict import labelled
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import FOLD_ARRAYS
 from galaxy_lightning.runs.reader import Run, read_run
@@ -65,7 +67,8 @@ def run(args: Sequence[str]) -> None:
             f"Cross-validating {options.name or name} in {len(folds)} folds of {images:,} galaxies"
         )
         runs = _train_folds(fit_args, folds, out, settings["trainer"])
-        print("\n" + "\n".join(summarise(runs, folds, out)), flush=True)
+        print("\n" + "\n".join(summarise(runs, folds, out)))
+        print(labelled("Report", f"{PROGRAM} report --run {shlex.quote(str(out))}"), flush=True)
         if final:
             checkpoint = train_final(fit_args, arrays, out, runs, settings["trainer"])
             print("\n" + "\n".join(complete_final(final, checkpoint, fit_args, texts, out, runs, folds)))

@@ -14,6 +14,7 @@ from galaxy_lightning.evaluation.held_out import HeldOutPredictions
 from galaxy_lightning.evaluation.verdict import labelled, list_results, verdict
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.runs.names import FIGURES
 from galaxy_lightning.runs.writer import probability_columns
 from galaxy_lightning.shipped_models import MODELS, SHIPPED
 from galaxy_lightning.training.checkpoints import CheckpointInfo
@@ -85,8 +86,10 @@ def after_fit(run: Path, model: GalaxyClassifier, validation: HeldOutPredictions
         args += ["--model.network", network]
     options = shlex.join(args)
     yield labelled("Run folder", str(run))
+    yield labelled("Pictures", str(run / FIGURES))
     yield labelled("Test", f"{PROGRAM} test {options}")
     yield labelled("Predict", f"{PROGRAM} predict {options} --data.images FOLDER")
+    yield labelled("Report", f"{PROGRAM} report --run {shlex.quote(str(run))}")
     yield labelled("TensorBoard", f"tensorboard --logdir {shlex.quote(str(run.parent))}")
 
 
