@@ -14,7 +14,12 @@ from data_prep.common.files import new_folder, refuse_existing
 from data_prep.common.json_files import write_json
 from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.evaluation.held_out import EVALUATION_FILES, EVALUATION_PDFS, HeldOutPredictions
+from galaxy_lightning.evaluation.held_out import (
+    EVALUATION_FILES,
+    EVALUATION_PDFS,
+    HeldOutPredictions,
+    split_title,
+)
 from galaxy_lightning.evaluation.verdict import verdict
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -86,7 +91,7 @@ class EvaluationWriter(Callback):
         if not trainer.is_global_zero:
             return
         with new_folder(self.folder, overwrite=True, contents=_FILES, optional=EVALUATION_PDFS) as folder:
-            held_out.write(folder, f"{self.split}, {len(labels):,} galaxies", module.network.name)
+            held_out.write(folder, split_title(self.split, len(labels)), module.network.name)
             known = known_descriptions(module.classes, self.descriptions)
             results = {"split": self.split, "class_descriptions": known, "metrics": metrics}
             write_json(folder / METRICS, self.about | results)

@@ -148,5 +148,16 @@ class HeldOutPredictions:
         )
 
 
+def split_title(split: str, galaxies: int) -> str:
+    """Returns the title of figures of a split, such as ``validation, 150 galaxies``.
+
+    Args:
+        split: ``"val"`` or ``"test"``.
+        galaxies: Number of its galaxies.
+    """
+    name = "validation" if split == "val" else split
+    return f"{name}, {galaxies:,} {'galaxy' if galaxies == 1 else 'galaxies'}"
+
+
 def _rounded(values: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 6) for name, value in values.items() if not np.isnan(value)}

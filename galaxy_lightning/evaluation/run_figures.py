@@ -14,7 +14,7 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.files import remove_partial_files
 from galaxy_lightning.evaluation.calibration import Calibration
 from galaxy_lightning.evaluation.figure_files import save_figure
-from galaxy_lightning.evaluation.held_out import COVERAGE, EVALUATION_FIGURES, HeldOutPredictions
+from galaxy_lightning.evaluation.held_out import COVERAGE, EVALUATION_FIGURES, HeldOutPredictions, split_title
 from galaxy_lightning.evaluation.learning_curves import plot_run_curves
 from galaxy_lightning.runs.names import FIGURES, HISTORY_COLUMNS
 
@@ -92,8 +92,7 @@ def write_run_figures(
         save_figure(plot_run_curves(table, best_epoch, model), folder / LEARNING_CURVES)
     if validation is None:
         return
-    number = len(validation.labels)
-    title = f"validation, {number:,} {'galaxy' if number == 1 else 'galaxies'}"
+    title = split_title("val", len(validation.labels))
     ranked = np.ptp(validation.probabilities.max(axis=1)) > 0
     for name, figure in validation.figures(title, model):
         if name != COVERAGE or ranked:

@@ -4,6 +4,7 @@ import pytest
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.evaluation import run_figures
 from galaxy_lightning.evaluation.calibration import Calibration
+from galaxy_lightning.evaluation.held_out import split_title
 from galaxy_lightning.evaluation.run_figures import (
     RUN_FIGURES,
     optional_figures,
@@ -75,6 +76,8 @@ def test_a_failure_to_draw_is_a_line_on_stderr(validation, tmp_path, monkeypatch
     assert captured.out == ""
 
 
-def test_the_title_counts_the_validation_galaxies(validation):
-    titles = [figure.get_suptitle() for _, figure in validation.figures("validation, 20 galaxies", "a")]
-    assert titles == ["validation, 20 galaxies"] * 3
+def test_the_titles_count_the_galaxies_of_the_split(validation):
+    title = split_title("val", 1200)
+    assert title == "validation, 1,200 galaxies"
+    assert split_title("test", 1) == "test, 1 galaxy"
+    assert [figure.get_suptitle() for _, figure in validation.figures(title, "a")] == [title] * 3
