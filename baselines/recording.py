@@ -14,17 +14,11 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_folder, refuse_existing
 from data_prep.schema import SPLITS
-from galaxy_lightning.evaluation.run_figures import (
-    RUN_FIGURES,
-    optional_figures,
-    validation_predictions,
-    write_run_figures,
-)
 from galaxy_lightning.event_log import scalars
 from galaxy_lightning.event_log.epochs import CONFIG, ValidationPredictions, log_epoch, log_start
 from galaxy_lightning.event_log.hyperparameters import log_final_metrics, log_hyperparameters
 from galaxy_lightning.event_log.writer import EVENTS, EventLog, yaml_summary
-from galaxy_lightning.runs.names import FIGURES, HISTORY, PAGE, PREDICTIONS, RUN
+from galaxy_lightning.runs.names import FIGURES, HISTORY, PAGE, PREDICTIONS, RUN, RUN_FIGURES
 from galaxy_lightning.runs.writer import find_best_epoch, write_history, write_predictions, write_run
 from galaxy_lightning.runtime.memory import PeakMemory, own_memory_mb
 
@@ -165,10 +159,7 @@ def record_run(
         held_out = arrays.identities.iloc[arrays.rows("val", "test")]
         write_history(folder, fit.history)
         write_predictions(folder / PREDICTIONS, held_out, fit.probabilities, arrays.classes)
-        with optional_figures(folder):
-            epochs = fit.history if fit.uses_images else ()  # Without images, nothing is learnt by epochs.
-            validation = validation_predictions(arrays, fit.probabilities)
-            write_run_figures(folder, model, epochs, find_best_epoch(epochs), validation)
+        _write_figures(record, fit)
         images = len(arrays.rows("train")) * len(fit.history)
         seconds = max(sum(row["train_seconds"] for row in fit.history), 1e-9)
         write_run(
@@ -190,6 +181,21 @@ def record_run(
     record.accuracies = {
         split: float(correct[held_out["split"] == split].mean()) for split in ("val", "test")
     }
+
+
+def _write_figures(record: RunRecord, fit: FitResult) -> None:
+    """Draws the figures of a finished fit."""
+    # Matplotlib would count in the peak memory, if it were imported before the fit.
+    from galaxy_lightning.evaluation.run_figures import (
+        optional_figures,
+        validation_predictions,
+        write_run_figures,
+    )
+
+    with optional_figures(record.folder):
+        epochs = fit.history if fit.uses_images else ()  # Without images, nothing is learnt by epochs.
+        validation = validation_predictions(record.arrays, fit.probabilities)
+        write_run_figures(record.folder, record.model, epochs, find_best_epoch(epochs), validation)
 
 
 def _log_result(record: RunRecord, fit: FitResult, seed: int) -> None:

@@ -14,13 +14,9 @@ from data_prep.common.files import new_folder, refuse_existing
 from data_prep.common.json_files import write_json
 from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.evaluation.held_out import (
-    EVALUATION_FILES,
-    EVALUATION_PDFS,
-    HeldOutPredictions,
-    split_title,
-)
+from galaxy_lightning.evaluation.held_out import HeldOutPredictions, split_title
 from galaxy_lightning.evaluation.verdict import verdict
+from galaxy_lightning.runs.names import EVALUATION_FILES, EVALUATION_PDFS
 from galaxy_lightning.training.module import GalaxyClassifier
 
 METRICS: Final = "metrics.json"

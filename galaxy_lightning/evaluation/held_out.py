@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,17 +24,7 @@ from galaxy_lightning.evaluation.measures import (
     reliability_bins,
 )
 from galaxy_lightning.evaluation.significance import bootstrap_interval
-
-CONFUSION_CSV: Final = "confusion_matrix.csv"
-CONFUSION: Final = "confusion_matrix"
-RELIABILITY: Final = "reliability"
-COVERAGE: Final = "coverage"
-EVALUATION_FIGURES: Final = (CONFUSION, RELIABILITY, COVERAGE)
-"""The names of the figures, without suffix."""
-EVALUATION_FILES: Final = (CONFUSION_CSV, *(f"{name}.png" for name in EVALUATION_FIGURES))
-"""The files of every evaluation."""
-EVALUATION_PDFS: Final = tuple(f"{name}.pdf" for name in EVALUATION_FIGURES)
-"""The figures as PDF, which evaluations of older versions lack."""
+from galaxy_lightning.runs.names import CONFUSION, CONFUSION_CSV, COVERAGE, RELIABILITY
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +14,9 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.files import remove_partial_files
 from galaxy_lightning.evaluation.calibration import Calibration
 from galaxy_lightning.evaluation.figure_files import save_figure
-from galaxy_lightning.evaluation.held_out import COVERAGE, EVALUATION_FIGURES, HeldOutPredictions, split_title
+from galaxy_lightning.evaluation.held_out import HeldOutPredictions, split_title
 from galaxy_lightning.evaluation.learning_curves import plot_run_curves
-from galaxy_lightning.runs.names import FIGURES, HISTORY_COLUMNS
-
-LEARNING_CURVES: Final = "learning_curves"
-RUN_FIGURES: Final = tuple(
-    f"{name}.{suffix}" for name in (LEARNING_CURVES, *EVALUATION_FIGURES) for suffix in ("png", "pdf")
-)
-"""The files that the folder ``figures`` of a run may hold."""
+from galaxy_lightning.runs.names import COVERAGE, FIGURES, HISTORY_COLUMNS, LEARNING_CURVES
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 
 from data_prep.common.text_layout import align_left, display_width, shorten_names
-from galaxy_lightning.evaluation.held_out import CONFUSION_CSV, EVALUATION_FIGURES, HeldOutPredictions
+from galaxy_lightning.evaluation.held_out import HeldOutPredictions
 from galaxy_lightning.evaluation.measures import OVERALL_METRICS, accuracy, metric_title
+from galaxy_lightning.runs.names import CONFUSION_CSV, EVALUATION_FIGURES
 
 MAX_WIDTH: Final = 80
 """Maximum width of a line in terminal columns."""

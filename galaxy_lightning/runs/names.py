@@ -9,6 +9,22 @@ HISTORY: Final = "history.csv"
 PREDICTIONS: Final = "predictions.csv"
 RUN: Final = "run.json"
 FIGURES: Final = "figures"
+"""The folder of the figures of a fit."""
+CONFUSION_CSV: Final = "confusion_matrix.csv"
+CONFUSION: Final = "confusion_matrix"
+RELIABILITY: Final = "reliability"
+COVERAGE: Final = "coverage"
+LEARNING_CURVES: Final = "learning_curves"
+EVALUATION_FIGURES: Final = (CONFUSION, RELIABILITY, COVERAGE)
+"""The figures of an evaluation, without suffix."""
+EVALUATION_FILES: Final = (CONFUSION_CSV, *(f"{name}.png" for name in EVALUATION_FIGURES))
+"""The files of every evaluation."""
+EVALUATION_PDFS: Final = tuple(f"{name}.pdf" for name in EVALUATION_FIGURES)
+"""The figures as PDF, which evaluations of older versions lack."""
+RUN_FIGURES: Final = tuple(
+    f"{name}.{suffix}" for name in (LEARNING_CURVES, *EVALUATION_FIGURES) for suffix in ("png", "pdf")
+)
+"""The files that the folder of the figures of a fit may hold."""
 PAGE: Final = "report.html"
 """The page of a report; that of a run is in its folder."""
 """The folder of the figures of a run."""

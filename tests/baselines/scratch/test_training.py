@@ -10,7 +10,7 @@ import yaml
 from baselines.cli import main
 from baselines.scratch.training import _resize_images
 from data_prep.arrays.format import open_arrays
-from galaxy_lightning.evaluation.run_figures import RUN_FIGURES
+from galaxy_lightning.runs.names import RUN_FIGURES
 from galaxy_lightning.runs.reader import read_run
 
 CONFIGS = Path(__file__).parents[3] / "configs/baselines"

@@ -26,8 +26,8 @@ from galaxy_lightning.callbacks.history import HistoryRecorder
 from galaxy_lightning.cli.main import complete, main
 from galaxy_lightning.evaluation import run_figures
 from galaxy_lightning.evaluation.calibration import Calibration, fit_temperature
-from galaxy_lightning.evaluation.run_figures import RUN_FIGURES
 from galaxy_lightning.networks import ReferenceCNN
+from galaxy_lightning.runs.names import RUN_FIGURES
 from galaxy_lightning.training.module import GalaxyClassifier
 from tests.fuzzing import SOAKING
 

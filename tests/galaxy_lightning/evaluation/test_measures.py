@@ -169,6 +169,6 @@ def test_an_added_metric_is_computed_and_logged_everywhere(monkeypatch):
     monkeypatch.setitem(measures.OVERALL_METRICS, "galaxies", lambda counts: float(counts.sum()))
     logged = SplitMetrics("test", ["a", "b"])
     assert measures.classification_metrics(np.eye(2, dtype=np.int64), ["a", "b"])["galaxies"] == 2
-    logged.update(torch.eye(2), torch.tensor([0, 1]), torch.tensor(0.0))
+    logged.update(torch.eye(2), torch.tensor([0, 1]), torch.tensor(0.0), torch.arange(2))
     assert logged.overall.compute()["test_galaxies"] == 2
     assert set(logged.names) == {"test_loss", *logged.overall.compute(), *logged.compute_by_class()}

@@ -6,12 +6,11 @@ from galaxy_lightning.evaluation import run_figures
 from galaxy_lightning.evaluation.calibration import Calibration
 from galaxy_lightning.evaluation.held_out import split_title
 from galaxy_lightning.evaluation.run_figures import (
-    RUN_FIGURES,
     optional_figures,
     validation_predictions,
     write_run_figures,
 )
-from galaxy_lightning.runs.names import HISTORY_COLUMNS
+from galaxy_lightning.runs.names import HISTORY_COLUMNS, RUN_FIGURES
 from tests.many_classes import class_names, make_arrays
 
 HISTORY = [dict.fromkeys(HISTORY_COLUMNS, 0.5) | {"epoch": epoch} for epoch in range(3)]

@@ -66,8 +66,9 @@ def test_every_line_fits_a_terminal_and_names_remain_distinct(number):
 
 
 def test_the_files_are_listed_in_lines_that_fit():
-    lines = list(list_results(Path("runs/a"), "metrics.json", *(f"picture_{n}.png" for n in range(9))))
-    assert lines[:2] == ["Saved to:     runs/a", "Tables:       metrics.json"]
-    assert lines[2].startswith("Pictures:     picture_0.png, ")
-    assert lines[3].startswith("              picture_")
+    lines = list(list_results(Path("runs/a"), *(f"table_{number}.csv" for number in range(9))))
+    assert lines[0] == "Saved to:     runs/a"
+    assert lines[1].startswith("Tables:       table_0.csv, ")
+    assert lines[2].startswith("              table_")
+    assert lines[-1] == "Pictures:     confusion_matrix, reliability, coverage (PNG and PDF)"
     assert max(map(len, lines)) <= MAX_WIDTH

@@ -130,14 +130,19 @@ def test_each_epoch_has_a_confusion_matrix_and_a_gallery(runs, model):
 
 
 def test_the_scratch_network_is_logged_without_large_libraries(small_arrays, tmp_path):
+    # Its memory is measured until PeakMemory stops; the figures are drawn later.
     program = (
-        "import sys; from baselines.cli import main; main(sys.argv[1:]); "
-        "print([name for name in ('torch', 'tensorflow', 'matplotlib', 'scipy') if name in sys.modules])"
+        "import sys; from baselines.cli import main; from galaxy_lightning.runtime.memory import PeakMemory\n"
+        "def stop(self):\n"
+        "    names = ('torch', 'tensorflow', 'matplotlib', 'scipy')\n"
+        "    print('loaded:', [name for name in names if name in sys.modules])\n"
+        "PeakMemory.stop = stop\n"
+        "main(sys.argv[1:])"
     )
     options = ["--data", small_arrays, "--out", tmp_path / "run", "--epochs", "1"]
     command = [sys.executable, "-c", program, "fit", "scratch", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.splitlines()[0] == "loaded: []"
 
 
 def test_a_baseline_is_overwritten_also_one_without_a_log(runs, small_arrays, tmp_path):
@@ -208,6 +213,21 @@ def test_any_number_of_classes_with_any_names(number, tmp_path):
     wrong = ((table["label"] != table["predicted"]) & (table["split"] == "val")).sum()
     (gallery,) = pictures(log, "validation/surest_mistakes").values()
     assert gallery.size[1] > 200 * min(6, wrong // 2)
+
+
+def test_loggers_and_callbacks_of_the_user_are_served(small_arrays, tmp_path):
+    logger = json.dumps({"class_path": "CSVLogger", "init_args": {"save_dir": str(tmp_path / "csv")}})
+    callback = json.dumps({"class_path": "LearningRateMonitor", "init_args": {"logging_interval": "epoch"}})
+    options = [f"--trainer.logger={logger}", f"--trainer.callbacks=[{callback}]"]
+    stopping = json.dumps({"class_path": "EarlyStopping", "init_args": {"monitor": "val_recall_spiral"}})
+    options.append(f"--trainer.callbacks+={stopping}")
+    main(words(small_arrays, tmp_path, "run", "--model.network=reference_cnn", *options))
+    run = tmp_path / "run/version_0"
+    assert set(curves(read_log(run))) == BY_EPOCH | FINAL | {"lr-KerasAdam"}
+    (table,) = (pd.read_csv(path) for path in (tmp_path / "csv").rglob("metrics.csv"))
+    assert {"epoch", "step", "train_loss", "val_loss", "val_recall_spiral", "lr-KerasAdam"} <= set(table)
+    shown = curves(read_log(run))["loss/val"][1]
+    np.testing.assert_allclose(table["val_loss"].dropna(), shown, rtol=1e-5)
 
 
 DEVICES = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
