@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from galaxy_lightning.cli.main import main
+from tests.galaxy_lightning.event_log.logs import curves, read_log
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -21,6 +22,7 @@ def test_fit_test_and_predict_work_on_a_gpu(precision, on_device, small_arrays, 
     about = json.loads((run / "run.json").read_text())
     assert about["device"] == torch.cuda.get_device_name(0)
     assert about["peak_device_memory_mb"] > 0
+    assert min(curves(read_log(run))["memory/gpu_peak_mb"][1]) > 0
     main(["test", f"--ckpt_path={run}"])
     main(["predict", f"--ckpt_path={run}", f"--out={tmp_path}/p.csv", "--trainer.accelerator=cpu"])
     on_cpu = pd.read_csv(tmp_path / "p.csv").set_index("objid")["p_spiral"]

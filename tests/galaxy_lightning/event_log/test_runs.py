@@ -12,7 +12,6 @@ import yaml
 from sklearn.metrics import balanced_accuracy_score, recall_score
 
 from baselines.cli import main as baselines
-from data_prep.arrays.format import open_arrays
 from data_prep.schema import CLASSES
 from galaxy_lightning.cli.main import main
 from tests.galaxy_lightning.event_log.logs import curves, hyperparameters, pictures, read_log, text
@@ -228,28 +227,3 @@ def test_loggers_and_callbacks_of_the_user_are_served(small_arrays, tmp_path):
     assert {"epoch", "step", "train_loss", "val_loss", "val_recall_spiral", "lr-KerasAdam"} <= set(table)
     shown = curves(read_log(run))["loss/val"][1]
     np.testing.assert_allclose(table["val_loss"].dropna(), shown, rtol=1e-5)
-
-
-DEVICES = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
-
-
-def test_two_devices_write_one_log_of_all_galaxies(small_arrays, tmp_path):
-    options = [*DEVICES, "--model.network=reference_cnn", "--data.batch_size=6"]
-    command = [sys.executable, "-m", "galaxy_lightning", *words(small_arrays, tmp_path, "run", *options)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    run = tmp_path / "run/version_0"
-    log = read_log(run)
-    found = curves(log)
-    assert set(found) == BY_EPOCH | FINAL
-    best = json.loads((run / "run.json").read_text())["best_epoch"]
-    table = pd.read_csv(run / "predictions.csv")
-    table = table[table["split"] == "val"]
-    recall = balanced_accuracy_score(table["label"], table["predicted"])
-    assert found["recall/macro"][1][best] == pytest.approx(recall)
-    wrong = (table["label"] != table["predicted"]).sum()
-    gallery = pictures(log, "validation/surest_mistakes")[best]
-    rows = -(-min(12, wrong) // 2)
-    # Each row has the height of a galaxy and its caption.
-    assert gallery.size[1] == 51 + rows * 238
-    assert len(table) == len(open_arrays(small_arrays).rows("val"))

@@ -13,10 +13,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 
+from data_prep.arrays.format import open_arrays
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
 from tests.fuzzing import SOAKING
+from tests.galaxy_lightning.event_log.logs import curves, pictures, read_log
 
 CONFIG = Path(__file__).parents[3] / "configs/reference_cnn.yaml"
 DEVICES = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
@@ -52,6 +55,22 @@ def whole(small_arrays, tmp_path_factory):
     done = run_command(*words_of_fit(small_arrays, runs, "whole", *DEVICES))
     assert done.returncode == 0, done.stderr
     return runs / "whole/version_0"
+
+
+def test_a_fit_on_two_devices_writes_one_log_of_all_galaxies(whole, small_arrays):
+    log = read_log(whole)
+    best = json.loads((whole / "run.json").read_text())["best_epoch"]
+    table = pd.read_csv(whole / "predictions.csv")
+    table = table[table["split"] == "val"]
+    assert len(table) == len(open_arrays(small_arrays).rows("val"))
+    recall = balanced_accuracy_score(table["label"], table["predicted"])
+    steps, values = curves(log)["recall/macro"]
+    assert steps == [0, 1]
+    assert values[best] == pytest.approx(recall)
+    mistakes = min(12, int((table["label"] != table["predicted"]).sum()))
+    gallery = pictures(log, "validation/surest_mistakes")[best]
+    heading, row = 51, 238  # A row has the height of a galaxy and its caption.
+    assert gallery.size[1] == heading + -(-mistakes // 2) * row
 
 
 @pytest.fixture(scope="module")
