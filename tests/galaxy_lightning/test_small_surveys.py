@@ -1,7 +1,6 @@
 """Surveys of a few galaxies: one validation galaxy, one test galaxy, classes without galaxies."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -82,9 +81,7 @@ def test_a_class_without_training_galaxies_is_named(survey, tmp_path, capsys):
 
 def test_a_fast_dev_run_works_with_batches_of_one(small_arrays, capsys):
     main(["fit", *words(small_arrays, "--data.batch_size=1", "--trainer.fast_dev_run=true")])
-    printed = capsys.readouterr()
-    assert "12 validation galaxies" in printed.out
-    assert re.search(r"^epoch 1/1  loss .*  val accuracy ", printed.err, re.MULTILINE)
+    assert "12 validation galaxies" in capsys.readouterr().out
 
 
 def test_a_network_that_needs_batches_of_two_reports_it(survey, tmp_path, capsys):

@@ -90,9 +90,9 @@ def test_descriptions_may_be_missing():
 
 def test_descriptions_are_aligned_and_wrapped():
     lines = list(describe_classes(["星系", "disc"], {"disc": "a " * 80, "星系": "a galaxy"}))
-    assert lines[:2] == ["星系: a galaxy", f"disc: {'a ' * 47}".rstrip()]
+    assert lines[:2] == ["星系: a galaxy", f"disc: {'a ' * 37}".rstrip()]
     assert lines[2].startswith("      a a")
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 80
 
 
 def test_names_in_a_markdown_list_are_shown_as_they_are():

@@ -807,22 +807,6 @@ def test_the_name_of_a_run_cannot_be_a_path(name, small_arrays, tmp_path, capsys
     assert not list(tmp_path.rglob("version_*"))
 
 
-def test_a_piped_fit_prints_a_line_for_each_epoch(small_arrays, tmp_path):
-    words = [f"--config={REFERENCE}", *small(small_arrays), f"--runs={tmp_path}", "--trainer.max_epochs=2"]
-    command = [sys.executable, "-m", "galaxy_lightning", "fit", *words]
-    said = subprocess.run(command, capture_output=True, check=True)
-    assert b"\r" not in said.stdout + said.stderr
-    lines = said.stderr.decode().splitlines()
-    epochs = [line for line in lines if line.startswith("epoch ")]
-    number = r"\d+\.\d{3}"
-    for place, line in enumerate(epochs, 1):
-        assert re.fullmatch(
-            f"epoch {place}/2: loss {number}, validation loss {number}, validation accuracy {number}", line
-        )
-    assert len(epochs) == 2
-    assert not re.search("weights_only|Restoring states", "".join(lines))
-
-
 def test_images_named_by_objid_get_the_column_objid(run, raw, tmp_path):
     mapping = pd.read_csv(raw / "gz2_filename_mapping.csv")[:3]
     folder = tmp_path / "images"

@@ -76,6 +76,7 @@ def test_a_pipe_gets_plain_lines(run, small_arrays, tmp_path):
         (["--trainer.max_epochs=9", "--trainer.max_steps=3", "--data.batch_size=28"], ["1/2", "2/2"]),
         (["--trainer.max_epochs=-1", "--trainer.max_time=00:00:00:01", "--data.batch_size=28"], None),
         (["--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"], []),
+        (["--trainer.fast_dev_run=true"], ["1/1"]),
     ],
 )
 def test_the_epochs_of_every_kind_of_fit(small_arrays, tmp_path, capsys, words, epochs):
