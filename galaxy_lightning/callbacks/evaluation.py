@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from lightning.pytorch import Callback, LightningModule, Trainer
 from scipy.special import softmax
 
@@ -17,6 +16,7 @@ from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions, split_title
 from galaxy_lightning.evaluation.verdict import verdict
 from galaxy_lightning.runs.names import EVALUATION_FILES, EVALUATION_PDFS
+from galaxy_lightning.training.metrics import SplitMetrics
 from galaxy_lightning.training.module import GalaxyClassifier
 
 METRICS: Final = "metrics.json"
@@ -70,7 +70,11 @@ class EvaluationWriter(Callback):
             if name.startswith(prefix)
         }
         assert isinstance(module, GalaxyClassifier)
-        logits, labels = getattr(module, f"{self.split}_metrics").gather_logits()
+        data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it.
+        assert isinstance(data, GalaxyDataModule)
+        split_metrics = getattr(module, f"{self.split}_metrics")
+        assert isinstance(split_metrics, SplitMetrics)
+        (logits, labels), rows = split_metrics.gather_logits(), split_metrics.gather_rows()
         probabilities, calibration = softmax(logits, axis=1), module.inference.calibration
         held_out = HeldOutPredictions(
             module.classes,
@@ -79,7 +83,7 @@ class EvaluationWriter(Callback):
             calibration.flag_uncertain(probabilities),
             calibration.target_accuracy,
             self.descriptions,
-            _galaxies(trainer, self.split, len(labels)),
+            data.arrays.catalog["objid"].to_numpy(dtype=np.int64)[rows],
         )
         metrics |= held_out.calibration_metrics
         title = f"{'Test' if self.split == 'test' else 'Validation'} galaxies ({len(labels):,}):"
@@ -91,13 +95,3 @@ class EvaluationWriter(Callback):
             known = known_descriptions(module.classes, self.descriptions)
             results = {"split": self.split, "class_descriptions": known, "metrics": metrics}
             write_json(folder / METRICS, self.about | results)
-
-
-def _galaxies(trainer: Trainer, split: str, images: int) -> npt.NDArray[np.int64] | None:
-    """Returns the object id of each measured image; None on several devices, which change the order."""
-    if trainer.world_size > 1:
-        return None
-    data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it.
-    assert isinstance(data, GalaxyDataModule)
-    rows = data.arrays.rows(split)[:images]
-    return data.arrays.catalog["objid"].to_numpy(dtype=np.int64)[rows]
