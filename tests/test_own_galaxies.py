@@ -148,7 +148,7 @@ def run(words):
 @pytest.mark.filterwarnings("ignore")  # Lightning warns of small data.
 def test_every_command_of_the_page_works(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for module in ("galaxy_lightning.cli.crossval", "baselines.comparison.jobs"):
+    for module in ("galaxy_lightning.cli.fold_progress", "baselines.comparison.jobs"):
         monkeypatch.setattr(f"{module}.run_module", lambda words, **_: PROGRAMS[words[0]](words[1:]))
     generator = np.random.default_rng(0)
     for make in (
