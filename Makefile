@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := data/quickstart
-N ?= 1000
+N ?= 800
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: setup demo galaxy_zoo1 test soak coverage lint bench lock audit clean

@@ -149,7 +149,8 @@ function showConfusions() {
   for (let galaxy = 0; galaxy < total; galaxy += 1) {
     if (isRight(model, galaxy)) continue;
     const key = data.labels[galaxy] * data.classes.length + predicted(model, galaxy);
-    groups.set(key, [...(groups.get(key) ?? []), galaxy]);
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(galaxy);
   }
   const rows = [...groups].sort((one, other) => other[1].length - one[1].length).map(([key, members]) => {
     members.sort((one, other) => confidence(model, other) - confidence(model, one));
