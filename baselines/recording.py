@@ -16,7 +16,7 @@ from data_prep.common.files import new_folder, refuse_existing
 from data_prep.schema import SPLITS
 from galaxy_lightning.event_log import scalars
 from galaxy_lightning.event_log.epochs import CONFIG, ValidationPredictions, log_epoch, log_start
-from galaxy_lightning.event_log.hyperparameters import log_final_metrics, log_hyperparameters
+from galaxy_lightning.event_log.hyperparameters import log_result
 from galaxy_lightning.event_log.writer import EVENTS, EventLog, yaml_summary
 from galaxy_lightning.runs.names import FIGURES, HISTORY, PAGE, PREDICTIONS, RUN, RUN_FIGURES
 from galaxy_lightning.runs.writer import find_best_epoch, write_history, write_predictions, write_run
@@ -159,7 +159,7 @@ def record_run(
         held_out = arrays.identities.iloc[arrays.rows("val", "test")]
         write_history(folder, fit.history)
         write_predictions(folder / PREDICTIONS, held_out, fit.probabilities, arrays.classes)
-        _write_figures(record, fit)
+        _write_figures(record, fit, out)
         images = len(arrays.rows("train")) * len(fit.history)
         seconds = max(sum(row["train_seconds"] for row in fit.history), 1e-9)
         write_run(
@@ -183,8 +183,8 @@ def record_run(
     }
 
 
-def _write_figures(record: RunRecord, fit: FitResult) -> None:
-    """Draws the figures of a finished fit."""
+def _write_figures(record: RunRecord, fit: FitResult, out: Path) -> None:
+    """Draws the figures of a finished fit; ``out`` is its folder when it is complete."""
     # Matplotlib would count in the peak memory, if it were imported before the fit.
     from galaxy_lightning.evaluation.run_figures import (
         optional_figures,
@@ -192,7 +192,7 @@ def _write_figures(record: RunRecord, fit: FitResult) -> None:
         write_run_figures,
     )
 
-    with optional_figures(record.folder):
+    with optional_figures(out):
         epochs = fit.history if fit.uses_images else ()  # Without images, nothing is learnt by epochs.
         validation = validation_predictions(record.arrays, fit.probabilities)
         write_run_figures(record.folder, record.model, epochs, find_best_epoch(epochs), validation)
@@ -202,12 +202,7 @@ def _log_result(record: RunRecord, fit: FitResult, seed: int) -> None:
     """Logs the settings of a finished fit, and the metrics of its best weights on the validation galaxies."""
     settings = {"model": record.model, **fit.hyperparameters, "seed": seed}
     record.log.add_summary(yaml_summary(CONFIG, settings | {"arrays": str(record.arrays.folder)}), 0)
-    log_hyperparameters(record.log, settings)
-    best = find_best_epoch(fit.history)
-    if best is None:
-        return
     held_out, rows = record.arrays.rows("val", "test"), record.arrays.rows("val")
     probabilities = fit.probabilities[np.isin(held_out, rows)].astype(np.float64)
-    curves = ValidationPredictions(record.arrays, rows, probabilities).scalars
-    loss = next(row["val_loss"] for row in fit.history if row["epoch"] == best)
-    log_final_metrics(record.log, best, curves | {scalars.VAL_LOSS: loss})
+    validation = ValidationPredictions(record.arrays, rows, probabilities)
+    log_result(record.log, settings, fit.history, find_best_epoch(fit.history), validation)

@@ -19,8 +19,7 @@ from galaxy_lightning.evaluation.run_figures import (
     write_run_figures,
 )
 from galaxy_lightning.event_log.epochs import ValidationPredictions
-from galaxy_lightning.event_log.hyperparameters import log_final_metrics, log_hyperparameters
-from galaxy_lightning.event_log.scalars import VAL_LOSS
+from galaxy_lightning.event_log.hyperparameters import log_result
 from galaxy_lightning.event_log.writer import FINAL_EVENTS, EventLog
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, PREDICTIONS, RUN
 from galaxy_lightning.runs.predictions import predicted_classes, read_held_out
@@ -142,7 +141,10 @@ def record_run(
     best = find_best_epoch(history.epochs) if newest is None else newest
     about = hyperparameters | {"model": model.network.name, "seed": seed}
     validation = _read_validation(folder, model, data.arrays)
-    _log_result(folder, data.arrays, history, best, about, validation)
+    rows = data.arrays.rows("val")
+    shown = ValidationPredictions(data.arrays, rows, validation.probabilities) if validation else None
+    with EventLog(folder / FINAL_EVENTS) as log:
+        log_result(log, about, history.epochs, best, shown)
     with optional_figures(folder):
         write_run_figures(folder, model.network.name, history.epochs, best, validation)
     rate = history.images * trainer.world_size / history.train_seconds if history.train_seconds else None
@@ -179,25 +181,6 @@ def _read_validation(
         return None
     probabilities, _ = predicted_classes(read_held_out(folder / PREDICTIONS, arrays), arrays.classes)
     return validation_predictions(arrays, probabilities, model.inference.calibrations.main)
-
-
-def _log_result(
-    folder: Path,
-    arrays: GalaxyArrays,
-    history: HistoryRecorder,
-    best_epoch: int | None,
-    hyperparameters: dict[str, Any],
-    validation: HeldOutPredictions | None,
-) -> None:
-    """Logs the hyperparameters and, if there are predictions, the metrics of the best weights."""
-    with EventLog(folder / FINAL_EVENTS) as log:
-        log_hyperparameters(log, hyperparameters)
-        if validation is None or best_epoch is None:
-            return
-        predictions = ValidationPredictions(arrays, arrays.rows("val"), validation.probabilities)
-        losses = {int(row["epoch"]): row["val_loss"] for row in history.epochs}
-        curves = predictions.scalars | {VAL_LOSS: losses.get(best_epoch, float("nan"))}
-        log_final_metrics(log, best_epoch, curves)
 
 
 def describe_devices(trainer: Trainer) -> str:

@@ -162,7 +162,8 @@ def _train_folds(
         name, seconds = fold.folder.name, None
         if complete_run(out / name) is None:
             own_args = ["--data.arrays", str(fold.folder), "--runs", str(out), "--name", name]
-            shown, epochs = trainer.get("enable_progress_bar") is not False, trainer.get("max_epochs")
+            shown, limit = trainer.get("enable_progress_bar") is not False, trainer.get("max_epochs")
+            epochs = None if limit is None or limit < 0 else limit
             args, title = [*fit_args, *own_args], progress.title(number)
             seconds = run_fit(args, title, out / name, epochs=epochs, shown=shown)
         folder = complete_run(out / name)

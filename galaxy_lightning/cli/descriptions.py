@@ -34,9 +34,9 @@ DESCRIPTIONS: Final = {
     "command again to resume."
     f"\nExamples:\n{PROGRAM} predict --data.images FOLDER --out galaxies.csv"
     f"\n{PROGRAM} predict --ckpt_path RUN --data.images FOLDER",
-    "report": "Write a page to browse: results, confusion matrices, learning curves and every test galaxy. "
-    "Of one run or several, or of a cross-validation. The page is a single file that makes no request. It "
-    "has images, votes and positions if the galaxy arrays are available."
+    "report": "Write a page to browse about one run, several runs or a cross-validation. "
+    "It shows results, confusion matrices, learning curves and every test galaxy. The page is a single file "
+    "that makes no request. It has images, votes and positions if the galaxy arrays are available."
     f"\nExample:\n{PROGRAM} report --run runs/galaxy_cnn/version_0",
     "model": "Describe a trained model. "
     "Prints its card: the classes, the galaxies it was trained on, its accuracy in cross-validation, the "

@@ -23,7 +23,7 @@ def run(args: Sequence[str]) -> None:
     """
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} report",
-        usage=f"{PROGRAM} report --run RUN [RUN ...] [--data.arrays ARRAYS] [--out FILE]",
+        usage=f"{PROGRAM} report --run RUN [RUN ...] [--data.arrays ARRAYS] [--out FILE [--overwrite]]",
         description=DESCRIPTIONS["report"],
         formatter_class=LineHelp,
         allow_abbrev=False,
@@ -41,7 +41,8 @@ def run(args: Sequence[str]) -> None:
         metavar="ARRAYS",
         help="galaxy arrays of the runs (default: those that the runs name)",
     )
-    parser.add_argument("--out", metavar="FILE", help="page to write (default: RUN/report.html)")
+    text = "page to write (default: RUN/report.html, which is replaced)"
+    parser.add_argument("--out", metavar="FILE", help=text)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing FILE")
     options = parser.parse_args(expand_paths(args))
     runs = [Path(folder) for folder in options.run]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.common.text_layout import align_right, display_width, shorten_names
-from galaxy_lightning.evaluation.measures import CLASS_METRICS, Counts, metric_title
+from galaxy_lightning.evaluation.measures import CLASS_METRICS, Counts, metric_title, misclassified
 
 MAX_COLUMNS: Final = 6
 """Maximum number of classes whose confusion matrix is printed."""
@@ -56,7 +56,7 @@ def align_columns(columns: Sequence[_Column]) -> list[str]:
 
 def _with_commonest_error(counts: Counts, classes: Sequence[str]) -> Iterator[str]:
     """Yields the lines of a table with the class that each class is most often mistaken for."""
-    errors = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+    errors = misclassified(counts)
     commonest, numbers = errors.argmax(axis=1), errors.max(axis=1)
     galaxies = ["galaxies", *(f"{number:,}" for number in counts.sum(axis=1))]
     numeric = align_columns([galaxies, *_metrics(counts)])

@@ -23,7 +23,7 @@ from galaxy_lightning.evaluation.figure_text import (
     undrawn_note,
     wrap_lines,
 )
-from galaxy_lightning.evaluation.measures import Counts
+from galaxy_lightning.evaluation.measures import Counts, row_fractions
 
 MAX_WITH_COUNTS: Final = 8
 """Maximum number of classes for which each cell shows a fraction and a count."""
@@ -161,7 +161,7 @@ def _style(classes: Sequence[str], largest_cell: float = 1.1) -> tuple[_Style, l
 
 def _draw_confusion_matrix(axes: Axes, counts: Counts, names: Sequence[str], style: _Style) -> AxesImage:
     """Draws one confusion matrix, without a title and a label of the y axis."""
-    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fractions = row_fractions(counts)
     # Without texts, the square root of the fraction sets the colour, so that rare errors are visible.
     norm = PowerNorm(1 if len(names) <= MAX_WITH_TEXTS else 0.5, vmin=0, vmax=1)
     image = axes.imshow(fractions, norm=norm, cmap="Blues", interpolation="nearest")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font, get_font_names
 from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
@@ -105,11 +104,10 @@ def text_width(text: str, size: float) -> float:
     return float(width) / 72
 
 
-def set_title(owner: Axes | Figure, name: str, width: int) -> None:
+def set_title(axes: Axes, name: str, width: int) -> None:
     """Sets a title, wrapped at ``width`` characters; dollar signs in it do not start a formula."""
     text = "\n".join(textwrap.wrap(shorten_title(name), width))
-    title = owner.suptitle(text) if isinstance(owner, Figure) else owner.set_title(text)
-    show_as_is(title)
+    show_as_is(axes.set_title(text))
 
 
 def shorten_title(name: str) -> str:

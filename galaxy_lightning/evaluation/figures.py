@@ -1,6 +1,6 @@
-"""The figures of evaluations: reliability diagrams, coverage curves, and galleries of galaxies."""
+"""The figures of evaluations: reliability diagrams and coverage curves."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +14,7 @@ from galaxy_lightning.evaluation.colours import INK, PAPER, REFERENCE, model_col
 from galaxy_lightning.evaluation.figure_layout import TEXT_SIZE, Entries, label_axes, make_figure
 from galaxy_lightning.evaluation.figure_text import (
     legend_names,
-    set_title,
-    show_as_is,
     shown_names,
-    wrap_lines,
 )
 
 ReliabilityBins = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]
@@ -132,30 +129,6 @@ def plot_coverage_curve(
     label_axes(axes, "Coverage (fraction of the galaxies classified)", "Accuracy")
     margin = 0.06 * (1 - min(lowest)) or 0.02
     axes.set(xlim=(0, 1.02), ylim=(max(-0.02, min(lowest) - margin), 1 + margin))
-    return figure
-
-
-def plot_gallery(images: npt.NDArray[np.uint8], captions: Sequence[str], title: str) -> Figure:
-    """Plots galaxies in rows of three, each with a caption.
-
-    Args:
-        images: uint8 ``[N, H, W, C]``: in colour for three bands, otherwise the mean of the bands in grey.
-        captions: ``N`` captions.
-        title: Title of the figure.
-    """
-    rows = max(1, -(-len(images) // 3))
-    captions = [wrap_lines(caption, 30) for caption in captions]
-    lines = max((caption.count("\n") + 1 for caption in captions), default=3)
-    figure = Figure(figsize=(6.6, 0.5 + (2.6 + 0.16 * max(0, lines - 3)) * rows), layout="constrained")
-    set_title(figure, title, 60)
-    grid = figure.subplots(rows, 3, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, image, caption in zip(grid.flat, images, captions, strict=False):
-        # The mean of the bands, unless they are a colour image.
-        pixels = image if image.shape[-1] == 3 else image.mean(axis=-1)
-        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
-        show_as_is(axes.set_title(caption, fontsize=9))
     return figure
 
 

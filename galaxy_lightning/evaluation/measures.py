@@ -35,6 +35,27 @@ def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> Counts:
     return counts.reshape(classes, classes).astype(np.int64)
 
 
+def row_fractions(counts: Counts) -> npt.NDArray[np.float64]:
+    """Returns the fractions of each true class, so that the diagonal holds the recalls.
+
+    Args:
+        counts: The confusion matrix, ``[true class, predicted class]``.
+
+    Returns:
+        ``[true class, predicted class]``; zeros for a class without galaxies.
+    """
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), dtype=np.float64)
+
+
+def misclassified(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Returns a confusion matrix without its diagonal, the galaxies that are classified correctly.
+
+    Args:
+        counts: The confusion matrix, ``[true class, predicted class]``, or a mean of several.
+    """
+    return np.where(np.eye(len(counts), dtype=bool), 0, counts)
+
+
 def accuracy(counts: Counts) -> float:
     """Returns the fraction of galaxies whose predicted class is the true class.
 

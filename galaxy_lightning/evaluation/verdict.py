@@ -8,12 +8,11 @@ from typing import Final
 import numpy as np
 
 from data_prep.common.text_layout import align_left, display_width, shorten_names
+from galaxy_lightning.evaluation.class_table import MAX_WIDTH
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
-from galaxy_lightning.evaluation.measures import OVERALL_METRICS, accuracy, metric_title
+from galaxy_lightning.evaluation.measures import OVERALL_METRICS, accuracy, metric_title, misclassified
 from galaxy_lightning.runs.names import CONFUSION_CSV, EVALUATION_FIGURES
 
-MAX_WIDTH: Final = 80
-"""Maximum width of a line in terminal columns."""
 _CONFUSIONS: Final = 3
 """Maximum number of confusions that are listed."""
 _LABEL: Final = 14
@@ -87,7 +86,7 @@ def _confusions(held_out: HeldOutPredictions) -> Iterator[str]:
     """Yields the most frequent confusions of a true class with a predicted one."""
     counts = held_out.counts
     galaxies = counts.sum(axis=1)
-    errors = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+    errors = misclassified(counts)
     order = np.argsort(-errors, axis=None, kind="stable")[:_CONFUSIONS]
     pairs = [divmod(int(cell), len(counts)) for cell in order if errors.flat[cell]]
     numbers = [f"  {errors[true, other]:,} of {galaxies[true]:,}" for true, other in pairs]

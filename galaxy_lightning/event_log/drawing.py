@@ -40,10 +40,15 @@ def drawable_names(names: Sequence[str], width: int) -> list[str]:
         width: The maximum width in characters; East Asian characters count twice.
     """
     drawn = [
-        name if _font_for(name, TEXT_PX) is not None else f"class {number}"
+        name if _font_for(name, TEXT_PX) is not None else _numbered(number, names)
         for number, name in enumerate(names, start=1)
     ]
     return shorten_names(drawn, width)
+
+
+def _numbered(number: int, names: Sequence[str]) -> str:
+    """Returns what a picture shows instead of the name of a class."""
+    return f"class {number}" if f"class {number}" not in names else f"no. {number}"
 
 
 def text_width(text: str, size: int = TEXT_PX) -> int:

@@ -1,9 +1,10 @@
 """The hyperparameters and final metrics of a run, for TensorBoard's page HPARAMS."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from galaxy_lightning.event_log.epochs import ValidationPredictions
 from galaxy_lightning.event_log.scalars import CALIBRATION_ERROR, MACRO_RECALL, VAL_ACCURACY, VAL_LOSS
 from galaxy_lightning.event_log.writer import EventSink, scalar_summary
 from galaxy_lightning.runtime.noise import without_tensorflow
@@ -71,6 +72,29 @@ def log_hyperparameters(log: EventSink, hyperparameters: Mapping[str, Any]) -> N
     log.add_summary(_columns(), 0)
     # Without a trial id, runs are named by their folders, and none is merged with another one.
     log.add_summary(hparams_pb(values, trial_id=""), 0)
+
+
+def log_result(
+    log: EventSink,
+    hyperparameters: Mapping[str, Any],
+    history: Sequence[Mapping[str, float]],
+    best_epoch: int | None,
+    validation: ValidationPredictions | None,
+) -> None:
+    """Logs the hyperparameters of a finished fit, and the metrics of its best weights.
+
+    Args:
+        log: The log of the run.
+        hyperparameters: Values by name.
+        history: The epochs, as in ``history.csv``.
+        best_epoch: The epoch of the best weights; None if unknown.
+        validation: Their predictions for the validation galaxies; None if there are none.
+    """
+    log_hyperparameters(log, hyperparameters)
+    if validation is not None and best_epoch is not None:
+        losses = {int(row["epoch"]): row["val_loss"] for row in history}
+        loss = losses.get(best_epoch, math.nan)
+        log_final_metrics(log, best_epoch, validation.scalars | {VAL_LOSS: loss})
 
 
 def log_final_metrics(log: EventSink, epoch: int, curves: Mapping[str, float]) -> None:

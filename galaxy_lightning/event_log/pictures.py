@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from data_prep.images.display import as_picture
+from galaxy_lightning.evaluation.measures import row_fractions
 from galaxy_lightning.event_log.drawing import (
     LINE_PX,
     draw_text,
@@ -85,7 +87,7 @@ def draw_confusion_matrix(counts: npt.NDArray[np.int64], classes: Sequence[str],
     size = left + side + _GAP, top + side + below
     width = max(size[0], *(text_width(line) + 2 * _GAP for line in titles))
     picture = Image.new("RGB", (width, size[1]), "white")
-    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fractions = row_fractions(counts)
     # Without texts, the square root of the fraction sets the colour, so that rare errors are visible.
     shades = _blues(fractions if number <= MAX_WITH_FRACTIONS else np.sqrt(fractions))
     picture.paste(Image.fromarray(shades).resize((side, side), Image.Resampling.NEAREST), (left, top))
@@ -129,7 +131,7 @@ def draw_gallery(mistakes: Sequence[Mistake], title: str) -> Image.Image:
     _draw_title(picture, titles)
     for index, mistake in enumerate(mistakes):
         x, y = _GAP + index % _COLUMNS * step, top + index // _COLUMNS * height
-        picture.paste(_as_colours(mistake.image).resize((_SIDE, _SIDE)), (x, y))
+        picture.paste(as_picture(mistake.image).convert("RGB").resize((_SIDE, _SIDE)), (x, y))
         captions = (
             mistake.name,
             f"true: {mistake.true}",
@@ -146,13 +148,6 @@ def _draw_title(picture: Image.Image, titles: Sequence[str]) -> None:
     """Draws the lines of a title."""
     for line, text in enumerate(titles):
         draw_text(picture, (_GAP, (line + 0.7) * LINE_PX), text, "lm")
-
-
-def _as_colours(image: npt.NDArray[np.uint8]) -> Image.Image:
-    """Returns an image in colour for three bands, otherwise the mean of the bands in grey."""
-    if image.shape[-1] == 3:
-        return Image.fromarray(np.asarray(image))
-    return Image.fromarray(image.mean(axis=-1).round().astype(np.uint8)).convert("RGB")
 
 
 def _blues(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:

@@ -17,8 +17,8 @@ from galaxy_lightning.report.summary import Model
 from galaxy_lightning.report.svg import DRAWING, figure_to_svg
 
 _CURVES: Final = {
-    "loss": "Loss by epoch, training dashed and validation solid. It includes regularisation terms, so only "
-    "models with the same regularisation are comparable.",
+    "loss": "Loss by epoch, training dashed and validation solid. The loss includes regularisation terms, so "
+    "only models with the same regularisation are comparable.",
     "accuracy": "Accuracy by epoch, training dashed and validation solid. The training accuracy is measured "
     "during training, with the model's dropout and augmentation.",
 }
@@ -81,7 +81,7 @@ def _confidence(
     which = " (first run of each model)" if any(len(model.runs) > 1 for model in models) else ""
     yield Chart(
         "reliability",
-        f"Reliability{which}: accuracy of the {galaxies.kind} by the model's confidence. A model is "
+        f"Reliability{which}: accuracy of the {galaxies.kind} galaxies by the model's confidence. A model is "
         "overconfident below the diagonal.",
         plot_reliability_diagram(
             {name: reliability_bins(*each) for name, each in values.items()},
@@ -92,7 +92,7 @@ def _confidence(
     curves = {name: accuracy_at_coverage(*each)[:2] for name, each in values.items()}
     yield Chart(
         "coverage",
-        f"Coverage{which}: accuracy of the most confident {galaxies.kind}, against their fraction of all.",
+        f"Coverage{which}: accuracy of the most confident {galaxies.kind} galaxies, against their fraction.",
         plot_coverage_curve(curves, len(labels), colours=colours),
     )
 

@@ -41,7 +41,8 @@ class Report:
         """The title."""
         if len(self.models) > 1:
             return "Comparison of galaxy classifiers"
-        return f"{'Cross-validation' if self.models[0].folds else 'Report'} of {self.models[0].name}"
+        (model,) = self.models
+        return f"{'Cross-validation' if model.number_of_folds else 'Report'} of {model.name}"
 
     @cached_property
     def findings(self) -> list[str]:
@@ -52,14 +53,14 @@ class Report:
     def about(self) -> str:
         """What the galaxies are, in a few sentences."""
         galaxies, number = self.galaxies, len(self.galaxies.labels)
-        if folds := len(self.models[0].folds):
+        if folds := self.models[0].number_of_folds:
             text = (
                 f"Cross-validation with {folds} folds: each of the {number:,} galaxies is classified by a "
                 "model that was not trained on it."
             )
         else:
             same = ", the same for all models and" if len(self.models) > 1 else ","
-            text = f"{number:,} test {'galaxies' if number > 1 else 'galaxy'}{same} held out from training."
+            text = f"{galaxies.describe_number()}{same} held out from training."
         if galaxies.arrays is not None:
             side = galaxies.arrays.image_size
             text += f" Images of {side} x {side} pixels from {galaxies.arrays.folder}."
@@ -80,10 +81,51 @@ class Report:
             "summary": self.summary,
             "rows": tables.results_table(self.summary),
             "class_rows": tables.class_rows(self.summary) if is_large else [],
-            "comparable": tables.same_devices(self.summary),
             "classes": tables.classes_table(self.summary),
+            "results_note": self._results_note,
             "tests": tables.tests_table(self.summary),
-            "several": any(len(model.runs) > 1 for model in self.models),
+            "tests_note": self._tests_note,
+            "several": self._has_several_runs,
             "differing": differing,
             "shared": shared,
         }
+
+    @property
+    def _has_several_runs(self) -> bool:
+        return any(len(model.runs) > 1 for model in self.models)
+
+    @property
+    def _results_note(self) -> str:
+        """How to read the table of the results."""
+        sentences = ["The best value of each row is bold."] if len(self.models) > 1 else []
+        if self._has_several_runs:
+            sentences.append("Mean ± standard deviation over runs with different seeds.")
+        sentences.append(
+            "The 95% confidence interval (bootstrap over galaxies) estimates how the mean accuracy would "
+            "vary with other galaxies. Recall is also called completeness, precision purity. The expected "
+            "calibration error uses 15 bins."
+        )
+        if not tables.same_devices(self.summary):
+            sentences.append(
+                "The training times are not comparable, since the models were trained on different devices "
+                "or numbers of threads."
+            )
+        sentences.append(
+            "The training time includes validation; the training speed does not. The peak memory includes "
+            "that of libraries."
+        )
+        return " ".join(sentences)
+
+    @property
+    def _tests_note(self) -> str:
+        """How to read the table of the tests."""
+        several = (
+            "Every run of one model is tested against every run of the other; p is twice the median p-value, "
+            "which is valid for any dependence between the runs. "
+        )
+        return (
+            f"McNemar's exact test on the same galaxies. {several if self._has_several_runs else ''}A "
+            "difference is significant if p < 0.05 after Holm's correction for the number of pairs. The "
+            "test compares these trained networks on these galaxies; it does not predict the results of "
+            "other seeds."
+        )

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from galaxy_lightning.evaluation.measures import misclassified
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.tables import SIGNIFICANT, format_p_value
 
@@ -23,10 +24,9 @@ def main_findings(summary: Mapping[str, Any], galaxies: ReportGalaxies) -> list[
 def _best_model(summary: Mapping[str, Any], galaxies: ReportGalaxies) -> str:
     best, *others = summary["models"]
     accuracy = best["mean"]["accuracy"]
-    number = sum(summary["test_galaxies"].values())
     low, high = best["accuracy_interval"]
     interval = "" if low is None else f" (95% confidence interval: {low:.3f} to {high:.3f})"
-    share = f"{accuracy:.3f} on {number:,} {galaxies.kind if number > 1 else galaxies.kind[:-8] + 'galaxy'}"
+    share = f"{accuracy:.3f} on {galaxies.describe_number()}"
     if not others:
         return f"{best['name']} reaches an accuracy of {share}{interval}."
     second = others[0]
@@ -49,13 +49,13 @@ def _best_model(summary: Mapping[str, Any], galaxies: ReportGalaxies) -> str:
 def _confusion(model: Mapping[str, Any], classes: list[str]) -> str:
     """Returns the sentence about a model's most frequent confusion, over all of its runs."""
     counts = np.mean([run["confusion"] for run in model["runs"]], axis=0)
-    errors = counts * ~np.eye(len(classes), dtype=bool)
+    errors = misclassified(counts)
     if not errors.any():
         return f"{model['name']} misclassifies none of them."
     true, predicted = np.unravel_index(errors.argmax(), errors.shape)
-    mean = "on average " if len(model["runs"]) > 1 and errors[true, predicted] % 1 else ""
+    number, total = errors[true, predicted], int(counts[true].sum())
+    mean, text = ("", f"{number:,.0f}") if number % 1 == 0 else ("on average ", f"{number:,.1f}")
     return (
-        f"Its most frequent error: {mean}{errors[true, predicted]:,.4g} of {counts[true].sum():,.0f} "
-        f"{classes[true]} galaxies are classified as {classes[predicted]} "
-        f"({errors[true, predicted] / errors.sum():.0%} of its errors)."
+        f"{model['name']} most often classifies {classes[true]} galaxies as {classes[predicted]}: "
+        f"{mean}{text} of {total:,}, {number / errors.sum():.0%} of its errors."
     )

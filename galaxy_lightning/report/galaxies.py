@@ -28,7 +28,7 @@ class ReportGalaxies:
         arrays: The galaxy arrays; None if they are not available.
         rows: ``[N]`` row numbers in the arrays; None without arrays.
         note: Why there are no images; empty if there are.
-        kind: What the galaxies are, such as ``"test galaxies"``.
+        kind: What the galaxies are: ``"test"``, or ``"left-out"`` in a cross-validation.
     """
 
     classes: list[str]
@@ -37,7 +37,7 @@ class ReportGalaxies:
     arrays: GalaxyArrays | None = None
     rows: npt.NDArray[np.int64] | None = None
     note: str = ""
-    kind: str = "test galaxies"
+    kind: str = "test"
 
     @classmethod
     def from_arrays(cls, arrays: GalaxyArrays) -> Self:
@@ -94,6 +94,11 @@ class ReportGalaxies:
             return f"debiased vote fraction of at least {dataset.get('threshold')}"
         rule = dataset.get("label_rule")
         return _DATA_LABELS.get(str(rule), f"label rule {rule}") if rule else ""
+
+    def describe_number(self) -> str:
+        """Returns the number of the galaxies and what they are, such as ``150 test galaxies``."""
+        number = len(self.identities)
+        return f"{number:,} {self.kind} {'galaxy' if number == 1 else 'galaxies'}"
 
     def positions(self) -> pd.DataFrame | None:
         """Returns ``N`` rows with ``ra`` and ``dec`` in degrees, NaN if missing; None if there are none."""

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from galaxy_lightning.evaluation.measures import row_fractions
 from galaxy_lightning.report.charts import Chart, Charts
 from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
@@ -71,20 +72,19 @@ def render_page(report: Report, charts: Charts) -> str:
 
 def _describe_listed(galaxies: ReportGalaxies, listed: npt.NDArray[np.int64]) -> str:
     """Returns which galaxies the page lists, if not all."""
-    number = len(galaxies.labels)
-    if len(listed) == number:
-        return f"All {number:,} {galaxies.kind}."
+    if len(listed) == len(galaxies.labels):
+        return ""
     return (
-        f"{len(listed):,} of the {number:,} {galaxies.kind}, to keep the page small: those that a model "
-        "misclassifies with the highest confidence, and a random sample of the others. The figures above are "
-        "of all galaxies."
+        f"The page lists {len(listed):,} of {galaxies.describe_number()}, to remain small: those that a "
+        "model misclassifies with the highest confidence, and a random sample of the others. The tables "
+        "and figures above are of all galaxies."
     )
 
 
 def _matrix(number: int, model: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
     """Returns the rows of a model's confusion matrix, over all runs."""
     counts = np.sum([run["confusion"] for run in model["runs"]], axis=0)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares = row_fractions(counts)
     is_large = len(classes) > MAX_WITH_COUNTS
     rows = []
     for truth, label in enumerate(classes):

@@ -102,36 +102,39 @@ def _read_crossval(folder: Path, named: Path | None) -> tuple[ReportGalaxies, li
     summary, path = read_json(folder / SUMMARY), folder / PREDICTIONS
     classes = read_classes(path)
     table = read_predictions(path, classes)
-    numbers = range(len(summary.get("folds", [])))
+    number = summary.get("folds")
+    if not isinstance(number, list):
+        raise GalaxyError(f"{folder / SUMMARY} does not list the folds: run crossval again, in this folder")
+    numbers = range(len(number))
     runs = [run for number in numbers if (run := complete_run(folder / f"fold_{number}"))]
     folds = [read_run_without_arrays(run)[0] for run in runs]
-    combined = Run(folder, _combine(summary, folds), pd.DataFrame(), *predicted_classes(table, classes))
+    about = _combine(summary, folds, folder / SUMMARY)
+    combined = Run(folder, about, pd.DataFrame(), *predicted_classes(table, classes))
     galaxies = ReportGalaxies.from_predictions(
         classes,
         table,
         "",
         descriptions=summary.get("class_descriptions") or _descriptions(classes),
-        kind="left-out galaxies",
+        kind="left-out",
     )
     galaxies = _with_arrays(galaxies, named or folder / FOLD_ARRAYS / "fold_0", required=named is not None)
-    return galaxies, [Model(combined.model, [combined], folds)]
+    return galaxies, [Model(combined.model, [combined], folds, len(numbers))]
 
 
-def _combine(summary: dict[str, Any], folds: Sequence[Run]) -> dict[str, Any]:
+def _combine(summary: dict[str, Any], folds: Sequence[Run], path: Path) -> dict[str, Any]:
     """Returns what is known about a cross-validation in the form of a ``run.json``."""
-    about = dict(folds[0].about) if folds else {}
-    if not isinstance(about.get("model", summary.get("model")), str):
-        raise GalaxyError(f"{SUMMARY} does not name the model of the cross-validation")
-    combined = {name: about.get(name) for name in ("parameters", "device")}
+    model, seed = summary.get("model"), summary.get("seed")
+    if not (isinstance(model, str) and model.strip()):
+        raise GalaxyError(f"{path} does not name the model: run crossval again, in the same folder")
+    first = folds[0].about if folds else {}
+    about = {name: first.get(name) for name in ("parameters", "device")}
+    about |= {"model": model, "seed": seed, "hyperparameters": first.get("hyperparameters", {})}
+    # What is summed over the folds must be known of all.
+    is_complete = len(folds) == len(summary.get("folds", []))
     for name, combine in (("seconds", np.sum), ("images_per_second", np.mean), ("peak_memory_mb", np.max)):
         values = [value for fold in folds if (value := fold.number(name)) is not None]
-        combined[name] = float(combine(values)) if values and len(values) == len(folds) else None
-    settings = about.get("hyperparameters", {})
-    return {
-        "model": summary.get("model"),
-        "seed": summary.get("seed"),
-        "hyperparameters": settings,
-    } | combined
+        about[name] = float(combine(values)) if is_complete and len(values) == len(folds) > 0 else None
+    return about
 
 
 def _with_arrays(galaxies: ReportGalaxies, folder: Path, *, required: bool) -> ReportGalaxies:
@@ -143,6 +146,8 @@ def _with_arrays(galaxies: ReportGalaxies, folder: Path, *, required: bool) -> R
         rows = catalogue.get_indexer(pd.MultiIndex.from_frame(galaxies.identities[keys]))
         if (rows < 0).any():
             raise GalaxyError(f"{folder} does not hold all galaxies of the cross-validation")
+        if (arrays.catalog["label"].to_numpy()[rows] != galaxies.identities["label"].to_numpy()).any():
+            raise GalaxyError(f"{folder} has other labels than the cross-validation")
     except (GalaxyError, ValueError) as error:
         if required:
             raise

@@ -1,6 +1,7 @@
 """The data of a report's page: every galaxy with its labels, probabilities, votes and image."""
 
 import base64
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -81,11 +82,11 @@ def page_data(
 
 def _encode(probabilities: npt.NDArray[np.float64]) -> str:
     """Returns probabilities as base64."""
-    steps = np.round(probabilities * PROBABILITY_STEPS).astype("<u2")
+    steps = np.round(probabilities.clip(0, 1) * PROBABILITY_STEPS).astype("<u2")
     return base64.b64encode(steps.tobytes()).decode("ascii")
 
 
 def _rounded(table: pd.DataFrame) -> list[list[float | None]]:
     """Returns the columns of a table with five decimals; a missing number is None."""
     columns = (table[name].to_numpy(dtype=np.float64).round(5).tolist() for name in table)
-    return [[None if value != value else value for value in column] for column in columns]
+    return [[value if math.isfinite(value) else None for value in column] for column in columns]

@@ -36,12 +36,14 @@ class Model:
     Attributes:
         name: The model's name. If several models share a name, it includes the settings that differ.
         runs: The runs.
-        folds: The fits of a cross-validation, if the only run combines them.
+        folds: The known fits of a cross-validation, if the only run combines them.
+        number_of_folds: The number of folds of a cross-validation; 0 otherwise.
     """
 
     name: str
     runs: list[Run]
     folds: list[Run] = field(default_factory=list)
+    number_of_folds: int = 0
 
     @property
     def fits(self) -> list[Run]:

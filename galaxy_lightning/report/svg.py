@@ -1,5 +1,6 @@
 """Turns figures into SVG for a web page: text remains text, and the page's style sets the colours."""
 
+import html
 import io
 import re
 from collections.abc import Mapping
@@ -53,20 +54,20 @@ def figure_to_svg(figure: Figure, name: str, description: str, colours: Mapping[
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)
-    # Names must be unique in the page, and another figure uses the same ones.
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r"<style .*?</style>", "", svg, count=1, flags=re.DOTALL)
+    css = _PAGE_COLOURS | dict(colours)
+    svg = re.sub(r"<[^<>]+>", lambda tag: _adapt(tag.group(), name, css), svg)
+    label = f'role="img" aria-label="{html.escape(description)}" class="chart"'
+    return svg.replace("<svg ", f"<svg {label} ", 1).strip()
+
+
+def _adapt(tag: str, name: str, colours: Mapping[str, str]) -> str:
+    """Returns a tag, whose texts are not part of it, with names, font and colours of the page."""
+    # Names must be unique in the page, and another figure uses the same ones.
+    tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
     # The font is that of the page; versions of matplotlib before 3.11 write it with its size.
-    svg = re.sub(r" font-family: [^;\"]*;?", "", svg)
-    svg = re.sub(r"(font: [^;\"']*)'[^;\"]*", r"\1var(--font)", svg)
-    for colour, css in (_PAGE_COLOURS | dict(colours)).items():
-        svg = re.sub(rf"{colour}(?![0-9a-f])", css, svg, flags=re.IGNORECASE)
-    label = f'role="img" aria-label="{_escape(description)}" class="chart"'
-    return re.sub(r"<svg ", f"<svg {label} ", svg, count=1).strip()
-
-
-def _escape(text: str) -> str:
-    """Escapes a text for an attribute."""
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), ('"', "&quot;")):
-        text = text.replace(character, entity)
-    return text
+    tag = re.sub(r" font-family: [^;\"]*;?", "", tag)
+    tag = re.sub(r"(font: [^;\"']*)'[^;\"]*", r"\1var(--font)", tag)
+    for colour, css in colours.items():
+        tag = re.sub(rf"{colour}(?![0-9a-f])", css, tag, flags=re.IGNORECASE)
+    return tag

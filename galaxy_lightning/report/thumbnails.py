@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from data_prep.common.progress import progress_bar
+from data_prep.images.display import as_picture
 
 MAX_BYTES: Final = 9_500_000
 """Limit on the encoded images of a page in bytes; as text in the page, they are larger by a third."""
@@ -62,10 +63,7 @@ def encode_thumbnails(images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]
 
 def _encode(pixels: npt.NDArray[np.uint8], side: int, quality: int) -> bytes:
     """Returns an image as WebP, which is smaller than JPEG by half at these sizes."""
-    if pixels.shape[-1] == 3:
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-    else:
-        image = Image.fromarray(pixels.mean(axis=-1).astype(np.uint8))
+    image = as_picture(pixels)
     if image.width > side:
         image = image.resize((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
     stream = io.BytesIO()

@@ -79,7 +79,7 @@ def _confusion_charts(summary: Mapping[str, Any]) -> Iterator[Chart]:
         meanings = [f"{name}: {text}" for name, text in summary["class_descriptions"].items()]
         yield Chart(
             "confusion",
-            "Confusion matrices: share of the true class, and number of galaxies summed over runs."
+            "Confusion matrices: share of the true class, and number of galaxies, over all runs."
             + (f" Classes: {'; '.join(meanings)}." if meanings else ""),
             plot_confusion_matrices(counts, classes),
         )

@@ -27,7 +27,6 @@ RUN_FIGURES: Final = tuple(
 """The files that the folder of the figures of a fit may hold."""
 PAGE: Final = "report.html"
 """The page of a report; that of a run is in its folder."""
-"""The folder of the figures of a run."""
 
 SUMMARY: Final = "summary.json"
 """The results of a cross-validation."""

@@ -53,7 +53,9 @@ def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     """
     columns = probability_columns(classes)
     dtypes = {"objid": "int64"} | dict.fromkeys((*IDENTITY_COLUMNS[1:], "predicted"), "str")
-    table = read_table(path, dtypes | dict.fromkeys(columns, "float64"), keep_others=True)
+    table = read_table(
+        path, dtypes | dict.fromkeys(columns, "float64"), optional={"id": "str"}, keep_others=True
+    )
     unknown = [name for name in table.columns if name.startswith("p_") and name not in columns]
     if unknown:
         raise GalaxyError(

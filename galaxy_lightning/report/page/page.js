@@ -107,15 +107,17 @@ function showPage(focus = -1) {
 
 function turn(pages, focus = -1) {
   const last = Math.max(0, Math.ceil(found.length / PER_PAGE) - 1);
-  page = Math.min(last, Math.max(0, page + pages));
+  if (page + pages < 0 || page + pages > last) return;
+  page += pages;
   showPage(focus);
 }
 
-/** Moves the focus between the tiles; past the last one to the next page. */
+/** Moves the focus between the tiles; the right arrow leads to the next page, the left arrow to the one before. */
 function move(event) {
   const buttons = [...tiles.children], at = buttons.indexOf(document.activeElement);
   if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
-  const columns = Math.max(1, buttons.findIndex((button) => button.offsetTop > buttons[0].offsetTop));
+  const second = buttons.findIndex((button) => button.offsetTop > buttons[0].offsetTop);
+  const columns = second < 0 ? buttons.length : second;
   const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -at, End: buttons.length - 1 - at };
   if (event.key === "PageDown" || event.key === "PageUp") {
     turn(event.key === "PageDown" ? 1 : -1, 0);
@@ -171,16 +173,17 @@ let list = [], listModel = 0, opener = null;
 
 function open(galaxies, place, model, button) {
   [list, listModel, opener] = [galaxies, model, button];
+  dialog.showModal();
   showGalaxy(place);
-  if (!dialog.open) dialog.showModal();
 }
 
-function showGalaxy(place) {
+/** Shows the galaxy at a place of the list; the button of that title keeps the focus, if it can. */
+function showGalaxy(place, focus = "") {
   opened = place;
   const galaxy = list[place];
   const step = (text, by, key) => {
     const button = make("button", { type: "button", title: key, disabled: !(place + by in list) }, text);
-    button.addEventListener("click", () => showGalaxy(place + by));
+    button.addEventListener("click", () => showGalaxy(place + by, key));
     return button;
   };
   const close = make("button", { type: "button", title: "Escape" }, "Close");
@@ -190,8 +193,10 @@ function showGalaxy(place) {
     make("div", { className: "controls" }, make("span", {}, `${(place + 1).toLocaleString("en")} of ${list.length.toLocaleString("en")}`), step("Previous", -1, "Left arrow"), step("Next", 1, "Right arrow"), close));
   const order = [listModel, ...data.models.keys()].filter((model, at, all) => all.indexOf(model) === at);
   const left = make("div", {}, ...(images.length ? [picture(galaxy, `Image of the galaxy ${data.ids[galaxy]}`)] : []), ...facts(galaxy));
-  dialog.replaceChildren(head, make("div", { className: "dialog-body" }, left, make("div", {}, ...order.flatMap((model) => bars(model, galaxy)))));
-  close.focus();
+  const body = make("div", { className: "dialog-body" }, left, make("div", {}, ...order.flatMap((model) => bars(model, galaxy))));
+  dialog.replaceChildren(make("div", { className: "dialog-content" }, head, body));
+  const used = [...head.querySelectorAll("button:enabled")].find((button) => button.title === focus);
+  (used ?? close).focus();
 }
 
 /** The label, ids, links and votes of a galaxy. */
@@ -213,7 +218,7 @@ function facts(galaxy) {
   return parts;
 }
 
-/** A model's probabilities for a galaxy as bars, the highest first, always with the true class. */
+/** A model's probabilities for a galaxy as bars: of all classes, or of the most probable and the true class. */
 function bars(model, galaxy) {
   const { name, runs, right } = data.models[model], truth = data.labels[galaxy], guess = predicted(model, galaxy);
   const labels = [...data.classes.keys()].sort((one, other) => probability(model, galaxy, other) - probability(model, galaxy, one));
@@ -229,10 +234,11 @@ function bars(model, galaxy) {
 }
 
 dialog.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (by && opened + by in list) { showGalaxy(opened + by); event.preventDefault(); }
+  if (by && opened + by in list) { showGalaxy(opened + by, document.activeElement.title); event.preventDefault(); }
 });
-dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+dialog.addEventListener("pointerdown", (event) => { if (event.target === dialog) dialog.close(); });
 dialog.addEventListener("close", () => opener?.focus());
 filters.addEventListener("input", update);
 filters.addEventListener("submit", (event) => event.preventDefault());

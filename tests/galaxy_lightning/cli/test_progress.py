@@ -91,7 +91,7 @@ def test_the_epochs_of_every_kind_of_fit(small_arrays, tmp_path, capsys, words, 
         assert " - " not in lines[1]
 
 
-@pytest.mark.parametrize("command", ["test", "validate", "predict"])
+@pytest.mark.parametrize("command", ["test", "predict"])
 def test_an_evaluation_prints_no_chatter(run, command, tmp_path, small_arrays):
     out = f"--out={tmp_path}/p.csv" if command == "predict" else f"--out={tmp_path}/results"
     words = [f"--ckpt_path={run[0]}", f"--data.arrays={small_arrays}", out]
@@ -101,12 +101,12 @@ def test_an_evaluation_prints_no_chatter(run, command, tmp_path, small_arrays):
     assert not any(map(CHATTER.search, lines))
     if command != "predict":
         assert max(len(line) for line in lines if not line.startswith("Saved to:")) <= 80
-        assert f"{command.replace('validate', 'validation').capitalize()} galaxies (12):" in lines
+        assert "Test galaxies (12):" in lines
 
 
 def test_a_cross_validation_leaves_a_line_per_fold(small_arrays, tmp_path):
     words = [f"--data.arrays={small_arrays}", f"--runs={tmp_path}", "--name=a", "--folds=2", *SHORT]
-    words += ["--trainer.max_epochs=1", f"--final={tmp_path}/final.ckpt"]
+    words += ["--trainer.max_epochs=1"]
     status, written = run_in_terminal(80, "galaxy_lightning", "crossval", *words)
     assert status == 0, written
     lines = seen(written)
@@ -118,7 +118,7 @@ def test_a_cross_validation_leaves_a_line_per_fold(small_arrays, tmp_path):
     assert re.fullmatch(r"fold 2/2  accuracy .{5}  calibration error .{5}  +\d:\d\d", folds[1])
     assert "Only 8 validation galaxies: the calibrated probabilities and the column uncertain" in written
     folder = tmp_path / "a_crossval/seed_0"
-    for name in ("fold_0", "fold_1", "final"):
+    for name in ("fold_0", "fold_1"):
         log = (folder / name / LOG).read_text()
         assert "Training " in log
         assert len(epoch_lines(log)) == 1

@@ -2,13 +2,11 @@ import warnings
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy.stats import beta
 
 from galaxy_lightning.evaluation.colours import KNOWN_COLOURS, model_colours
 from galaxy_lightning.evaluation.figures import (
     plot_coverage_curve,
-    plot_gallery,
     plot_reliability_diagram,
 )
 from galaxy_lightning.evaluation.measures import accuracy_at_coverage, calibration_error, reliability_bins
@@ -27,33 +25,6 @@ def predictions(galaxies, seed):
     probabilities[np.arange(galaxies), labels] += 0.5
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     return labels, probabilities.argmax(axis=1), probabilities
-
-
-def test_a_gallery_shows_its_images_and_captions():
-    images = np.zeros((4, 8, 8, 3), np.uint8)
-    figure = plot_gallery(images, list("wxyz"), "mistakes")
-    assert [axes.get_title() for axes in figure.axes][:4] == list("wxyz")
-    assert sum(len(axes.images) for axes in figure.axes) == 4
-    assert not plot_gallery(images[:0], [], "none").axes[0].images
-
-
-def test_long_captions_are_wrapped_without_formulas():
-    images = np.zeros((2, 8, 8, 3), np.uint8)
-    name = "$unbarred$ spiral with loose arms and a bulge, variant 1"
-    figure = plot_gallery(images, [f"true {name}", f"predicted {name} (0.93)"], "mistakes")
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    for axes in figure.axes[:2]:
-        assert axes.title.get_window_extent(canvas.get_renderer()).width < figure.bbox.width / 3
-        assert not axes.title.get_parse_math()
-
-
-@pytest.mark.parametrize("bands", [1, 2, 3, 5])
-def test_images_of_any_number_of_bands_are_shown(bands):
-    image = np.arange(4 * bands, dtype=np.uint8).reshape(1, 2, 2, bands)
-    figure = plot_gallery(image, ["a"], "mistakes")
-    shown = figure.axes[0].images[0].get_array()
-    np.testing.assert_allclose(shown, image[0] if bands == 3 else image[0].mean(axis=-1))
 
 
 def test_a_reliability_diagram_shows_intervals_and_the_numbers_of_galaxies():

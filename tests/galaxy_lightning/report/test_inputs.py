@@ -8,9 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_prep.arrays.folds import make_folds
+from data_prep.arrays.format import open_arrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.cli.main import main
+from galaxy_lightning.evaluation.calibration import Calibration
+from galaxy_lightning.evaluation.crossval import summarise
+from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.inputs import read_inputs
+from galaxy_lightning.runs.reader import read_run
 from tests.many_classes import class_names, make_arrays, make_run
 
 
@@ -71,6 +77,82 @@ def test_runs_on_other_arrays_are_refused(survey, tmp_path):
     shutil.rmtree(arrays.folder)
     with pytest.raises(GalaxyError, match="different galaxy arrays"):
         read_inputs([runs[0], stranger])
+
+
+def test_text_ids_are_read_as_they_are(tmp_path):
+    ids = ["007", "1e5", "0x1F", "a b", "12.50", "NGC 1"]
+    arrays = make_arrays(tmp_path / "arrays", class_names(3), id=lambda number: (ids * number)[:number])
+    run = make_run(tmp_path / "run", arrays, "a")
+    table = pd.read_csv(run / "predictions.csv").merge(
+        arrays.catalog[["objid", "id"]].astype({"objid": "int64"}), on="objid", validate="one_to_one"
+    )
+    table.to_csv(run / "predictions.csv", index=False)
+    expected = read_inputs([run])[0].ids
+    shutil.move(arrays.folder, tmp_path / "moved")
+    assert read_inputs([run])[0].ids == expected
+    assert set(expected) <= set(ids)
+
+
+@pytest.fixture
+def crossval(tmp_path):
+    """A cross-validation of two folds, made without training."""
+    arrays, out = make_arrays(tmp_path / "arrays", class_names(3)), tmp_path / "crossval"
+    folds = [open_arrays(folder) for folder in make_folds(arrays, out / "arrays", 2)]
+    calibration = {"calibration": Calibration().state()}
+    runs = [
+        read_run(make_run(out / fold.folder.name / "version_0", fold, "a", skill=0.4, **calibration), fold)
+        for fold in folds
+    ]
+    summarise(runs, folds, out)
+    return out
+
+
+def test_the_page_of_a_cross_validation_is_of_all_galaxies(crossval, capsys):
+    galaxies, (model,) = read_inputs([crossval])
+    summary = json.loads((crossval / "summary.json").read_text())
+    report = Report(galaxies, [model])
+    assert (len(galaxies.labels), len(model.fits), galaxies.note) == (24, 2, "")
+    assert report.title == "Cross-validation of a"
+    assert "2 folds: each of the 24 galaxies" in report.about
+    (measured,) = report.summary["models"]
+    assert measured["mean"]["accuracy"] == pytest.approx(summary["pooled"]["accuracy"])
+    assert measured["runs"][0]["confusion"] == summary["confusion"]
+    assert measured["mean"]["seconds"] == 3.0  # 1.5 s of each fold.
+    rows = galaxies.arrays.catalog.iloc[galaxies.rows]
+    assert rows["objid"].tolist() == galaxies.objids.tolist()
+    main(["report", "--run", str(crossval)])
+    assert "24 left-out galaxies" in capsys.readouterr().out
+    assert (crossval / "report.html").is_file()
+
+
+def test_parts_of_a_cross_validation_may_be_missing(crossval):
+    shutil.rmtree(crossval / "fold_1")
+    shutil.rmtree(crossval / "arrays")
+    galaxies, (model,) = read_inputs([crossval])
+    report = Report(galaxies, [model])
+    assert "2 folds" in report.about
+    assert len(model.fits) == 1
+    assert report.summary["models"][0]["mean"]["seconds"] is None
+    assert "has no images, votes and positions" in galaxies.note
+
+
+def test_a_damaged_cross_validation_is_an_error_in_one_line(crossval, tmp_path, capsys):
+    other = make_arrays(tmp_path / "other", class_names(3), images_per_class=4)
+    summary = crossval / "summary.json"
+    content = json.loads(summary.read_text())
+    for words, changed, message in (
+        ([], content | {"model": None}, "does not name the model"),
+        ([], content | {"folds": 2}, "does not list the folds"),
+        (["--data.arrays", str(other.folder)], content, "does not hold all galaxies"),
+        ([str(crossval)], content, "cannot be compared with other runs"),
+    ):
+        summary.write_text(json.dumps(changed))
+        with pytest.raises(SystemExit):
+            main(["report", "--run", str(crossval), *words, "--out", str(tmp_path / "page.html")])
+        error = capsys.readouterr().err
+        assert message in error
+        assert len(error.splitlines()) == 1
+    assert not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.parametrize("path", [None, 7, "/nowhere"])

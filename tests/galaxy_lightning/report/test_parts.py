@@ -11,7 +11,6 @@ from PIL import Image
 
 from galaxy_lightning.report import page_data, tables, thumbnails
 from galaxy_lightning.report.content import Report
-from galaxy_lightning.report.findings import main_findings
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.page_data import choose_galaxies
 from galaxy_lightning.report.summary import Model
@@ -121,9 +120,7 @@ def test_findings_say_whether_a_difference_is_significant():
     (first, second) = made(labels, slightly, flipped, flipped).findings
     assert "(95% confidence interval: 0.917 to 1.000); its lead of 0.300 over m1 is significant" in first
     assert "corrected for 3 pairs" in first
-    assert second == (
-        "Its most frequent error: 2 of 30 elliptical galaxies are classified as spiral (100% of its errors)."
-    )
+    assert second == ("m0 most often classifies elliptical galaxies as spiral: 2 of 30, 100% of its errors.")
     assert "over m1 is not significant (p = 0.50)" in made(labels, labels, slightly).findings[0]
     assert "are equally accurate" in made(labels, flipped, flipped).findings[0]
     assert made([0], [0]).findings[0] == "m0 reaches an accuracy of 1.000 on 1 test galaxy."
@@ -154,4 +151,7 @@ def test_settings_that_differ_are_separate():
 def test_findings_of_several_runs_are_means():
     report = made([0, 0, 1, 1], [1, 1, 1, 1])
     report.models[0].runs.append(replace(report.models[0].runs[0], predicted=np.array([0, 1, 1, 1])))
-    assert "on average 1.5 of 2 elliptical galaxies" in main_findings(report.summary, report.galaxies)[1]
+    assert (
+        "as spiral: on average 1.5 of 2, 100% of its errors"
+        in main_findings(report.summary, report.galaxies)[1]
+    )

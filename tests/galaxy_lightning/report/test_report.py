@@ -38,7 +38,7 @@ def report_on(classes, folder, descriptions, models=MODELS):
     return out
 
 
-@pytest.fixture(scope="module", params=[3, 10, 100])
+@pytest.fixture(scope="module", params=[3, 10, 37])
 def described(request, tmp_path_factory):
     """The classes, their descriptions, and the report."""
     classes = list(CLASSES) if request.param == 3 else class_names(request.param)
