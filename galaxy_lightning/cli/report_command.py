@@ -31,6 +31,7 @@ def run(args: Sequence[str]) -> None:
     parser.add_argument(
         "--run",
         nargs="+",
+        action="extend",
         required=True,
         metavar="RUN",
         help="run folder, or the folder of a cross-validation; several runs are compared",
@@ -57,7 +58,7 @@ def run(args: Sequence[str]) -> None:
     from galaxy_lightning.report.inputs import read_inputs
     from galaxy_lightning.report.writer import write_page
 
-    galaxies, models = read_inputs(runs, Path(options.arrays) if options.arrays else None)
+    galaxies, models = read_inputs(runs, None if options.arrays is None else Path(options.arrays))
     report = Report(galaxies, models)
     out = out or runs[0] / PAGE
     write_page(out, report)

@@ -76,7 +76,9 @@ class ReportGalaxies:
     @property
     def ids(self) -> list[str]:
         """The ``N`` ids by which the user knows the galaxies."""
-        return [str(value) for value in self.identities[id_column(self.identities)]]
+        objids = self.identities["objid"]
+        ids = self.identities[id_column(self.identities)]
+        return [str(value) for value in ids.where(ids.notna(), objids)]
 
     @property
     def counts(self) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Reads what a report is about: runs with their galaxy arrays, runs alone, or a cross-validation."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from galaxy_lightning.runs.predictions import predicted_classes, read_classes, r
 from galaxy_lightning.runs.reader import Run, read_run, read_run_without_arrays
 from galaxy_lightning.runs.writer import complete_run
 
+_KEYS: Final = ["objid", "asset_id"]
 _LEFT_OUT: Final = "The page has no images, votes and positions"
 
 
@@ -43,11 +45,12 @@ def read_inputs(folders: Sequence[Path], arrays: Path | None = None) -> tuple[Re
             raise GalaxyError(f"{crossval} is a cross-validation, which cannot be compared with other runs")
         return _read_crossval(crossval, arrays)
     runs = [_find_run(folder) for folder in folders]
-    opened, note = _open_arrays(runs[0], arrays)
+    opened, note = _open_arrays(runs, arrays)
     if opened is None:
         galaxies, read = _read_without_arrays(runs, note)
     else:
         galaxies, read = ReportGalaxies.from_arrays(opened), [read_run(run, opened) for run in runs]
+    _refuse_repeated(read)
     if not len(galaxies.identities):
         raise GalaxyError(f"{runs[0]} holds no predictions for test galaxies")
     return galaxies, rank_models(group_runs(read), galaxies)
@@ -57,43 +60,69 @@ def _find_run(folder: Path) -> Path:
     """Returns the complete run in a folder."""
     run = complete_run(folder)
     if run is None:
+        problem = "holds no complete run" if folder.is_dir() else "is not a folder"
         raise GalaxyError(
-            f"{folder} holds no complete run: name a run folder, such as runs/galaxy_cnn/version_0, or the "
-            "folder of a cross-validation"
+            f"{folder} {problem if folder.exists() else 'does not exist'}: name a run folder, such as "
+            "runs/galaxy_cnn/version_0, or the folder of a cross-validation"
         )
     return run
 
 
-def _open_arrays(run: Path, named: Path | None) -> tuple[GalaxyArrays | None, str]:
-    """Opens the galaxy arrays, or returns why they cannot be used; those that the user names must be."""
+def _refuse_repeated(runs: Sequence[Run]) -> None:
+    """Raises an error if a run repeats another one, which would underestimate the spread."""
+    for one, other in itertools.combinations(runs, 2):
+        if one.folder.resolve() == other.folder.resolve():
+            raise GalaxyError(f"{one.folder} is named twice")
+        if one.about.get("seed") is not None and one.repeats(other):
+            raise GalaxyError(
+                f"{other.folder} repeats {one.folder}: it has the same model, settings and seed; leave one "
+                "out"
+            )
+
+
+def _open_arrays(runs: Sequence[Path], named: Path | None) -> tuple[GalaxyArrays | None, str]:
+    """Opens the galaxy arrays that a run names, or returns why they cannot be used; named ones must be."""
     if named is not None:
-        return open_arrays(named), ""
-    identity = read_json(run / RUN).get("arrays")
-    identity = identity if isinstance(identity, dict) else {}
-    if not isinstance(path := identity.get("path"), str):
-        return None, f"{_LEFT_OUT}, since the run does not name its galaxy arrays (--data.arrays names them)."
-    try:
-        arrays = open_arrays(Path(path))
-    except GalaxyError:
-        return None, f"{_LEFT_OUT}, since there are no galaxy arrays in {path} (--data.arrays names others)."
-    if arrays.dataset["sha256"] != identity.get("sha256"):
-        return None, f"{_LEFT_OUT}, since the galaxy arrays in {path} have changed after the training."
-    return arrays, ""
+        arrays = open_arrays(named)
+        arrays.verify()
+        return arrays, ""
+    note = ""
+    for run in runs:
+        identity = read_json(run / RUN).get("arrays")
+        identity = identity if isinstance(identity, dict) else {}
+        path = identity.get("path")
+        if not (isinstance(path, str) and path):
+            note = note or f"{_LEFT_OUT}, since the run names no galaxy arrays (--data.arrays names them)."
+            continue
+        try:
+            arrays = open_arrays(Path(path))
+            if arrays.dataset["sha256"] != identity.get("sha256"):
+                note = (
+                    note or f"{_LEFT_OUT}, since the galaxy arrays in {path} have changed after the training."
+                )
+                continue
+            arrays.verify()
+        except (GalaxyError, OSError):
+            text = f"the galaxy arrays in {path} are missing or damaged (--data.arrays names others)"
+            note = note or f"{_LEFT_OUT}, since {text}."
+            continue
+        return arrays, ""
+    return None, note
 
 
 def _read_without_arrays(folders: Sequence[Path], note: str) -> tuple[ReportGalaxies, list[Run]]:
     """Reads runs alone; all must have been made on the same arrays."""
     first, classes, table = read_run_without_arrays(folders[0])
+    keys = pd.MultiIndex.from_frame(table[_KEYS])
     runs = [first]
     for folder in folders[1:]:
-        run, other_classes, other = read_run_without_arrays(folder)
+        run, names, other = read_run_without_arrays(folder)
         same = run.about["arrays"]["sha256"] == first.about["arrays"]["sha256"]
-        order = pd.MultiIndex.from_frame(other[["objid", "asset_id"]]).get_indexer(
-            pd.MultiIndex.from_frame(table[["objid", "asset_id"]])
-        )
-        if not same or other_classes != classes or len(other) != len(table) or (order < 0).any():
+        order = pd.MultiIndex.from_frame(other[_KEYS]).get_indexer(keys)
+        if not same or set(names) != set(classes) or len(other) != len(table) or (order < 0).any():
             raise GalaxyError(f"{folder} and {folders[0]} were made on different galaxy arrays")
-        runs.append(replace(run, probabilities=run.probabilities[order], predicted=run.predicted[order]))
+        probabilities, predicted = predicted_classes(other.iloc[order], classes)
+        runs.append(replace(run, probabilities=probabilities, predicted=predicted))
     return ReportGalaxies.from_predictions(classes, table, note, descriptions=_descriptions(classes)), runs
 
 
@@ -102,35 +131,49 @@ def _read_crossval(folder: Path, named: Path | None) -> tuple[ReportGalaxies, li
     summary, path = read_json(folder / SUMMARY), folder / PREDICTIONS
     classes = read_classes(path)
     table = read_predictions(path, classes)
-    number = summary.get("folds")
-    if not isinstance(number, list):
-        raise GalaxyError(f"{folder / SUMMARY} does not list the folds: run crossval again, in this folder")
-    numbers = range(len(number))
-    runs = [run for number in numbers if (run := complete_run(folder / f"fold_{number}"))]
-    folds = [read_run_without_arrays(run)[0] for run in runs]
-    about = _combine(summary, folds, folder / SUMMARY)
+    names = _check_summary(summary, folder / SUMMARY, len(table))
+    runs = {name: run for name in names if (run := complete_run(folder / name))}
+    folds = [read_run_without_arrays(run)[0] for run in runs.values()]
+    lacking = [name for name in names if name not in runs]
+    about = _combine(summary, folds)
     combined = Run(folder, about, pd.DataFrame(), *predicted_classes(table, classes))
     galaxies = ReportGalaxies.from_predictions(
         classes,
         table,
         "",
-        descriptions=summary.get("class_descriptions") or _descriptions(classes),
+        descriptions=_known_descriptions(summary.get("class_descriptions"), classes),
         kind="left-out",
     )
     galaxies = _with_arrays(galaxies, named or folder / FOLD_ARRAYS / "fold_0", required=named is not None)
-    return galaxies, [Model(combined.model, [combined], folds, len(numbers))]
+    if lacking:
+        text = f"The costs and the learning curves lack {', '.join(lacking)}, which {folder} does not hold."
+        galaxies = replace(galaxies, note=f"{galaxies.note} {text}".strip())
+    return galaxies, [Model(combined.model, [combined], folds, len(names))]
 
 
-def _combine(summary: dict[str, Any], folds: Sequence[Run], path: Path) -> dict[str, Any]:
-    """Returns what is known about a cross-validation in the form of a ``run.json``."""
-    model, seed = summary.get("model"), summary.get("seed")
+def _check_summary(summary: dict[str, Any], path: Path, galaxies: int) -> list[str]:
+    """Checks the summary of a cross-validation of so many galaxies; returns the names of the folds."""
+    remedy = "run crossval again, in this folder"
+    model, folds = summary.get("model"), summary.get("folds")
     if not (isinstance(model, str) and model.strip()):
-        raise GalaxyError(f"{path} does not name the model: run crossval again, in the same folder")
+        raise GalaxyError(f"{path} does not name the model: {remedy}")
+    if not isinstance(folds, list):
+        raise GalaxyError(f"{path} does not list the folds: {remedy}")
+    if galaxies != summary.get("galaxies") or not galaxies:
+        raise GalaxyError(
+            f"{path.parent / PREDICTIONS} holds {galaxies:,} galaxies, unlike {path.name}: {remedy}"
+        )
+    return [f"fold_{number}" for number in range(len(folds))]
+
+
+def _combine(summary: dict[str, Any], folds: Sequence[Run]) -> dict[str, Any]:
+    """Returns what is known about a cross-validation in the form of a ``run.json``."""
     first = folds[0].about if folds else {}
     about = {name: first.get(name) for name in ("parameters", "device")}
-    about |= {"model": model, "seed": seed, "hyperparameters": first.get("hyperparameters", {})}
+    about |= {"model": summary["model"], "seed": summary.get("seed")}
+    about["hyperparameters"] = first.get("hyperparameters", {})
     # What is summed over the folds must be known of all.
-    is_complete = len(folds) == len(summary.get("folds", []))
+    is_complete = len(folds) == len(summary["folds"])
     for name, combine in (("seconds", np.sum), ("images_per_second", np.mean), ("peak_memory_mb", np.max)):
         values = [value for fold in folds if (value := fold.number(name)) is not None]
         about[name] = float(combine(values)) if is_complete and len(values) == len(folds) > 0 else None
@@ -141,14 +184,14 @@ def _with_arrays(galaxies: ReportGalaxies, folder: Path, *, required: bool) -> R
     """Adds the galaxy arrays to the galaxies of a cross-validation, if they hold all of them."""
     try:
         arrays = open_arrays(folder)
-        keys = ["objid", "asset_id"]
-        catalogue = pd.MultiIndex.from_frame(arrays.catalog[keys])
-        rows = catalogue.get_indexer(pd.MultiIndex.from_frame(galaxies.identities[keys]))
+        arrays.verify()
+        catalogue = pd.MultiIndex.from_frame(arrays.catalog[_KEYS])
+        rows = catalogue.get_indexer(pd.MultiIndex.from_frame(galaxies.identities[_KEYS]))
         if (rows < 0).any():
             raise GalaxyError(f"{folder} does not hold all galaxies of the cross-validation")
         if (arrays.catalog["label"].to_numpy()[rows] != galaxies.identities["label"].to_numpy()).any():
             raise GalaxyError(f"{folder} has other labels than the cross-validation")
-    except (GalaxyError, ValueError) as error:
+    except (GalaxyError, OSError, ValueError) as error:
         if required:
             raise
         return replace(galaxies, note=f"{_LEFT_OUT}, since they cannot be read: {error}.")
@@ -158,3 +201,10 @@ def _with_arrays(galaxies: ReportGalaxies, folder: Path, *, required: bool) -> R
 def _descriptions(classes: Sequence[str]) -> dict[str, str]:
     """Returns the descriptions of the reference's classes."""
     return dict(CLASS_DESCRIPTIONS) if tuple(classes) == CLASSES else {}
+
+
+def _known_descriptions(found: Any, classes: Sequence[str]) -> dict[str, str]:
+    """Returns the descriptions of classes in a summary, or else those of the reference's classes."""
+    named = found if isinstance(found, dict) else {}
+    texts = {str(name): text for name, text in named.items() if isinstance(text, str)}
+    return texts or _descriptions(classes)

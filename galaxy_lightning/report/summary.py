@@ -48,7 +48,12 @@ class Model:
     @property
     def fits(self) -> list[Run]:
         """The runs with a training history."""
-        return [run for run in self.folds or self.runs if len(run.history)]
+        columns = [f"{split}_{name}" for split in ("train", "val") for name in ("loss", "accuracy")]
+        return [
+            run
+            for run in self.folds or self.runs
+            if run.history.reindex(columns=columns).notna().any(axis=None)
+        ]
 
     def correct(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Returns whether each run classifies each test galaxy correctly, ``[runs, N]``."""

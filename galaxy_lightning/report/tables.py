@@ -10,6 +10,8 @@ from galaxy_lightning.evaluation.measures import CLASS_METRICS, OVERALL_METRICS,
 MAX_IN_ONE_TABLE: Final = 6
 """Maximum number of classes whose results are in the same table as the overall ones."""
 MISSING: Final = "-"
+MAX_SETTING: Final = 80
+"""Maximum number of characters of the value of a setting."""
 SIGNIFICANT: Final = 0.05
 """Corrected p-value below which a difference is significant."""
 
@@ -170,8 +172,9 @@ def _format_mean(mean: float | None, deviation: float | None) -> str:
 
 
 def _format_setting(value: Any) -> str:
-    """Formats the value of a setting; an empty one is missing."""
-    return MISSING if value is None or value == [] else str(value)
+    """Formats the value of a setting, shortened; an empty one is missing."""
+    text = MISSING if value is None or value == [] else str(value)
+    return text if len(text) <= MAX_SETTING else f"{text[: MAX_SETTING - 3]}..."
 
 
 def _format_seeds(runs: Sequence[Mapping[str, Any]]) -> str:

@@ -39,7 +39,8 @@ def write_page(path: Path, report: Report) -> None:
     """
     page = render_page(report, draw_charts(report))
     with new_file(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+        # Bytes of paths that are not valid UTF-8 are escaped.
+        partial.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def write_report(out: Path, report: Report) -> None:
@@ -54,8 +55,8 @@ def write_report(out: Path, report: Report) -> None:
     charts = draw_charts(report)
     figures = [*_confusion_charts(report.summary), *charts.confidence, *charts.training]
     files = {
-        out / PAGE: render_page(report, charts).encode(),
-        out / MARKDOWN: _render_markdown(report, figures).encode(),
+        out / PAGE: render_page(report, charts).encode(errors="backslashreplace"),
+        out / MARKDOWN: _render_markdown(report, figures).encode(errors="backslashreplace"),
     }
     for chart in figures:
         for suffix in FORMATS:

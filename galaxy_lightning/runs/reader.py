@@ -187,7 +187,8 @@ def read_about(path: Path, arrays: GalaxyArrays | None = None) -> dict[str, Any]
         GalaxyError: An entry is missing or invalid, or the run was made on other arrays.
     """
     about = read_json(path)
-    if not (isinstance(about.get("model"), str) and about["model"].strip()):
+    name = about.get("model")
+    if not (isinstance(name, str) and "".join(filter(str.isprintable, name)).strip()):
         raise GalaxyError(f"{path}: 'model' must be the name of the model")
     identity = about.get("arrays")
     found = identity.get("sha256") if isinstance(identity, dict) else None

@@ -25,7 +25,11 @@ const probability = (model, galaxy, label) =>
 const predicted = (model, galaxy) => data.models[model].predicted[galaxy];
 const confidence = (model, galaxy) => probability(model, galaxy, predicted(model, galaxy));
 const isRight = (model, galaxy) => predicted(model, galaxy) === data.labels[galaxy];
-const percent = (value) => `${(100 * value).toFixed(value > 0 && value < 0.0095 ? 1 : 0)}%`;
+function percent(value) {
+  if (value > 0 && value < 0.0005) return "< 0.1%";
+  const isExtreme = (value > 0 && value < 0.0095) || (value > 0.9905 && value < 1);
+  return `${(100 * value).toFixed(isExtreme ? 1 : 0)}%`;
+}
 const count = (number, noun) => `${number.toLocaleString("en")} ${number === 1 ? noun : noun.replace(/y$/, "ie") + "s"}`;
 
 /** Makes an element with properties and children; strings become text. */
@@ -38,7 +42,7 @@ function make(tag, properties = {}, ...children) {
 }
 
 function picture(galaxy, alt) {
-  if (!images.length) return make("span", { className: "no-image" });
+  if (!images.length) return "";
   return make("img", { src: `data:image/webp;base64,${images[galaxy]}`, alt });
 }
 
@@ -49,8 +53,8 @@ function tile(model, galaxy, list, place) {
     "button",
     { type: "button", className: "tile", title: data.ids[galaxy] },
     picture(galaxy, ""),
-    make("span", {}, right ? truth : `true: ${truth}`),
-    make("span", { className: right ? "right" : "wrong" }, `${right ? "✓ " : `✗ ${guess}, `}${percent(confidence(model, galaxy))}`),
+    make("span", {}, ...(right ? [] : ["true: "]), make("bdi", {}, truth)),
+    make("span", { className: right ? "right" : "wrong" }, right ? "✓ " : "✗ ", ...(right ? [] : [make("bdi", {}, guess), ", "]), percent(confidence(model, galaxy))),
   );
   button.setAttribute("aria-label", `${data.ids[galaxy]}, true class ${truth}, predicted ${guess}, ${percent(confidence(model, galaxy))}`);
   button.addEventListener("click", () => open(list, place, model, button));
@@ -98,6 +102,7 @@ function showPage(focus = -1) {
   tiles.replaceChildren(...shown.map((galaxy, at) => tile(model, galaxy, found, first + at)));
   [...tiles.children].forEach((button, at) => { button.tabIndex = at === Math.max(focus, 0) ? 0 : -1; });
   if (focus >= 0) tiles.children[focus]?.focus();
+  if (!shown.length) tiles.append(make("p", {}, "No galaxy matches the filters."));
   byId("count").textContent = `${found.length.toLocaleString("en")} of ${count(total, "galaxy")}`;
   byId("page").textContent = `page ${page + 1} of ${pages}`;
   byId("pages").hidden = pages === 1;
@@ -160,7 +165,7 @@ function showConfusions() {
     const all = make("button", { type: "button" }, "Show all");
     all.addEventListener("click", () => showCell(model, truth, guess));
     const strip = make("div", { className: "strip" }, ...members.slice(0, PER_CONFUSION).map((galaxy, at) => tile(model, galaxy, members, at)));
-    const heading = make("h3", {}, make("strong", {}, data.classes[truth]), " classified as ", make("strong", {}, data.classes[guess]), `: ${count(members.length, "galaxy")} `);
+    const heading = make("h3", {}, make("strong", {}, make("bdi", {}, data.classes[truth])), " classified as ", make("strong", {}, make("bdi", {}, data.classes[guess])), `: ${count(members.length, "galaxy")} `);
     if (members.length > PER_CONFUSION) heading.append(all);
     return make("div", { className: "confusion-row" }, heading, strip);
   });
@@ -169,7 +174,7 @@ function showConfusions() {
 
 // The dialog of a galaxy
 
-let list = [], listModel = 0, opener = null;
+let list = [], listModel = 0, opener = null, showsVotes = false;
 
 function open(galaxies, place, model, button) {
   [list, listModel, opener] = [galaxies, model, button];
@@ -213,7 +218,9 @@ function facts(galaxy) {
   const votes = Object.entries(data.votes).filter(([, column]) => column[galaxy] !== null);
   if (votes.length) {
     const rows = votes.map(([name, column]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, String(column[galaxy]))));
-    parts.push(make("details", {}, make("summary", {}, "Votes"), make("table", { className: "votes" }, make("tbody", {}, ...rows))));
+    const table = make("details", { open: showsVotes }, make("summary", {}, "Votes"), make("table", { className: "votes" }, make("tbody", {}, ...rows)));
+    table.addEventListener("toggle", () => { showsVotes = table.open; });
+    parts.push(table);
   }
   return parts;
 }
@@ -226,7 +233,7 @@ function bars(model, galaxy) {
   const rows = shown.flatMap((label) => {
     const value = probability(model, galaxy, label), colour = `var(--model-${model})`;
     const bar = make("span", { className: "bar" }, make("i", { style: { width: `${100 * value}%`, "--colour": colour } }));
-    return [make("span", {}, label === truth ? make("strong", {}, data.classes[label]) : data.classes[label]), bar, make("span", {}, percent(value))];
+    return [make("bdi", {}, label === truth ? make("strong", {}, data.classes[label]) : data.classes[label]), bar, make("span", {}, percent(value))];
   });
   const verdict = make("span", { className: guess === truth ? "right" : "wrong" }, guess === truth ? "✓" : `✗ ${data.classes[guess]}`);
   const all = runs > 1 ? ` (correct in ${right[galaxy]} of ${runs} runs; the first is shown)` : "";
@@ -239,7 +246,10 @@ dialog.addEventListener("keydown", (event) => {
   if (by && opened + by in list) { showGalaxy(opened + by, document.activeElement.title); event.preventDefault(); }
 });
 dialog.addEventListener("pointerdown", (event) => { if (event.target === dialog) dialog.close(); });
-dialog.addEventListener("close", () => opener?.focus());
+dialog.addEventListener("close", () => {
+  const last = [...(opener?.parentElement?.children ?? [])].find((button) => button.title === data.ids[list[opened]]);
+  (last ?? opener)?.focus();
+});
 filters.addEventListener("input", update);
 filters.addEventListener("submit", (event) => event.preventDefault());
 filters.addEventListener("reset", () => setTimeout(update));
@@ -251,5 +261,5 @@ document.addEventListener("click", (event) => {
   const cell = event.target.closest(".confusion button");
   if (cell) showCell(cell.dataset.model, cell.dataset.truth, cell.dataset.predicted);
 });
-showConfusions();
-update();
+// A browser that returns to the page restores the filters.
+window.addEventListener("pageshow", () => { showConfusions(); update(); });

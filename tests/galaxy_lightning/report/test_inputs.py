@@ -39,7 +39,7 @@ def test_a_run_without_its_arrays_has_the_same_results(survey, tmp_path):
     assert galaxies.labels.tolist() == alone.labels.tolist()
     assert np.array_equal(model.runs[0].probabilities, again.runs[0].probabilities)
     assert (galaxies.note, galaxies.arrays is None) == ("", False)
-    assert "no galaxy arrays in" in alone.note
+    assert "are missing or damaged" in alone.note
     assert alone.positions() is None
     assert alone.votes().empty
     assert read_inputs(runs[:1], tmp_path / "moved")[0].arrays is not None
@@ -51,7 +51,22 @@ def test_changed_arrays_are_not_shown(survey):
     content["sha256"]["images.npy"] = "0" * 64
     (arrays.folder / "dataset.json").write_text(json.dumps(content))
     assert "have changed after the training" in read_inputs(runs[:1])[0].note
-    with pytest.raises(GalaxyError, match="was not made on the galaxy arrays"):
+    with pytest.raises(GalaxyError, match="has been changed or damaged"):
+        read_inputs(runs[:1], arrays.folder)
+
+
+def test_a_run_that_repeats_another_is_refused(survey, tmp_path):
+    _, runs = survey
+    copy = shutil.copytree(runs[0], tmp_path / "copy")
+    with pytest.raises(GalaxyError, match="it has the same model, settings and seed; leave one out"):
+        read_inputs([*runs, copy])
+
+
+def test_damaged_arrays_are_not_shown(survey):
+    arrays, runs = survey
+    np.save(arrays.folder / "images.npy", np.zeros_like(arrays.images))
+    assert "are missing or damaged" in read_inputs(runs[:1])[0].note
+    with pytest.raises(GalaxyError, match="has been changed or damaged"):
         read_inputs(runs[:1], arrays.folder)
 
 
@@ -74,7 +89,8 @@ def test_runs_on_other_arrays_are_refused(survey, tmp_path):
     stranger = make_run(tmp_path / "stranger", other, "c")
     with pytest.raises(GalaxyError, match="was not made on the galaxy arrays"):
         read_inputs([runs[0], stranger])
-    shutil.rmtree(arrays.folder)
+    for folder in (arrays.folder, other.folder):
+        shutil.rmtree(folder)
     with pytest.raises(GalaxyError, match="different galaxy arrays"):
         read_inputs([runs[0], stranger])
 
@@ -134,6 +150,7 @@ def test_parts_of_a_cross_validation_may_be_missing(crossval):
     assert len(model.fits) == 1
     assert report.summary["models"][0]["mean"]["seconds"] is None
     assert "has no images, votes and positions" in galaxies.note
+    assert "learning curves lack fold_1" in galaxies.note
 
 
 def test_a_damaged_cross_validation_is_an_error_in_one_line(crossval, tmp_path, capsys):
@@ -143,6 +160,7 @@ def test_a_damaged_cross_validation_is_an_error_in_one_line(crossval, tmp_path, 
     for words, changed, message in (
         ([], content | {"model": None}, "does not name the model"),
         ([], content | {"folds": 2}, "does not list the folds"),
+        ([], content | {"galaxies": 25}, "holds 24 galaxies, unlike summary.json"),
         (["--data.arrays", str(other.folder)], content, "does not hold all galaxies"),
         ([str(crossval)], content, "cannot be compared with other runs"),
     ):
@@ -196,7 +214,10 @@ def test_wrong_options_are_errors_in_one_line(survey, tmp_path, capsys):
     (tmp_path / "page.html").write_text("mine")
     for words, message in (
         (["--run", one, other], "name the page of several runs with --out"),
-        (["--run", tmp_path / "nothing"], "holds no complete run"),
+        (["--run", tmp_path / "nothing"], "does not exist"),
+        (["--run", tmp_path], "holds no complete run"),
+        (["--run", tmp_path / "page.html"], "is not a folder"),
+        (["--run", one, "--run", one, "--out", tmp_path / "new.html"], "is named twice"),
         (["--run", one, "--out", tmp_path / "page.html"], "--overwrite"),
         (["--run", one, "--out", tmp_path / "page.txt"], "ends in .html"),
         (["--run", one, "--data.arrays", tmp_path], "does not hold galaxy arrays"),

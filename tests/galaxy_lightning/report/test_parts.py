@@ -151,7 +151,4 @@ def test_settings_that_differ_are_separate():
 def test_findings_of_several_runs_are_means():
     report = made([0, 0, 1, 1], [1, 1, 1, 1])
     report.models[0].runs.append(replace(report.models[0].runs[0], predicted=np.array([0, 1, 1, 1])))
-    assert (
-        "as spiral: on average 1.5 of 2, 100% of its errors"
-        in main_findings(report.summary, report.galaxies)[1]
-    )
+    assert "as spiral: on average 1.5 of 2, 100% of its errors" in report.findings[1]
