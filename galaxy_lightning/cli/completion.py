@@ -141,10 +141,7 @@ def record_run(
     best = find_best_epoch(history.epochs) if newest is None else newest
     about = hyperparameters | {"model": model.network.name, "seed": seed}
     validation = _read_validation(folder, model, data.arrays)
-    rows = data.arrays.rows("val")
-    shown = ValidationPredictions(data.arrays, rows, validation.probabilities) if validation else None
-    with EventLog(folder / FINAL_EVENTS) as log:
-        log_result(log, about, history.epochs, best, shown)
+    _log_result(folder, data.arrays, history, best, about, validation)
     with optional_figures(folder):
         write_run_figures(folder, model.network.name, history.epochs, best, validation)
     rate = history.images * trainer.world_size / history.train_seconds if history.train_seconds else None
@@ -181,6 +178,21 @@ def _read_validation(
         return None
     probabilities, _ = predicted_classes(read_held_out(folder / PREDICTIONS, arrays), arrays.classes)
     return validation_predictions(arrays, probabilities, model.inference.calibrations.main)
+
+
+def _log_result(
+    folder: Path,
+    arrays: GalaxyArrays,
+    history: HistoryRecorder,
+    best_epoch: int | None,
+    hyperparameters: dict[str, Any],
+    validation: HeldOutPredictions | None,
+) -> None:
+    """Logs the hyperparameters and the metrics of the best weights in a file of their own."""
+    rows = arrays.rows("val")
+    predictions = ValidationPredictions(arrays, rows, validation.probabilities) if validation else None
+    with EventLog(folder / FINAL_EVENTS) as log:
+        log_result(log, hyperparameters, history.epochs, best_epoch, predictions)
 
 
 def describe_devices(trainer: Trainer) -> str:
