@@ -114,11 +114,8 @@ def _drop_repeated_runs(runs: Sequence[Run]) -> list[Run]:
     """Drops runs that repeat the training of another run, which would underestimate the spread."""
     kept: list[Run] = []
     for run in runs:
-        seed = run.about.get("seed")
         repeated = (
-            other
-            for other in kept
-            if run.folder.resolve() == other.folder.resolve() or (seed is not None and run.repeats(other))
+            other for other in kept if run.folder.resolve() == other.folder.resolve() or run.repeats(other)
         )
         original = next(repeated, None)
         if original is None:

@@ -23,18 +23,18 @@ from galaxy_lightning.evaluation.figure_text import (
     undrawn_note,
     wrap_lines,
 )
-from galaxy_lightning.evaluation.measures import Counts, row_fractions
+from galaxy_lightning.evaluation.measures import (
+    MAX_WITH_COUNTS,
+    MAX_WITH_FRACTIONS,
+    SHOWN_FRACTION,
+    Counts,
+    row_fractions,
+)
 
-MAX_WITH_COUNTS: Final = 8
-"""Maximum number of classes for which each cell shows a fraction and a count."""
-MAX_WITH_FRACTIONS: Final = 15
-"""Maximum number of classes for which each cell shows a fraction."""
 MAX_WITH_TEXTS: Final = 40
 """Maximum number of classes for which the cells with a large fraction show it."""
 MAX_SIDE_BY_SIDE: Final = 6
 """Maximum number of classes for which the matrices of several models fit side by side."""
-SHOWN_FRACTION: Final = 0.05
-"""Smallest fraction that is shown if not all are."""
 _PAGE: Final = 14.0
 """Maximum width of several matrices side by side, in inches."""
 

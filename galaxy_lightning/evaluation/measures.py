@@ -11,6 +11,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+MAX_WITH_COUNTS: Final = 8
+"""Maximum number of classes for which each cell of a shown confusion matrix has a fraction and a count."""
+MAX_WITH_FRACTIONS: Final = 15
+"""Maximum number of classes for which each cell of a drawn confusion matrix has a fraction."""
+SHOWN_FRACTION: Final = 0.05
+"""Smallest fraction that is shown if not all are."""
 BINS: Final = 15
 """Number of bins of the expected calibration error, as in Guo et al. 2017."""
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from data_prep.images.display import as_picture
-from galaxy_lightning.evaluation.measures import row_fractions
+from galaxy_lightning.evaluation.measures import MAX_WITH_COUNTS, MAX_WITH_FRACTIONS, row_fractions
 from galaxy_lightning.event_log.drawing import (
     LINE_PX,
     draw_text,
@@ -19,10 +19,6 @@ from galaxy_lightning.event_log.drawing import (
     text_width,
 )
 
-MAX_WITH_COUNTS: Final = 8
-"""Maximum number of classes for which each cell shows a fraction and a count."""
-MAX_WITH_FRACTIONS: Final = 15
-"""Maximum number of classes for which each cell shows a fraction."""
 MAX_MISTAKES: Final = 12
 """Maximum number of galaxies in a gallery."""
 _CARD: Final = 348

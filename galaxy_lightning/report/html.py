@@ -7,25 +7,20 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any
 
 import jinja2
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from galaxy_lightning.evaluation.measures import row_fractions
+from galaxy_lightning.evaluation.measures import MAX_WITH_COUNTS, SHOWN_FRACTION, row_fractions
 from galaxy_lightning.report.charts import Chart, Charts
 from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.page_data import choose_galaxies, page_data
 from galaxy_lightning.report.tables import MISSING
 from galaxy_lightning.report.thumbnails import encode_thumbnails
-
-MAX_WITH_COUNTS: Final = 8
-"""Maximum number of classes for which a cell of the confusion matrix shows a count and can be chosen."""
-SHOWN_SHARE: Final = 0.05
-"""Smallest share that a cell shows if there are more classes."""
 
 
 def render_page(report: Report, charts: Charts) -> str:
@@ -90,7 +85,7 @@ def _matrix(number: int, model: Mapping[str, Any], classes: Sequence[str]) -> di
     for truth, label in enumerate(classes):
         cells = []
         for predicted, share in enumerate(shares[truth]):
-            text = f"{share:.2f}" if not is_large or share >= SHOWN_SHARE else ""
+            text = f"{share:.2f}" if not is_large or share >= SHOWN_FRACTION else ""
             title = f"{counts[truth, predicted]:,} {label} galaxies classified as {classes[predicted]}"
             cells.append(
                 {

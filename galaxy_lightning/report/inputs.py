@@ -15,13 +15,12 @@ from data_prep.common.json_files import read_json
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.summary import Model, group_runs, rank_models
-from galaxy_lightning.runs.names import FOLD_ARRAYS, PREDICTIONS, RUN, SUMMARY
+from galaxy_lightning.runs.names import FOLD_ARRAYS, IMAGE_KEYS, PREDICTIONS, RUN, SUMMARY
 from galaxy_lightning.runs.predictions import predicted_classes, read_classes, read_predictions
 from galaxy_lightning.runs.reader import Run, read_run, read_run_without_arrays
 from galaxy_lightning.runs.writer import complete_run
 
-_KEYS: Final = ["objid", "asset_id"]
-_LEFT_OUT: Final = "The page has no images, votes and positions"
+_LEFT_OUT: Final = "The page has no images, votes or positions"
 
 
 def read_inputs(folders: Sequence[Path], arrays: Path | None = None) -> tuple[ReportGalaxies, list[Model]]:
@@ -73,7 +72,7 @@ def _refuse_repeated(runs: Sequence[Run]) -> None:
     for one, other in itertools.combinations(runs, 2):
         if one.folder.resolve() == other.folder.resolve():
             raise GalaxyError(f"{one.folder} is named twice")
-        if one.about.get("seed") is not None and one.repeats(other):
+        if one.repeats(other):
             raise GalaxyError(
                 f"{other.folder} repeats {one.folder}: it has the same model, settings and seed; leave one "
                 "out"
@@ -113,12 +112,12 @@ def _open_arrays(runs: Sequence[Path], named: Path | None) -> tuple[GalaxyArrays
 def _read_without_arrays(folders: Sequence[Path], note: str) -> tuple[ReportGalaxies, list[Run]]:
     """Reads runs alone; all must have been made on the same arrays."""
     first, classes, table = read_run_without_arrays(folders[0])
-    keys = pd.MultiIndex.from_frame(table[_KEYS])
+    keys = pd.MultiIndex.from_frame(table[IMAGE_KEYS])
     runs = [first]
     for folder in folders[1:]:
         run, names, other = read_run_without_arrays(folder)
         same = run.about["arrays"]["sha256"] == first.about["arrays"]["sha256"]
-        order = pd.MultiIndex.from_frame(other[_KEYS]).get_indexer(keys)
+        order = pd.MultiIndex.from_frame(other[IMAGE_KEYS]).get_indexer(keys)
         if not same or set(names) != set(classes) or len(other) != len(table) or (order < 0).any():
             raise GalaxyError(f"{folder} and {folders[0]} were made on different galaxy arrays")
         probabilities, predicted = predicted_classes(other.iloc[order], classes)
@@ -185,8 +184,8 @@ def _with_arrays(galaxies: ReportGalaxies, folder: Path, *, required: bool) -> R
     try:
         arrays = open_arrays(folder)
         arrays.verify()
-        catalogue = pd.MultiIndex.from_frame(arrays.catalog[_KEYS])
-        rows = catalogue.get_indexer(pd.MultiIndex.from_frame(galaxies.identities[_KEYS]))
+        catalogue = pd.MultiIndex.from_frame(arrays.catalog[IMAGE_KEYS])
+        rows = catalogue.get_indexer(pd.MultiIndex.from_frame(galaxies.identities[IMAGE_KEYS]))
         if (rows < 0).any():
             raise GalaxyError(f"{folder} does not hold all galaxies of the cross-validation")
         if (arrays.catalog["label"].to_numpy()[rows] != galaxies.identities["label"].to_numpy()).any():

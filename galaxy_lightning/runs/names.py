@@ -35,6 +35,8 @@ FOLD_ARRAYS: Final = "arrays"
 
 IDENTITY_COLUMNS: Final = ["objid", "asset_id", "split", "label"]
 """Columns of ``predictions.csv`` that identify a galaxy."""
+IMAGE_KEYS: Final = ["objid", "asset_id"]
+"""The columns of these that name an image, in a catalogue too."""
 
 HISTORY_COLUMNS: Final = (
     "epoch",

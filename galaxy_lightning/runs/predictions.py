@@ -13,14 +13,11 @@ from data_prep.common.errors import GalaxyError
 from data_prep.samples.class_names import check_class_names
 from data_prep.tables.csv_tables import read_table, refuse_unknown
 from data_prep.tables.table_layout import read_layout
-from galaxy_lightning.runs.names import IDENTITY_COLUMNS
+from galaxy_lightning.runs.names import IDENTITY_COLUMNS, IMAGE_KEYS
 from galaxy_lightning.runs.writer import probability_columns
 
 ROUNDING: Final = 5e-4
 """Rounding error of a probability with three decimals; a sum may be off by one such error per class."""
-
-_KEYS: Final = ["objid", "asset_id"]
-"""Columns of ``predictions.csv`` that name an image."""
 
 
 def read_classes(path: Path) -> list[str]:
@@ -64,7 +61,7 @@ def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     for column in ("label", "predicted"):
         refuse_unknown(table, path, column, classes)
     _check_probabilities(table, path, columns)
-    ids = pd.MultiIndex.from_frame(table[_KEYS])
+    ids = pd.MultiIndex.from_frame(table[IMAGE_KEYS])
     _refuse_any(path, ids[ids.duplicated()], "listed twice")
     return table
 
@@ -85,8 +82,8 @@ def read_held_out(path: Path, arrays: GalaxyArrays) -> pd.DataFrame:
     """
     table = read_predictions(path, arrays.classes)
     expected = arrays.catalog[IDENTITY_COLUMNS].iloc[arrays.rows("val", "test")]
-    found_ids = pd.MultiIndex.from_frame(table[_KEYS])
-    expected_ids = pd.MultiIndex.from_frame(expected[_KEYS])
+    found_ids = pd.MultiIndex.from_frame(table[IMAGE_KEYS])
+    expected_ids = pd.MultiIndex.from_frame(expected[IMAGE_KEYS])
     unknown_galaxies = "not among the validation and test galaxies of the arrays"
     _refuse_any(path, found_ids.difference(expected_ids), unknown_galaxies)
     _refuse_any(path, expected_ids.difference(found_ids), "missing")

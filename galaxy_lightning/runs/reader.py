@@ -80,10 +80,12 @@ class Run:
     def repeats(self, other: "Run") -> bool:
         """Returns whether two runs have the same model, settings, seed and training.
 
-        An entry of the training that only one of them has is not compared.
+        An entry of the training that only one of them has is not compared. Without a seed, no run repeats
+        another.
         """
         return (
-            self.model == other.model
+            self.about.get("seed") is not None
+            and self.model == other.model
             and self.settings == other.settings
             and self.number("seed") == other.number("seed")
             and agree(self.training, other.training)

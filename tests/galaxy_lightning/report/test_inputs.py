@@ -149,7 +149,7 @@ def test_parts_of_a_cross_validation_may_be_missing(crossval):
     assert "2 folds" in report.about
     assert len(model.fits) == 1
     assert report.summary["models"][0]["mean"]["seconds"] is None
-    assert "has no images, votes and positions" in galaxies.note
+    assert "has no images, votes or positions" in galaxies.note
     assert "learning curves lack fold_1" in galaxies.note
 
 

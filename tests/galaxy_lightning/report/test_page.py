@@ -277,7 +277,7 @@ def test_without_the_arrays_there_are_no_images_and_a_sentence_says_so(tmp_path,
     survey = make_survey(tmp_path)
     survey.arrays.folder.rename(tmp_path / "moved")
     main(["report", "--run", str(survey.runs[0])])
-    note = "has no images, votes and positions, since the galaxy arrays in"
+    note = "has no images, votes or positions, since the galaxy arrays in"
     assert note in capsys.readouterr().out
     page = open_page(survey.runs[0] / "report.html")
     assert note in page.locator("header").inner_text()
