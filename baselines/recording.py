@@ -92,7 +92,7 @@ class RunRecord:
         }
         rows = self.arrays.rows("val")
         validation = ValidationPredictions(self.arrays, rows, probabilities.astype(np.float64))
-        log_epoch(self.log, int(epoch["epoch"]), values, validation)
+        log_epoch(self.log, int(epoch["epoch"]) + 1, values, validation)
 
 
 def require_finite(history: Sequence[Mapping[str, float]]) -> None:

@@ -49,6 +49,8 @@ VOTE_COUNT: Final = "n_votes"
 MAPPING_FILE: Final = "gz2_filename_mapping.csv"
 TABLE2_FILE: Final = "GalaxyZoo1_DR_table2.csv"
 IMAGES_FOLDER: Final = "images_gz2/images"
+SIMULATION_FILE: Final = "simulation.json"
+"""Only a simulated survey has this file."""
 """Paths of the two tables and the images, relative to the folder of a raw Galaxy Zoo survey."""
 
 CUTOUT_PX: Final = 424

@@ -11,7 +11,7 @@ import time
 
 from tests.fuzzing import SOAKING
 
-KILLS = 200 if SOAKING else 20
+KILLS = 200 if SOAKING else 8
 
 kills = 0
 """How many there were that found the command at work."""

@@ -11,7 +11,14 @@ from data_prep.images.survey_images import ImageFolder, find_images
 from data_prep.samples.galaxy_zoo_1 import LabelRule, galaxy_zoo_1_rules, suggest_other_rule
 from data_prep.samples.labelling import UNLABELLED, label_table
 from data_prep.samples.sample_file import draw_sample, refuse_existing_sample, write_sample
-from data_prep.schema import IMAGES_FOLDER, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE, VOTE_THRESHOLD
+from data_prep.schema import (
+    IMAGES_FOLDER,
+    MAPPING_FILE,
+    SIMULATION_FILE,
+    TABLE2_COLUMNS,
+    TABLE2_FILE,
+    VOTE_THRESHOLD,
+)
 from data_prep.tables.galaxy_zoo import read_mapping, read_table2
 from data_prep.tables.objids import refuse_ids_rounded_in_one_table
 from data_prep.tables.positions import compare_positions
@@ -70,6 +77,7 @@ def extract(
         "votes": rules.votes.to_json() if rules.votes else None,
         "seed": seed,
         "galaxies": len(sample),
+        "simulated": (raw / SIMULATION_FILE).is_file(),
         "classes": {name: int((sample["label"] == name).sum()) for name in rules.classes},
         "class_descriptions": dict(rules.classes),
         "eligible": len(joined),

@@ -2,7 +2,7 @@
 
 A file, with every key that it may have (only ``rules`` is required)::
 
-    description: Galaxy Zoo 2 votes at a threshold
+    description: Galaxy Zoo 2 votes
     id: [dr7objid, objid]           # usual names of the id column; the first one found is used
     classes:                        # in this order (alphabetical order without it), with their descriptions
       elliptical: smooth, without a disc or other features

@@ -23,13 +23,19 @@ from data_prep.common.files import new_file, new_folder
 from data_prep.common.json_files import write_json
 from data_prep.common.progress import progress_bar
 from data_prep.common.threads import cores
-from data_prep.schema import IMAGES_FOLDER, MAPPING_COLUMNS, MAPPING_FILE, TABLE2_COLUMNS, TABLE2_FILE
+from data_prep.schema import (
+    IMAGES_FOLDER,
+    MAPPING_COLUMNS,
+    MAPPING_FILE,
+    SIMULATION_FILE,
+    TABLE2_COLUMNS,
+    TABLE2_FILE,
+)
 from data_prep.simulate.galaxies import SHAPE_SHARES, Galaxy
 from data_prep.simulate.identity import MAX_SEED, draw_numbered_galaxy, object_ids
 from data_prep.simulate.sky import render_cutout
 from data_prep.simulate.votes import draw_votes
 
-SIMULATION_FILE: Final = "simulation.json"
 TRUTH_FILE: Final = "truth.csv"
 SURVEY_CONTENTS: Final = (
     Path(IMAGES_FOLDER).parts[0],

@@ -36,7 +36,7 @@ def metrics_of_model(model: GalaxyClassifier) -> set[str]:
 
 
 class EpochLog(Callback):
-    """Logs each epoch to the run's :class:`RunLogger`; the epoch, counted from 0, is the x axis.
+    """Logs each epoch to the run's :class:`RunLogger`; the epoch, counted from 1, is the x axis.
 
     Args:
         history: The record of the fit, which measures the time. It must precede this callback.
@@ -75,7 +75,7 @@ class EpochLog(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Logs the epoch on the first rank, and raises an error if it cannot be written."""
         validation, self._validation = self._validation, None
-        logger, epoch = self._logger, trainer.current_epoch
+        logger, epoch = self._logger, trainer.current_epoch + 1
         if logger is None or not trainer.is_global_zero:
             return
         if not self._has_begun:
@@ -99,15 +99,15 @@ class EpochLog(Callback):
     def _begin(self, trainer: Trainer, logger: RunLogger) -> None:
         """Logs what does not change; a resumed fit continues the log, now that it has something to add."""
         self._has_begun = True
-        folder, epoch = Path(logger.log_dir), trainer.current_epoch
+        folder, epochs = Path(logger.log_dir), trainer.current_epoch
         (folder / FINAL_EVENTS).unlink(missing_ok=True)  # It would be outdated.
         if self._is_resumed:
-            logger.restart(epoch)
-        if not self._is_resumed or epoch == 0:
+            logger.restart(epochs + 1)
+        if not self._is_resumed or epochs == 0:
             data = trainer.datamodule  # type: ignore[attr-defined]
             log_start(logger, data.arrays)
         config = resumed_config(folder, count_resumed_configs(folder))
         if not config.is_file():
             config = folder / CONFIG
         if config.is_file():
-            logger.add_summary(yaml_summary(CONFIG_TAG, config.read_text(encoding="utf-8")), epoch)
+            logger.add_summary(yaml_summary(CONFIG_TAG, config.read_text(encoding="utf-8")), epochs)

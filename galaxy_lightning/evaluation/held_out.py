@@ -113,7 +113,8 @@ class HeldOutPredictions:
             title: Title of the figures.
             name: Name of the model.
         """
-        yield CONFUSION, plot_confusion_matrix(self.counts, self.classes, title, self.descriptions)
+        titled = f"{name}: {title}"
+        yield CONFUSION, plot_confusion_matrix(self.counts, self.classes, titled, self.descriptions)
         predictions = self.labels, self.predicted, self.probabilities
         metrics = self.calibration_metrics
         error = metrics["calibration_error"]

@@ -101,7 +101,7 @@ def log_epoch(
 
     Args:
         log: The log of the run.
-        epoch: The epoch, counted from 0.
+        epoch: The epoch, counted from 1, as everywhere the user sees it.
         scalars: Values by tag, besides the metrics of the validation galaxies; None if unknown.
         validation: The predictions for the validation galaxies; None if the epoch was not validated.
     """

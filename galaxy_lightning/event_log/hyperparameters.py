@@ -87,14 +87,14 @@ def log_result(
         log: The log of the run.
         hyperparameters: Values by name.
         history: The epochs, as in ``history.csv``.
-        best_epoch: The epoch of the best weights; None if unknown.
+        best_epoch: The epoch of the best weights, counted from 0 as in ``history.csv``; None if unknown.
         validation: Their predictions for the validation galaxies; None if there are none.
     """
     log_hyperparameters(log, hyperparameters)
     if validation is not None and best_epoch is not None:
         losses = {int(row["epoch"]): row["val_loss"] for row in history}
         loss = losses.get(best_epoch, math.nan)
-        log_final_metrics(log, best_epoch, validation.scalars | {VAL_LOSS: loss})
+        log_final_metrics(log, best_epoch + 1, validation.scalars | {VAL_LOSS: loss})
 
 
 def log_final_metrics(log: EventSink, epoch: int, curves: Mapping[str, float]) -> None:
@@ -102,7 +102,7 @@ def log_final_metrics(log: EventSink, epoch: int, curves: Mapping[str, float]) -
 
     Args:
         log: The log of the run.
-        epoch: The epoch of the best weights.
+        epoch: The epoch of the best weights, counted from 1.
         curves: The metrics by the tag of their curve; NaN if unknown.
     """
     values = {tag: curves.get(curve, math.nan) for tag, curve in FINAL_METRICS.items()}

@@ -56,7 +56,7 @@ class EventLog:
 
         Args:
             summary: Any number of values with their tags.
-            step: The position on the x axis: the epoch, counted from 0.
+            step: The position on the x axis: the epoch, counted from 1.
         """
         self._write(Event(wall_time=time.time(), step=step, summary=summary))
 

@@ -64,6 +64,8 @@ class Report:
         if galaxies.arrays is not None:
             side = galaxies.arrays.image_size
             text += f" Images of {side} x {side} pixels from {galaxies.arrays.folder}."
+        if galaxies.are_simulated:
+            text += " The galaxies and their votes are simulated."
         return f"{text} Labels: {galaxies.label_source}." if galaxies.label_source else text
 
     @property

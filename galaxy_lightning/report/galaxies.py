@@ -97,13 +97,24 @@ class ReportGalaxies:
         rule = dataset.get("label_rule")
         return _DATA_LABELS.get(str(rule), f"label rule {rule}") if rule else ""
 
+    @property
+    def are_simulated(self) -> bool:
+        """Whether the galaxies are known to be simulated; their positions hold no galaxies."""
+        sample = self.arrays.dataset.get("sample") if self.arrays else None
+        return isinstance(sample, dict) and sample.get("simulated") is True
+
     def describe_number(self) -> str:
         """Returns the number of the galaxies and what they are, such as ``150 test galaxies``."""
         number = len(self.identities)
         return f"{number:,} {self.kind} {'galaxy' if number == 1 else 'galaxies'}"
 
     def positions(self) -> pd.DataFrame | None:
-        """Returns ``N`` rows with ``ra`` and ``dec`` in degrees, NaN if missing; None if there are none."""
+        """Returns ``N`` rows with ``ra`` and ``dec`` in degrees, NaN if missing; None if there are none.
+
+        Simulated galaxies have none: a survey's viewer would show another part of the sky.
+        """
+        if self.are_simulated:
+            return None
         catalogue = self._catalogue()
         columns = {str(name).lower(): name for name in catalogue}
         if not {"ra", "dec"} <= columns.keys():

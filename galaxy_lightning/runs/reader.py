@@ -160,8 +160,10 @@ def _make_run(
 
 
 def _read_history(path: Path) -> pd.DataFrame:
-    """Reads ``history.csv``, and checks that each epoch occurs once."""
+    """Reads ``history.csv``, and checks that it is whole and that each epoch occurs once."""
     history = read_table(path, {name: "float64" for name in HISTORY_COLUMNS if name != "train_seconds"})
+    if not path.read_bytes().endswith(b"\n"):
+        raise GalaxyError(f"the last line of {path} does not end: the file seems to be cut off")
     epochs, losses = history["epoch"], history[["train_loss", "val_loss", "seconds"]]
     accuracies = history[["train_accuracy", "val_accuracy"]]
     for invalid, problem in (

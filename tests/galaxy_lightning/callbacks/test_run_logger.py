@@ -7,6 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from galaxy_lightning.callbacks.run_logger import RunLogger
 from galaxy_lightning.runtime.noise import without_tensorflow
+from tests.fuzzing import SOAKING
 
 LOG = """
 import sys
@@ -58,6 +59,8 @@ def scalars(folder):
 
 @pytest.mark.parametrize("program", [LOG + HIDDEN, NOT_HIDDEN + LOG], ids=["hidden", "not hidden"])
 def test_a_log_is_the_same_whether_tensorflow_can_be_hidden_or_not(tmp_path, program):
+    if program != LOG + HIDDEN and not SOAKING:
+        pytest.skip("one of the long tests")
     python(program, tmp_path)
     assert scalars(tmp_path) == [(3, 0.5)]
 

@@ -79,4 +79,8 @@ def test_the_titles_count_the_galaxies_of_the_split(validation):
     title = split_title("val", 1200)
     assert title == "validation, 1,200 galaxies"
     assert split_title("test", 1) == "test, 1 galaxy"
-    assert [figure.get_suptitle() for _, figure in validation.figures(title, "a")] == [title] * 3
+    assert [figure.get_suptitle() for _, figure in validation.figures(title, "a")] == [
+        f"a: {title}",
+        title,
+        title,
+    ]

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from data_prep.arrays.format import open_arrays
 from galaxy_lightning.report import page_data, tables, thumbnails
 from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
@@ -64,6 +65,20 @@ def test_positions_are_degrees_and_missing_if_invalid(tmp_path, ra, dec, expecte
         assert found is None
     else:
         assert np.allclose(found.to_numpy(), expected, equal_nan=True)
+
+
+def test_simulated_galaxies_are_named_so_and_have_no_position_on_the_sky(small_arrays):
+    arrays = open_arrays(small_arrays)
+    galaxies = ReportGalaxies.from_arrays(arrays)
+    assert galaxies.positions() is None
+    model = Model("m", [Run(None, {}, pd.DataFrame(), np.eye(3)[galaxies.labels], galaxies.labels)])
+    assert "The galaxies and their votes are simulated. Labels: Galaxy Zoo 1's debiased votes (" in (
+        Report(galaxies, [model]).about
+    )
+    arrays.dataset["sample"]["simulated"] = False
+    galaxies = ReportGalaxies.from_arrays(arrays)
+    assert not galaxies.are_simulated
+    assert galaxies.positions().notna().all(axis=None)
 
 
 def decoded(text):

@@ -156,6 +156,13 @@ def test_a_model_name_is_reduced_to_one_line(arrays, by_hand):
     assert read_run(by_hand, arrays).model == "two lines[31m" + "x" * 67
 
 
+def test_a_history_that_is_cut_off_is_refused(arrays, by_hand):
+    path = by_hand / "history.csv"
+    path.write_bytes(path.read_bytes()[:-1])  # "11" may have been "112".
+    with pytest.raises(GalaxyError, match="history.csv does not end: the file seems to be cut off"):
+        read_run(by_hand, arrays)
+
+
 def test_a_history_without_losses_is_refused(arrays, by_hand):
     (by_hand / "history.csv").write_text("epoch,loss\n0,1\n")
     with pytest.raises(GalaxyError, match="lacks the columns train_loss"):
