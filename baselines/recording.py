@@ -155,11 +155,10 @@ def record_run(
             yield record
         fit = record.fit
         assert fit is not None
-        _log_result(record, fit, seed)
+        _log_and_draw(record, fit, seed, out)
         held_out = arrays.identities.iloc[arrays.rows("val", "test")]
         write_history(folder, fit.history)
         write_predictions(folder / PREDICTIONS, held_out, fit.probabilities, arrays.classes)
-        _write_figures(record, fit, out)
         images = len(arrays.rows("train")) * len(fit.history)
         seconds = max(sum(row["train_seconds"] for row in fit.history), 1e-9)
         write_run(
@@ -183,8 +182,15 @@ def record_run(
     }
 
 
-def _write_figures(record: RunRecord, fit: FitResult, out: Path) -> None:
-    """Draws the figures of a finished fit; ``out`` is its folder when it is complete."""
+def _log_and_draw(record: RunRecord, fit: FitResult, seed: int, out: Path) -> None:
+    """Logs the settings of a finished fit and the metrics of its best weights, and draws its figures.
+
+    Args:
+        record: The run that is being written.
+        fit: The results.
+        seed: The seed.
+        out: The folder of the run when it is complete.
+    """
     # Matplotlib would count in the peak memory, if it were imported before the fit.
     from galaxy_lightning.evaluation.run_figures import (
         optional_figures,
@@ -192,17 +198,13 @@ def _write_figures(record: RunRecord, fit: FitResult, out: Path) -> None:
         write_run_figures,
     )
 
-    with optional_figures(out):
-        epochs = fit.history if fit.uses_images else ()  # Without images, nothing is learnt by epochs.
-        validation = validation_predictions(record.arrays, fit.probabilities)
-        write_run_figures(record.folder, record.model, epochs, find_best_epoch(epochs), validation)
-
-
-def _log_result(record: RunRecord, fit: FitResult, seed: int) -> None:
-    """Logs the settings of a finished fit, and the metrics of its best weights on the validation galaxies."""
     settings = {"model": record.model, **fit.hyperparameters, "seed": seed}
     record.log.add_summary(yaml_summary(CONFIG, settings | {"arrays": str(record.arrays.folder)}), 0)
-    held_out, rows = record.arrays.rows("val", "test"), record.arrays.rows("val")
-    probabilities = fit.probabilities[np.isin(held_out, rows)].astype(np.float64)
-    validation = ValidationPredictions(record.arrays, rows, probabilities)
-    log_result(record.log, settings, fit.history, find_best_epoch(fit.history), validation)
+    validation, best = validation_predictions(record.arrays, fit.probabilities), find_best_epoch(fit.history)
+    rows = record.arrays.rows("val")
+    logged = ValidationPredictions(record.arrays, rows, validation.probabilities)
+    log_result(record.log, settings, fit.history, best, logged)
+    with optional_figures(out):
+        # Without images, nothing is learnt by epochs.
+        epochs, marked = (fit.history, best) if fit.uses_images else ((), None)
+        write_run_figures(record.folder, record.model, epochs, marked, validation)

@@ -49,9 +49,9 @@ VOTE_COUNT: Final = "n_votes"
 MAPPING_FILE: Final = "gz2_filename_mapping.csv"
 TABLE2_FILE: Final = "GalaxyZoo1_DR_table2.csv"
 IMAGES_FOLDER: Final = "images_gz2/images"
-SIMULATION_FILE: Final = "simulation.json"
-"""Only a simulated survey has this file."""
 """Paths of the two tables and the images, relative to the folder of a raw Galaxy Zoo survey."""
+SIMULATION_FILE: Final = "simulation.json"
+"""A file that only a simulated survey has, in the same folder."""
 
 CUTOUT_PX: Final = 424
 """Side of a Galaxy Zoo 2 image in pixels."""

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 ELLIPSIS: Final = "…"
@@ -60,6 +60,24 @@ def shorten_names(names: Sequence[str], width: int) -> list[str]:
         name if name == short else f"{shorten(name, width - 1 - len(str(number)))} {number}"
         for number, (name, short) in enumerate(zip(names, by_end, strict=True), start=1)
     ]
+
+
+def drawn_names(names: Sequence[str], width: int, noun: str, can_draw: Callable[[str], bool]) -> list[str]:
+    """Returns names as a picture shows them: shortened, but distinct; see :func:`shorten_names`.
+
+    A name that cannot be drawn becomes ``class 3``, where 3 is its position in ``names``, counted from 1.
+
+    Args:
+        names: Distinct names.
+        width: The maximum width, at least 8.
+        noun: What they are the names of, such as ``class``.
+        can_draw: Returns whether a font has all characters of a name.
+    """
+    shown = []
+    for number, name in enumerate(names, start=1):
+        numbered = f"{noun} {number}" if f"{noun} {number}" not in names else f"no. {number}"
+        shown.append(name if can_draw(name) else numbered)
+    return shorten_names(shown, width)
 
 
 def escape_markdown(text: str) -> str:

@@ -137,8 +137,8 @@ def record_run(
     if device.type == "cuda":
         extra["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
     hyperparameters = {**model.hparams, "weights": weights, **data_settings, "epochs": trainer.max_epochs}
-    newest = int(history.epochs[-1]["epoch"]) if takes_newest(model, data) else None
-    best = find_best_epoch(history.epochs) if newest is None else newest
+    newest = takes_newest(model, data)
+    best = int(history.epochs[-1]["epoch"]) if newest else find_best_epoch(history.epochs)
     about = hyperparameters | {"model": model.network.name, "seed": seed}
     validation = _read_validation(folder, model, data.arrays)
     _log_result(folder, data.arrays, history, best, about, validation)

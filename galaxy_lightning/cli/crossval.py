@@ -17,7 +17,7 @@ from data_prep.common.json_files import read_json, write_json
 from data_prep.common.locks import file_lock
 from data_prep.common.progress import print_progress
 from galaxy_lightning.cli.configs import add_default_config, configured_checkpoint, expand_paths
-from galaxy_lightning.cli.descriptions import DESCRIPTIONS, LineHelp
+from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.cli.fold_progress import FoldProgress, run_fit
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.crossval import fold_predictions, summarise
@@ -76,13 +76,10 @@ def run(args: Sequence[str]) -> None:
 
 def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Separates the options of ``crossval`` from those of ``fit``."""
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} crossval",
-        usage=f"{PROGRAM} crossval [--folds N] [--config FILE] [options of fit]",
-        description=DESCRIPTIONS["crossval"],
-        epilog=f"crossval also accepts the options of fit: {PROGRAM} fit --help",
-        formatter_class=LineHelp,
-        allow_abbrev=False,
+    parser = command_parser(
+        "crossval",
+        "[--folds N] [--config FILE] [options of fit]",
+        f"crossval also accepts the options of fit: {PROGRAM} fit --help",
     )
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument("--out", help="folder for the results (default: RUNS/NAME_crossval/seed_SEED)")

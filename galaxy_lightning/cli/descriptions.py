@@ -1,4 +1,4 @@
-"""The descriptions of the commands in their help."""
+"""The descriptions of the commands, and their help."""
 
 import argparse
 from typing import Final
@@ -43,6 +43,24 @@ DESCRIPTIONS: Final = {
     "images it expects, and what it is not for."
     f"\nExample:\n{PROGRAM} model --about {DEFAULT_MODEL}",
 }
+
+
+def command_parser(command: str, usage: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of a command that Lightning does not parse.
+
+    Args:
+        command: The command.
+        usage: Its options in short.
+        epilog: A text after the options.
+    """
+    return argparse.ArgumentParser(
+        prog=f"{PROGRAM} {command}",
+        usage=f"{PROGRAM} {command} {usage}",
+        description=DESCRIPTIONS[command],
+        epilog=epilog,
+        formatter_class=LineHelp,
+        allow_abbrev=False,
+    )
 
 
 class LineHelp(argparse.HelpFormatter):

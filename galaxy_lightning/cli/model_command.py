@@ -1,12 +1,10 @@
 """The command ``model``: what a trained model is, what it was trained on, and what it is not for."""
 
-import argparse
 from collections.abc import Sequence
 
 from galaxy_lightning.cli.checkpoint_names import find_checkpoint
 from galaxy_lightning.cli.configs import expand_paths
-from galaxy_lightning.cli.descriptions import DESCRIPTIONS, LineHelp
-from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.shipped_models import DEFAULT_MODEL
 
 
@@ -19,13 +17,7 @@ def run(args: Sequence[str]) -> None:
     Raises:
         GalaxyError: There is no such model, or its file is damaged.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} model",
-        usage=f"{PROGRAM} model [MODEL] [--about | --objids]",
-        description=DESCRIPTIONS["model"],
-        formatter_class=LineHelp,
-        allow_abbrev=False,
-    )
+    parser = command_parser("model", "[MODEL] [--about | --objids]")
     text = f"a checkpoint, a run folder, or {DEFAULT_MODEL}, the model of the package (default)"
     parser.add_argument("model", nargs="?", metavar="MODEL", default=DEFAULT_MODEL, help=text)
     printed = parser.add_mutually_exclusive_group()

@@ -1,14 +1,12 @@
 """The command ``report``: a page to browse, about runs or a cross-validation."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import refuse_existing
 from galaxy_lightning.cli.configs import expand_paths
-from galaxy_lightning.cli.descriptions import DESCRIPTIONS, LineHelp
-from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.runs.names import PAGE
 
 
@@ -21,13 +19,8 @@ def run(args: Sequence[str]) -> None:
     Raises:
         GalaxyError: A run is incomplete or invalid, or the file exists.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} report",
-        usage=f"{PROGRAM} report --run RUN [RUN ...] [--data.arrays ARRAYS] [--out FILE [--overwrite]]",
-        description=DESCRIPTIONS["report"],
-        formatter_class=LineHelp,
-        allow_abbrev=False,
-    )
+    usage = "--run RUN [RUN ...] [--data.arrays ARRAYS] [--out FILE [--overwrite]]"
+    parser = command_parser("report", usage)
     parser.add_argument(
         "--run",
         nargs="+",

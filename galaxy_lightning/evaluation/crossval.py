@@ -48,7 +48,7 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
         pooled.classes,
         {"fold": fold_numbers, "uncertain": as_flags(pooled.uncertain)},
     )
-    title = f"{runs[0].model}, {len(folds)} folds, {len(pooled.labels):,} galaxies"
+    title = f"{len(folds)} folds, {len(pooled.labels):,} galaxies"
     pooled.write(out, title, runs[0].model)
     low, high = pooled.accuracy_interval
     interval = {} if np.isnan(low) else {"accuracy_interval": [round(low, 6), round(high, 6)]}
@@ -70,7 +70,7 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
         },
     )
     return [
-        *_report(title, pooled, predictions),
+        *_report(f"{runs[0].model}, {title}", pooled, predictions),
         "",
         *list_results(out, PREDICTIONS, SUMMARY),
     ]

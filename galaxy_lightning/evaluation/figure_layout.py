@@ -9,15 +9,19 @@ from typing import Any, Final
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from data_prep.common.text_layout import display_width, shorten
-from galaxy_lightning.evaluation.colours import GRID
+from galaxy_lightning.evaluation.colours import GRID, REFERENCE
 from galaxy_lightning.evaluation.figure_text import show_as_is, text_width, wrap_lines
 
 TEXT_SIZE: Final = 9
 """Font size of labels, ticks and legends, in points."""
 TITLE_SIZE: Final = 10
 """Font size of titles, in points."""
+
+REFERENCE_LINE: Final[dict[str, Any]] = {"color": REFERENCE, "linestyle": ":", "linewidth": 1.5}
+"""How a line to compare with is drawn."""
 
 Entries = Sequence[tuple[Artist, str]]
 """Entries of a legend: what is drawn, and its label."""
@@ -100,6 +104,11 @@ def label_axes(axes: Axes, x: str = "", y: str = "") -> None:
     """Sets the labels of the axes."""
     axes.set_xlabel(x, fontsize=TEXT_SIZE)
     axes.set_ylabel(y, fontsize=TEXT_SIZE)
+
+
+def reference_key() -> Line2D:
+    """Returns the entry of a legend for a line to compare with."""
+    return Line2D([], [], **REFERENCE_LINE)
 
 
 def wrap_title(title: str, width: float) -> list[str]:

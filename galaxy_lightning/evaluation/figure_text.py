@@ -10,7 +10,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font, get_font
 from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
 
-from data_prep.common.text_layout import display_width, shorten_names
+from data_prep.common.text_layout import display_width, drawn_names
 
 _DEFAULT_FONT: Final = "DejaVu Sans"
 _OTHER_FONTS: Final = (
@@ -45,20 +45,14 @@ def class_names(classes: Sequence[str], width: int) -> list[str]:
 
 
 def shown_names(names: Sequence[str], width: int, noun: str) -> list[str]:
-    """Returns names as a figure shows them.
-
-    Long names are shortened, and remain distinct. A name with characters that no font has becomes
-    ``class 3``, where 3 is its position in ``names``, counted from 1.
+    """Returns names as a figure shows them; see :func:`data_prep.common.text_layout.drawn_names`.
 
     Args:
         names: The names, in order.
         width: The maximum width in characters; East Asian characters count twice.
         noun: What they are the names of, such as ``class``.
     """
-    shown = [
-        name if _can_draw(name) else _numbered(noun, number, names) for number, name in enumerate(names, 1)
-    ]
-    return shorten_names(shown, width)
+    return drawn_names(names, width, noun, _can_draw)
 
 
 def legend_names(models: Sequence[str]) -> list[str]:
@@ -132,11 +126,6 @@ def _font_families(text: str) -> list[str] | None:
 def _replace_unknown(text: str) -> str:
     """Replaces the characters that no font has."""
     return "".join(letter if letter == "\n" or _can_draw(letter) else _UNKNOWN for letter in text)
-
-
-def _numbered(noun: str, number: int, names: Sequence[str]) -> str:
-    """Returns what a figure shows instead of a name."""
-    return f"{noun} {number}" if f"{noun} {number}" not in names else f"no. {number}"
 
 
 def _can_draw(name: str) -> bool:

@@ -10,12 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.special import betaincinv
 
-from galaxy_lightning.evaluation.colours import INK, PAPER, REFERENCE, model_colours
-from galaxy_lightning.evaluation.figure_layout import TEXT_SIZE, Entries, label_axes, make_figure
-from galaxy_lightning.evaluation.figure_text import (
-    legend_names,
-    shown_names,
+from galaxy_lightning.evaluation.colours import INK, PAPER, model_colours
+from galaxy_lightning.evaluation.figure_layout import (
+    REFERENCE_LINE,
+    TEXT_SIZE,
+    Entries,
+    label_axes,
+    make_figure,
+    reference_key,
 )
+from galaxy_lightning.evaluation.figure_text import legend_names, shown_names
 
 ReliabilityBins = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]
 """Mean confidence, accuracy and number of galaxies of each bin, as from ``measures.reliability_bins``."""
@@ -58,7 +62,7 @@ def plot_reliability_diagram(
     legends = [entries, list(_reliability_keys(models)), list(_left_out(models))]
     figure, panels = make_figure(_WIDTH, [3.2, 0.9] if single else [3.6], title, legends)
     axes = panels[0]
-    axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle=":", linewidth=1.5)
+    axes.plot([0, 1], [0, 1], **REFERENCE_LINE)
     for name, (confidences, accuracies, galaxies) in models.items():
         drawn = galaxies > 1
         points = confidences[drawn], accuracies[drawn]
@@ -113,7 +117,7 @@ def plot_coverage_curve(
         colour = colours[next(iter(chosen))] if len(models) == 1 else INK
         keys.append((_model_key(colour, line=False, size=8), "threshold from the validation galaxies"))
     if target is not None:
-        keys.append((_reference_line(), f"target accuracy ({target:.3g})"))
+        keys.append((reference_key(), f"target accuracy ({target:.3g})"))
     figure, (axes,) = make_figure(_WIDTH, [2.9], title, [entries, keys])
     lowest = [target] if target is not None else []
     for name, (coverages, accuracies) in models.items():
@@ -122,7 +126,7 @@ def plot_coverage_curve(
         axes.plot(coverages[drawn], accuracies[drawn], color=colours[name], linewidth=1.8, marker=marker)
         lowest.append(float(accuracies[drawn].min()))
     if target is not None:
-        axes.axhline(target, color=REFERENCE, linestyle=":", linewidth=1.5)
+        axes.axhline(target, **REFERENCE_LINE)
     for name, point in (chosen or {}).items():
         axes.plot(*point, zorder=4, color=colours[name], marker="o", markersize=8, markeredgecolor=PAPER)
         lowest.append(point[1])
@@ -143,13 +147,9 @@ def _points(*, line: bool, size: float = 5) -> dict[str, Any]:
     return {"marker": "o", "markersize": size} | style
 
 
-def _reference_line() -> Line2D:
-    return Line2D([], [], color=REFERENCE, linestyle=":", linewidth=1.5)
-
-
 def _reliability_keys(models: Mapping[str, ReliabilityBins]) -> Iterator[tuple[Line2D, str]]:
     """Yields the entries of the legend that hold for all models."""
-    yield _reference_line(), "perfect calibration"
+    yield reference_key(), "perfect calibration"
     if len(models) <= MAX_WITH_INTERVALS:
         yield Line2D([], [], color=INK, marker="|", markersize=10, linestyle="none"), "68% interval"
 

@@ -11,8 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from galaxy_lightning.evaluation.colours import INK, PAPER, REFERENCE, model_colours
-from galaxy_lightning.evaluation.figure_layout import Entries, label_axes, make_figure
+from galaxy_lightning.evaluation.colours import INK, PAPER, model_colours
+from galaxy_lightning.evaluation.figure_layout import (
+    REFERENCE_LINE,
+    Entries,
+    label_axes,
+    make_figure,
+    reference_key,
+)
 from galaxy_lightning.evaluation.figure_text import legend_names, shorten_title
 
 _SPLITS: Final = {"train": "--", "val": "-"}
@@ -58,7 +64,7 @@ def plot_learning_curves(
     all_runs = [run for runs in runs_of.values() for run in runs]
     keys = [*_keys(all_runs, (metric,), "weights used" if has_best else None)]
     keys += _mean_keys() if has_mean else ()
-    keys += [(_reference_line(), label) for label in baselines or ()]
+    keys += [(reference_key(), label) for label in baselines or ()]
     figure, (axes,) = make_figure(5.2, [2.9], "", [models, keys])
     faint = min(0.45, max(0.15, 6 / max(len(all_runs), 1)))
     for number, (name, runs) in enumerate(runs_of.items()):
@@ -177,16 +183,12 @@ def _mean_keys() -> Iterator[tuple[Line2D, str]]:
     yield Line2D([], [], color=INK, linewidth=_THIN, alpha=0.6), "single runs"
 
 
-def _reference_line() -> Line2D:
-    return Line2D([], [], color=REFERENCE, linestyle=":", linewidth=1.5)
-
-
 def _finish(
     axes: Axes, runs: Sequence[pd.DataFrame], metric: str, baselines: Mapping[str, float] | None
 ) -> None:
     """Draws the values to compare with; sets labels and limits."""
     for value in (baselines or {}).values():
-        axes.axhline(value, color=REFERENCE, linestyle=":", linewidth=1.5)
+        axes.axhline(value, **REFERENCE_LINE)
     label_axes(axes, "Epoch", metric.capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))

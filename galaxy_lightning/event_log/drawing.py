@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from data_prep.common.text_layout import ELLIPSIS, shorten_names
+from data_prep.common.text_layout import ELLIPSIS, drawn_names
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -31,24 +31,13 @@ _UNDEFINED: Final = "\uffff"
 
 
 def drawable_names(names: Sequence[str], width: int) -> list[str]:
-    """Returns the names of classes as a picture shows them: shortened, but distinct.
-
-    A name with characters that no font has becomes ``class 3``, where 3 is its position, counted from 1.
+    """Returns the names of classes as a picture shows them; see :func:`~.text_layout.drawn_names`.
 
     Args:
         names: The class names, in order.
         width: The maximum width in characters; East Asian characters count twice.
     """
-    drawn = [
-        name if _font_for(name, TEXT_PX) is not None else _numbered(number, names)
-        for number, name in enumerate(names, start=1)
-    ]
-    return shorten_names(drawn, width)
-
-
-def _numbered(number: int, names: Sequence[str]) -> str:
-    """Returns what a picture shows instead of the name of a class."""
-    return f"class {number}" if f"class {number}" not in names else f"no. {number}"
+    return drawn_names(names, width, "class", lambda name: _font_for(name, TEXT_PX) is not None)
 
 
 def text_width(text: str, size: int = TEXT_PX) -> int:

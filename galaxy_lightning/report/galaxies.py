@@ -14,7 +14,6 @@ from data_prep.tables.angles import InvalidAngleError, to_degrees
 from galaxy_lightning.runs.names import IDENTITY_COLUMNS
 
 _VOTES: Final = (*VOTE_COLUMNS, VOTE_COUNT)
-_DATA_LABELS: Final = {"flags": "Galaxy Zoo 1 flags"}
 
 
 @dataclass(frozen=True)
@@ -92,10 +91,12 @@ class ReportGalaxies:
         dataset = self.arrays.dataset if self.arrays else {}
         if dataset.get("label_description"):
             return str(dataset["label_description"])
-        if dataset.get("label_rule") == "threshold":
-            return f"debiased vote fraction of at least {dataset.get('threshold')}"
         rule = dataset.get("label_rule")
-        return _DATA_LABELS.get(str(rule), f"label rule {rule}") if rule else ""
+        if rule == "threshold":
+            return f"debiased vote fraction of at least {dataset.get('threshold')}"
+        if rule == "flags":
+            return "Galaxy Zoo 1 flags"
+        return f"label rule {rule}" if rule else ""
 
     @property
     def are_simulated(self) -> bool:

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
@@ -20,6 +19,7 @@ from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.page_data import choose_galaxies, page_data
 from galaxy_lightning.report.tables import MISSING
+from galaxy_lightning.report.templates import render_template
 from galaxy_lightning.report.thumbnails import encode_thumbnails
 
 
@@ -55,14 +55,7 @@ def render_page(report: Report, charts: Charts) -> str:
         "data": _script_json(page_data(galaxies, models, listed)),
         "images": _images(galaxies, listed),
     }
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("galaxy_lightning.report", "page"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("page.html.jinja").render(content)
+    return render_template("page.html.jinja", content)
 
 
 def _describe_listed(galaxies: ReportGalaxies, listed: npt.NDArray[np.int64]) -> str:

@@ -7,12 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 import numpy as np
 
 from data_prep.common.files import new_file, new_files
 from data_prep.common.json_files import json_text
-from data_prep.common.text_layout import escape_markdown
 from galaxy_lightning.evaluation.confusion_figures import (
     MAX_SIDE_BY_SIDE,
     plot_confusion_matrices,
@@ -22,6 +20,7 @@ from galaxy_lightning.evaluation.figure_files import FORMATS
 from galaxy_lightning.report.charts import Chart, draw_charts
 from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.html import render_page
+from galaxy_lightning.report.templates import render_template
 from galaxy_lightning.runs.names import FIGURES, PAGE
 
 MARKDOWN: Final = "report.md"
@@ -104,16 +103,4 @@ def _render_markdown(report: Report, figures: Sequence[Chart]) -> str:
         "figures": [{"path": f"{FIGURES}/{chart.name}.png", "caption": chart.caption} for chart in figures],
         "today": date.today().isoformat(),
     }
-    environment = jinja2.Environment(  # noqa: S701 - Markdown, whose texts the filter escapes.
-        loader=jinja2.PackageLoader("galaxy_lightning.report", "page"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["cell"] = _escape_cell
-    return environment.get_template("report.md.jinja").render(content)
-
-
-def _escape_cell(text: str) -> str:
-    """Escapes text for a cell of a Markdown table; on GitHub, dollar signs would start a formula."""
-    return re.sub(r"[|$~]", r"\\\g<0>", escape_markdown(text)).replace("\n", " ")
+    return render_template("report.md.jinja", content)

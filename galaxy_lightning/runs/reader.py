@@ -1,7 +1,7 @@
 """Reads and checks a run folder, whichever program trained the model."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -121,7 +121,7 @@ def read_run(folder: Path, arrays: GalaxyArrays) -> Run:
     history = _read_history(folder / HISTORY)
     classes = arrays.classes
     table = read_held_out(folder / PREDICTIONS, arrays)
-    return _make_run(folder, about, history, table[table["split"] == "test"], classes)
+    return Run(folder, about, history, *predicted_classes(table[table["split"] == "test"], classes))
 
 
 def read_run_without_arrays(folder: Path) -> tuple[Run, list[str], pd.DataFrame]:
@@ -142,7 +142,7 @@ def read_run_without_arrays(folder: Path) -> tuple[Run, list[str], pd.DataFrame]
     classes = read_classes(folder / PREDICTIONS)
     table = read_predictions(folder / PREDICTIONS, classes)
     test = table[table["split"] == "test"].reset_index(drop=True)
-    return _make_run(folder, about, history, test, classes), classes, test
+    return Run(folder, about, history, *predicted_classes(test, classes)), classes, test
 
 
 def _require_files(folder: Path) -> None:
@@ -150,13 +150,6 @@ def _require_files(folder: Path) -> None:
     missing = [name for name in (RUN, PREDICTIONS, HISTORY) if not (folder / name).is_file()]
     if missing:
         raise GalaxyError(f"{folder} is not a complete run; missing: {', '.join(missing)}")
-
-
-def _make_run(
-    folder: Path, about: dict[str, Any], history: pd.DataFrame, test: pd.DataFrame, classes: Sequence[str]
-) -> Run:
-    """Makes a run from the rows of its test galaxies."""
-    return Run(folder, about, history, *predicted_classes(test, classes))
 
 
 def _read_history(path: Path) -> pd.DataFrame:
@@ -200,14 +193,8 @@ def read_about(path: Path, arrays: GalaxyArrays | None = None) -> dict[str, Any]
         raise GalaxyError(
             f"{path}: 'arrays' must hold the 'sha256' of the galaxy arrays; copy it from their dataset.json"
         )
-    for name, expected in (arrays.dataset["sha256"] if arrays else {}).items():
-        assert arrays is not None
-        if found.get(name) != expected:
-            raise GalaxyError(
-                f"{path.parent} was not made on the galaxy arrays {arrays.folder}: its SHA-256 of {name} is "
-                f"{str(found.get(name))[:12]}..., not {str(expected)[:12]}...; name the arrays that it was "
-                "made on, or train the model again on these"
-            )
+    if arrays is not None:
+        _require_arrays(path, found, arrays)
     for name in _NUMBERS:
         value = about.get(name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -223,3 +210,14 @@ def read_about(path: Path, arrays: GalaxyArrays | None = None) -> dict[str, Any]
         if not isinstance(about.get(name, {}), dict):
             raise GalaxyError(f"{path}: {name!r} does not hold named settings")
     return about
+
+
+def _require_arrays(path: Path, found: Mapping[str, Any], arrays: GalaxyArrays) -> None:
+    """Raises an error if the SHA-256 in a ``run.json`` are those of other galaxy arrays."""
+    for name, expected in arrays.dataset["sha256"].items():
+        if found.get(name) != expected:
+            raise GalaxyError(
+                f"{path.parent} was not made on the galaxy arrays {arrays.folder}: its SHA-256 of {name} is "
+                f"{str(found.get(name))[:12]}..., not {str(expected)[:12]}...; name the arrays that it was "
+                "made on, or train the model again on these"
+            )
