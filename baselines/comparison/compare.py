@@ -11,6 +11,7 @@ from data_prep.common.files import explain_write_errors
 from data_prep.common.json_files import read_json
 from data_prep.common.litter import is_litter
 from data_prep.common.text_layout import align_left, display_width
+from galaxy_lightning.report.audits import read_audits
 from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.summary import group_runs, rank_models
@@ -61,7 +62,7 @@ def compare(
         raise GalaxyError("every model failed: " + "; ".join(failures))
     galaxies = ReportGalaxies.from_arrays(arrays)
     compared = rank_models(group_runs(_drop_repeated_runs([*trained, *existing])), galaxies)
-    report = Report(galaxies, compared, failures)
+    report = Report(galaxies, compared, failures, *read_audits(galaxies, compared))
     write_report(out, report)
     if failures:
         raise GalaxyError(

@@ -38,6 +38,17 @@ DESCRIPTIONS: Final = {
     "It shows results, confusion matrices, learning curves and every test galaxy. The page is a single file "
     "that makes no request. It has images, votes and positions if the galaxy arrays are available."
     f"\nExample:\n{PROGRAM} report --run runs/galaxy_cnn/version_0",
+    "explain": "Explain why galaxies got their classes. "
+    "Writes a figure per galaxy: which pixels speak for and against the class (integrated gradients, "
+    "occlusion, and Grad-CAM for backbones), the probabilities, what the experts of galaxy_cnn say, its ring "
+    "profile, and the most similar training galaxies."
+    f"\nExample:\n{PROGRAM} explain 587722981742084097 image.jpg --run RUN",
+    "audit": "Measure what the classifications of a run or a cross-validation depend on. "
+    "These are the reliance on colour, the recall by colour, size, brightness and shape, how "
+    "reproducible labels from votes are, which labels are likely wrong, and which galaxies the model sees as "
+    "similar. Only galaxies that the model has not seen in training are used. The report then shows the "
+    "results."
+    f"\nExample:\n{PROGRAM} audit --run runs/galaxy_cnn_crossval/seed_0",
     "model": "Describe a trained model. "
     "Prints its card: the classes, the galaxies it was trained on, its accuracy in cross-validation, the "
     "images it expects, and what it is not for."

@@ -1,4 +1,4 @@
-"""The command line: ``python -m galaxy_lightning fit|validate|test|crossval|predict|report|model``.
+"""The command line: ``python -m galaxy_lightning COMMAND``.
 
 This module does not import torch, so that ``--help`` and wrong paths are answered at once; the rest is in
 :mod:`galaxy_lightning.cli.lightning_cli`.
@@ -8,6 +8,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,14 @@ from galaxy_lightning.cli.descriptions import DESCRIPTIONS
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.shipped_models import DEFAULT_MODEL, SHIPPED
 
+_OWN_COMMANDS: Final = {
+    "crossval": "crossval",
+    "report": "report_command",
+    "explain": "explain_command",
+    "audit": "audit_command",
+    "model": "model_command",
+}
+"""The modules of the commands that Lightning does not parse."""
 _MODEL_OPTION: Final = re.compile(r"--model\.")
 
 
@@ -45,20 +54,8 @@ def _run(args: Sequence[str]) -> None:
         return
     with errors_in_one_line(" ".join([PROGRAM, *args[:1]]), debug=debug):
         _refuse_removed_folder()
-        if args[0] == "crossval":
-            from galaxy_lightning.cli.crossval import run as crossval
-
-            crossval(args[1:])
-            return
-        if args[0] == "report":
-            from galaxy_lightning.cli.report_command import run as report
-
-            report(args[1:])
-            return
-        if args[0] == "model":
-            from galaxy_lightning.cli.model_command import run as describe
-
-            describe(args[1:])
+        if args[0] in _OWN_COMMANDS:
+            import_module(f"galaxy_lightning.cli.{_OWN_COMMANDS[args[0]]}").run(args[1:])
             return
         args = complete(args)
         try:
@@ -132,8 +129,8 @@ def _make_overview() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND [--config FILE] [options]",
-        description="Train galaxy classifiers on galaxy arrays, evaluate them, and classify galaxies. "
-        "Usual order: fit, test, predict.",
+        description="Train galaxy classifiers on galaxy arrays, evaluate and explain them, and classify "
+        "galaxies. Usual order: fit, test, predict.",
         epilog=EXIT_STATUS,
     )
     title = "commands (COMMAND --help shows the options; --debug shows the traceback of an error)"

@@ -47,14 +47,15 @@ def run(args: Sequence[str]) -> None:
         if out.suffix not in (".html", ".htm"):
             raise GalaxyError(f"--out {out}: a page needs a name that ends in .html")
         refuse_existing(out, overwrite=options.overwrite)
-    from galaxy_lightning.report.content import Report  # matplotlib takes a second to import.
+    from galaxy_lightning.report.audits import read_audits  # matplotlib takes a second to import.
+    from galaxy_lightning.report.content import Report
     from galaxy_lightning.report.inputs import read_inputs
     from galaxy_lightning.report.writer import write_page
 
     galaxies, models = read_inputs(runs, None if options.arrays is None else Path(options.arrays))
-    report = Report(galaxies, models)
+    report = Report(galaxies, models, (), *read_audits(galaxies, models))
     out = out or runs[0] / PAGE
     write_page(out, report)
-    for line in (*report.findings, *([galaxies.note] if galaxies.note else [])):
+    for line in filter(None, (*report.findings, galaxies.note, *report.audit_problems)):
         print(line)
     print(f"Saved to {out}: open it in a browser")

@@ -1,5 +1,6 @@
 """Augmentation of training batches, on the model's device."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
@@ -16,6 +17,8 @@ ZOOM: Final = 0.2
 
 SHIFT: Final = 0.02
 """Maximum shift along each axis in :func:`random_frames`, as a fraction of half the image's side."""
+
+_NOISE: Final = 1 / 255
 
 
 def rotate_randomly(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -120,6 +123,30 @@ def mixup(
         return torch.lerp(values[partner], values, fraction)
 
     return blend(images), blend(targets), None if weights is None else blend(weights)
+
+
+def jitter_colours(images: Tensor, magnitudes: float) -> Tensor:
+    """Changes the colour of each galaxy at random, at the same luminosity.
+
+    Relative to the sky, the median of each band, each band is multiplied by a factor of its own, and then all
+    by another one in each pixel, so that their mean is unchanged. The factors are drawn from torch's global
+    generator, which is seeded before each training batch.
+
+    Args:
+        images: ``[B, bands, H, W]`` in [0, 1].
+        magnitudes: Standard deviation of the factors, in magnitudes.
+
+    Returns:
+        The images.
+    """
+    sky = images.float().flatten(2).median(dim=2).values[..., None, None]
+    shifts = magnitudes * torch.randn(*images.shape[:2], 1, 1)
+    above = images - sky
+    scaled = above * torch.exp(math.log(10) * 0.4 * shifts).to(images.device)
+    before, after = above.mean(dim=1, keepdim=True), scaled.mean(dim=1, keepdim=True)
+    # In the noise of the sky, both may be about zero.
+    ratio = torch.where(torch.minimum(before, after) > _NOISE, before / after.clamp(min=_NOISE), 1.0)
+    return (sky + scaled * ratio).clamp(0, 1).to(images.dtype)
 
 
 def _rotate_images(batch: GalaxyBatch, generator: torch.Generator) -> GalaxyBatch:

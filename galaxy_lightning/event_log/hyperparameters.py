@@ -43,6 +43,7 @@ _OTHERS: Final = {
             "weight_decay",
             "mixup",
             "label_smoothing",
+            "colour_jitter",
             "target_accuracy",
             "zooms",
             "image_size",
@@ -51,7 +52,7 @@ _OTHERS: Final = {
         ),
         api_pb2.DATA_TYPE_FLOAT64,
     ),
-    "eight_views": api_pb2.DATA_TYPE_BOOL,
+    **dict.fromkeys(("grey", "eight_views"), api_pb2.DATA_TYPE_BOOL),
 }
 HYPERPARAMETERS: Final = _MAIN | _OTHERS
 """All hyperparameters of the models of this project, and their types.

@@ -77,6 +77,7 @@ class Backbone(Network):
         source = (from_timm if ":" in name else from_torchvision)(name, classes, weights, bands)
         self.model, self._head, self.layer_decay = source.model, source.head, layer_decay
         self.name = self.architecture = source.architecture
+        self.heads = tuple(f"model.{name}" for name in source.head)
         self.input_size, self.notes = source.input_size, source.notes
         # Part of the state_dict: weights from a file or folder may need another normalisation than the
         # weights that timm knows by the same name.

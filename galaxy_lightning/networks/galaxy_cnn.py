@@ -65,6 +65,7 @@ class GalaxyCNN(Network):
     """
 
     name = "galaxy_cnn"
+    experts = ("shapes", "rings")
     heads = ("head.", "rings.head.4.")
     band_layers = BandLayers(("features.0.weight",), others=len(RADII), unadaptable=("rings.",))
 

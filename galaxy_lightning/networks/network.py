@@ -17,18 +17,22 @@ class Network(nn.Module):
 
     Attributes:
         name: Name of the network in run records.
+        experts: Names of the experts, in the order of :meth:`expert_logits`; empty for a single one.
         heads: Name prefixes of the parameters whose shape depends on the number of classes.
         pixels: Side of the input in pixels; None for the side of the images.
         bands: Number of bands of the images.
         band_layers: The parameters whose shape depends on the number of bands.
+        grey: Whether each band is replaced by the mean of all bands, so that the colour plays no role.
         notes: Sentences for the user on how the initial weights were adapted to the classes and bands.
     """
 
     name: str
+    experts: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     pixels: int | None = None
     bands: int = 3
     band_layers: BandLayers = BandLayers()
+    grey: bool = False
     notes: Sequence[str] = ()
 
     def prepare(self, images: Tensor, frames: Tensor | None = None) -> Tensor:
@@ -65,7 +69,8 @@ class Network(nn.Module):
                 f"expected uint8 images [B, H, W, {self.bands}], got {images.dtype} {list(images.shape)}"
             )
         side = images.shape[1]
-        return _average_blocks(images, max(side // (self.pixels or side), 1), next(self.parameters()).dtype)
+        scaled = _average_blocks(images, max(side // (self.pixels or side), 1), next(self.parameters()).dtype)
+        return scaled.mean(dim=1, keepdim=True).expand_as(scaled) if self.grey else scaled
 
     def resample(self, downscaled: Tensor, frames: Tensor | None = None) -> Tensor:
         """Resamples downscaled images at the network's resolution; outside the image, pixels are black.

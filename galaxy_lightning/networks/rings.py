@@ -17,11 +17,15 @@ WIDE_EDGES: Final = tuple(radius / 112 for radius in (0, 10, 20, 32, 45, 60, 80,
 SCALES: Final = tuple(pixels / 112 for pixels in (1, 2, 4, 8))
 """Scales of the structure: standard deviations of Gaussians, as fractions of the image's side."""
 
-_SKY: Final = 0.02
+SKY: Final = 0.02
 """Sky brightness, on a scale from 0 to 1; added before the logarithm to suppress differences below it."""
 
 _NOISE: Final = 0.001
 """Rounding noise, added to the standard deviations before the logarithm."""
+
+
+_TINY: Final = 1e-12
+"""Minimum variance: the gradient of the square root is infinite at 0."""
 
 
 class RingMeasures(nn.Module):
@@ -69,7 +73,7 @@ class RingMeasures(nn.Module):
             ``[B, outputs]``.
         """
         brightness = functional.linear(images.flatten(2), self.rings)
-        measures = [torch.log(brightness.clamp(min=0) + _SKY).flatten(1)]
+        measures = [torch.log(brightness.clamp(min=0) + SKY).flatten(1)]
         smoothed = images.mean(dim=1)
         # Blurring columns, then rows, by products of small matrices is faster than filtering.
         for blur in self.blurs:
@@ -79,7 +83,7 @@ class RingMeasures(nn.Module):
             # Two passes, because the difference of squares would lose all digits in small, smooth rings.
             deviation = structure - mean @ (self.wide_rings > 0).to(mean.dtype)
             variance = functional.linear(deviation.square(), self.wide_rings)
-            measures.append(torch.log(variance.sqrt() + _NOISE))
+            measures.append(torch.log(variance.clamp(min=_TINY).sqrt() + _NOISE))
             smoothed = blurred
         return torch.cat(measures, dim=1)
 

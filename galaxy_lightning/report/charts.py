@@ -8,9 +8,16 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from galaxy_lightning.audit.figures import (
+    MAX_CLASSES,
+    class_colours,
+    plot_colour_response,
+    plot_recall_curves,
+)
 from galaxy_lightning.evaluation.figures import plot_coverage_curve, plot_reliability_diagram
 from galaxy_lightning.evaluation.learning_curves import plot_learning_curves
 from galaxy_lightning.evaluation.measures import accuracy_at_coverage, calibration_error, reliability_bins
+from galaxy_lightning.report.audits import ModelAudit
 from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.summary import Model
@@ -38,14 +45,13 @@ class Chart:
     caption: str
     figure: Figure
 
-    def svg(self, colours: Mapping[str, str]) -> str:
+    def svg(self, variables: Mapping[str, str]) -> str:
         """Returns the figure as SVG, whose colours are those of the page.
 
         Args:
-            colours: The colour of each model, in the order of the page.
+            variables: The page's variable for each colour of the figure.
         """
-        css = {colour: f"var(--model-{number})" for number, colour in enumerate(colours.values())}
-        return figure_to_svg(self.figure, self.name, self.caption, css)
+        return figure_to_svg(self.figure, self.name, self.caption, variables)
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,12 @@ class Charts:
     Attributes:
         confidence: Reliability and coverage.
         training: The learning curves; none if no model has a training history.
+        audits: The figures of the audits, by the number of the model.
     """
 
     confidence: list[Chart]
     training: list[Chart]
+    audits: dict[int, list[Chart]]
 
 
 def draw_charts(report: Report) -> Charts:
@@ -69,7 +77,32 @@ def draw_charts(report: Report) -> Charts:
     """
     with mpl.rc_context(DRAWING):
         arguments = report.galaxies, report.models, report.colours
-        return Charts(list(_confidence(*arguments)), list(_curves(*arguments)))
+        audits = {each.number: list(_audit(each, report)) for each in report.audits}
+        return Charts(list(_confidence(*arguments)), list(_curves(*arguments)), audits)
+
+
+def class_variables(classes: Sequence[str]) -> dict[str, str]:
+    """Returns the page's variable for each colour of a class."""
+    colours = list(class_colours(classes).values())[:MAX_CLASSES]
+    return {colour: f"var(--class-{number})" for number, colour in enumerate(colours)}
+
+
+def _audit(audited: ModelAudit, report: Report) -> Iterator[Chart]:
+    """Yields the figures of an audit."""
+    audit, classes, name = audited.audit, report.galaxies.classes, report.models[audited.number].name
+    if "changes" in audit.summary["colour"]:
+        yield Chart(
+            f"colour_{audited.number}",
+            "Accuracy, and recall of each class, if only the colour of the images changes: bluer to the "
+            "left, redder to the right, and grey.",
+            plot_colour_response(audit.summary["colour"], classes, name),
+        )
+    if len(audit.recall):
+        yield Chart(
+            f"recall_{audited.number}",
+            "Recall of each class, with 95% intervals, in bins of what the images show.",
+            plot_recall_curves(audit.recall, classes, name),
+        )
 
 
 def _confidence(

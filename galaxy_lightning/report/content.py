@@ -7,6 +7,7 @@ from typing import Any
 
 from galaxy_lightning.evaluation.colours import model_colours
 from galaxy_lightning.report import tables
+from galaxy_lightning.report.audits import NOTE, ModelAudit, audit_notes, audit_rows
 from galaxy_lightning.report.findings import main_findings
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.summary import Model, summarise
@@ -20,11 +21,15 @@ class Report:
         galaxies: The galaxies.
         models: The models, in decreasing order of accuracy.
         failures: Why models are missing.
+        audits: The audits of the models, if there are any.
+        audit_problems: Why audits are left out.
     """
 
     galaxies: ReportGalaxies
     models: Sequence[Model]
     failures: Sequence[str] = field(default=())
+    audits: Sequence[ModelAudit] = field(default=())
+    audit_problems: Sequence[str] = field(default=())
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -77,7 +82,7 @@ class Report:
             "title": self.title,
             "findings": self.findings,
             "about": self.about,
-            "note": self.galaxies.note,
+            "note": " ".join(filter(None, [self.galaxies.note, *self.audit_problems])),
             "kind": self.galaxies.kind,
             "max_in_one_table": tables.MAX_IN_ONE_TABLE,
             "summary": self.summary,
@@ -88,6 +93,8 @@ class Report:
             "tests": tables.tests_table(self.summary),
             "tests_note": self._tests_note,
             "several": self._has_several_runs,
+            "audit_rows": audit_rows(self.audits, len(self.models)),
+            "audit_note": " ".join([NOTE, *audit_notes(self.audits)]),
             "differing": differing,
             "shared": shared,
         }

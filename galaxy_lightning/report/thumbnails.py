@@ -32,17 +32,20 @@ _CHUNK: Final = 64
 """Number of images that a thread encodes at a time."""
 
 
-def encode_thumbnails(images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> list[str]:
+def encode_thumbnails(
+    images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], max_bytes: int | None = None
+) -> list[str]:
     """Encodes galaxy images, as large and as well as the limit on their total size allows.
 
     Args:
         images: uint8 ``[N, H, H, bands]``; three bands are a colour image, of others the mean is shown.
         rows: The rows to encode.
+        max_bytes: The limit on the total size; ``MAX_BYTES`` by default.
 
     Returns:
         The images as WebP, base64.
     """
-    limit = MAX_BYTES / max(len(rows), 1)
+    limit = (MAX_BYTES if max_bytes is None else max_bytes) / max(len(rows), 1)
     sample = rows[np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(int)]
     for side, quality in _FORMATS:
         encoded = [_encode(images[row], side, quality) for row in sample]

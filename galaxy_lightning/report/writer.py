@@ -25,7 +25,9 @@ from galaxy_lightning.runs.names import FIGURES, PAGE
 
 MARKDOWN: Final = "report.md"
 METRICS: Final = "metrics.json"
-_OBSOLETE: Final = re.compile(r"(confusion|misclassified)(_\d+)?|loss|accuracy|reliability|coverage")
+_OBSOLETE: Final = re.compile(
+    r"(confusion|misclassified|colour|recall)(_\d+)?|loss|accuracy|reliability|coverage"
+)
 """Names of figures that a report, also one of an earlier version, may have."""
 
 
@@ -52,7 +54,8 @@ def write_report(out: Path, report: Report) -> None:
         report: The content.
     """
     charts = draw_charts(report)
-    figures = [*_confusion_charts(report.summary), *charts.confidence, *charts.training]
+    audits = [chart for each in charts.audits.values() for chart in each]
+    figures = [*_confusion_charts(report.summary), *charts.confidence, *charts.training, *audits]
     files = {
         out / PAGE: render_page(report, charts).encode(errors="backslashreplace"),
         out / MARKDOWN: _render_markdown(report, figures).encode(errors="backslashreplace"),

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import CLASSES, COLOURS, CROP_PX, SPLITS
-from galaxy_lightning.data.augment import mixup
+from galaxy_lightning.data.augment import jitter_colours, mixup
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks import make_network
@@ -52,6 +52,8 @@ class GalaxyClassifier(LightningModule):
         mixup: Alpha of mixup, which blends pairs of training galaxies with fractions drawn from
             Beta(alpha, alpha); 0 disables it.
         label_smoothing: Fraction of each training target that is spread evenly over all classes.
+        colour_jitter: Random changes of the colour of training galaxies, in magnitudes per band.
+        grey: Average the bands, so that colour plays no role.
         eight_views: Average the logits over the four quarter turns of each galaxy and their mirror images;
             not needed for galaxy_cnn, which is symmetric.
         target_accuracy: Target accuracy of the galaxies that are not flagged as uncertain.
@@ -85,6 +87,8 @@ class GalaxyClassifier(LightningModule):
         schedule: Schedule = "constant",
         mixup: float = 0.0,
         label_smoothing: float = 0.0,
+        colour_jitter: float = 0.0,
+        grey: bool = False,
         eight_views: bool = False,
         target_accuracy: float = 0.9,
         zooms: int = 1,
@@ -96,6 +100,8 @@ class GalaxyClassifier(LightningModule):
         self.inference = Inference(zooms, eight_views=eight_views, target_accuracy=target_accuracy)
         check_range(mixup >= 0, "mixup", "at least 0", mixup)
         check_range(0 <= label_smoothing < 1, "label_smoothing", "at least 0 and below 1", label_smoothing)
+        allowed = "0 with grey images" if grey else "0 to 5 magnitudes"
+        check_range(0 <= colour_jitter <= 5 * (not grey), "colour_jitter", allowed, colour_jitter)
         if auxiliary and mixup:
             raise GalaxyError("model.auxiliary cannot be combined with model.mixup: leave one out")
         # The command line takes these three from the galaxy arrays; here, the defaults are the reference's.
@@ -112,6 +118,7 @@ class GalaxyClassifier(LightningModule):
         self.network = make_network(
             network, classes, image_size, backbone, weights, unfrozen, layer_decay, len(auxiliary), bands
         ).to(memory_format=torch.channels_last)
+        self.network.grey = grey
         # A checkpoint contains all weights, so that loading it needs no hub and no other file.
         is_pretrained = backbone is not None or weights not in (HUB, NONE)
         self.pretrained = {"backbone": backbone, "weights": weights} if is_pretrained else None
@@ -140,6 +147,8 @@ class GalaxyClassifier(LightningModule):
         """Returns the loss of a training batch."""
         self.inference.reset_calibrations()
         view = self.network.prepare(batch.images, batch.frames)
+        if self.hparams["colour_jitter"]:
+            view = jitter_colours(view, self.hparams["colour_jitter"])
         targets, weights = batch.targets, batch.weights
         if targets is None:
             targets = functional.one_hot(batch.labels, len(self.classes)).to(view.dtype)

@@ -10,10 +10,20 @@ const probabilities = (() => {
   const view = new DataView(bytes.buffer), count = bytes.length / 2;
   return Float32Array.from({ length: count }, (_, at) => view.getUint16(2 * at, true) / data.steps);
 })();
-const images = (() => {
-  const text = byId("images").textContent.trim();
-  return text ? text.split("\n") : [];
-})();
+const lines = (id) => byId(id).textContent.trim().split("\n").filter(Boolean);
+const trainingImages = lines("training-images");
+/** Unpacks base64 of uint16; 65535 is missing. */
+function unpack(text, steps = 65534) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0)), view = new DataView(bytes.buffer);
+  return Array.from({ length: bytes.length / 2 }, (_, at) => view.getUint16(2 * at, true)).map((value) => (value === 65535 ? null : value / steps));
+}
+const audits = (data.audit.models ?? []).map((audit) => ({
+  ...audit,
+  ...Object.fromEntries(["x", "y", "reliance", "quality"].filter((name) => audit[name]).map((name) => [name, unpack(audit[name])])),
+  ...Object.fromEntries(["suggested", "flagged"].filter((name) => audit[name]).map((name) => [name, unpack(audit[name], 1)])),
+}));
+const auditOf = (model) => audits.find((audit) => audit.model === model);
+const images = lines("images");
 const filters = byId("filters"), tiles = byId("tiles"), dialog = byId("dialog");
 // A model that always predicts the same class would disagree with every other one.
 const judges = data.models.filter((model) => new Set(model.predicted).size > 1);
@@ -73,12 +83,16 @@ function settings() {
   };
 }
 
+/** Whether the audit of a model flags the label of a galaxy as likely wrong. */
+const isDoubtful = (model, galaxy) => auditOf(model)?.flagged?.[galaxy] === 1;
+
 function matches(galaxy, wanted) {
   const sure = Math.round(confidence(wanted.model, galaxy) * 10000) / 10000;
   return (
     (wanted.truth === null || data.labels[galaxy] === wanted.truth) &&
     (wanted.predicted === null || predicted(wanted.model, galaxy) === wanted.predicted) &&
-    (!wanted.outcome || isRight(wanted.model, galaxy) === (wanted.outcome === "right")) &&
+    (wanted.outcome !== "label" || isDoubtful(wanted.model, galaxy)) &&
+    (!wanted.outcome || wanted.outcome === "label" || isRight(wanted.model, galaxy) === (wanted.outcome === "right")) &&
     sure >= wanted.low && sure <= wanted.high &&
     (!wanted.disagree || judges.some((model) => model.predicted[galaxy] !== judges[0].predicted[galaxy])) &&
     (!wanted.id || data.ids[galaxy].toLowerCase().includes(wanted.id) || (data.objids && data.objids[galaxy].includes(wanted.id)))
@@ -140,8 +154,11 @@ function move(event) {
 }
 
 /** Shows the galaxies of one cell of a confusion matrix. */
-function showCell(model, truth, guess) {
-  const fields = filters.elements, values = { model, truth, predicted: guess, outcome: "", low: 0, high: 100, id: "" };
+const showCell = (model, truth, guess) => showFiltered({ model, truth, predicted: guess });
+
+/** Shows the galaxies that match filters; the others are reset. */
+function showFiltered(wanted) {
+  const fields = filters.elements, values = { model: 0, truth: "", predicted: "", outcome: "", low: 0, high: 100, id: "", ...wanted };
   for (const [name, value] of Object.entries(values)) fields[name].value = value;
   fields.disagree.checked = false;
   update();
@@ -172,9 +189,135 @@ function showConfusions() {
   byId("confusions-rows").replaceChildren(...(rows.length ? rows : [make("p", {}, "No galaxy is misclassified.")]));
 }
 
+// The audit: the map and the likely wrong labels
+
+const shownAudit = () => audits[Number(byId("audit-model")?.value ?? 0)];
+const map = byId("map"), tip = byId("map-tip");
+
+/** The colour of a galaxy in the map. */
+function mapColour(audit, galaxy, by, style) {
+  if (by === "label") return style.getPropertyValue(`--class-${data.labels[galaxy]}`).trim() || style.getPropertyValue("--line");
+  if (by === "error") return style.getPropertyValue(isRight(audit.model, galaxy) ? "--line" : "--wrong");
+  const share = (confidence(audit.model, galaxy) - 1 / data.classes.length) / (1 - 1 / data.classes.length);
+  return `color-mix(in oklab, ${style.getPropertyValue("--accent")} ${Math.round(100 * Math.max(share, 0))}%, ${style.getPropertyValue("--wrong")})`;
+}
+
+const mapPlaces = (audit) => [...data.labels.keys()].filter((galaxy) => audit.x[galaxy] !== null);
+const mapPoint = (audit, galaxy, side) => [side * (0.03 + 0.94 * audit.x[galaxy]), side * (0.97 - 0.94 * audit.y[galaxy])];
+
+function drawMap() {
+  const audit = shownAudit(), by = byId("map-colours").value, style = getComputedStyle(document.documentElement);
+  const side = map.clientWidth, scale = window.devicePixelRatio || 1, context = map.getContext("2d");
+  map.width = map.height = side * scale;
+  context.scale(scale, scale);
+  const places = mapPlaces(audit), radius = Math.min(4, Math.max(1.3, 120 / Math.sqrt(places.length)));
+  // Errors are drawn last, so that no other galaxy hides them.
+  if (by === "error") places.sort((one, other) => isRight(audit.model, other) - isRight(audit.model, one));
+  for (const galaxy of places) {
+    const [x, y] = mapPoint(audit, galaxy, side);
+    context.fillStyle = mapColour(audit, galaxy, by, style);
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.fill();
+  }
+  const entry = (colour, text) => make("span", {}, make("span", { className: "swatch", style: { "--colour": colour } }), make("bdi", {}, text));
+  const legend = {
+    label: [...data.classes.slice(0, 12).map((name, number) => entry(`var(--class-${number})`, name)), ...(data.classes.length > 12 ? [entry("var(--line)", "other classes")] : [])],
+    error: [entry("var(--line)", "correct"), entry("var(--wrong)", "misclassified")],
+    confidence: [entry("var(--wrong)", "unsure"), entry("var(--accent)", "sure")],
+  };
+  byId("map-legend").replaceChildren(...legend[by]);
+}
+
+/** The galaxy of the map that is closest to the pointer; -1 if none is near. */
+function closest(event) {
+  const audit = shownAudit(), box = map.getBoundingClientRect(), side = box.width;
+  let best = 12 ** 2, found = -1;
+  for (const galaxy of mapPlaces(audit)) {
+    const [x, y] = mapPoint(audit, galaxy, side);
+    const distance = (x - event.clientX + box.left) ** 2 + (y - event.clientY + box.top) ** 2;
+    if (distance < best) [best, found] = [distance, galaxy];
+  }
+  return found;
+}
+
+function showTip(event) {
+  const galaxy = closest(event), audit = shownAudit();
+  tip.hidden = galaxy < 0;
+  if (galaxy < 0) return;
+  const [x, y] = mapPoint(audit, galaxy, map.clientWidth), isLeft = x > map.clientWidth / 2, isUp = y > map.clientWidth / 2;
+  tip.replaceChildren(picture(galaxy, ""), make("bdi", {}, data.classes[data.labels[galaxy]]), ` ✓`.repeat(isRight(audit.model, galaxy)), isRight(audit.model, galaxy) ? "" : make("span", { className: "wrong" }, " ✗ ", make("bdi", {}, data.classes[predicted(audit.model, galaxy)])));
+  Object.assign(tip.style, { left: isLeft ? "" : `${x + 10}px`, right: isLeft ? `${map.clientWidth - x + 10}px` : "", top: isUp ? "" : `${y + 10}px`, bottom: isUp ? `${map.clientWidth - y + 10}px` : "" });
+}
+
+function showAudit() {
+  const audit = shownAudit();
+  if (!audit) return;
+  byId("map-part").hidden = !audit.x;
+  if (audit.x) drawMap();
+  const doubtful = audit.suggested ? [...data.labels.keys()].filter((galaxy) => isDoubtful(audit.model, galaxy)) : [];
+  doubtful.sort((one, other) => audit.quality[one] - audit.quality[other]);
+  byId("labels-part").hidden = !doubtful.length;
+  byId("labels-title").textContent = `Likely wrong labels: ${count(doubtful.length, "galaxy")} `;
+  if (doubtful.length > PER_CONFUSION) {
+    const all = make("button", { type: "button" }, "Show all");
+    all.addEventListener("click", () => showFiltered({ model: audit.model, outcome: "label" }));
+    byId("labels-title").append(all);
+  }
+  byId("labels-strip").replaceChildren(...doubtful.slice(0, PER_CONFUSION).map((galaxy, at) => tile(audit.model, galaxy, doubtful, at)));
+}
+
+/** What the audits of the models say about a galaxy. */
+function auditFacts(galaxy) {
+  const parts = [];
+  for (const audit of audits) {
+    const name = audits.length > 1 ? `${data.models[audit.model].name}: ` : "", said = [];
+    if (audit.reliance?.[galaxy] != null) said.push(`colour reliance ${audit.reliance[galaxy].toFixed(2)}`);
+    if (isDoubtful(audit.model, galaxy) && audit.suggested[galaxy] !== null) said.push(`label likely wrong, ${data.classes[audit.suggested[galaxy]]} suggested`);
+    if (said.length) parts.push(make("p", {}, name, said.join("; ")));
+  }
+  const measures = Object.entries(data.audit.measures ?? {}).filter(([, column]) => column[galaxy] !== null);
+  if (measures.length) {
+    const rows = measures.map(([title, column]) => make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, String(column[galaxy]))));
+    parts.push(make("details", {}, make("summary", {}, "Measures of the image"), make("table", { className: "votes" }, make("tbody", {}, ...rows))));
+  }
+  return parts;
+}
+
+/** The similar training galaxies of a galaxy, as one model sees them. */
+function similar(audit, galaxy) {
+  const numbers = audit?.nearest[galaxy] ?? [];
+  if (!numbers.length) return [];
+  const figures = numbers.map((number) => {
+    const { id, label } = data.audit.training[number], source = trainingImages[number]?.replace(/^-$/, "");
+    return make("figure", {}, ...(source ? [make("img", { src: `data:image/webp;base64,${source}`, alt: "" })] : []), make("figcaption", {}, make("bdi", {}, label), make("br"), id));
+  });
+  return [make("p", {}, "Most similar training galaxies:"), make("div", { className: "similar" }, ...figures)];
+}
+
+/** The image of a galaxy with the evidence for the predicted class (red) and against it (blue) over it. */
+function evidence(audit, galaxy) {
+  const image = picture(galaxy, `Image of the galaxy ${data.ids[galaxy]}`), text = audit?.explained[galaxy];
+  if (!image) return [];
+  if (!text) return [image];
+  const side = data.audit.side, canvas = make("canvas", { width: side, height: side }), values = atob(text);
+  const context = canvas.getContext("2d"), pixels = context.createImageData(side, side);
+  for (let at = 0; at < values.length; at += 1) {
+    const value = (values.charCodeAt(at) << 24 >> 24) / 127;
+    pixels.data.set(value > 0 ? [255, 60, 40] : [60, 130, 255], 4 * at);
+    pixels.data[4 * at + 3] = Math.min(255, 1.5 * 255 * Math.abs(value));
+  }
+  context.putImageData(pixels, 0, 0);
+  const box = make("input", { type: "checkbox", checked: showsEvidence }), toggle = () => { canvas.hidden = !box.checked; showsEvidence = box.checked; };
+  canvas.hidden = !showsEvidence;
+  box.addEventListener("input", toggle);
+  const guess = make("bdi", {}, data.classes[predicted(audit.model, galaxy)]);
+  return [make("div", { className: "evidence" }, image, canvas), make("p", {}, make("label", {}, box, " evidence for ", guess, " in red, against it in blue"))];
+}
+
 // The dialog of a galaxy
 
-let list = [], listModel = 0, opener = null, showsVotes = false;
+let list = [], listModel = 0, opener = null, showsVotes = false, showsEvidence = false;
 
 function open(galaxies, place, model, button) {
   [list, listModel, opener] = [galaxies, model, button];
@@ -197,8 +340,8 @@ function showGalaxy(place, focus = "") {
     make("h2", { id: "dialog-title" }, data.ids[galaxy]),
     make("div", { className: "controls" }, make("span", {}, `${(place + 1).toLocaleString("en")} of ${list.length.toLocaleString("en")}`), step("Previous", -1, "Left arrow"), step("Next", 1, "Right arrow"), close));
   const order = [listModel, ...data.models.keys()].filter((model, at, all) => all.indexOf(model) === at);
-  const left = make("div", {}, ...(images.length ? [picture(galaxy, `Image of the galaxy ${data.ids[galaxy]}`)] : []), ...facts(galaxy));
-  const body = make("div", { className: "dialog-body" }, left, make("div", {}, ...order.flatMap((model) => bars(model, galaxy))));
+  const left = make("div", {}, ...evidence(auditOf(listModel), galaxy), ...facts(galaxy));
+  const body = make("div", { className: "dialog-body" }, left, make("div", {}, ...order.flatMap((model) => bars(model, galaxy)), ...auditFacts(galaxy), ...similar(auditOf(listModel), galaxy)));
   dialog.replaceChildren(make("div", { className: "dialog-content" }, head, body));
   const used = [...head.querySelectorAll("button:enabled")].find((button) => button.title === focus);
   (used ?? close).focus();
@@ -256,10 +399,20 @@ filters.addEventListener("reset", () => setTimeout(update));
 tiles.addEventListener("keydown", move);
 byId("previous").addEventListener("click", () => turn(-1));
 byId("next").addEventListener("click", () => turn(1));
+for (const id of ["audit-model", "map-colours"]) byId(id)?.addEventListener("input", showAudit);
+map?.addEventListener("pointermove", showTip);
+map?.addEventListener("pointerleave", () => { tip.hidden = true; });
+map?.addEventListener("click", (event) => {
+  const galaxy = closest(event);
+  if (galaxy >= 0) open([galaxy], 0, shownAudit().model, map);
+});
+const redraw = () => { if (shownAudit()?.x) drawMap(); };
+window.addEventListener("resize", redraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 byId("confusions-model")?.addEventListener("input", showConfusions);
 document.addEventListener("click", (event) => {
   const cell = event.target.closest(".confusion button");
   if (cell) showCell(cell.dataset.model, cell.dataset.truth, cell.dataset.predicted);
 });
 // A browser that returns to the page restores the filters.
-window.addEventListener("pageshow", () => { showConfusions(); update(); });
+window.addEventListener("pageshow", () => { showConfusions(); showAudit(); update(); });

@@ -858,7 +858,7 @@ def test_help_shows_no_python_types(command, capsys):
     text = capsys.readouterr().out
     assert text.startswith("usage: python -m galaxy_lightning")
     assert not re.search(r"type:|class_path|subclass|<class", text)
-    assert len(text.splitlines()) < 160
+    assert len(text.splitlines()) <= 164
 
 
 def test_tensorflow_is_never_imported(small_arrays, tmp_path):

@@ -1,0 +1,1 @@
+"""Explains the classifications of a trained model by attribution maps, experts and similar galaxies."""

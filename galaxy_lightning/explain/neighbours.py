@@ -1,0 +1,48 @@
+"""The training galaxies that a model sees as most similar to a galaxy."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.arrays.format import GalaxyArrays
+from galaxy_lightning.audit.embedding_map import standardise
+
+MAX_TRAINING: Final = 20_000
+"""Maximum number of training galaxies among which the most similar ones are searched."""
+
+
+def training_rows(arrays: GalaxyArrays) -> npt.NDArray[np.int64]:
+    """Returns the rows of the training galaxies: all, or a random sample of ``MAX_TRAINING``.
+
+    Args:
+        arrays: The galaxy arrays.
+    """
+    rows = arrays.rows("train")
+    if len(rows) <= MAX_TRAINING:
+        return rows
+    return np.sort(np.random.default_rng(0).choice(rows, MAX_TRAINING, replace=False))
+
+
+def nearest_rows(
+    features: npt.NDArray[np.float32], training: npt.NDArray[np.float32], number: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Finds the most similar training galaxies, by the distance of their features.
+
+    Each feature is divided by its standard deviation in the training galaxies.
+
+    Args:
+        features: ``[N, features]``.
+        training: ``[M, features]`` of the training galaxies.
+        number: Number of training galaxies to find.
+
+    Returns:
+        ``[N, number]`` positions among the training galaxies, the most similar first, and their distances.
+        There are fewer if there are fewer training galaxies.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    number = min(number, len(training))
+    search = NearestNeighbors(n_neighbors=number).fit(standardise(training))
+    distances, rows = search.kneighbors(standardise(features, training))
+    return rows.astype(np.int64), distances
