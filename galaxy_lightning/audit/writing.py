@@ -59,10 +59,8 @@ def describe_audit(audit: Audit) -> Iterator[str]:
         changes = colour["changes"]
         yield labelled("Colour", f"reliance {_with_interval(colour['colour_reliance'], colour['interval'])}")
         blue, red = colour["typical_colours"]["blue"], colour["typical_colours"]["red"]
-        yield (
-            f"  If a galaxy had a typical red colour instead of a typical blue one (g - r {red:.2f} for "
-            f"{blue:.2f}), this much probability would move to other classes"
-        )
+        yield "  the probability that moves to other classes if a galaxy has a typical red"
+        yield f"  colour instead of a typical blue one (g - r {red:.2f} instead of {blue:.2f})"
         yield labelled("Grey images", f"accuracy {changes['grey']['accuracy']:.3f}")
     limit = summary["label_limit"]
     if "reason" in limit:
@@ -71,10 +69,8 @@ def describe_audit(audit: Audit) -> Iterator[str]:
         yield labelled(
             "Label limit", "accuracy " + _with_interval(limit["accuracy_limit"], limit["interval"])
         )
-        yield (
-            f"  If the volunteers voted again, {limit['repeated']:.1%} of the labels would stay the same; no "
-            "model can be expected to exceed the limit, which is an estimate"
-        )
+        yield "  an estimate; no model can be expected to exceed it. If the volunteers voted"
+        yield f"  again, {limit['repeated']:.1%} of the labels would stay the same"
     wrong = summary["wrong_labels"]
     text = wrong.get("reason") or f"{wrong['flagged']:,} of the labels are likely wrong"
     yield labelled("Labels", text)

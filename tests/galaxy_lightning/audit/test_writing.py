@@ -58,7 +58,7 @@ def test_the_lines_name_the_main_figures(results):
     assert text.startswith("galaxy_cnn: 60 test galaxies, not seen in training\n")
     reliance, (low, high) = summary["colour"]["colour_reliance"], summary["colour"]["interval"]
     assert f"reliance {reliance:.3f} (95% interval: {low:.3f} to {high:.3f})" in text
-    assert "g - r 0.90 for 0.20" in text
+    assert "g - r 0.90 instead of 0.20" in text
     assert f"accuracy {summary['colour']['changes']['grey']['accuracy']:.3f}" in text
     assert "accuracy 0.912 (95% interval: 0.900 to 0.920)" in text
     assert "85.0% of the labels would stay the same" in text
