@@ -39,6 +39,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def finite_or_none(value: float) -> float | None:
+    """Returns a number as a float, or None if it is not finite, since JSON has no such numbers."""
+    return float(value) if math.isfinite(value) else None
+
+
 def _finite_float(text: str) -> float:
     """Parses a number and refuses one that overflows a float."""
     number = float(text)

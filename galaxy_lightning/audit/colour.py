@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data_prep.common.json_files import finite_or_none
 from galaxy_lightning.audit.recolouring import SHIFTS, colour_slope, make_grey, shift_colours
 from galaxy_lightning.audit.source_measures import GREEN_RED
 from galaxy_lightning.evaluation.measures import confusion_matrix, recalls
@@ -170,4 +171,4 @@ def moved_probability(one: Probabilities, other: Probabilities) -> npt.NDArray[n
 
 def _number(value: float) -> float | None:
     """Returns a number for JSON, rounded; None if it is not defined."""
-    return round(float(value), 6) if np.isfinite(value) else None
+    return finite_or_none(round(float(value), 6))

@@ -24,8 +24,6 @@ WRONG_LABELS: Final = "likely_wrong_labels"
 
 MAX_CLASSES: Final = len(COLOURS)
 """Maximum number of classes that curves and maps distinguish; of more, the first ones."""
-SHOWN_LABELS: Final = 20
-"""Number of likely wrong labels in the figure."""
 
 
 def class_colours(classes: Sequence[str]) -> dict[str, str]:

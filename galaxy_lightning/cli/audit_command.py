@@ -44,10 +44,8 @@ def run(args: Sequence[str]) -> None:
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise GalaxyError(f"{folder} {problem}: name a run folder, or the folder of a cross-validation")
-    from galaxy_lightning.audit.writing import (  # Libraries take seconds to import.
-        describe_audit,
-        write_results,
-    )
+    # The libraries take seconds to import.
+    from galaxy_lightning.audit.writing import describe_audit, write_results
     from galaxy_lightning.explain.audit_run import audit_parts
     from galaxy_lightning.runtime.noise import quieten
 

@@ -44,10 +44,9 @@ DESCRIPTIONS: Final = {
     "profile, and the most similar training galaxies."
     f"\nExample:\n{PROGRAM} explain 587722981742084097 image.jpg --run RUN",
     "audit": "Measure what the classifications of a run or a cross-validation depend on. "
-    "These are the reliance on colour, the recall by colour, size, brightness and shape, how "
-    "reproducible labels from votes are, which labels are likely wrong, and which galaxies the model sees as "
-    "similar. Only galaxies that the model has not seen in training are used. The report then shows the "
-    "results."
+    "It measures the reliance on colour; recall by colour, size, brightness and shape; and how reproducible "
+    "labels from votes are. It also finds labels that are likely wrong, and similar galaxies. Only galaxies "
+    "that the model was not trained on are used. The report then shows the results."
     f"\nExample:\n{PROGRAM} audit --run runs/galaxy_cnn_crossval/seed_0",
     "model": "Describe a trained model. "
     "Prints its card: the classes, the galaxies it was trained on, its accuracy in cross-validation, the "

@@ -34,10 +34,8 @@ def run(args: Sequence[str]) -> None:
     run = complete_run(Path(options.run)) or options.run
     checkpoint = find_checkpoint(str(run))
     out = Path(options.out) if options.out else _default_folder(Path(run))
-    from galaxy_lightning.evaluation.figure_files import (
-        FORMATS,
-        save_figure,
-    )  # The libraries take seconds to import.
+    # The libraries take seconds to import.
+    from galaxy_lightning.evaluation.figure_files import FORMATS, save_figure
     from galaxy_lightning.explain.explanation import explain, learn_reference
     from galaxy_lightning.explain.figure import plot_explanation
     from galaxy_lightning.explain.opening import find_galaxies, open_model

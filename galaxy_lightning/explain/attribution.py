@@ -87,7 +87,7 @@ def grad_cam(network: Network, views: Tensor, classes: Tensor) -> Maps:
         ``[N, h, h]``, not negative.
 
     Raises:
-        GalaxyError: The network has no convolution whose output has several positions.
+        GalaxyError: The network has no late convolution with several positions.
     """
     from captum.attr import LayerAttribution, LayerGradCam
 

@@ -11,6 +11,7 @@ import torch
 
 from data_prep.arrays.format import GalaxyArrays, id_column
 from data_prep.common.errors import GalaxyError
+from data_prep.common.json_files import finite_or_none
 from data_prep.common.progress import progress_bar
 from galaxy_lightning.audit.colour import ORIGINAL, ColourAudit, plan_changes
 from galaxy_lightning.audit.embedding_map import map_galaxies
@@ -65,7 +66,7 @@ def audit_parts(parts: Sequence[AuditedPart], about: dict[str, Any], explained: 
         The results. What cannot be computed has its reason in the summary.
 
     Raises:
-        GalaxyError: There are no galaxies, or a library is missing.
+        GalaxyError: There are no galaxies.
     """
     classes = parts[0].arrays.classes
     catalogue = pd.concat([part.arrays.catalog.iloc[part.rows] for part in parts], ignore_index=True)
@@ -169,7 +170,7 @@ def _limit(
     return {
         "galaxies": int(known.sum()),
         "accuracy_limit": float(best[known].mean()),
-        "interval": [None if np.isnan(bound) else bound for bound in interval],
+        "interval": [finite_or_none(bound) for bound in interval],
         "repeated": float(repeated[known].mean()),
     }
 

@@ -1,6 +1,5 @@
 """What a report's page shows beside each galaxy that a model was audited on."""
 
-import base64
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -9,10 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.arrays.format import id_column
+from data_prep.common.json_files import finite_or_none
 from galaxy_lightning.audit.label_errors import FLAGGED, QUALITY, SUGGESTED
 from galaxy_lightning.audit.source_measures import MEASURES
 from galaxy_lightning.report.audits import ModelAudit
 from galaxy_lightning.report.galaxies import ReportGalaxies
+from galaxy_lightning.report.page_data import to_base64
 from galaxy_lightning.runs.names import IMAGE_KEYS
 
 MAX_MAPS: Final = 1500
@@ -99,7 +100,7 @@ def _encode_maps(each: ModelAudit, at: npt.NDArray[np.int64], limit: int) -> dic
     found: dict[str, str] = {}
     for image, number in zip(each.audit.maps, each.audit.mapped.tolist(), strict=True):
         if len(found) < limit and at[number] >= 0:
-            found[str(at[number])] = base64.b64encode(image.tobytes()).decode("ascii")
+            found[str(at[number])] = to_base64(image)
     return found
 
 
@@ -125,7 +126,7 @@ def _pack(values: npt.NDArray[np.float64], at: npt.NDArray[np.int64], listed: in
     """Returns values of the listed galaxies as base64 of uint16."""
     packed = np.full(listed, _UNKNOWN, dtype="<u2")
     packed[at] = np.where(np.isfinite(values), values, _UNKNOWN).clip(0, _UNKNOWN)
-    return base64.b64encode(packed.tobytes()).decode("ascii")
+    return to_base64(packed)
 
 
 def _spread(
@@ -136,4 +137,4 @@ def _spread(
     for each in audits:
         at = places[each.galaxies]
         found[at[at >= 0]] = each.audit.galaxies[name].to_numpy(dtype=float)[at >= 0]
-    return [float(f"{value:.4g}") if np.isfinite(value) else None for value in found]
+    return [finite_or_none(float(f"{value:.4g}")) for value in found]

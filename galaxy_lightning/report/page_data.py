@@ -80,10 +80,14 @@ def page_data(
     }
 
 
+def to_base64(values: npt.NDArray[Any]) -> str:
+    """Returns the bytes of an array as base64."""
+    return base64.b64encode(values.tobytes()).decode("ascii")
+
+
 def _encode(probabilities: npt.NDArray[np.float64]) -> str:
     """Returns probabilities as base64."""
-    steps = np.round(probabilities.clip(0, 1) * PROBABILITY_STEPS).astype("<u2")
-    return base64.b64encode(steps.tobytes()).decode("ascii")
+    return to_base64(np.round(probabilities.clip(0, 1) * PROBABILITY_STEPS).astype("<u2"))
 
 
 def _rounded(table: pd.DataFrame) -> list[list[float | None]]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.common.json_files import finite_or_none
 from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.evaluation.measures import (
     calibration_error,
@@ -121,12 +122,12 @@ def _measure_model(model: Model, galaxies: ReportGalaxies) -> dict[str, Any]:
     return {
         "name": model.name,
         "hyperparameters": model.runs[0].settings,
-        "mean": {name: _finite_or_none(values.mean()) for name, values in table.items()},
+        "mean": {name: finite_or_none(values.mean()) for name, values in table.items()},
         "sd": {
-            name: _finite_or_none(values.std(ddof=1)) if len(runs) > 1 else None
+            name: finite_or_none(values.std(ddof=1)) if len(runs) > 1 else None
             for name, values in table.items()
         },
-        "accuracy_interval": [_finite_or_none(bound) for bound in interval],
+        "accuracy_interval": [finite_or_none(bound) for bound in interval],
         "runs": runs,
     }
 
@@ -138,7 +139,7 @@ def _measure_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str]
         "folder": str(run.folder),
         "seed": run.about.get("seed"),
         "device": run.about.get("device"),
-        **{name: _finite_or_none(value) for name, value in classification_metrics(counts, classes).items()},
+        **{name: finite_or_none(value) for name, value in classification_metrics(counts, classes).items()},
         "calibration_error": calibration_error(labels, run.predicted, run.probabilities),
         **{name: run.number(name) for name in COSTS},
         "confusion": counts.tolist(),
@@ -205,8 +206,3 @@ def _distinguishing_settings(groups: Sequence[Sequence[Run]]) -> list[dict[str, 
         for training in trainings
     ]
     return [members[0].settings | training for members, training in zip(groups, differing, strict=True)]
-
-
-def _finite_or_none(value: Any) -> float | None:
-    """Returns a number, or None if it is not finite, since JSON has no such numbers."""
-    return float(value) if np.isfinite(value) else None

@@ -5,18 +5,16 @@ const PER_PAGE = 60, PER_CONFUSION = 12, BARS = 6;
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("data").textContent);
 const total = data.labels.length;
-const probabilities = (() => {
-  const bytes = Uint8Array.from(atob(data.probabilities), (character) => character.charCodeAt(0));
-  const view = new DataView(bytes.buffer), count = bytes.length / 2;
-  return Float32Array.from({ length: count }, (_, at) => view.getUint16(2 * at, true) / data.steps);
-})();
+/** Decodes base64 of uint16 in little-endian order. */
+function decode(text) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0)), view = new DataView(bytes.buffer);
+  return Uint16Array.from({ length: bytes.length / 2 }, (_, at) => view.getUint16(2 * at, true));
+}
+const probabilities = Float32Array.from(decode(data.probabilities), (value) => value / data.steps);
 const lines = (id) => byId(id).textContent.trim().split("\n").filter(Boolean);
 const trainingImages = lines("training-images");
 /** Unpacks base64 of uint16; 65535 is missing. */
-function unpack(text, steps = 65534) {
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0)), view = new DataView(bytes.buffer);
-  return Array.from({ length: bytes.length / 2 }, (_, at) => view.getUint16(2 * at, true)).map((value) => (value === 65535 ? null : value / steps));
-}
+const unpack = (text, steps = 65534) => Array.from(decode(text), (value) => (value === 65535 ? null : value / steps));
 const audits = (data.audit.models ?? []).map((audit) => ({
   ...audit,
   ...Object.fromEntries(["x", "y", "reliance", "quality"].filter((name) => audit[name]).map((name) => [name, unpack(audit[name])])),
