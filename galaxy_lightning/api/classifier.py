@@ -95,7 +95,7 @@ class Classifier:
             - ``p_<class>``: the calibrated probability of each class,
             - ``predicted``: the most probable class,
             - ``entropy`` in bits,
-            - ``uncertain``: whether the top probability is below the calibrated threshold,
+            - ``is_uncertain``: whether the top probability is below the calibrated threshold,
             - ``seen_in_training``: whether the model was trained or calibrated on this galaxy, as far as its
               object id and its pixels tell,
             - ``problem``: why an image could not be used. The other columns are then empty.
@@ -140,7 +140,7 @@ class Classifier:
         table = prediction_table(pd.DataFrame(index=range(number)), probabilities, self.classes)
         table["entropy"] = entropy(probabilities).round(6)
         uncertain = calibration.flag_uncertain(probabilities)
-        table["uncertain"] = pd.Series([None] * number if uncertain is None else uncertain, dtype="boolean")
+        table["is_uncertain"] = pd.Series([None] * number if uncertain is None else uncertain, dtype="boolean")
         table[SEEN] = pd.concat(seen, ignore_index=True)
         table.loc[list(problems)] = None
         table[PROBLEM] = pd.Series(problems, dtype=object).reindex(range(number))

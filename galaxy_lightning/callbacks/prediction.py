@@ -46,8 +46,8 @@ class PredictionWriter(Callback):
         path: The CSV file to write.
         galaxies: The identifiers of each galaxy, indexed by the row numbers in the batches.
         classes: The class names, in order.
-        with_uncertainty: Add the columns ``entropy``, in bits, and ``uncertain``, which flags galaxies whose
-            top probability is below the calibrated threshold and is empty without a calibration.
+        with_uncertainty: Add the columns ``entropy``, in bits, and ``is_uncertain``, which flags galaxies
+            whose top probability is below the calibrated threshold and is empty without a calibration.
         seen: Add the column ``seen_in_training``, which flags the galaxies that the model has seen, and is
             empty where that is unknown.
         made_of: What the predictions depend on, as JSON types. Unfinished work with the same value is
@@ -131,7 +131,7 @@ class PredictionWriter(Callback):
         table = prediction_table(self.galaxies.iloc[rows], probabilities, self.classes)
         uncertain = pl_module.inference.calibration.flag_uncertain(probabilities)
         if self.with_uncertainty:
-            table = table.assign(entropy=entropy(probabilities).round(6), uncertain=as_flags(uncertain))
+            table = table.assign(entropy=entropy(probabilities).round(6), is_uncertain=as_flags(uncertain))
         counts = {"uncertain": 0 if uncertain is None else int(uncertain.sum()), "seen": 0, "unknown": 0}
         if self.seen is not None:
             seen = self.seen.find(batch.images.cpu().numpy()[usable], rows)

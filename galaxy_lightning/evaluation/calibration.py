@@ -103,7 +103,7 @@ class Calibrations:
                 if self.main.is_fitted
                 else "this checkpoint is not calibrated: it was not validated after its last training step"
             )
-            return f"{cause}. The probabilities are uncalibrated, and column 'uncertain' is empty"
+            return f"{cause}. The probabilities are uncalibrated, and column 'is_uncertain' is empty"
         if calibration.threshold > 1:
             return f"no threshold reaches {target} on held-out galaxies"
         return (

@@ -46,7 +46,7 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
         galaxies,
         pooled.probabilities,
         pooled.classes,
-        {"fold": fold_numbers, "uncertain": as_flags(pooled.uncertain)},
+        {"fold": fold_numbers, "is_uncertain": as_flags(pooled.uncertain)},
     )
     title = f"{len(folds)} folds, {len(pooled.labels):,} galaxies"
     pooled.write(out, title, runs[0].model)

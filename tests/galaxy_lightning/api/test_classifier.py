@@ -27,7 +27,7 @@ from galaxy_lightning.training.module import GalaxyClassifier
 
 PROBABILITIES = [f"p_{name}" for name in CLASSES]
 PIXELS = np.zeros((2, 64, 64, 3), dtype=np.uint8)
-ADDED = [*PROBABILITIES, "predicted", "entropy", "uncertain", "seen_in_training", "problem"]
+ADDED = [*PROBABILITIES, "predicted", "entropy", "is_uncertain", "seen_in_training", "problem"]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_folder_is_classified_as_on_the_command_line(table, checkpoint, images
     assert table["path"].tolist() == printed["path"].tolist()
     np.testing.assert_allclose(table[PROBABILITIES], printed[PROBABILITIES], atol=1e-5)
     assert table["predicted"].tolist() == printed["predicted"].tolist()
-    for flag in ("uncertain", "seen_in_training"):
+    for flag in ("is_uncertain", "seen_in_training"):
         assert table[flag].astype(int).tolist() == printed[flag].tolist()
     assert table["problem"].isna().all()
 
@@ -259,7 +259,7 @@ def test_the_number_of_zooms_can_be_chosen(classifier, small_arrays, checkpoint,
     one = classifier.predict(open_arrays(small_arrays).images, zooms=1)
     np.testing.assert_allclose(one[PROBABILITIES], pd.read_csv(tmp_path / "p.csv")[PROBABILITIES], atol=1e-5)
     uncalibrated = classifier.predict(PIXELS, zooms=3)
-    assert uncalibrated["uncertain"].isna().all()
+    assert uncalibrated["is_uncertain"].isna().all()
 
 
 def test_threads_share_a_classifier(classifier, table, images):

@@ -100,7 +100,7 @@ def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw,
         ]
     )
     predicted = pd.read_csv(tmp_path / "p.csv")
-    added = ["predicted", "entropy", "uncertain", "seen_in_training"]
+    added = ["predicted", "entropy", "is_uncertain", "seen_in_training"]
     assert list(predicted.columns) == ["id", "path", *PROBABILITIES, *added]
     assert len(predicted) == 80
 
@@ -444,10 +444,10 @@ def test_an_interrupted_fit_predicts_as_it_was_calibrated(cut_off, small_arrays,
     predict = ["predict", f"--ckpt_path={cut_off}/best.ckpt", f"--data.images={raw}"]
     main([*predict, f"--out={tmp_path}/p.csv"])
     assert "Classified with 1 zoom, not 3" in capsys.readouterr().out
-    assert pd.read_csv(tmp_path / "p.csv")["uncertain"].isin([0, 1]).all()
+    assert pd.read_csv(tmp_path / "p.csv")["is_uncertain"].isin([0, 1]).all()
     main([*predict, "--zooms=3", f"--out={tmp_path}/p3.csv"])
     assert "not calibrated for 3 zooms" in capsys.readouterr().out
-    assert pd.read_csv(tmp_path / "p3.csv")["uncertain"].isna().all()
+    assert pd.read_csv(tmp_path / "p3.csv")["is_uncertain"].isna().all()
 
     main(["fit", f"--ckpt_path={cut_off}"])
     assert loaded(cut_off / "best.ckpt").inference.zooms == 3
@@ -466,8 +466,8 @@ def test_a_model_with_several_zooms_is_also_calibrated_for_one(small_arrays, raw
     out = capsys.readouterr().out
     assert "not calibrated for 2 zooms" in out
     assert "not calibrated for 1 zoom" not in out
-    assert pd.read_csv(tmp_path / "1.csv")["uncertain"].isin([0, 1]).all()
-    assert pd.read_csv(tmp_path / "2.csv")["uncertain"].isna().all()
+    assert pd.read_csv(tmp_path / "1.csv")["is_uncertain"].isin([0, 1]).all()
+    assert pd.read_csv(tmp_path / "2.csv")["is_uncertain"].isna().all()
 
 
 def test_weights_without_validation_are_calibrated_at_the_end(small_arrays, tmp_path):
@@ -487,7 +487,7 @@ def test_weights_without_validation_are_not_called_calibrated(small_arrays, raw,
     torch.save(content, folder / "best.ckpt")
     main(["predict", f"--ckpt_path={folder}", f"--data.images={raw}", f"--out={tmp_path}/p.csv"])
     assert "0 flagged as uncertain: this checkpoint is not calibrated" in capsys.readouterr().out
-    assert pd.read_csv(tmp_path / "p.csv")["uncertain"].isna().all()
+    assert pd.read_csv(tmp_path / "p.csv")["is_uncertain"].isna().all()
     main(["test", f"--ckpt_path={folder}"])
     assert "not calibrated, so none is flagged as uncertain" in capsys.readouterr().out
     assert "coverage" not in json.loads((folder / "test/metrics.json").read_text())["metrics"]
@@ -824,9 +824,9 @@ def test_astropy_and_pandas_read_the_same_flags(run, raw, tmp_path):
     table = tmp_path / "table.csv"
     main(["predict", f"--ckpt_path={run}", f"--data.images={raw / 'images_gz2/images'}", f"--out={table}"])
     ours, theirs = pd.read_csv(table), Table.read(table)
-    assert ours["uncertain"].isin([0, 1]).all()
-    assert (theirs["uncertain"].astype(bool) == ours["uncertain"].astype(bool)).all()
-    assert int(theirs["uncertain"].astype(bool).sum()) == ours["uncertain"].sum()
+    assert ours["is_uncertain"].isin([0, 1]).all()
+    assert (theirs["is_uncertain"].astype(bool) == ours["is_uncertain"].astype(bool)).all()
+    assert int(theirs["is_uncertain"].astype(bool).sum()) == ours["is_uncertain"].sum()
 
 
 @pytest.mark.parametrize("place", ["option", "config"])
