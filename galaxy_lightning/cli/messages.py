@@ -65,8 +65,8 @@ def warn_before_fit(arrays: GalaxyArrays) -> Iterator[str]:
     if validation < MIN_VALIDATION and not arrays.for_final_model:
         galaxies = "galaxy" if validation == 1 else "galaxies"
         yield (
-            f"Only {validation} validation {galaxies}: the calibrated probabilities and the column is_uncertain "
-            "are not reliable"
+            f"Only {validation} validation {galaxies}: the calibrated probabilities and the column "
+            "is_uncertain are not reliable"
         )
 
 

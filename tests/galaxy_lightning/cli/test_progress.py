@@ -116,7 +116,7 @@ def test_a_cross_validation_leaves_a_line_per_fold(small_arrays, tmp_path):
     folds = [line for line in lines if line.startswith("fold ")]
     assert re.fullmatch(r"fold 1/2  accuracy .{5}  calibration error .{5}  +\d:\d\d  \d:\d\d left", folds[0])
     assert re.fullmatch(r"fold 2/2  accuracy .{5}  calibration error .{5}  +\d:\d\d", folds[1])
-    assert "Only 8 validation galaxies: the calibrated probabilities and the column uncertain" in written
+    assert "Only 8 validation galaxies: the calibrated probabilities and the column is_uncertain" in written
     folder = tmp_path / "a_crossval/seed_0"
     for name in ("fold_0", "fold_1"):
         log = (folder / name / LOG).read_text()
