@@ -129,6 +129,10 @@ def keras_from_checkpoint(path: Path, out: Path) -> None:
         raise GalaxyError(
             f"{path} holds the network {network!r}: only reference_cnn can be converted to Keras"
         )
+    if settings.get("grey"):
+        raise GalaxyError(
+            f"{path} averages the bands (model.grey), which the Keras CNN does not: convert a model without it"
+        )
     model = load_model(path)
     keras = make_keras_cnn(len(model.classes), model.image_size, model.network.bands)
     keras.set_weights(keras_from_torch(model.network.state_dict()))

@@ -88,7 +88,9 @@ def _draw_figures(audit: Audit, read_image: Callable[[int], npt.NDArray[np.uint8
         found[figures.RECALL_CURVES] = figures.plot_recall_curves(audit.recall, classes, shown)
     mapped = audit.galaxies.dropna(subset=["map_x", "map_y"])
     if len(mapped):
-        shown = f"{title}: similar galaxies are close (UMAP)"
+        # The networks of a cross-validation have features of their own: the map shows those of one.
+        part = "" if len(mapped) == len(audit.galaxies) else f"\n{len(mapped):,} galaxies of one network"
+        shown = f"{title}: similar galaxies are close (UMAP){part}"
         found[figures.MAP] = figures.plot_map(mapped, classes, shown)
     wrong = likely_wrong(audit).head(SHOWN_LABELS)
     if len(wrong):

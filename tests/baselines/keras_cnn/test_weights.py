@@ -164,3 +164,12 @@ def test_only_the_reference_cnn_can_be_converted(tmp_path):
     write_checkpoint(tmp_path / "best.ckpt", model, data)
     with pytest.raises(GalaxyError, match="the network 'galaxy_cnn': only reference_cnn can be converted"):
         keras_from_checkpoint(tmp_path, tmp_path / "model.keras")
+
+
+def test_a_network_of_grey_images_cannot_be_converted(tmp_path):
+    model = GalaxyClassifier(image_size=64, grey=True)
+    data = GalaxyDataModule()
+    data.state_dict = lambda: {"settings": {}, "train_objids": torch.arange(3)}
+    write_checkpoint(tmp_path / "best.ckpt", model, data)
+    with pytest.raises(GalaxyError, match=r"averages the bands \(model.grey\)"):
+        keras_from_checkpoint(tmp_path, tmp_path / "model.keras")
