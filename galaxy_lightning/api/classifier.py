@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,14 +16,12 @@ from data_prep.common.paths import expand_path
 from data_prep.common.progress import progress_bar
 from data_prep.common.threads import prefetch
 from galaxy_lightning.api.galaxies import Galaxies, OpenedGalaxies, open_galaxies
-from galaxy_lightning.cli.checkpoint_names import find_checkpoint
+from galaxy_lightning.callbacks.prediction_columns import IS_UNCERTAIN, PredictionColumns
+from galaxy_lightning.cli.checkpoint_names import find_checkpoints
 from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
-from galaxy_lightning.evaluation.calibration import entropy
-from galaxy_lightning.runs.writer import prediction_table
 from galaxy_lightning.shipped_models import DEFAULT_MODEL
-from galaxy_lightning.training.checkpoints import CheckpointInfo, load_checkpoint
+from galaxy_lightning.training.ensemble import Ensemble, load_ensemble
 from galaxy_lightning.training.model_report import describe_model
-from galaxy_lightning.training.module import GalaxyClassifier
 
 PROBLEM: Final = "problem"
 """The column that tells why an image could not be used."""
@@ -35,36 +33,45 @@ class Classifier:
     It may be used from several threads.
 
     Args:
-        model: The model.
-        trained: The contents of its checkpoint.
+        ensemble: The network, or several.
     """
 
-    def __init__(self, model: GalaxyClassifier, trained: CheckpointInfo) -> None:
+    def __init__(self, ensemble: Ensemble) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model, self._trained = model.eval().to(self._device), trained
+        self._ensemble = ensemble.eval().to(self._device)
 
     def __repr__(self) -> str:
-        return f"<Classifier {self.path.name}: {', '.join(self.classes)}>"
+        number = len(self.paths)
+        name = self.paths[0].name if number == 1 else f"of {number} networks"
+        return f"<Classifier {name}: {', '.join(self.classes)}>"
 
     @property
     def path(self) -> Path:
-        """The checkpoint."""
-        return self._trained.path
+        """The checkpoint; with several networks, the first."""
+        return self.paths[0]
+
+    @property
+    def paths(self) -> list[Path]:
+        """The checkpoint of each network."""
+        return [trained.path for trained in self._ensemble.trained]
 
     @property
     def classes(self) -> list[str]:
         """The names of the classes, in order."""
-        return list(self._model.classes)
+        return list(self._ensemble.classes)
 
     @property
     def class_descriptions(self) -> Mapping[str, str]:
         """A description of each class in one line, as far as known."""
-        return dict(self._trained.class_descriptions)
+        return dict(self._ensemble.trained[0].class_descriptions)
 
     @property
     def card(self) -> str:
-        """What the model is, what it was trained on, how accurate it is, and what it is not for."""
-        return "\n".join(describe_model(self._trained))
+        """What the model is, what it was trained on, how accurate it is, and what it is not for.
+
+        With several networks, the cards of all.
+        """
+        return "\n\n".join("\n".join(describe_model(trained)) for trained in self._ensemble.trained)
 
     def predict(
         self,
@@ -94,10 +101,13 @@ class Classifier:
 
             - ``p_<class>``: the calibrated probability of each class,
             - ``predicted``: the most probable class,
+            - with several networks, ``p_<class>_std``: the standard deviation over the networks, and
+              ``networks``: how many answered, since galaxies that some have seen are left to the others,
             - ``entropy`` in bits,
             - ``is_uncertain``: whether the top probability is below the calibrated threshold,
             - ``seen_in_training``: whether the model was trained or calibrated on this galaxy, as far as its
               object id and its pixels tell,
+            - ``novelty``: how unlike the training galaxies it is, a percentile from 0 to 100,
             - ``problem``: why an image could not be used. The other columns are then empty.
 
         Raises:
@@ -107,22 +117,22 @@ class Classifier:
         for name, value in (("batch_size", batch_size), ("zooms", 1 if zooms is None else zooms)):
             if not (is_integer(value) and value >= 1):
                 raise GalaxyError(f"{name} must be an integer of at least 1, not {value!r}")
-        opened = open_galaxies(galaxies, self._trained.images, self._model.image_size, pixel_scale, folder)
+        first, size = self._ensemble.trained[0], self._ensemble.members[0].image_size
+        opened = open_galaxies(galaxies, first.images, size, pixel_scale, folder)
         for note in opened.dataset.describe():
             warnings.warn(note, stacklevel=2)
-        predictions = self._predict(opened, zooms or self._model.inference.zooms, batch_size)
+        predictions = self._predict(opened, zooms, batch_size)
         others = opened.identifiers.drop(columns=predictions.columns, errors="ignore")
         # By position: the index of a table may have the same entry twice.
         return pd.concat([others.reset_index(drop=True), predictions], axis=1).set_axis(others.index)
 
-    def _predict(self, opened: OpenedGalaxies, zooms: int, batch_size: int) -> pd.DataFrame:
+    def _predict(self, opened: OpenedGalaxies, zooms: int | None, batch_size: int) -> pd.DataFrame:
         """Returns the columns of the predictions."""
         number = len(opened.identifiers)
-        calibration = self._model.inference.calibrations.for_zooms(zooms)
-        flags = SeenFlags(self._trained.seen, opened.objids)
-        probabilities = np.zeros((number, len(self.classes)), dtype=np.float32)
-        seen = [pd.Series(dtype="boolean")]
-        problems: dict[int, str] = {}
+        calibration = self._ensemble.calibration_for(zooms)
+        seen = [SeenFlags(trained.seen, opened.objids) for trained in self._ensemble.trained]
+        columns = PredictionColumns(pd.DataFrame(index=range(number)), self.classes, seen)
+        tables, problems = [], dict[int, str]()
         batches = [range(start, min(start + batch_size, number)) for start in range(0, number, batch_size)]
         with (
             prefetch(opened.dataset.__getitems__, batches, 1, 2) as loaded,
@@ -130,41 +140,46 @@ class Classifier:
             torch.inference_mode(),
         ):
             for rows, batch in zip(batches, loaded, strict=True):
-                logits = self._model(batch.images.to(self._device), zooms) / calibration.temperature
-                probabilities[rows] = logits.float().softmax(dim=1).cpu().numpy()
-                seen.append(flags.find(batch.images.numpy(), np.asarray(rows)))
+                answers = self._ensemble.answer(batch.images.to(self._device), zooms)
+                table, _ = columns.make(answers, np.asarray(rows), batch.images.numpy(), calibration)
+                tables.append(table)
                 problems |= batch.problems
                 bar.update(len(rows))
         if len(problems) == number:
             raise GalaxyError(f"none of the {number:,} images is usable; the first: {problems[0]}")
-        table = prediction_table(pd.DataFrame(index=range(number)), probabilities, self.classes)
-        table["entropy"] = entropy(probabilities).round(6)
-        uncertain = calibration.flag_uncertain(probabilities)
-        table["is_uncertain"] = pd.Series([None] * number if uncertain is None else uncertain, dtype="boolean")
-        table[SEEN] = pd.concat(seen, ignore_index=True)
+        table = pd.concat(tables, ignore_index=True)
+        for name in (IS_UNCERTAIN, SEEN):
+            table[name] = table[name].astype("boolean")
         table.loc[list(problems)] = None
         table[PROBLEM] = pd.Series(problems, dtype=object).reindex(range(number))
         return table
 
 
-def load(run: str | os.PathLike[str] = DEFAULT_MODEL, *, network: str | None = None) -> Classifier:
+Run = str | os.PathLike[str]
+"""A run folder, a checkpoint, the name of a model of the package, or the folder of a cross-validation."""
+
+
+def load(run: Run | Sequence[Run] = DEFAULT_MODEL, *, network: str | None = None) -> Classifier:
     """Loads a trained classifier, without running code that its file may contain.
 
     Args:
-        run: A run folder, a checkpoint, or the name of a model of the package.
+        run: A run folder, a checkpoint, or the name of a model of the package. The folder of a
+            cross-validation, or a list, stands for several networks, whose mean probabilities are used.
         network: For a network of your own: its class path, such as ``my_file.MyNetwork``. Its code is run.
 
     Raises:
-        GalaxyError: There is no such checkpoint, or it is damaged.
+        GalaxyError: There is no such checkpoint, it is damaged, or the networks do not fit together.
     """
-    if not isinstance(run, str | os.PathLike):
+    runs = list(run) if isinstance(run, list | tuple) else [run]
+    paths = [os.fspath(each) for each in runs if isinstance(each, str | os.PathLike)]
+    if not paths or len(paths) < len(runs):
         raise GalaxyError(f"name a run folder, a checkpoint or a model of the package, not {run!r}")
-    networks = [] if network is None else [network]
-    return Classifier(*load_checkpoint(find_checkpoint(expand_path(os.fspath(run))), networks))
+    checkpoints = find_checkpoints([expand_path(path) for path in paths])
+    return Classifier(load_ensemble(checkpoints, [] if network is None else [network]))
 
 
 def classify(
-    galaxies: Galaxies, model: str | os.PathLike[str] | Classifier = DEFAULT_MODEL, **options: Any
+    galaxies: Galaxies, model: Run | Sequence[Run] | Classifier = DEFAULT_MODEL, **options: Any
 ) -> pd.DataFrame:
     """Classifies galaxies.
 

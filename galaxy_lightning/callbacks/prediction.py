@@ -18,13 +18,15 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file, new_files
+from galaxy_lightning.callbacks.prediction_columns import COUNTS, PredictionColumns
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.image_folders import ImageFolderDataset, identify_images
-from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
-from galaxy_lightning.evaluation.calibration import entropy
-from galaxy_lightning.runs.writer import arrays_identity, as_flags, prediction_table
+from galaxy_lightning.data.seen_galaxies import SeenFlags
+from galaxy_lightning.runs.writer import arrays_identity
+from galaxy_lightning.training.answers import Answers
+from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 
 _ROW = "row"
@@ -46,10 +48,8 @@ class PredictionWriter(Callback):
         path: The CSV file to write.
         galaxies: The identifiers of each galaxy, indexed by the row numbers in the batches.
         classes: The class names, in order.
-        with_uncertainty: Add the columns ``entropy``, in bits, and ``is_uncertain``, which flags galaxies
-            whose top probability is below the calibrated threshold and is empty without a calibration.
-        seen: Add the column ``seen_in_training``, which flags the galaxies that the model has seen, and is
-            empty where that is unknown.
+        seen: For each network, the galaxies that it has seen. With them, the table has all columns of
+            :class:`~.prediction_columns.PredictionColumns`; without, probabilities and predicted classes.
         made_of: What the predictions depend on, as JSON types. Unfinished work with the same value is
             resumed; None never resumes.
         images: The folder of images that the galaxies come from, if any.
@@ -58,9 +58,7 @@ class PredictionWriter(Callback):
         written: Number of galaxies in the table, after the prediction.
         skipped: Galaxies and other files that are not in the table, with the ``reason``, after the
             prediction.
-        uncertain: Number of galaxies flagged as uncertain, after the prediction.
-        seen_in_training: Number of galaxies flagged as seen in training, after the prediction.
-        unknown: Number of galaxies of which it is unknown, after the prediction.
+        counts: Numbers of galaxies by the names in :data:`~.prediction_columns.COUNTS`, after the prediction.
     """
 
     def __init__(
@@ -69,18 +67,16 @@ class PredictionWriter(Callback):
         galaxies: pd.DataFrame,
         classes: Sequence[str],
         *,
-        with_uncertainty: bool = False,
-        seen: SeenFlags | None = None,
+        seen: Sequence[SeenFlags] = (),
         made_of: Mapping[str, Any] | None = None,
         images: ImageFolderDataset | None = None,
     ) -> None:
         self.path = path
         self.galaxies = galaxies
-        self.classes = list(classes)
-        self.with_uncertainty, self.seen = with_uncertainty, seen
+        self.columns = PredictionColumns(galaxies, list(classes), seen)
         self.made_of = made_of
         self.images = images
-        self.written = self.uncertain = self.seen_in_training = self.unknown = 0
+        self.written, self.counts = 0, dict.fromkeys(COUNTS, 0)
         self.skipped = galaxies.iloc[:0]
         self._part: PredictionPart | None = None
 
@@ -123,20 +119,14 @@ class PredictionWriter(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Appends the galaxies of a batch to the part."""
-        assert isinstance(pl_module, GalaxyClassifier)
+        assert isinstance(pl_module, GalaxyClassifier | Ensemble)
         assert self._part is not None
-        rows, probabilities = batch.rows.cpu().numpy(), outputs.cpu().numpy()
+        rows = batch.rows.cpu().numpy()
         usable = np.array([row not in batch.problems for row in rows.tolist()])
-        rows, probabilities = rows[usable], probabilities[usable]
-        table = prediction_table(self.galaxies.iloc[rows], probabilities, self.classes)
-        uncertain = pl_module.inference.calibration.flag_uncertain(probabilities)
-        if self.with_uncertainty:
-            table = table.assign(entropy=entropy(probabilities).round(6), is_uncertain=as_flags(uncertain))
-        counts = {"uncertain": 0 if uncertain is None else int(uncertain.sum()), "seen": 0, "unknown": 0}
-        if self.seen is not None:
-            seen = self.seen.find(batch.images.cpu().numpy()[usable], rows)
-            table[SEEN] = seen.astype("Int8")
-            counts |= {"seen": int(seen.sum()), "unknown": int(seen.isna().sum())}
+        answers = Answers(*(values[:, usable] for values in outputs))
+        rows, images = rows[usable], batch.images.cpu().numpy()[usable]
+        about = pl_module if isinstance(pl_module, Ensemble) else pl_module.inference
+        table, counts = self.columns.make(answers, rows, images, about.calibration)
         table.insert(0, _ROW, rows)
         last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]
         self._part.append(table, batch.problems, counts, last=last)
@@ -146,13 +136,14 @@ class PredictionWriter(Callback):
         part = self._part
         assert part is not None
         part.close()
-        own = (part.written, *part.counts.values(), part.problems)
+        own = (part.written, part.counts, part.problems)
         results: list[Any] = [own]
         if trainer.world_size > 1:
             results = [None] * trainer.world_size
             torch.distributed.all_gather_object(results, own)
-        *counts, unusable = zip(*results, strict=True)
-        self.written, self.uncertain, self.seen_in_training, self.unknown = map(sum, counts)
+        written, counts, unusable = zip(*results, strict=True)
+        self.written = sum(written)
+        self.counts = {name: sum(each[name] for each in counts) for name in COUNTS}
         if trainer.is_global_zero:
             problems = {row: reason for each in unusable for row, reason in each.items()}
             self._write_table(problems, len(results))

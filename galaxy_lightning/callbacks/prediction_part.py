@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
@@ -12,8 +12,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors
 from data_prep.common.locks import file_lock
 from data_prep.common.resumable_file import ResumableFile
-
-_COUNTS: Final = ("uncertain", "seen", "unknown")
+from galaxy_lightning.callbacks.prediction_columns import COUNTS, add_counts
 
 
 class PredictionPart:
@@ -31,7 +30,7 @@ class PredictionPart:
     Attributes:
         batches: Number of batches in the file.
         written: Number of galaxies in the file.
-        counts: Number of these that are uncertain, seen in training, and of which the latter is unknown.
+        counts: Numbers of galaxies by the names in :data:`~.prediction_columns.COUNTS`.
         problems: Why the image of a galaxy is unusable, by row.
 
     Raises:
@@ -46,9 +45,9 @@ class PredictionPart:
             stack.enter_context(file_lock(path, table))
             self._file = ResumableFile(path, self.progress_file, made_of, _read_state)
             self._lock = stack.pop_all()
-        numbers, self.problems = self._file.state or ([0, 0, 0, 0, 0], {})
+        numbers, self.problems = self._file.state or ([0, 0, *(0 for _ in COUNTS)], {})
         self.batches, self.written = numbers[:2]
-        self.counts = dict(zip(_COUNTS, numbers[2:], strict=True))
+        self.counts = dict(zip(COUNTS, numbers[2:], strict=True))
 
     @property
     def progress_file(self) -> Path:
@@ -75,8 +74,7 @@ class PredictionPart:
                 self._file.append(content)
         self.batches += 1
         self.written += len(table)
-        for name, number in counts.items():
-            self.counts[name] += number
+        add_counts(self.counts, counts)
         self.problems.update(problems)
         if self._file.progress_is_due and not last:
             self._file.write_progress(
@@ -111,5 +109,5 @@ class PredictionPart:
 
 def _read_state(progress: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
     """Reads the numbers of batches and galaxies, the counts, and the problems by row."""
-    counts = [int(progress[name]) for name in ("batches", "written", *_COUNTS)]
+    counts = [int(progress[name]) for name in ("batches", "written", *COUNTS)]
     return counts, {int(row): str(problem) for row, problem in progress["problems"].items()}

@@ -25,9 +25,10 @@ from galaxy_lightning.runs.names import BEST_CHECKPOINT, PREDICTIONS, RUN
 from galaxy_lightning.runs.predictions import predicted_classes, read_held_out
 from galaxy_lightning.runs.writer import describe_cpu, find_best_epoch, write_run
 from galaxy_lightning.runtime.rank_zero import rank_zero_print
-from galaxy_lightning.training.checkpoint_writer import replace_calibrations
+from galaxy_lightning.training.checkpoint_writer import add_novelty, replace_calibrations
 from galaxy_lightning.training.checkpoints import is_calibrated
 from galaxy_lightning.training.module import GalaxyClassifier
+from galaxy_lightning.training.novelty import learn_novelty
 
 
 def complete_fit(
@@ -65,6 +66,8 @@ def complete_fit(
         predict_held_out(trainer, model, data, best)
     if not trainer.is_global_zero:
         return
+    if not data.arrays.for_final_model:
+        add_novelty(best, learn_novelty(model, data.arrays))
     validation = record_run(run, model, trainer, data, seed, history)
     if validation is not None:  # crossval calibrates a final model before it can be used.
         rank_zero_print(*messages.after_fit(run, model, validation))

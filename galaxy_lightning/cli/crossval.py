@@ -23,7 +23,7 @@ from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.crossval import fold_predictions, summarise
 from galaxy_lightning.evaluation.verdict import labelled
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import FOLD_ARRAYS
+from galaxy_lightning.runs.names import FOLD_ARRAYS, PLAN
 from galaxy_lightning.runs.reader import Run, read_run
 from galaxy_lightning.runs.writer import arrays_identity, complete_run, require_run_name
 
@@ -46,7 +46,7 @@ def run(args: Sequence[str]) -> None:
             "crossval starts the processes of each fit itself: run it without torchrun, and set their number "
             "with --trainer.devices"
         )
-    from galaxy_lightning.cli.final_model import PLAN, complete_final, train_final
+    from galaxy_lightning.cli.final_model import complete_final, train_final
     from galaxy_lightning.cli.fit_settings import parse_fit_settings  # Lightning takes seconds to import.
     from galaxy_lightning.runtime.noise import quieten
 

@@ -4,12 +4,12 @@ import contextlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from data_prep.arrays.folds import make_final
-from data_prep.arrays.format import FINAL, GalaxyArrays
+from data_prep.arrays.format import FINAL, GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
 from data_prep.common.progress import format_duration, print_progress
@@ -17,14 +17,11 @@ from galaxy_lightning.cli.configs import named_networks
 from galaxy_lightning.cli.fold_progress import run_fit
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import BEST_CHECKPOINT, FOLD_ARRAYS, SUMMARY
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, FOLD_ARRAYS, PLAN, SUMMARY
 from galaxy_lightning.runs.reader import Run
 from galaxy_lightning.runs.writer import complete_run
 from galaxy_lightning.training.final_model import calibrate_out_of_fold, write_final_model
 from galaxy_lightning.training.model_card import ModelCard, Text
-
-PLAN: Final = "crossval.json"
-"""The file with the settings of a cross-validation."""
 
 
 def train_final(
@@ -93,11 +90,12 @@ def complete_final(
         GalaxyError: The file cannot be written.
     """
     networks = [name for name in named_networks(fit_args) if is_class_path(name)]
-    calibrations = calibrate_out_of_fold([run.folder / BEST_CHECKPOINT for run in runs], folds, networks)
+    out_of_fold = calibrate_out_of_fold([run.folder / BEST_CHECKPOINT for run in runs], folds, networks)
     labels = folds[0].catalog["label"].to_numpy(dtype=str)
     counts = {name: int((labels == name).sum()) for name in folds[0].classes}
     card = ModelCard(dict(texts), counts, list(figures_of_repetitions(out)))
-    write_final_model(path, checkpoint, calibrations, card)
+    final_arrays = open_arrays(out / FOLD_ARRAYS / FINAL)
+    write_final_model(path, checkpoint, final_arrays, out_of_fold, card, networks)
     yield f"Saved the final model to {path} ({path.stat().st_size / 1e6:.1f} MB)"
     yield f"Its card:     {PROGRAM} model {shlex.quote(str(path))}"
     options = shlex.join(["--ckpt_path", str(path), *(f"--model.network={name}" for name in networks[-1:])])

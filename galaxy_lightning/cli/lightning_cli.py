@@ -54,6 +54,7 @@ from galaxy_lightning.runtime.noise import quieten
 from galaxy_lightning.runtime.rank_zero import is_first_on_machine, rank_zero_print, rank_zero_warn
 from galaxy_lightning.runtime.ranks import Ranks
 from galaxy_lightning.training.checkpoints import CheckpointInfo, read_checkpoint
+from galaxy_lightning.training.ensemble import Ensemble, load_ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 
 _ALWAYS: Final = {"weights_only": True, "verbose": False, "return_predictions": False}
@@ -94,6 +95,8 @@ class GalaxyCLI(LightningCLI):
     """The run folder of a finished fit."""
     trained: CheckpointInfo | None = None
     """The metadata of the checkpoint, if one is named."""
+    ensemble: Ensemble | None = None
+    """The networks, if several are named."""
 
     def __init__(self, args: ArgsType, ranks: Ranks | None = None, lock: RunLock | None = None) -> None:
         self.ranks, self.lock = ranks or Ranks(()), lock or RunLock()
@@ -159,7 +162,8 @@ class GalaxyCLI(LightningCLI):
         check_configs(args)
         command, checkpoint = args[0], named_checkpoint(args)
         if checkpoint:
-            self.trained = read_checkpoint(checkpoint, named_networks(args))
+            self.networks = named_networks(args)
+            self.trained = read_checkpoint(checkpoint, self.networks)
             if not named_configs(args):
                 set_defaults(self.command_parsers[command], self.trained, command)
         self.config = parser.parse_args(args)
@@ -237,6 +241,13 @@ class GalaxyCLI(LightningCLI):
         with self.folder.remove_on_early_failure():
             self.trainer.fit(model, **kwargs)
 
+    def predict(self, model: GalaxyClassifier, ckpt_path: Path | None, **kwargs: Any) -> None:
+        """Classifies galaxies with the model, or with several."""
+        if self.ensemble is None:
+            self.trainer.predict(model, ckpt_path=ckpt_path, **kwargs)
+        else:  # Their weights are loaded.
+            self.trainer.predict(self.ensemble, **kwargs)
+
     def before_fit(self) -> None:
         """Prints what is about to be trained."""
         arrays, device = self.datamodule.arrays, describe_devices(self.trainer)
@@ -259,14 +270,14 @@ class GalaxyCLI(LightningCLI):
     after_validate = after_test
 
     def before_predict(self) -> None:
-        """Prints which model classifies the galaxies."""
+        """Prints which models classify the galaxies."""
         assert self.trained is not None
-        rank_zero_print(*messages.before_predict(self.trained))
+        rank_zero_print(*messages.before_predict(self.trained, self.ensemble))
 
     def after_predict(self) -> None:
         """Prints where the table is."""
         descriptions = self.trained.class_descriptions if self.trained else {}
-        rank_zero_print(*messages.after_predict(self.predictions, self.model, descriptions))
+        rank_zero_print(*messages.after_predict(self.predictions, self.ensemble or self.model, descriptions))
 
     def _make_run_callbacks(self, folder: Path, history: HistoryRecorder) -> list[Callback]:
         """Makes the callbacks that save a fit's record in its run folder."""
@@ -286,5 +297,8 @@ class GalaxyCLI(LightningCLI):
         if command in EVALUATED_SPLITS:
             self.evaluation = make_evaluation_writer(command, options, self.datamodule, self.trained)
             return self.evaluation
-        self.predictions = make_prediction_writer(options, self.datamodule, self.model, self.trained)
+        if options.members:
+            self.ensemble = load_ensemble(list(map(Path, options.members)), self.networks)
+        answering = self.ensemble or self.model
+        self.predictions = make_prediction_writer(options, self.datamodule, answering, self.trained)
         return self.predictions

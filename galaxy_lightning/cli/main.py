@@ -5,6 +5,7 @@ This module does not import torch, so that ``--help`` and wrong paths are answer
 """
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Final
 
 from data_prep.common.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
 from data_prep.common.output import guarded_output
-from galaxy_lightning.cli.checkpoint_names import find_checkpoint
+from galaxy_lightning.cli.checkpoint_names import find_checkpoint, find_checkpoints, is_crossval
 from galaxy_lightning.cli.configs import (
     add_default_config,
     configured_checkpoint,
@@ -92,10 +93,11 @@ def complete(args: list[str]) -> list[str]:
     if any(option.startswith("--print_config") for option in options):
         return [command, *default_options]
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--ckpt_path")
+    parser.add_argument("--ckpt_path", nargs="+")
     known, others = parser.parse_known_args(options)
-    known.ckpt_path = known.ckpt_path or configured_checkpoint(others)
-    if known.ckpt_path is None:
+    configured = configured_checkpoint(others)
+    named = known.ckpt_path or ([] if configured is None else [configured])
+    if not named:
         if command == "fit":
             return [command, *default_options]
         # A config or a setting of the model belongs to another model than that of the package.
@@ -106,7 +108,12 @@ def complete(args: list[str]) -> list[str]:
             f"--data.arrays ARRAYS; then run: {PROGRAM} {command} "
             "--ckpt_path runs/galaxy_cnn/version_0/best.ckpt"
         )
-    checkpoint = find_checkpoint(known.ckpt_path, newest=command == "fit")
+    if command == "predict" and (len(named) > 1 or is_crossval(Path(named[0]))):
+        members = list(map(str, find_checkpoints(named)))
+        return [command, *others, "--ckpt_path", members[0], f"--members={json.dumps(members)}"]
+    if len(named) > 1:
+        raise GalaxyError(f"{command} takes one checkpoint, not {len(named)} ({', '.join(named)})")
+    checkpoint = find_checkpoint(named[0], newest=command == "fit")
     return [command, *others, "--ckpt_path", str(checkpoint)]
 
 

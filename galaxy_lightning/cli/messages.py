@@ -9,7 +9,9 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.samples.class_names import describe_classes
 from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
+from galaxy_lightning.callbacks.prediction_columns import NOVEL, NOVELTY
 from galaxy_lightning.data.seen_galaxies import SEEN
+from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
 from galaxy_lightning.evaluation.verdict import labelled, list_results, verdict
 from galaxy_lightning.networks.class_paths import is_class_path
@@ -18,6 +20,7 @@ from galaxy_lightning.runs.names import FIGURES
 from galaxy_lightning.runs.writer import probability_columns
 from galaxy_lightning.shipped_models import MODELS, SHIPPED
 from galaxy_lightning.training.checkpoints import CheckpointInfo
+from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 
 MIN_VALIDATION: Final = 10
@@ -106,8 +109,17 @@ def after_evaluation(writer: EvaluationWriter, model: GalaxyClassifier) -> Itera
     yield from list_results(writer.folder, METRICS)
 
 
-def before_predict(trained: CheckpointInfo) -> Iterator[str]:
-    """Yields which model classifies the galaxies, if it is one of the package."""
+def before_predict(trained: CheckpointInfo, ensemble: Ensemble | None) -> Iterator[str]:
+    """Yields which models classify the galaxies, if there are several, or the model is one of the package.
+
+    Args:
+        trained: The checkpoint, or the first.
+        ensemble: The models, if there are several.
+    """
+    if ensemble is not None:
+        yield f"Mean of {len(ensemble.members)} networks:"
+        yield from (f"  {each.path}" for each in ensemble.trained)
+        return
     for name in MODELS:
         if trained.path == SHIPPED[name]:
             yield ", ".join([f"Model: {name}", *([title] if (title := trained.card.text("title")) else [])])
@@ -115,13 +127,13 @@ def before_predict(trained: CheckpointInfo) -> Iterator[str]:
 
 
 def after_predict(
-    writer: PredictionWriter, model: GalaxyClassifier, descriptions: Mapping[str, str]
+    writer: PredictionWriter, model: GalaxyClassifier | Ensemble, descriptions: Mapping[str, str]
 ) -> Iterator[str]:
     """Yields where the table is, what its columns mean, and how many images are skipped or flagged.
 
     Args:
         writer: The callback that has written the table.
-        model: The model.
+        model: The model, or several.
         descriptions: Descriptions of the classes by name; any may be missing.
     """
     if writer.images is not None:
@@ -133,26 +145,50 @@ def after_predict(
     columns = dict(zip(model.classes, probability_columns(model.classes), strict=True))
     described = {columns[name]: text for name, text in descriptions.items() if name in columns}
     yield from describe_classes(list(columns.values()), described)
-    inference = model.inference
-    yield f"{writer.uncertain:,} flagged as uncertain: {inference.calibrations.describe(inference.zooms)}"
+    yield f"{writer.counts['uncertain']:,} flagged as uncertain: {_describe_calibration(model)}"
     yield from _describe_seen(writer)
-    yield from _fewer_zooms_note(model)
+    yield from _describe_novelty(writer)
+    for each in model.members if isinstance(model, Ensemble) else [model]:
+        yield from _fewer_zooms_note(each)
+
+
+def _describe_calibration(model: GalaxyClassifier | Ensemble) -> str:
+    """Returns the criterion for flagging galaxies as uncertain."""
+    if isinstance(model, GalaxyClassifier):
+        return model.inference.calibrations.describe(model.inference.zooms)
+    if model.calibration.is_fitted:
+        return Calibrations(model.calibration).describe(1)
+    return (
+        "the networks are not calibrated together, which needs their complete run folders and their own "
+        "number of zooms. Column 'is_uncertain' is empty"
+    )
 
 
 def _describe_seen(writer: PredictionWriter) -> Iterator[str]:
     """Yields how many galaxies of a table the model has seen."""
-    if writer.unknown:
+    unknown, seen = writer.counts["unknown"], writer.counts["seen"]
+    if unknown:
         yield (
-            f"{writer.unknown:,} without a value in {SEEN}: they are not named by object ids, by which alone "
+            f"{unknown:,} without a value in {SEEN}: they are not named by object ids, by which alone "
             "the checkpoint, of an older version, knows its galaxies"
         )
-    if writer.seen_in_training:
-        yield (
-            f"{writer.seen_in_training:,} seen in training ({SEEN} = 1): an accuracy measured on these would "
-            "be too high"
-        )
-    elif not writer.unknown:
+    if seen:
+        yield (f"{seen:,} seen in training ({SEEN} = 1): an accuracy measured on these would be too high")
+    elif not unknown:
         yield "None recognised as a galaxy of the training, by object id or identical pixels"
+
+
+def _describe_novelty(writer: PredictionWriter) -> Iterator[str]:
+    """Yields how many galaxies of a table are unlike those of the training."""
+    novel, unrated = writer.counts["novel"], writer.counts["unrated"]
+    if unrated:
+        yield f"{unrated:,} without a {NOVELTY}: the checkpoint does not have it for this number of zooms"
+    if novel:
+        rated = writer.written - unrated
+        yield (
+            f"{novel:,} of {rated:,} are unlike the training galaxies ({NOVELTY} of at least {NOVEL:g}; of "
+            f"similar galaxies, {100 - NOVEL:g}% would be): look at them before you use their classes"
+        )
 
 
 def _fewer_zooms_note(model: GalaxyClassifier) -> Iterator[str]:

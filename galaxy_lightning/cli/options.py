@@ -1,5 +1,6 @@
 """The options of the training commands, and the defaults that a trained model sets for them."""
 
+import argparse
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,6 +51,8 @@ def add_output_options(parsers: Mapping[str, LightningArgumentParser]) -> None:
         help="table to write, as CSV (default: a file next to the checkpoint or, for a model of the package, "
         "in the current folder)",
     )
+    # The command line has them as further values of --ckpt_path.
+    predict.add_argument("--members", type=list[str] | None, help=argparse.SUPPRESS)
     predict.add_argument("--overwrite", action="store_true", help="replace an existing table")
     predict.add_argument(
         "--zooms",

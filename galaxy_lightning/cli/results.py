@@ -1,5 +1,6 @@
 """The callbacks that write the results of ``validate``, ``test`` and ``predict``."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import refuse_existing, sha256
 from galaxy_lightning.callbacks.evaluation import EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter, galaxies_to_predict
+from galaxy_lightning.cli.checkpoint_names import is_crossval
 from galaxy_lightning.cli.options import EVALUATED_SPLITS
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.seen_galaxies import SeenFlags, parse_objids
 from galaxy_lightning.runs.writer import arrays_identity
 from galaxy_lightning.shipped_models import SHIPPED
 from galaxy_lightning.training.checkpoints import CheckpointInfo
+from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 
 
@@ -41,43 +44,52 @@ def make_evaluation_writer(
 
 
 def make_prediction_writer(
-    options: Namespace, data: GalaxyDataModule, model: GalaxyClassifier, trained: CheckpointInfo
+    options: Namespace, data: GalaxyDataModule, model: GalaxyClassifier | Ensemble, trained: CheckpointInfo
 ) -> PredictionWriter:
     """Makes the callback that writes the table of ``predict``.
 
     Args:
         options: The options of ``predict``.
         data: The data module.
-        model: The model. Its number of zooms is set to that of the options.
-        trained: The checkpoint.
+        model: The model, or several. The number of zooms is set to that of the options.
+        trained: The checkpoint, or the first.
 
     Raises:
         GalaxyError: The table is not a CSV file, or it exists and must not be replaced.
     """
     galaxies, source, about = galaxies_to_predict(data)
-    # The folder of the shipped models is not the user's.
-    folder = Path() if trained.path in SHIPPED.values() else trained.path.parent
-    table = Path(options.out or folder / f"predictions_{source.resolve().name}.csv")
+    several = isinstance(model, Ensemble)
+    checkpoints = model.trained if isinstance(model, Ensemble) else [trained]
+    table = Path(options.out or _default_folder(checkpoints) / f"predictions_{source.resolve().name}.csv")
     if table.suffix != ".csv":
         raise GalaxyError(f"{table}: predictions are written as CSV: use a name that ends in .csv")
     if options.zooms:
-        model.inference.set_zooms(options.zooms)
+        (model if isinstance(model, Ensemble) else model.inference).set_zooms(options.zooms)
+    hashes = [sha256(each.path) for each in checkpoints]
     made_of = {
         "version": version("galaxy-lightning"),
-        "checkpoint": sha256(trained.path),
+        "checkpoint": hashes if several else hashes[0],
         "galaxies": about,
         "batch_size": data.batch_size,
-        "zooms": options.zooms or model.hparams["zooms"],
+        "zooms": options.zooms or [each.hyperparameters["zooms"] for each in checkpoints],
     }
     images = None if data.images_folder is None else data.image_folder
     if data.images_folder is None:
         objids, turns = data.arrays.catalog["objid"].to_numpy(), data.arrays.quarter_turns
     else:
         objids, turns = parse_objids(galaxies.iloc[:, 0]), None
-    seen = SeenFlags(trained.seen, objids, turns)
-    writer = PredictionWriter(
-        table, galaxies, model.classes, with_uncertainty=True, seen=seen, made_of=made_of, images=images
-    )
+    seen = [SeenFlags(each.seen, objids, turns) for each in checkpoints]
+    writer = PredictionWriter(table, galaxies, model.classes, seen=seen, made_of=made_of, images=images)
     for path in (table, writer.skipped_path):
         refuse_existing(path, overwrite=options.overwrite)
     return writer
+
+
+def _default_folder(checkpoints: Sequence[CheckpointInfo]) -> Path:
+    """Returns the folder of a table: that of the run, or of the cross-validation, or the current one."""
+    first = checkpoints[0].path
+    if len(checkpoints) == 1:
+        return Path() if first in SHIPPED.values() else first.parent  # That of the package is not the user's.
+    parents = {parent for parent in first.parents if is_crossval(parent)}
+    shared = [parent for parent in parents if all(parent in each.path.parents for each in checkpoints)]
+    return shared[0] if shared else Path()

@@ -6,11 +6,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
-from galaxy_lightning.networks.network import Network
+from galaxy_lightning.networks.features import FeatureRecorder
 from galaxy_lightning.training.module import GalaxyClassifier
 
 BATCH: Final = 64
@@ -64,22 +63,13 @@ class Predictor:
             GalaxyError: The network has no dense layer.
         """
         network = self.model.network
-        layers = head_layers(network)
-        inputs: dict[nn.Module, Tensor] = {}
+        with FeatureRecorder(network) as recorder:
 
-        def keep(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
-            inputs[layer] = args[0].flatten(2).mean(dim=2) if args[0].ndim == 4 else args[0]
+            def compute(batch: Tensor) -> Tensor:
+                network(network.prepare(batch))
+                return recorder.take()
 
-        def compute(batch: Tensor) -> Tensor:
-            network(network.prepare(batch))
-            return torch.cat([inputs[layer].flatten(1).float() for layer in layers], dim=1)
-
-        hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
-        try:
             return self._in_batches(compute, images, rows, "comparing galaxies").astype(np.float32)
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def view(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Returns images as the network's input, without zoom: ``[N, bands, h, h]`` in [0, 1]."""
@@ -103,28 +93,3 @@ class Predictor:
                 parts.append(compute(batch))
                 bar.update(len(batch))
         return np.asarray(torch.cat(parts).cpu().numpy())
-
-
-def head_layers(network: Network) -> list[nn.Module]:
-    """Returns the last layer of each expert of a network, whose output are the logits.
-
-    Args:
-        network: The network.
-
-    Raises:
-        GalaxyError: It has no such layer.
-    """
-    layers: list[tuple[str, nn.Module]] = [
-        (f"{name}.", layer)
-        for name, layer in network.named_modules()
-        if isinstance(layer, nn.Linear | nn.Conv2d)
-    ]
-    if not network.heads:  # A network of the user's own: its last dense layer.
-        dense: list[nn.Module] = [layer for _, layer in layers if isinstance(layer, nn.Linear)]
-        found = dense[-1:]
-    else:
-        by_prefix = ([layer for name, layer in layers if name.startswith(prefix)] for prefix in network.heads)
-        found = [each[-1] for each in by_prefix if each]
-    if not found:
-        raise GalaxyError(f"{network.name} has no dense layer, whose input could be its features")
-    return found

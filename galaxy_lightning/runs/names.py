@@ -30,6 +30,8 @@ PAGE: Final = "report.html"
 
 SUMMARY: Final = "summary.json"
 """The results of a cross-validation."""
+PLAN: Final = "crossval.json"
+"""The settings of a cross-validation."""
 FOLD_ARRAYS: Final = "arrays"
 """The folder of the folds' galaxy arrays, in the folder of a cross-validation."""
 

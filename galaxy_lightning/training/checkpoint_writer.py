@@ -12,9 +12,11 @@ from data_prep.common.files import new_file
 from data_prep.schema import CLASSES
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.calibration import Calibrations
+from galaxy_lightning.evaluation.novelty import Novelty
 from galaxy_lightning.networks.weight_files import load_safely
 from galaxy_lightning.training.checkpoints import read_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
+from galaxy_lightning.training.novelty_entry import novelty_state
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -77,6 +79,12 @@ def write_checkpoint(path: Path, model: GalaxyClassifier, data: GalaxyDataModule
 def replace_calibrations(path: Path, calibrations: Calibrations) -> None:
     """Replaces the calibrations in a trusted checkpoint."""
     save_checkpoint(load_safely(path) | calibrations.state(), path)
+
+
+def add_novelty(path: Path, novelty: Novelty | None) -> None:
+    """Adds the novelty of a model to its checkpoint, which must be trusted; None changes nothing."""
+    if novelty is not None:
+        save_checkpoint(load_safely(path) | novelty_state(novelty), path)
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:

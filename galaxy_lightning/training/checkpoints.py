@@ -14,6 +14,7 @@ from data_prep.images.relative_scale import RelativeScale
 from galaxy_lightning.data.seen_galaxies import SeenGalaxies
 from galaxy_lightning.data.training_images import TrainingImages
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
+from galaxy_lightning.evaluation.novelty import Novelty
 from galaxy_lightning.networks import weights_file
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.networks.weight_files import load_safely
@@ -27,6 +28,7 @@ from galaxy_lightning.training.checkpoint_checks import (
 )
 from galaxy_lightning.training.model_card import ModelCard
 from galaxy_lightning.training.module import GalaxyClassifier
+from galaxy_lightning.training.novelty_entry import read_novelty
 
 _NO_OBJIDS: Final = torch.empty(0, dtype=torch.int64)
 
@@ -50,6 +52,7 @@ class CheckpointInfo:
         images: What is known about the training images.
         calibrations: The calibrations of the weights.
         card: The model card, which may be empty.
+        novelty: How unlike the training galaxies a galaxy is; None if the checkpoint does not say.
     """
 
     path: Path
@@ -66,6 +69,7 @@ class CheckpointInfo:
     images: TrainingImages = field(default_factory=TrainingImages)
     calibrations: Calibrations = field(default_factory=lambda: Calibrations(Calibration()))
     card: ModelCard = field(default_factory=ModelCard)
+    novelty: Novelty | None = None
 
     @property
     def seen(self) -> SeenGalaxies:
@@ -190,7 +194,7 @@ def read_checkpoint(path: Path, networks: Collection[str] | None = ()) -> Checkp
             _require_named(path, hyperparameters, networks)
         settings, folder = dict(data["settings"]), data.get("arrays_folder")
         resumable = "optimizer_states" in content
-        calibrations = Calibrations.from_state(content)
+        calibrations, novelty = Calibrations.from_state(content), read_novelty(content)
         card = ModelCard.from_json(content.get("card", {}))
         trained_on = SeenGalaxies.from_state(data, "train")
         # The oldest checkpoints do not list their validation galaxies.
@@ -224,6 +228,7 @@ def read_checkpoint(path: Path, networks: Collection[str] | None = ()) -> Checkp
             ).with_scale(RelativeScale.parse(card.text("pixel_scale"))),
             calibrations,
             card,
+            novelty,
         )
     except GalaxyError:
         raise

@@ -1,4 +1,4 @@
-"""Classification of galaxies: test-time augmentation and calibration of the logits."""
+"""Classification of galaxies: test-time augmentation, calibration of the logits, and novelty."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from galaxy_lightning.data.augment import eight_views, zoom_frames
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations, calibrate
+from galaxy_lightning.evaluation.novelty import Novelty
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.training.fit_length import will_train_another_epoch
 from galaxy_lightning.training.metrics import SplitMetrics
@@ -25,6 +26,7 @@ class Inference:
 
     Attributes:
         calibrations: The calibrations of the current weights; a training step invalidates them.
+        novelty: How unlike the training galaxies a galaxy is to the current weights; None if unknown.
         calibrate_in_validate: Also calibrate in ``Trainer.validate``; a fit calibrates in each validation.
 
     Raises:
@@ -38,6 +40,7 @@ class Inference:
         self.target_accuracy = target_accuracy
         self._chosen_zooms: int | None = None
         self.calibrations = self._uncalibrated = Calibrations(Calibration(target_accuracy=target_accuracy))
+        self.novelty: Novelty | None = None
         self.calibrate_in_validate = False
 
     @property
@@ -64,8 +67,8 @@ class Inference:
         return self.calibrations.for_zooms(self.zooms)
 
     def reset_calibrations(self) -> None:
-        """Invalidates the calibrations, before a training step changes the weights."""
-        self.calibrations = self._uncalibrated
+        """Invalidates the calibrations and the novelty, before a training step changes the weights."""
+        self.calibrations, self.novelty = self._uncalibrated, None
 
     def logits(self, network: Network, images: Tensor, zooms: int | None = None) -> Tensor:
         """Computes the mean logits over the views of each image.

@@ -17,10 +17,12 @@ from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks import make_network
 from galaxy_lightning.networks.sources import HUB, NONE
+from galaxy_lightning.training.answers import Answers, answer
 from galaxy_lightning.training.fit_length import total_steps
 from galaxy_lightning.training.inference import Inference
 from galaxy_lightning.training.losses import AUXILIARY_WEIGHT, cross_entropy, squared_error
 from galaxy_lightning.training.metrics import SplitMetrics
+from galaxy_lightning.training.novelty_entry import read_novelty
 from galaxy_lightning.training.optimizers import Optimization, OptimizerName, Schedule, check_range, one_cycle
 
 Compile = Literal["default", "reduce-overhead", "max-autotune"]
@@ -63,7 +65,7 @@ class GalaxyClassifier(LightningModule):
             compilation takes a minute or more, and needs a C++ compiler.
 
     Attributes:
-        inference: Test-time augmentation and calibrations.
+        inference: Test-time augmentation, calibrations and novelty.
 
     Raises:
         GalaxyError: The network or backbone is unknown, its weights cannot be loaded, or a setting is out of
@@ -184,9 +186,9 @@ class GalaxyClassifier(LightningModule):
         logits = self._calibrated_logits(batch)
         self._log_metrics(batch, "test", self.test_metrics, logits, self.loss(logits, batch.labels))
 
-    def predict_step(self, batch: GalaxyBatch, batch_idx: int) -> Tensor:
-        """Returns calibrated probabilities, float32 ``[B, classes]``."""
-        return self._calibrated_logits(batch).float().softmax(dim=1)
+    def predict_step(self, batch: GalaxyBatch, batch_idx: int) -> Answers:
+        """Returns calibrated probabilities and, if known, the novelty of galaxies."""
+        return answer(self.network, self.inference, batch.images)
 
     def on_fit_start(self) -> None:
         """Sets up compilation, which takes place in the first step."""
@@ -240,6 +242,7 @@ class GalaxyClassifier(LightningModule):
             self.train_metrics.load_state(checkpoint["train_metrics"])
         self.inference.calibrations = Calibrations.from_state(checkpoint)
         self.pretrained = checkpoint.get("pretrained")
+        self.inference.novelty = read_novelty(checkpoint)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Returns the optimiser and, unless the learning rate is constant, its schedule.

@@ -23,11 +23,12 @@ from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.seen_galaxies import SeenGalaxies
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
 from galaxy_lightning.training.checkpoint_writer import write_checkpoint
+from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 
 PROBABILITIES = [f"p_{name}" for name in CLASSES]
 PIXELS = np.zeros((2, 64, 64, 3), dtype=np.uint8)
-ADDED = [*PROBABILITIES, "predicted", "entropy", "is_uncertain", "seen_in_training", "problem"]
+ADDED = [*PROBABILITIES, "predicted", "entropy", "is_uncertain", "seen_in_training", "novelty", "problem"]
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +178,9 @@ def test_what_an_older_checkpoint_does_not_know_stays_empty(classifier, small_ar
     arrays = open_arrays(small_arrays)
     reencoded(arrays, tmp_path, arrays.rows("train")[:1])
     Image.fromarray(arrays.images[arrays.rows("train")[1]]).save(tmp_path / "renamed.png")
-    trained = classifier._trained
+    trained = classifier._ensemble.trained[0]
     older = replace(trained, trained_on=SeenGalaxies(trained.trained_on.objids, has_all_pixels=False))
-    seen = Classifier(classifier._model, older).predict(tmp_path)["seen_in_training"]
+    seen = Classifier(Ensemble(classifier._ensemble.members, [older])).predict(tmp_path)["seen_in_training"]
     assert seen.tolist() == [True, pd.NA]
 
 
@@ -272,9 +273,9 @@ def test_threads_share_a_classifier(classifier, table, images):
 
 
 def test_another_scale_is_said_as_a_warning(classifier, images, tmp_path):
-    trained = classifier._trained
+    trained = classifier._ensemble.trained[0]
     relative = trained.images._replace(relative_scale=RelativeScale(0.02, "petroR90_r"))
-    other = Classifier(classifier._model, replace(trained, images=relative))
+    other = Classifier(Ensemble(classifier._ensemble.members, [replace(trained, images=relative)]))
     (tmp_path / "cutouts.json").write_text('{"survey": "sdss", "pixel_scale": 0.4}')
     (tmp_path / "1.jpg").write_bytes((images / "1.jpg").read_bytes())
     for galaxies in (tmp_path, [tmp_path / "1.jpg"], tmp_path / "1.jpg"):

@@ -100,7 +100,7 @@ def test_every_config_fits_tests_predicts_and_reloads(config, small_arrays, raw,
         ]
     )
     predicted = pd.read_csv(tmp_path / "p.csv")
-    added = ["predicted", "entropy", "is_uncertain", "seen_in_training"]
+    added = ["predicted", "entropy", "is_uncertain", "seen_in_training", "novelty"]
     assert list(predicted.columns) == ["id", "path", *PROBABILITIES, *added]
     assert len(predicted) == 80
 

@@ -49,7 +49,7 @@ def test_the_probabilities_are_those_of_the_prediction(shipped, images):
     assert model.inference.zooms == 5
     assert model.inference.calibration.temperature != 1
     np.testing.assert_allclose(found, logits.softmax(dim=1), atol=1e-5)
-    np.testing.assert_allclose(found, predicted, atol=1e-5)
+    np.testing.assert_allclose(found, predicted.probabilities[0], atol=1e-5)
 
 
 def test_many_images_are_predicted_in_batches(small_images, monkeypatch):

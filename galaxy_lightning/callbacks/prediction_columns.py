@@ -1,0 +1,96 @@
+"""The columns of a table of predictions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
+from galaxy_lightning.evaluation.calibration import Calibration, entropy
+from galaxy_lightning.evaluation.ensemble import combine
+from galaxy_lightning.runs.writer import as_flags, prediction_table, probability_columns
+from galaxy_lightning.training.answers import Answers
+
+IS_UNCERTAIN: Final = "is_uncertain"
+NETWORKS: Final = "networks"
+NOVELTY: Final = "novelty"
+NOVEL: Final = 99.0
+"""Novelty from which galaxies are counted as unlike those of the training."""
+COUNTS: Final = ("uncertain", "seen", "unknown", "novel", "unrated")
+"""The names of what :meth:`PredictionColumns.make` counts."""
+
+
+@dataclass(frozen=True)
+class PredictionColumns:
+    """Makes the columns of a table of predictions from what networks say.
+
+    Attributes:
+        galaxies: The identifiers of each galaxy, by row.
+        classes: The class names, in order.
+        seen: For each network, the galaxies that it has seen. Without them, the table has only probabilities
+            and predicted classes, as in a run folder.
+    """
+
+    galaxies: pd.DataFrame
+    classes: Sequence[str]
+    seen: Sequence[SeenFlags] = field(default=())
+
+    def make(
+        self,
+        answers: Answers,
+        rows: npt.NDArray[np.int64],
+        images: npt.NDArray[np.uint8],
+        calibration: Calibration,
+    ) -> tuple[pd.DataFrame, dict[str, int]]:
+        """Makes the columns of a batch.
+
+        Args:
+            answers: What ``M`` networks say about ``B`` galaxies.
+            rows: ``[B]`` rows of the galaxies.
+            images: uint8 ``[B, H, W, bands]``.
+            calibration: The calibration of the network or, if there are several, of their mean.
+
+        Returns:
+            A row per galaxy, and what is counted, by the names in ``COUNTS``.
+        """
+        galaxies = self.galaxies.iloc[rows]
+        if not self.seen:
+            return prediction_table(galaxies, answers.probabilities[0], self.classes), dict.fromkeys(
+                COUNTS, 0
+            )
+        flags = [each.find(images, rows) for each in self.seen]
+        several = len(flags) > 1
+        known = np.stack([flag.fillna(value=False).to_numpy(dtype=bool) for flag in flags])
+        if several:
+            combined = combine(answers.probabilities, known, calibration.temperature, answers.novelty)
+            probabilities, novelty = combined.probabilities.astype(np.float32), combined.novelty
+        else:
+            probabilities, novelty = answers.probabilities[0], answers.novelty[0]
+        table = prediction_table(galaxies, probabilities, self.classes)
+        if several:
+            for name, spread in zip(probability_columns(self.classes), combined.spread.T, strict=True):
+                table[f"{name}_std"] = spread.round(6)
+            table[NETWORKS] = combined.networks
+        uncertain = calibration.flag_uncertain(probabilities)
+        # The galaxy is answered by networks that have not seen it, unless all have.
+        unknown = np.any([flag.isna().to_numpy() for flag in flags], axis=0)
+        seen = pd.Series(known.all(axis=0), dtype="boolean").mask(unknown)
+        table = table.assign(entropy=entropy(probabilities).round(6))
+        table[IS_UNCERTAIN] = as_flags(uncertain)
+        table[SEEN], table[NOVELTY] = seen.astype("Int8"), novelty.round(2)
+        return table, {
+            "uncertain": 0 if uncertain is None else int(uncertain.sum()),
+            "seen": int(seen.sum()),
+            "unknown": int(unknown.sum()),
+            "novel": int((novelty >= NOVEL).sum()),
+            "unrated": int(np.isnan(novelty).sum()),
+        }
+
+
+def add_counts(total: dict[str, int], counts: Mapping[str, int]) -> None:
+    """Adds the counts of a batch to those of a table."""
+    for name, number in counts.items():
+        total[name] += number

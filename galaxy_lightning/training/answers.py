@@ -1,0 +1,52 @@
+"""What trained models say about galaxies: calibrated probabilities and novelty."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from galaxy_lightning.networks.features import FeatureRecorder
+from galaxy_lightning.networks.network import Network
+from galaxy_lightning.training.inference import Inference
+
+
+class Answers(NamedTuple):
+    """What ``M`` models say about ``B`` galaxies.
+
+    Attributes:
+        probabilities: float32 ``[M, B, classes]``, calibrated for each model.
+        novelty: ``[M, B]`` percentiles (:class:`galaxy_lightning.evaluation.novelty.Novelty`); NaN where
+            unknown.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    novelty: npt.NDArray[np.float64]
+
+
+def answer(network: Network, inference: Inference, images: Tensor, zooms: int | None = None) -> Answers:
+    """Classifies galaxies with one model.
+
+    Args:
+        network: The network.
+        inference: Its test-time augmentation, calibrations and novelty.
+        images: uint8 ``[B, H, W, bands]``.
+        zooms: Number of zooms; by default that of ``inference``.
+    """
+    zooms = zooms or inference.zooms
+    novelty = inference.novelty
+    if novelty is None or novelty.zooms != zooms:
+        logits, percentiles = inference.logits(network, images, zooms), np.full(len(images), np.nan)
+    else:
+        with FeatureRecorder(network) as recorder:
+            logits = inference.logits(network, images, zooms)
+        percentiles = novelty.percentiles(recorder.take().cpu().numpy())
+    temperature = inference.calibrations.for_zooms(zooms).temperature
+    probabilities = (logits / temperature).float().softmax(dim=1)
+    return Answers(probabilities.cpu().numpy()[None], percentiles[None])
+
+
+def join(answers: list[Answers]) -> Answers:
+    """Joins what several models say about the same galaxies."""
+    probabilities, novelty = zip(*answers, strict=True)
+    return Answers(np.concatenate(probabilities), np.concatenate(novelty))

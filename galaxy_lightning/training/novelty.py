@@ -1,0 +1,102 @@
+"""Learns from galaxy arrays how unlike its training galaxies a galaxy is to a model."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from data_prep.arrays.format import GalaxyArrays
+from data_prep.common.errors import GalaxyError
+from data_prep.common.progress import progress_bar
+from galaxy_lightning.evaluation.novelty import MAX_GALAXIES, Features, FeatureSpace, Novelty
+from galaxy_lightning.networks.features import FeatureRecorder
+from galaxy_lightning.training.module import GalaxyClassifier
+
+_BATCH: Final = 64
+
+
+def learn_space(model: GalaxyClassifier, arrays: GalaxyArrays) -> FeatureSpace | None:
+    """Learns the features of the training galaxies: of all, or of a random sample.
+
+    Args:
+        model: The trained model.
+        arrays: The galaxy arrays of its training.
+
+    Returns:
+        None if the network has no features, or there are no training galaxies.
+    """
+    rows = sample_rows(arrays, "train")
+    features = measure_features(model, arrays.images, rows)
+    if features is None or not np.isfinite(features).all() or not len(rows):
+        return None
+    return FeatureSpace.learn(features)
+
+
+def learn_novelty(model: GalaxyClassifier, arrays: GalaxyArrays) -> Novelty | None:
+    """Learns how unlike the training galaxies a galaxy is, with the validation galaxies as the reference.
+
+    Args:
+        model: The trained model.
+        arrays: The galaxy arrays of its training.
+
+    Returns:
+        None if the network has no features, or there are no training or no validation galaxies.
+    """
+    rows = sample_rows(arrays, "val")
+    space = learn_space(model, arrays) if len(rows) else None
+    if space is None:
+        return None
+    features = measure_features(model, arrays.images, rows)
+    assert features is not None
+    return Novelty.learn(space, space.distances(features), model.inference.zooms)
+
+
+def measure_features(
+    model: GalaxyClassifier, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]
+) -> Features | None:
+    """Measures the features of images, as :func:`~.answers.answer` does.
+
+    Args:
+        model: The model.
+        images: ``[M, H, H, bands]``, as in the galaxy arrays.
+        rows: ``[N]`` the images to use.
+
+    Returns:
+        ``[N, features]``; None if the network has no features.
+    """
+    try:
+        recorder = FeatureRecorder(model.network)
+    except GalaxyError:
+        return None
+    device = next(model.parameters()).device
+    parts = [np.zeros((0, 0), dtype=np.float32)] if not len(rows) else []
+    was_training = model.training
+    model.eval()
+    try:
+        with (
+            recorder,
+            torch.inference_mode(),
+            progress_bar(total=len(rows), desc="novelty", leave=False) as bar,
+        ):
+            for start in range(0, len(rows), _BATCH):
+                batch = torch.from_numpy(images[rows[start : start + _BATCH]]).to(device)
+                model(batch)
+                parts.append(recorder.take().cpu().numpy())
+                bar.update(len(batch))
+    finally:
+        model.train(was_training)
+    return np.concatenate(parts)
+
+
+def sample_rows(arrays: GalaxyArrays, split: str) -> npt.NDArray[np.int64]:
+    """Returns the rows of a split: all, or a random sample of ``MAX_GALAXIES``.
+
+    Args:
+        arrays: The galaxy arrays.
+        split: The name of the split.
+    """
+    rows = arrays.rows(split)
+    if len(rows) <= MAX_GALAXIES:
+        return rows
+    return np.sort(np.random.default_rng(0).choice(rows, MAX_GALAXIES, replace=False))
