@@ -5,7 +5,7 @@ and together.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -105,7 +105,7 @@ def measure(crossval: Path, arrays: GalaxyArrays) -> tuple[Scores, Scores, list[
     return together, uncalibrated, [_score(each, arrays.labels) for each in values]
 
 
-def _score(probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> Scores:
+def _score(probabilities: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> Scores:
     predicted = probabilities.argmax(axis=1).astype(np.int64)
     loss = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12))
     return Scores(
