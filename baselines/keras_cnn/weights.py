@@ -131,7 +131,7 @@ def keras_from_checkpoint(path: Path, out: Path) -> None:
         )
     if settings.get("grey"):
         raise GalaxyError(
-            f"{path} averages the bands (model.grey), which the Keras CNN does not: convert a model without it"
+            f"{path} averages the bands (model.grey), but the Keras CNN cannot: convert another model"
         )
     model = load_model(path)
     keras = make_keras_cnn(len(model.classes), model.image_size, model.network.bands)
