@@ -29,8 +29,9 @@ DESCRIPTIONS: Final = {
     f"\nExample:\n{PROGRAM} crossval --folds 5 --config galaxy_cnn --data.arrays ARRAYS",
     "predict": "Classify galaxies with a trained model. "
     "Reads galaxy arrays or a folder of images, and writes a table with the identifiers of each galaxy, a "
-    "probability per class, the predicted class, and whether the model has seen it in training. Without "
-    f"--ckpt_path, the model is {DEFAULT_MODEL}, which is part of the package. If interrupted, run the same "
+    "probability per class, the predicted class, how unlike the training galaxies it is, and whether the "
+    f"model has seen it. Without --ckpt_path, the model is {DEFAULT_MODEL}, which is part of the package. "
+    "Several runs, or the folder of a cross-validation, classify together. If interrupted, run the same "
     "command again to resume."
     f"\nExamples:\n{PROGRAM} predict --data.images FOLDER --out galaxies.csv"
     f"\n{PROGRAM} predict --ckpt_path RUN --data.images FOLDER",
