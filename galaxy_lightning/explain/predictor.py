@@ -49,13 +49,17 @@ class Predictor:
         return self._in_batches(predict, images)
 
     def features(
-        self, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64] | None = None
+        self,
+        images: npt.NDArray[np.uint8],
+        rows: npt.NDArray[np.int64] | None = None,
+        title: str = "comparing galaxies",
     ) -> npt.NDArray[np.float32]:
         """Returns the features of images, the input of the last layer of each expert.
 
         Args:
             images: ``[M, H, H, bands]``, as in the galaxy arrays.
             rows: ``[N]`` the images to use; all by default.
+            title: Title of the progress bar; empty for none.
 
         Returns:
             ``[N, features]``.
@@ -76,7 +80,7 @@ class Predictor:
 
         hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
         try:
-            return self._in_batches(compute, images, rows, "comparing galaxies").astype(np.float32)
+            return self._in_batches(compute, images, rows, title).astype(np.float32)
         finally:
             for hook in hooks:
                 hook.remove()
