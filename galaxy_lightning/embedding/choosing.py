@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.progress import progress_bar
 from galaxy_lightning.evaluation.calibration import entropy
 
 MAX_CANDIDATES: Final = 20_000
@@ -102,5 +103,8 @@ def _spread_out(embeddings: npt.NDArray[np.float32], number: int, seed: int) -> 
     points = np.vstack([np.zeros_like(embeddings[:1]), embeddings])
     weights = np.ones(len(points))
     weights[0] = _FIRST
-    _, drawn = kmeans_plusplus(points, number + 1, sample_weight=weights, random_state=seed)
+    # scikit-learn reports no progress: the line says what takes the time.
+    text = f"choosing {number:,} of {len(embeddings):,} galaxies"
+    with progress_bar(total=1, desc=text, bar_format="{desc} ...", delay=0, leave=False):
+        _, drawn = kmeans_plusplus(points, number + 1, sample_weight=weights, random_state=seed)
     return [int(row) - 1 for row in drawn if row > 0][:number]

@@ -14,7 +14,7 @@ from data_prep.common.files import sha256
 from galaxy_lightning.data.checks import require_compatible
 from galaxy_lightning.data.image_folders import ImageFolderDataset
 from galaxy_lightning.data.seen_galaxies import SeenFlags, parse_objids
-from galaxy_lightning.explain.predictor import Predictor
+from galaxy_lightning.explain.predictor import Predictor, head_layers
 from galaxy_lightning.runs.writer import arrays_identity
 from galaxy_lightning.training.checkpoints import CheckpointInfo, load_checkpoint
 
@@ -76,9 +76,10 @@ def load_embedding_model(checkpoint: Path, networks: list[str] | None = None) ->
         networks: Class paths of networks of the user's own, whose code may be run.
 
     Raises:
-        GalaxyError: The checkpoint cannot be read.
+        GalaxyError: The checkpoint cannot be read, or the network has no dense layer.
     """
     model, trained = load_checkpoint(checkpoint, networks or [])
+    head_layers(model.network)
     return EmbeddingModel(Predictor(model), trained, sha256(checkpoint))
 
 
