@@ -59,9 +59,13 @@ def choose_next(
         raise GalaxyError(f"the number of galaxies to choose must be at least 1, not {number}")
     size = max_candidates(features.shape[1], probabilities.shape[1], number)
     candidates = np.sort(np.argsort(-entropy(probabilities), kind="stable")[:size])
-    embeddings = gradient_embeddings(features[candidates], probabilities[candidates])
-    lengths = np.linalg.norm(embeddings, axis=1)
-    chosen = _spread_out(embeddings, min(number, len(candidates)), seed)
+    # The origin, which has no features, comes first.
+    rows = np.concatenate([candidates[:1], candidates])
+    points = features[rows]
+    points[0] = 0
+    points = gradient_embeddings(points, probabilities[rows])
+    lengths = np.linalg.norm(points[1:], axis=1)
+    chosen = _spread_out(points, min(number, len(candidates)), seed)
     # Copies of one galaxy and galaxies without uncertainty are at distance 0 and may be drawn twice.
     chosen = list(dict.fromkeys(chosen))
     taken = set(chosen)
@@ -95,16 +99,21 @@ def gradient_embeddings(
     return (errors[:, :, None] * features[:, None, :].astype(np.float32)).reshape(len(errors), -1)
 
 
-def _spread_out(embeddings: npt.NDArray[np.float32], number: int, seed: int) -> list[int]:
-    """Returns at most ``number`` rows by the seeding of k-means++, possibly with repetitions."""
+def _spread_out(points: npt.NDArray[np.float32], number: int, seed: int) -> list[int]:
+    """Returns at most ``number`` galaxies by the seeding of k-means++, possibly with repetitions.
+
+    Args:
+        points: ``[1 + M, dimensions]`` the origin and the galaxies' embeddings.
+        number: Number of galaxies.
+        seed: The random seed.
+    """
     from sklearn.cluster import kmeans_plusplus
 
     # scikit-learn draws the first point by weight alone: it is the origin, whose weight has no effect later.
-    points = np.vstack([np.zeros_like(embeddings[:1]), embeddings])
     weights = np.ones(len(points))
     weights[0] = _FIRST
     # scikit-learn reports no progress: the line says what takes the time.
-    text = f"choosing {number:,} of {len(embeddings):,} galaxies"
+    text = f"choosing {number:,} of {len(points) - 1:,} galaxies"
     with progress_bar(total=1, desc=text, bar_format="{desc} ...", delay=0, leave=False):
         _, drawn = kmeans_plusplus(points, number + 1, sample_weight=weights, random_state=seed)
     return [int(row) - 1 for row in drawn if row > 0][:number]

@@ -62,7 +62,8 @@ def suggest(table: EmbeddingTable, number: int, seed: int = 0) -> Suggestion:
     invalid = int((~is_finite & ~is_seen).sum()) + len(rows) - len(kept)
     if not len(kept):
         raise GalaxyError(
-            f"no galaxy is left to label: of {len(galaxies):,}, the model was trained on {int(is_seen.sum()):,}"
+            f"no galaxy is left to label: of {len(galaxies):,}, the model was trained on "
+            f"{int(is_seen.sum()):,}"
             + (f", and {invalid:,} have values that are missing or not finite" if invalid else "")
         )
     chosen = kept[choose_next(features, table.probabilities[kept], number, seed)]
