@@ -49,6 +49,20 @@ DESCRIPTIONS: Final = {
     "labels from votes are. It also finds labels that are likely wrong, and similar galaxies. Only galaxies "
     "that the model was not trained on are used. The report then shows the results."
     f"\nExample:\n{PROGRAM} audit --run runs/galaxy_cnn_crossval/seed_0",
+    "embed": "Write the features of galaxies to a Parquet table. "
+    "The features are the inputs of the model's last layer. The table also has the identifiers of each "
+    "galaxy, a calibrated probability per class, the predicted class, and whether the model has seen it in "
+    "training. The commands similar and suggest read it."
+    f"\nExample:\n{PROGRAM} embed --data.images FOLDER --out features.parquet",
+    "similar": "Find the galaxies of a table that are most similar to a galaxy. "
+    "Similar galaxies have similar features: the distance is the Euclidean one of the standardised features. "
+    "The table is that of embed. Copies of the galaxy itself are left out."
+    f"\nExample:\n{PROGRAM} similar 587722981742084097 --in features.parquet --figure similar.png",
+    "suggest": "Suggest which galaxies to label next. "
+    "Chooses galaxies that the model is uncertain of and that differ from each other (BADGE, Ash et al. "
+    "2020). Galaxies that the model was trained on and exact copies are left out. With --page, writes a page "
+    "on which to label them: a single file that makes no request."
+    f"\nExample:\n{PROGRAM} suggest -n 100 --data.images FOLDER --out suggested.csv --page labelling.html",
     "model": "Describe a trained model. "
     "Prints its card: the classes, the galaxies it was trained on, its accuracy in cross-validation, the "
     "images it expects, and what it is not for."

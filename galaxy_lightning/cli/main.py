@@ -31,6 +31,9 @@ _OWN_COMMANDS: Final = {
     "report": "report_command",
     "explain": "explain_command",
     "audit": "audit_command",
+    "embed": "embed_command",
+    "similar": "similar_command",
+    "suggest": "suggest_command",
     "model": "model_command",
 }
 """The modules of the commands that Lightning does not parse."""

@@ -40,9 +40,25 @@ def nearest_rows(
         ``[N, number]`` positions among the training galaxies, the most similar first, and their distances.
         There are fewer if there are fewer training galaxies.
     """
+    return nearest_points(standardise(features, training), standardise(training), number)
+
+
+def nearest_points(
+    points: npt.NDArray[np.float32], others: npt.NDArray[np.float32], number: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Finds the nearest ones of other points by brute force, which copies none of them.
+
+    Args:
+        points: ``[N, dimensions]``.
+        others: ``[M, dimensions]``.
+        number: Number of points to find.
+
+    Returns:
+        ``[N, number]`` positions among the others, the nearest first, and their distances. There are fewer if
+        there are fewer others.
+    """
     from sklearn.neighbors import NearestNeighbors
 
-    number = min(number, len(training))
-    search = NearestNeighbors(n_neighbors=number).fit(standardise(training))
-    distances, rows = search.kneighbors(standardise(features, training))
+    search = NearestNeighbors(n_neighbors=min(number, len(others)), algorithm="brute").fit(others)
+    distances, rows = search.kneighbors(points)
     return rows.astype(np.int64), distances

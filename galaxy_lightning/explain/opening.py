@@ -153,12 +153,17 @@ def _find_rows(name: str, opened: OpenedModel) -> list[Galaxy]:
             ]
     raise GalaxyError(
         f"{name} is neither an image file nor the id of a galaxy in {opened.arrays.folder}; the most similar "
-        f"ids: {', '.join(_similar(name, [catalogue[column].astype(str).tolist() for column in columns]))}"
+        f"ids: {', '.join(similar_ids(name, [catalogue[column].astype(str).tolist() for column in columns]))}"
     )
 
 
-def _similar(name: str, columns: Sequence[Sequence[str]]) -> list[str]:
-    """Returns the most similar ids: the nearest numbers, or the most similar texts."""
+def similar_ids(name: str, columns: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the ids that are most similar to one: the nearest numbers, or the most similar texts.
+
+    Args:
+        name: The id.
+        columns: The ids of all galaxies, in one or several columns.
+    """
     ids = list(dict.fromkeys(value for column in columns for value in column))
     if name.isdecimal():
         numbers = sorted(

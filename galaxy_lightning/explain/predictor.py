@@ -48,13 +48,17 @@ class Predictor:
         return self._in_batches(predict, images)
 
     def features(
-        self, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64] | None = None
+        self,
+        images: npt.NDArray[np.uint8],
+        rows: npt.NDArray[np.int64] | None = None,
+        title: str = "comparing galaxies",
     ) -> npt.NDArray[np.float32]:
         """Returns the features of images, the input of the last layer of each expert.
 
         Args:
             images: ``[M, H, H, bands]``, as in the galaxy arrays.
             rows: ``[N]`` the images to use; all by default.
+            title: Title of the progress bar; empty for none.
 
         Returns:
             ``[N, features]``.
@@ -69,7 +73,7 @@ class Predictor:
                 network(network.prepare(batch))
                 return recorder.take()
 
-            return self._in_batches(compute, images, rows, "comparing galaxies").astype(np.float32)
+            return self._in_batches(compute, images, rows, title).astype(np.float32)
 
     def view(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Returns images as the network's input, without zoom: ``[N, bands, h, h]`` in [0, 1]."""

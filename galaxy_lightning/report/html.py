@@ -1,8 +1,5 @@
 """Renders a report as one self-contained page to browse."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
@@ -21,7 +18,7 @@ from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.page_data import choose_galaxies, page_data
 from galaxy_lightning.report.tables import MISSING
-from galaxy_lightning.report.templates import render_template
+from galaxy_lightning.report.templates import render_template, script_hash, script_json
 from galaxy_lightning.report.thumbnails import encode_thumbnails
 
 MAX_TRAINING: Final = 5000
@@ -40,7 +37,6 @@ def render_page(report: Report, charts: Charts) -> str:
     galaxies, models, colours = report.galaxies, report.models, report.colours
     assets = files("galaxy_lightning.report.page")
     style, script = (assets.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     listed = choose_galaxies(galaxies, models)
     of_models = {colour: f"var(--model-{number})" for number, colour in enumerate(colours.values())}
     audit, training = audit_data(report.audits, galaxies, listed)
@@ -50,7 +46,7 @@ def render_page(report: Report, charts: Charts) -> str:
     content = (
         report.texts
         | {
-            "script_hash": f"sha256-{digest}",
+            "script_hash": script_hash(script),
             "style": Markup(style),  # noqa: S704 - a file of this package.
             "script": Markup(script),  # noqa: S704
             "models": [
@@ -73,7 +69,7 @@ def render_page(report: Report, charts: Charts) -> str:
             "listed": _describe_listed(galaxies, listed),
             "today": date.today().isoformat(),
             "version": version("galaxy-lightning"),
-            "data": _script_json(page_data(galaxies, models, listed) | {"audit": audit}),
+            "data": script_json(page_data(galaxies, models, listed) | {"audit": audit}),
             "images": _images(galaxies, listed),
             "training_images": _training_images(galaxies, training),
         }
@@ -154,9 +150,3 @@ def _training_images(galaxies: ReportGalaxies, rows: npt.NDArray[np.int64]) -> M
             break
         encoded[number] = image
     return Markup("\n".join(encoded))  # noqa: S704 - base64.
-
-
-def _script_json(content: Mapping[str, Any]) -> Markup:
-    """Returns JSON that no text in it can end or extend the script element."""
-    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704

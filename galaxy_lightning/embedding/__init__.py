@@ -1,0 +1,1 @@
+"""Tables of features of galaxies: similar galaxies, and those to label next."""
