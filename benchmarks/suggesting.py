@@ -1,8 +1,8 @@
 """What suggested labels gain over random ones: ``python -m benchmarks.suggesting``.
 
-Of galaxies whose labels are known, a fifth is set aside to measure the accuracy. From the others, some are drawn at
-random as labelled; a model is trained on them, suggests the next ones to label, a new model is trained on all
-labelled galaxies, and so on. The same is done with random galaxies instead.
+Of galaxies whose labels are known, a fifth is set aside to measure the accuracy. From the others, some are
+drawn at random as labelled; a model is trained on them, suggests the next ones to label, a new model is trained
+on all labelled galaxies, and so on. The same is done with random galaxies instead.
 """
 
 import json
@@ -96,7 +96,7 @@ def _train(arrays: GalaxyArrays, labelled: Rows, name: str, seed: int, out: Path
     """Trains the main network on labelled galaxies, unless that is done; the others are in no use."""
     folder = out / "arrays" / name
     validation = np.random.default_rng(seed).permutation(labelled)[: round(_VALIDATION * len(labelled))]
-    split = np.full(len(arrays.labels), "test")
+    split = np.full(len(arrays.labels), "test", dtype="<U5")
     split[labelled], split[validation] = "train", "val"
     if not (folder / DATASET).is_file():
         _write_arrays(arrays, folder, split)
