@@ -140,7 +140,9 @@ class Classifier:
         table = prediction_table(pd.DataFrame(index=range(number)), probabilities, self.classes)
         table["entropy"] = entropy(probabilities).round(6)
         uncertain = calibration.flag_uncertain(probabilities)
-        table["is_uncertain"] = pd.Series([None] * number if uncertain is None else uncertain, dtype="boolean")
+        table["is_uncertain"] = pd.Series(
+            [None] * number if uncertain is None else uncertain, dtype="boolean"
+        )
         table[SEEN] = pd.concat(seen, ignore_index=True)
         table.loc[list(problems)] = None
         table[PROBLEM] = pd.Series(problems, dtype=object).reindex(range(number))

@@ -33,7 +33,8 @@ DESCRIPTIONS: Final = {
     f"--ckpt_path, the model is {DEFAULT_MODEL}, which is part of the package. If interrupted, run the same "
     "command again to resume."
     f"\nExamples:\n{PROGRAM} predict --data.images FOLDER --out galaxies.csv"
-    f"\n{PROGRAM} predict --ckpt_path RUN --data.images FOLDER",
+    f"\n{PROGRAM} predict --ckpt_path RUN --data.images FOLDER"
+    f"\n{PROGRAM} predict --data.images FOLDER --out galaxies.fits --catalogue catalogue.fits",
     "report": "Write a page to browse about one run, several runs or a cross-validation. "
     "It shows results, confusion matrices, learning curves and every test galaxy. The page is a single file "
     "that makes no request. It has images, votes and positions if the galaxy arrays are available."
@@ -48,6 +49,11 @@ DESCRIPTIONS: Final = {
     "labels from votes are. It also finds labels that are likely wrong, and similar galaxies. Only galaxies "
     "that the model was not trained on are used. The report then shows the results."
     f"\nExample:\n{PROGRAM} audit --run runs/galaxy_cnn_crossval/seed_0",
+    "table": "Write the predictions of a run or of predict in another format. "
+    "SOURCE is a run folder, the folder of a cross-validation, or a CSV table that predict wrote. The format "
+    "follows from the name of FILE: .csv, .fits, .vot, .ecsv or .parquet."
+    f"\nExamples:\n{PROGRAM} table galaxies.csv --out galaxies.fits --catalogue catalogue.fits"
+    f"\n{PROGRAM} table galaxies.vot --samp",
     "model": "Describe a trained model. "
     "Prints its card: the classes, the galaxies it was trained on, its accuracy in cross-validation, the "
     "images it expects, and what it is not for."

@@ -35,6 +35,7 @@ from galaxy_lightning.cli.options import (
     settings_of_arrays,
 )
 from galaxy_lightning.cli.results import make_evaluation_writer, make_prediction_writer
+from galaxy_lightning.cli.samp_message import send_by_samp
 from galaxy_lightning.cli.trainer_checks import (
     check_galaxy_counts,
     check_settings,
@@ -267,6 +268,8 @@ class GalaxyCLI(LightningCLI):
         """Prints where the table is."""
         descriptions = self.trained.class_descriptions if self.trained else {}
         rank_zero_print(*messages.after_predict(self.predictions, self.model, descriptions))
+        if self.config["predict"].samp and self.trainer.is_global_zero:
+            print("\n".join(send_by_samp(self.predictions.path)))
 
     def _make_run_callbacks(self, folder: Path, history: HistoryRecorder) -> list[Callback]:
         """Makes the callbacks that save a fit's record in its run folder."""

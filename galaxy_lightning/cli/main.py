@@ -30,6 +30,7 @@ _OWN_COMMANDS: Final = {
     "report": "report_command",
     "explain": "explain_command",
     "audit": "audit_command",
+    "table": "table_command",
     "model": "model_command",
 }
 """The modules of the commands that Lightning does not parse."""

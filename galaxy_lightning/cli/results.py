@@ -10,6 +10,7 @@ from data_prep.common.files import refuse_existing, sha256
 from galaxy_lightning.callbacks.evaluation import EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter, galaxies_to_predict
 from galaxy_lightning.cli.options import EVALUATED_SPLITS
+from galaxy_lightning.cli.table_output import check_table_options, make_table_output
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.seen_galaxies import SeenFlags, parse_objids
 from galaxy_lightning.runs.writer import arrays_identity
@@ -52,14 +53,14 @@ def make_prediction_writer(
         trained: The checkpoint.
 
     Raises:
-        GalaxyError: The table is not a CSV file, or it exists and must not be replaced.
+        GalaxyError: The table has an unknown format, or exists and must not be replaced; or the catalogue to
+            join is invalid, or has none of the galaxies.
     """
     galaxies, source, about = galaxies_to_predict(data)
     # The folder of the shipped models is not the user's.
     folder = Path() if trained.path in SHIPPED.values() else trained.path.parent
     table = Path(options.out or folder / f"predictions_{source.resolve().name}.csv")
-    if table.suffix != ".csv":
-        raise GalaxyError(f"{table}: predictions are written as CSV: use a name that ends in .csv")
+    check_table_options(options, table, data.images_folder)
     if options.zooms:
         model.inference.set_zooms(options.zooms)
     made_of = {
@@ -80,4 +81,5 @@ def make_prediction_writer(
     )
     for path in (table, writer.skipped_path):
         refuse_existing(path, overwrite=options.overwrite)
+    writer.output = make_table_output(options, table, galaxies, model, trained)
     return writer
