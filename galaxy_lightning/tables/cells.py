@@ -22,14 +22,15 @@ def escape_ascii(text: str) -> str:
     return escape_control(text).encode("ascii", "backslashreplace").decode("ascii")
 
 
-def cell_texts(column: npt.NDArray[Any]) -> list[str]:
-    """Returns the cells of a column as CSV has them: Booleans as 0 and 1, missing cells empty.
+def cell_texts(column: npt.NDArray[Any], *, words: bool = False) -> list[str]:
+    """Returns the cells of a column as text, missing cells empty.
 
     Args:
         column: ``[N]`` Booleans, numbers or text, masked where cells are missing.
+        words: Whether Booleans are ``True`` and ``False`` as in ECSV, instead of 1 and 0 as in CSV.
     """
     missing, values = np.ma.getmaskarray(column), np.asarray(np.ma.getdata(column))
-    if values.dtype.kind == "b":
+    if values.dtype.kind == "b" and not words:
         values = values.astype(np.int8)
     if values.dtype.kind == "f":
         missing = missing | np.isnan(values)

@@ -19,7 +19,7 @@ from galaxy_lightning.tables.schema import ColumnInfo, Kind, Metadata, classes_i
 if TYPE_CHECKING:
     from astropy.table import Table
 
-CHUNK_ROWS: Final = 50_000
+CHUNK_ROWS: Final = 10_000
 """Rows in memory at a time."""
 
 _INTEGER: Final = re.compile(r"(?:0|-?[1-9][0-9]*)?", re.ASCII)

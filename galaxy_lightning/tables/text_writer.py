@@ -2,17 +2,19 @@
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from galaxy_lightning.tables.cells import cell_texts
 from galaxy_lightning.tables.writers import ChunkWriter
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+_SPECIAL: Final = re.compile(r'[",#\r\n]|^\s|\s$')
 
 
 @contextmanager
@@ -27,14 +29,12 @@ def ecsv_writer(path: Path, template: "Table") -> Iterator[ChunkWriter]:
         A function that writes a chunk.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(_ecsv(template[:0]))
+        template[:0].write(file, format="ascii.ecsv", delimiter=",")
 
         def write(table: "Table") -> None:
-            text = _ecsv(table)
-            if len(table):
-                lines = text.split("\n")
-                header = next(number for number, line in enumerate(lines) if not line.startswith("#"))
-                file.write("\n".join(lines[header + 1 :]))
+            # Astropy would keep the text of several chunks in memory.
+            columns = [map(_quote, cell_texts(table[name], words=True)) for name in table.colnames]
+            file.writelines(",".join(row) + "\n" for row in zip(*columns, strict=True))
 
         yield write
 
@@ -61,8 +61,6 @@ def csv_writer(path: Path, template: "Table") -> Iterator[ChunkWriter]:
         yield write
 
 
-def _ecsv(table: "Table") -> str:
-    """Returns a table as ECSV."""
-    content = StringIO(newline="")
-    table.write(content, format="ascii.ecsv", delimiter=",")
-    return content.getvalue()
+def _quote(cell: str) -> str:
+    """Returns a cell of ECSV, in quotation marks where a reader could take it for something else."""
+    return '"' + cell.replace('"', '""') + '"' if _SPECIAL.search(cell) else cell
