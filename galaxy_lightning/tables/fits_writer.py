@@ -30,6 +30,7 @@ _CODES: Final = {
 _STORED: Final = {"i1": "i2", "u2": "i4", "u4": "i8", "u8": "i8", "f2": "f4"}
 """Types that FITS lacks, and larger ones that hold the same numbers; 64-bit unsigned ones have an offset."""
 _OFFSET: Final = 1 << 63
+_CARD_TEXT: Final = 60
 
 
 class _FitsColumn:
@@ -159,7 +160,9 @@ def _header(template: "Table", columns: list[_FitsColumn], rows: int) -> "fits.H
     for name, value in template.meta.items():
         keyword, comment = PARAMETERS[name]
         text = escape_ascii(value) if isinstance(value, str) else value
-        header[keyword] = text if name == "checkpoint_sha256" else (text, comment)
+        # A card has 80 characters: the comment is left out behind a long text.
+        fits_on_card = not isinstance(text, str) or len(text) + len(comment) <= _CARD_TEXT
+        header[keyword] = (text, comment) if fits_on_card else text
     return header
 
 

@@ -199,12 +199,12 @@ class _Scan:
         """Measures the length of texts."""
         joined, escaped = "".join(cells), cells.tolist()
         if joined.isascii() and joined.isprintable():
-            self._width = max(self._width, *map(len, escaped))
+            self._width = max([self._width, *map(len, escaped)])
             self._ascii_width = max(self._ascii_width, self._width)
             return
         self._is_ascii &= joined.isascii()
-        self._width = max(self._width, *(len(escape_control(cell)) for cell in escaped))
-        self._ascii_width = max(self._ascii_width, *(len(escape_ascii(cell)) for cell in escaped))
+        self._width = max([self._width, *(len(escape_control(cell)) for cell in escaped)])
+        self._ascii_width = max([self._ascii_width, *(len(escape_ascii(cell)) for cell in escaped)])
 
     def result(self) -> TypedColumn:
         """Returns the column."""

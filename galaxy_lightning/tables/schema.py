@@ -71,7 +71,7 @@ PARAMETERS: Final = {
     "checkpoint_sha256": ("CKPTSHA", "SHA-256 of the checkpoint"),
     "galaxy_lightning": ("GLVERS", "version of galaxy-lightning"),
     "temperature": ("TEMPERAT", "temperature of the calibration"),
-    "threshold": ("THRESHLD", "is_uncertain below it; above 1: target not reached"),
+    "threshold": ("THRESHLD", "top probability below which is_uncertain is set"),
     "target_accuracy": ("TARGACC", "target accuracy of the other galaxies"),
     "zooms": ("ZOOMS", "zooms averaged per galaxy"),
     "folds": ("FOLDS", "folds of the cross-validation"),

@@ -1,6 +1,7 @@
 """Writes VOTable chunk by chunk, and the VOTable header of a Parquet file."""
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -113,13 +114,16 @@ def _document(
         shape = _field_type(table[name], is_ascii=name in ascii_names)
         if name in sizes:
             shape["arraysize"] = sizes[name]
-        field = Field(document, name=name, unit=unit, **shape, **known)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # An ID has fewer kinds of characters than a name.
+            field = Field(document, name=name, unit=unit, **shape, **known)
         field.description = info.description
         element.fields.append(field)
     for name, value in table.meta.items():
         param = Param(document, name=name, **_parameter(value))
         param.description = PARAMETERS[name][1]
         element.params.append(param)
+    Field.uniqify_names(element.fields)
     if len(table):
         element.create_arrays(len(table))
         for place, name in zip(element.array.dtype.names, table.colnames, strict=True):
