@@ -137,7 +137,8 @@ class FitsCatalogue(_BinaryCatalogue):
                 if column.format == "L":
                     # A null is the byte 0, which astropy reads as False.
                     set_column(table, name, np.ma.MaskedArray(table[name], stored[name] == 0))
-                table[name].description = hdu.header.get(f"TCOMM{number}")
+                if description := hdu.header.get(f"TCOMM{number}"):
+                    table[name].description = description
                 if ucd := hdu.header.get(f"TUCD{number}"):
                     table[name].meta["ucd"] = ucd
         table.meta.clear()

@@ -1,6 +1,6 @@
 """Writes FITS binary tables chunk by chunk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +31,8 @@ _STORED: Final = {"i1": "i2", "u2": "i4", "u4": "i8", "u8": "i8", "f2": "f4"}
 """Types that FITS lacks, and larger ones that hold the same numbers; 64-bit unsigned ones have an offset."""
 _OFFSET: Final = 1 << 63
 _CARD_TEXT: Final = 60
+_FULL: Final = ("i2", "i4", "i8", "u8")
+"""Types of integers that may hold every value of the type in which they are stored."""
 
 
 class _FitsColumn:
@@ -39,10 +41,11 @@ class _FitsColumn:
     Args:
         column: The column of the first chunk.
         width: The length of its longest text.
+        null: The integer that stands for missing ones; by default, the smallest of its type.
         has_missing: Whether integers of any chunk are missing.
     """
 
-    def __init__(self, column: Any, width: int, *, has_missing: bool) -> None:
+    def __init__(self, column: Any, width: int, null: int | None, *, has_missing: bool) -> None:
         dtype, self.shape = column.dtype, column.shape[1:]
         self.name = column.info.name
         self.is_text = dtype.kind == "U"
@@ -52,9 +55,8 @@ class _FitsColumn:
         self.null: int | None = None
         if has_missing and dtype.kind in "iu":
             stored = "i2" if stored == "u1" else stored
-            bounds = np.iinfo(stored)
-            # The largest raw value: the smallest stands for 0 in a column with an offset.
-            self.null = int(bounds.max if self.is_offset else bounds.min)
+            lowest = int(np.iinfo(stored).min)
+            self.null = lowest if null is None else null - (_OFFSET if self.is_offset else 0)
         if self.is_text:
             self.dtype, self.format = np.dtype(f"S{width}"), f"{width}A"
         elif dtype.kind == "b":
@@ -84,7 +86,7 @@ class _FitsColumn:
         if self.is_offset:
             values = (values ^ np.uint64(_OFFSET)).view(np.int64)
         if self.null is not None:
-            return np.where(missing, self.null, values).astype(self.dtype)
+            return np.where(missing, self.null, values.astype(self.dtype)).astype(self.dtype)
         if values.dtype.kind in "fc":
             return np.where(missing, np.nan, values).astype(self.dtype)
         return values.astype(self.dtype)
@@ -99,8 +101,27 @@ def text_widths(table: "Table") -> dict[str, int]:
     }
 
 
+def free_integers(table: "Table") -> dict[str, int]:
+    """Returns an integer that is no value, for each column of the largest types that misses integers.
+
+    Smaller unsigned integers are stored in larger types, whose smallest values are free.
+    """
+    free = {}
+    for name in table.colnames:
+        column = table[name]
+        if not hasattr(column, "mask") or f"{column.dtype.kind}{column.dtype.itemsize}" not in _FULL:
+            continue
+        bounds, present = np.iinfo(column.dtype), np.ma.getdata(column)[~np.ma.getmaskarray(column)]
+        low, high = int(bounds.min), int(bounds.max)
+        candidates = [high, high - 1] if low == 0 else [low, high, low + 1, high - 1]
+        free[name] = next((each for each in candidates if not (present == each).any()), candidates[0])
+    return free
+
+
 @contextmanager
-def fits_writer(path: Path, template: "Table", rows: int, widths: dict[str, int]) -> Iterator[ChunkWriter]:
+def fits_writer(
+    path: Path, template: "Table", rows: int, widths: dict[str, int], nulls: Mapping[str, int]
+) -> Iterator[ChunkWriter]:
     """Opens a FITS file with one binary table for writing.
 
     Texts are escaped to ASCII. A missing text is empty, a missing float NaN, a missing integer ``TNULL``,
@@ -111,6 +132,7 @@ def fits_writer(path: Path, template: "Table", rows: int, widths: dict[str, int]
         template: The first chunk, for the types and metadata; a masked column may miss integers.
         rows: The number of rows of all chunks.
         widths: The length of the longest text in each column of text, as FITS stores it.
+        nulls: The integers that stand for missing ones, if not the smallest of their types.
 
     Yields:
         A function that writes a chunk.
@@ -118,7 +140,9 @@ def fits_writer(path: Path, template: "Table", rows: int, widths: dict[str, int]
     from astropy.io import fits
 
     columns = [
-        _FitsColumn(template[name], widths.get(name, 1), has_missing=hasattr(template[name], "mask"))
+        _FitsColumn(
+            template[name], widths.get(name, 1), nulls.get(name), has_missing=hasattr(template[name], "mask")
+        )
         for name in template.colnames
     ]
     header = _header(template, columns, rows)

@@ -1,15 +1,17 @@
 """Writes a table in the format of its name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data_prep.tables.column_types import set_column
 from galaxy_lightning.tables.cells import escape_control
-from galaxy_lightning.tables.fits_writer import fits_writer, text_widths
-from galaxy_lightning.tables.formats import SUFFIXES, Format
+from galaxy_lightning.tables.fits_writer import fits_writer, free_integers, text_widths
+from galaxy_lightning.tables.formats import SUFFIXES
 from galaxy_lightning.tables.parquet_writer import parquet_writer
 from galaxy_lightning.tables.reading import CHUNK_ROWS, PredictionTable
 from galaxy_lightning.tables.text_writer import csv_writer, ecsv_writer
@@ -38,34 +40,45 @@ def write_table(table: "Table", path: Path) -> None:
         path: The file, a temporary one; its suffix decides the format.
     """
     kind = SUFFIXES[path.suffix.lower()]
+    table = _without_idle_masks(table)
     if kind != "csv":
         table = _without_control(table)
     if kind == "ecsv":  # The types of columns of objects follow from all their rows.
         table.write(path, format="ascii.ecsv", delimiter=",", overwrite=True)
         return
     chunks = (table[start : start + CHUNK_ROWS] for start in range(0, len(table), CHUNK_ROWS))
-    _write(chunks, path, len(table), text_widths(table), ascii_columns(table))
+    _write(chunks, path, len(table), text_widths(table), ascii_columns(table), free_integers(table))
 
 
 def _write(
-    chunks: Iterable["Table"], path: Path, rows: int, widths: dict[str, int], all_ascii: frozenset[str]
+    chunks: Iterable["Table"],
+    path: Path,
+    rows: int,
+    widths: dict[str, int],
+    all_ascii: frozenset[str],
+    nulls: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Writes chunks of rows."""
     chunks = iter(chunks)
     first = next(chunks)
-    with _open(path, SUFFIXES[path.suffix.lower()], first, rows, widths, all_ascii) as write:
+    with _open(path, first, rows, widths, all_ascii, nulls) as write:
         write(first)
         for chunk in chunks:
             write(chunk)
 
 
 def _open(
-    path: Path, kind: Format, first: "Table", rows: int, widths: dict[str, int], all_ascii: frozenset[str]
+    path: Path,
+    first: "Table",
+    rows: int,
+    widths: dict[str, int],
+    all_ascii: frozenset[str],
+    nulls: Mapping[str, int],
 ) -> AbstractContextManager[ChunkWriter]:
     """Opens a file with the writer of its format."""
-    match kind:
+    match SUFFIXES[path.suffix.lower()]:
         case "fits":
-            return fits_writer(path, first, rows, widths)
+            return fits_writer(path, first, rows, widths, nulls)
         case "votable":
             return votable_writer(path, first, all_ascii)
         case "ecsv":
@@ -74,6 +87,16 @@ def _open(
             return parquet_writer(path, first, all_ascii, widths)
         case "csv":
             return csv_writer(path, first)
+
+
+def _without_idle_masks(table: "Table") -> "Table":
+    """Returns a table whose columns are masked only if cells are missing, as the writers expect."""
+    plain = table.copy(copy_data=False)
+    for name in table.colnames:
+        column = table[name]
+        if hasattr(column, "mask") and not np.any(column.mask):
+            set_column(plain, name, np.asarray(np.ma.getdata(column)))
+    return plain
 
 
 def _without_control(table: "Table") -> "Table":
@@ -87,11 +110,6 @@ def _without_control(table: "Table") -> "Table":
         if all(map(str.isprintable, np.unique(cells).tolist())):
             continue
         escaped = np.array([escape_control(cell) for cell in cells.ravel().tolist()]).reshape(cells.shape)
-        cleaned[name] = column.__class__(
-            np.ma.MaskedArray(escaped, np.ma.getmaskarray(column)) if hasattr(column, "mask") else escaped,
-            name=name,
-            unit=column.unit,
-            description=column.description,
-            meta=column.meta,
-        )
+        masked = np.ma.MaskedArray(escaped, np.ma.getmaskarray(column))
+        set_column(cleaned, name, masked if hasattr(column, "mask") else escaped)
     return cleaned

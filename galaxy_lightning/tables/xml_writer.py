@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -90,15 +89,13 @@ def ascii_columns(table: "Table") -> frozenset[str]:
     )
 
 
-def _document(
-    table: "Table", ascii_names: frozenset[str], sizes: Mapping[str, str] = MappingProxyType({})
-) -> bytes:
+def _document(table: "Table", ascii_names: frozenset[str], sizes: Mapping[str, str] | None = None) -> bytes:
     """Returns a VOTable with the rows of a table; without rows, it has no element ``DATA``.
 
     Args:
         table: The table.
         ascii_names: The columns of text that hold only ASCII.
-        sizes: The attribute ``arraysize`` of columns, if not the usual one.
+        sizes: For Parquet, the attribute ``arraysize`` of columns, if not the usual one.
     """
     from astropy.io.votable.tree import Field, Param, Resource, TableElement, VOTableFile
 
@@ -112,8 +109,9 @@ def _document(
         known = {key: (info.meta or {}).get(key) for key in ("ucd", "utype", "xtype")}
         unit = None if info.unit is None else str(info.unit)
         shape = _field_type(table[name], is_ascii=name in ascii_names)
-        if name in sizes:
-            shape["arraysize"] = sizes[name]
+        if sizes is not None:
+            shape |= {"arraysize": sizes[name]} if name in sizes else {}
+            shape |= {"datatype": "long", "arraysize": None} if _is_large(table[name]) else {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # An ID has fewer kinds of characters than a name.
             field = Field(document, name=name, unit=unit, **shape, **known)
@@ -150,10 +148,15 @@ def _field_type(column: Any, *, is_ascii: bool) -> dict[str, str | None]:
 def _values(column: Any) -> npt.NDArray[Any]:
     """Returns the cells of a column as astropy's VOTable has them."""
     missing, values = np.ma.getmaskarray(column), np.asarray(np.ma.getdata(column))
-    if values.dtype.kind == "U" or (values.dtype.kind, values.dtype.itemsize) == ("u", 8):
+    if values.dtype.kind == "U" or _is_large(column):
         texts = ["" if gone else str(cell) for cell, gone in zip(values.tolist(), missing, strict=True)]
         return np.ma.MaskedArray(np.array(texts, dtype=object), missing)
     return np.ma.MaskedArray(values, missing)
+
+
+def _is_large(column: Any) -> bool:
+    """Returns whether a column holds 64-bit unsigned integers, which VOTable lacks."""
+    return (column.dtype.kind, column.dtype.itemsize) == ("u", 8)
 
 
 def _parameter(value: str | int | float) -> dict[str, Any]:

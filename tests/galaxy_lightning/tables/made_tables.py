@@ -28,18 +28,18 @@ ABOUT = known_metadata(
     source="p.csv",
 )
 OBJIDS = [587722981742084097, 587722981742084098, 2**63 - 1]
-PATHS = ["a b.jpg", "sub/é,\"x\" <&>'.jpg", "#.jpg"]
+PATHS = ["a b.jpg", 'sub/é,"x" <&>\'.jpg', "#.jpg"]
 HEADER = (
     "objid,asset_id,ra,dec,path,label,p_elliptical,p_irregular,p_spiral,predicted,entropy,p_elliptical_std,"
     "p_irregular_std,p_spiral_std,networks,novelty,is_uncertain,seen_in_training"
 )
+_FIRST = [OBJIDS[0], "007", 150.25, -3.5, PATHS[0], "spiral", 0.1, 0.2, 0.7, "spiral", 1.156779]
+_SECOND = [OBJIDS[1], "8", "", "", PATHS[1], "spiral", 0.3333333, 0.3333334, 0.3333333, "irregular", 1.584963]
+_THIRD = [OBJIDS[2], "x9", 0.0, 90.0, PATHS[2], "elliptical", 1.0, 0.0, 0.0, "elliptical", 0.0]
 ROWS = [
-    [OBJIDS[0], "007", 150.25, -3.5, PATHS[0], "spiral", 0.1, 0.2, 0.7, "spiral", 1.156779, 0.01, 0.02, 0.03, 5]
-    + [50.5, 1, 0],
-    [OBJIDS[1], "8", "", "", PATHS[1], "spiral", 0.3333333, 0.3333334, 0.3333333, "irregular", 1.584963]
-    + [0.01, 0.02, 0.03, "", "", "", 1],
-    [OBJIDS[2], "x9", 0.0, 90.0, PATHS[2], "elliptical", 1.0, 0.0, 0.0, "elliptical", 0.0, 0, 0, 1e-07, 3]
-    + [100, 0, ""],
+    [*_FIRST, 0.01, 0.02, 0.03, 5, 50.5, 1, 0],
+    [*_SECOND, 0.01, 0.02, 0.03, "", "", "", 1],
+    [*_THIRD, 0, 0, 1e-07, 3, 100, 0, ""],
 ]
 EXPECTED = {
     "objid": OBJIDS,
@@ -93,7 +93,7 @@ def values_of(column):
     missing, cells = np.ma.getmaskarray(column), np.ma.getdata(column).tolist()
     cells = [cell.decode() if isinstance(cell, bytes) else cell for cell in cells]
     return [
-        None if gone or cell is None or cell != cell or cell == "" else cell  # noqa: PLR0124
+        None if gone or cell is None or cell != cell or cell == "" else cell
         for cell, gone in zip(cells, missing.tolist(), strict=True)
     ]
 

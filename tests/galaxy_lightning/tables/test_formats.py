@@ -34,7 +34,7 @@ from tests.galaxy_lightning.tables.made_tables import (
     stilts,
 )
 
-ESCAPED = "sub/\\xe9,\"x\" <&>'.jpg"
+ESCAPED = 'sub/\\xe9,"x" <&>\'.jpg'
 
 
 @pytest.mark.parametrize("chunk", [2, 10_000])
@@ -160,7 +160,9 @@ def test_flags_and_integers_have_their_types_in_fits(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("last", ["18446744073709551615", "9223372036854775808", "0123", "ngc1300", "-0", "1.0"])
+@pytest.mark.parametrize(
+    "last", ["18446744073709551615", "9223372036854775808", "0123", "ngc1300", "-0", "1.0"]
+)
 def test_ids_that_are_not_all_64_bit_integers_are_text(suffix, last, tmp_path):
     rows = [["12", *ROWS[0][1:]], [last, *ROWS[1][1:]]]
     path = converted(tmp_path, suffix, csv_table(tmp_path, rows))
@@ -195,9 +197,9 @@ def test_one_galaxy(suffix, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".fits", ".vot", ".ecsv", ".parquet"])
 def test_classes_of_any_name(suffix, tmp_path):
-    header = "id,path,p_E/S0,p_étoile,\"p_a, b\",predicted"
+    header = 'id,path,p_E/S0,p_étoile,"p_a, b",predicted'
     source = tmp_path / "p.csv"
-    source.write_text(f"{header}\n1,x.jpg,0.1,0.2,0.7,\"a, b\"\n", encoding="utf-8")
+    source.write_text(f'{header}\n1,x.jpg,0.1,0.2,0.7,"a, b"\n', encoding="utf-8")
     out = converted(tmp_path, suffix, source)
     if suffix == ".vot":  # By default, astropy names columns by their ids.
         table = parse(out).get_first_table().to_table(use_names_over_ids=True)
@@ -281,7 +283,7 @@ for name in sys.argv[2:]:
 @pytest.mark.soak
 @pytest.mark.parametrize("suffix", [".fits", ".vot", ".ecsv", ".parquet"])
 def test_memory_does_not_grow_with_the_number_of_rows(suffix, tmp_path):
-    number, names = 200_000, []
+    number, names = 100_000, []
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet([1, 1, 1], number)
     table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in CLASSES])
@@ -296,8 +298,8 @@ def test_memory_does_not_grow_with_the_number_of_rows(suffix, tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     few, many = map(float, result.stdout.split())
-    assert many - few < 40  # The whole table takes more than 100 MB.
-    assert (tmp_path / f"t{suffix}").stat().st_size > 5e6
+    assert many - few < 25
+    assert (tmp_path / f"t{suffix}").stat().st_size > 3e6
 
 
 def test_a_converted_table_can_be_converted_again(tmp_path):
