@@ -33,7 +33,7 @@ def ecsv_writer(path: Path, template: "Table") -> Iterator[ChunkWriter]:
 
         def write(table: "Table") -> None:
             # Astropy would keep the text of several chunks in memory.
-            columns = [map(_quote, cell_texts(table[name], words=True)) for name in table.colnames]
+            columns = [map(_quote, cell_texts(table[name], ("False", "True"))) for name in table.colnames]
             file.writelines(",".join(row) + "\n" for row in zip(*columns, strict=True))
 
         yield write

@@ -1,25 +1,24 @@
 """Writes VOTable chunk by chunk, and the VOTable header of a Parquet file."""
 
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from xml.sax.saxutils import escape
 
 import numpy as np
-import numpy.typing as npt
 
-from galaxy_lightning.tables.cells import escape_control
+from galaxy_lightning.tables.cells import array_texts, cell_texts, escape_control
 from galaxy_lightning.tables.schema import PARAMETERS
 from galaxy_lightning.tables.writers import ChunkWriter
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-_START: Final = b"<TABLEDATA>\n"
-_END: Final = re.compile(rb"[ ]*</TABLEDATA>")
+_END: Final = b"  </TABLE>"
+_FLAGS: Final = ("F", "T")
 _TYPES: Final = {
     "b1": "boolean",
     "u1": "unsignedByte",
@@ -50,15 +49,19 @@ def votable_writer(path: Path, template: "Table", ascii_names: frozenset[str]) -
     Yields:
         A function that writes a chunk.
     """
-    start, _, end = _split(_document(template[:1], ascii_names))
+    document = _document(template[:0], ascii_names)
+    start, end = document[: document.rindex(_END)], document[document.rindex(_END) :]
     with path.open("wb") as file:
-        file.write(start)
+        file.write(start + b"<DATA>\n<TABLEDATA>\n")
 
         def write(table: "Table") -> None:
-            file.write(_split(_document(table, ascii_names))[1])
+            # Astropy's own writer of rows, in C, corrupts the memory: its issue 20419.
+            columns = [_row_cells(table[name]) for name in table.colnames]
+            rows = ("".join(cells) for cells in zip(*columns, strict=True))
+            file.write("".join(f"<TR>{row}</TR>\n" for row in rows).encode())
 
         yield write
-        file.write(end)
+        file.write(b"</TABLEDATA>\n</DATA>\n" + end)
 
 
 def votable_header(template: "Table", ascii_names: frozenset[str], widths: dict[str, int]) -> bytes:
@@ -90,10 +93,10 @@ def ascii_columns(table: "Table") -> frozenset[str]:
 
 
 def _document(table: "Table", ascii_names: frozenset[str], sizes: Mapping[str, str] | None = None) -> bytes:
-    """Returns a VOTable with the rows of a table; without rows, it has no element ``DATA``.
+    """Returns a VOTable without data, with the columns and parameters of a table.
 
     Args:
-        table: The table.
+        table: The table, without rows.
         ascii_names: The columns of text that hold only ASCII.
         sizes: For Parquet, the attribute ``arraysize`` of columns, if not the usual one.
     """
@@ -122,14 +125,8 @@ def _document(table: "Table", ascii_names: frozenset[str], sizes: Mapping[str, s
         param.description = PARAMETERS[name][1]
         element.params.append(param)
     Field.uniqify_names(element.fields)
-    if len(table):
-        element.create_arrays(len(table))
-        for place, name in zip(element.array.dtype.names, table.colnames, strict=True):
-            values = _values(table[name])
-            element.array[place] = values
-            element.array.mask[place] = np.ma.getmaskarray(values)
     content = BytesIO()
-    document.to_xml(content, tabledata_format="tabledata")
+    document.to_xml(content)
     return content.getvalue()
 
 
@@ -145,13 +142,12 @@ def _field_type(column: Any, *, is_ascii: bool) -> dict[str, str | None]:
     return {"datatype": kind, "arraysize": sizes or None}
 
 
-def _values(column: Any) -> npt.NDArray[Any]:
-    """Returns the cells of a column as astropy's VOTable has them."""
-    missing, values = np.ma.getmaskarray(column), np.asarray(np.ma.getdata(column))
-    if values.dtype.kind == "U" or _is_large(column):
-        texts = ["" if gone else str(cell) for cell, gone in zip(values.tolist(), missing, strict=True)]
-        return np.ma.MaskedArray(np.array(texts, dtype=object), missing)
-    return np.ma.MaskedArray(values, missing)
+def _row_cells(column: Any) -> list[str]:
+    """Returns the elements ``TD`` of a column."""
+    texts = array_texts(column, _FLAGS) if column.ndim > 1 else cell_texts(column, _FLAGS)
+    if column.dtype.kind == "U":
+        texts = list(map(escape, texts))
+    return [f"<TD>{text}</TD>" if text else "<TD/>" for text in texts]
 
 
 def _is_large(column: Any) -> bool:
@@ -165,10 +161,3 @@ def _parameter(value: str | int | float) -> dict[str, Any]:
         text = escape_control(value)
         return {"value": text, "datatype": "char" if text.isascii() else "unicodeChar", "arraysize": "*"}
     return {"value": value, "datatype": "int" if isinstance(value, int) else "double"}
-
-
-def _split(document: bytes) -> tuple[bytes, bytes, bytes]:
-    """Splits a VOTable into all before its rows, the rows, and all after them."""
-    head, start, rest = document.partition(_START)
-    end = list(_END.finditer(rest))[-1]
-    return head + start, rest[: end.start()], rest[end.start() :]

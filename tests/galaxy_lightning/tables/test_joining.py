@@ -46,7 +46,9 @@ def write(table, path):
         return path
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        table.write(path, format=KINDS[path.suffix], overwrite=True)
+        # Astropy's writer of TABLEDATA corrupts the memory: its issue 20419.
+        options = {"tabledata_format": "binary"} if path.suffix == ".vot" else {}
+        table.write(path, format=KINDS[path.suffix], overwrite=True, **options)
     return path
 
 
