@@ -12,6 +12,7 @@ from astropy.table import MaskedColumn, Table
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.tables.joining import open_join
 from galaxy_lightning.tables.output import TableOutput
+from galaxy_lightning.tables.writing import write_table
 from tests.galaxy_lightning.tables.made_tables import HEADER, OBJIDS, ROWS, SUFFIXES, by_astropy, csv_table
 
 OTHER = 587722981742084111
@@ -44,11 +45,12 @@ def write(table, path):
     if path.suffix == ".parquet":  # As pandas writes it: astropy writes masks as columns.
         pd.DataFrame({name: _nullable(table[name]) for name in table.colnames}).to_parquet(path)
         return path
+    if path.suffix == ".vot":  # Astropy's writer of rows corrupts the memory: its issue 20419.
+        write_table(table, path)
+        return path
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Astropy's writer of TABLEDATA corrupts the memory: its issue 20419.
-        options = {"tabledata_format": "binary"} if path.suffix == ".vot" else {}
-        table.write(path, format=KINDS[path.suffix], overwrite=True, **options)
+        table.write(path, format=KINDS[path.suffix], overwrite=True)
     return path
 
 
