@@ -117,9 +117,11 @@ class Join:
         )
         matched = rows[rows >= 0]
         if repeated := len(matched) - len(np.unique(matched)):
-            yield f"{repeated:,} rows repeat the id of another row: both have the same prediction"
+            rows_repeat = "row repeats" if repeated == 1 else "rows repeat"
+            yield f"{repeated:,} {rows_repeat} the id of another row: both have the same prediction"
         if left_out:
-            yield f"{len(left_out):,} predictions are in no row of {self.path.name}"
+            predictions = "prediction is" if len(left_out) == 1 else "predictions are"
+            yield f"{len(left_out):,} {predictions} in no row of {self.path.name}"
         if renamed:
             names = ", ".join(f"{old} is {new}" for old, new in renamed.items())
             yield f"Renamed, as {self.path.name} has columns of these names (ignoring case): {names}"

@@ -96,8 +96,8 @@ def test_rows_and_columns_of_the_catalogue_come_back_in_order(kind, suffix, tmp_
     assert left_out["objid"].tolist() == [OBJIDS[2]]
     assert "not in the catalogue" in left_out["reason"][0]
     assert "3 of its 4 rows have a prediction" in notes
-    assert "1 rows repeat the id" in notes
-    assert "1 predictions are in no row" in notes
+    assert "1 row repeats the id" in notes
+    assert "1 prediction is in no row" in notes
 
 
 @pytest.mark.parametrize("kind", [".fits", ".vot", ".ecsv"])
