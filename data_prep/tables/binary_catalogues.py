@@ -4,12 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
+from data_prep.tables.column_types import set_column, text_table, with_plain_text
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 _CHARACTERS: Final = ("char", "unicodeChar")
 _NO_SCALE: Final = (None, "", 1)
@@ -39,6 +43,8 @@ class _BinaryCatalogue:
         self.unusable: dict[int, str] = {}
         self.notes: list[str] = []
 
+    has_types = True
+
     @property
     def _source(self) -> Path | BytesIO:
         """The file, or its decompressed content."""
@@ -66,6 +72,7 @@ class FitsCatalogue(_BinaryCatalogue):
             if not tables:
                 raise GalaxyError(f"{path} is a FITS file without a table: name the file of the catalogue")
             self._number, hdu = tables[0]
+            self._is_ascii = isinstance(hdu, fits.TableHDU)
             self.kind = f"FITS table in HDU {self._number}"
             if len(tables) > 1:
                 title = f" ({hdu.name})" if hdu.name else ""
@@ -110,6 +117,32 @@ class FitsCatalogue(_BinaryCatalogue):
                     cells = np.ma.MaskedArray(cells, cells == int(column.null))
                 found.append(cells)
         return found
+
+    @property
+    def has_types(self) -> bool:  # type: ignore[override]
+        """Whether the columns have types: not in an ASCII table, whose blank cells astropy reads as 0."""
+        return not self._is_ascii
+
+    def table(self) -> "Table":
+        """Reads the whole table; see :meth:`data_prep.tables.text_catalogues.TextCatalogue.table`."""
+        from astropy.table import Table
+
+        with self._open() as hdus:
+            hdu = hdus[self._number]
+            if self._is_ascii:
+                return text_table(self.names, self.cells(range(len(self.names))))
+            table = Table(Table.read(hdu, unit_parse_strict="silent"), copy=True, masked=False)
+            stored = hdu.data.view(np.ndarray)
+            for number, (name, column) in enumerate(zip(self.names, hdu.columns, strict=True), 1):
+                if column.format == "L":
+                    # A null is the byte 0, which astropy reads as False.
+                    set_column(table, name, np.ma.MaskedArray(table[name], stored[name] == 0))
+                if description := hdu.header.get(f"TCOMM{number}"):
+                    table[name].description = description
+                if ucd := hdu.header.get(f"TUCD{number}"):
+                    table[name].meta["ucd"] = ucd
+        table.meta.clear()
+        return with_plain_text(table)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
@@ -188,6 +221,15 @@ class VotableCatalogue(_BinaryCatalogue):
         names = table.array.dtype.names
         return [table.array[self._ids[position] if columns else names[position]] for position in positions]
 
+    def table(self) -> "Table":
+        """Reads the whole table; see :meth:`data_prep.tables.text_catalogues.TextCatalogue.table`."""
+        from astropy.io.votable import parse
+
+        element = parse(self._source, table_number=self._table).get_first_table()
+        table = element.to_table(use_names_over_ids=True)
+        table.meta.clear()
+        return with_plain_text(table)
+
 
 class ParquetCatalogue(_BinaryCatalogue):
     """A Parquet file; see :class:`_BinaryCatalogue`."""
@@ -232,3 +274,23 @@ class ParquetCatalogue(_BinaryCatalogue):
             else:
                 found.append(column.to_numpy())
         return found
+
+    def table(self) -> "Table":
+        """Reads the whole table; see :meth:`data_prep.tables.text_catalogues.TextCatalogue.table`.
+
+        Units, descriptions and UCDs are those of a VOParquet file.
+        """
+        from astropy.io.votable import parse
+        from astropy.table import Table
+        from pyarrow import parquet
+
+        table = Table()
+        for name, cells in zip(self.names, self.cells(range(len(self.names))), strict=True):
+            table[name] = cells
+        content = (parquet.read_schema(self._source).metadata or {}).get(b"IVOA.VOTable-Parquet.content")
+        for field in parse(BytesIO(content)).get_first_table().fields if content else ():
+            if field.name in table.colnames:
+                column = table[field.name]
+                column.unit, column.description = field.unit, field.description
+                column.meta |= {"ucd": field.ucd} if field.ucd else {}
+        return with_plain_text(table)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy.typing as npt
 import pandas as pd
@@ -21,6 +21,9 @@ from data_prep.tables.cells import as_numbers, as_text
 from data_prep.tables.column_guesses import find_column
 from data_prep.tables.table_layout import GZIP, OTHER_FORMATS, describe_error
 from data_prep.tables.text_catalogues import TextCatalogue
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 READABLE: Final = "export the table as CSV, FITS, VOTable, ECSV or Parquet"
 _START_BYTES: Final = 4096
@@ -41,6 +44,11 @@ class _Reader(Protocol):
     units: dict[int, str]
     unusable: dict[int, str]
     notes: list[str]
+
+    @property
+    def has_types(self) -> bool: ...
+
+    def table(self) -> "Table": ...
 
     def cells(self, positions: Sequence[int]) -> list[npt.NDArray[Any]]: ...
 
@@ -112,6 +120,24 @@ class Catalogue:
             for name in numbers:
                 table[name] = pd.Series(as_numbers(cells[name], partial(self.where, name)))
         return pd.DataFrame(table)
+
+    @property
+    def has_types(self) -> bool:
+        """Whether the file states the types of its columns, unlike CSV."""
+        return self._reader.has_types
+
+    def table(self) -> "Table":
+        """Reads the whole catalogue, with units, descriptions and UCDs (``meta["ucd"]``) as far as known.
+
+        Returns:
+            One row per row of the file. Columns of text have the kind ``U``; see
+            :func:`data_prep.tables.column_types.text_table` for files without types.
+
+        Raises:
+            GalaxyError: The file is damaged.
+        """
+        with _explained(self.path, self.kind):
+            return self._reader.table()
 
     def place(self, row: int) -> str:
         """Returns the place of a row of the read table, for messages: ``line 7`` or ``row 7``."""

@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from data_prep.common.errors import GalaxyError
+from data_prep.tables.column_types import text_table, with_plain_text
 from data_prep.tables.table_layout import MAX_COLUMNS
 from data_prep.tables.text_records import SEPARATOR_NAMES, find_layout, numbered, records
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 ECSV: Final = b"# %ECSV"
 BYTE_ORDER_MARKS: Final = {
@@ -52,6 +56,7 @@ class TextCatalogue:
         units: The units of columns, by position, if known.
         unusable: Why columns cannot be read, by position.
         notes: Messages for the user.
+        has_types: Whether the columns have types, as in ECSV.
     """
 
     def __init__(self, path: Path, start: bytes, *, gzipped: bool) -> None:
@@ -62,7 +67,8 @@ class TextCatalogue:
         self.units: dict[int, str] = {}
         self.unusable: dict[int, str] = {}
         self.notes: list[str] = []
-        if start.removeprefix(mark).startswith(ECSV):
+        self.has_types = start.removeprefix(mark).startswith(ECSV)
+        if self.has_types:
             self._decoded(self._read_ecsv_header)
         else:
             self._decoded(self._read_header)
@@ -84,6 +90,22 @@ class TextCatalogue:
         rows = self._decoded(lambda: [select(cells) for _, cells in self._rows()])
         columns = list(zip(*rows, strict=True)) or [()] * (len(positions) + 1)
         return [np.array(column, dtype=object) for column in columns[:-1]]
+
+    def table(self) -> "Table":
+        """Reads the whole table.
+
+        Returns:
+            All columns with their types, units and descriptions, masked where cells are missing; without
+            types, all columns are the text of the file.
+        """
+        if not self.has_types:
+            return text_table(self.names, self.cells(range(len(self.names))))
+        from astropy.table import Table
+
+        with self._open() as file:
+            table = Table.read(file.read(), format="ascii.ecsv")
+        table.meta.clear()
+        return with_plain_text(table)
 
     def place(self, row: int) -> str:
         """Returns the line of the file in which a row begins, for messages."""

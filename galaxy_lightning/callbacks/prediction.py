@@ -25,6 +25,8 @@ from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.image_folders import ImageFolderDataset, identify_images
 from galaxy_lightning.data.seen_galaxies import SeenFlags
 from galaxy_lightning.runs.writer import arrays_identity
+from galaxy_lightning.tables.output import TableOutput
+from galaxy_lightning.tables.positions import positions_in_degrees
 from galaxy_lightning.training.answers import Answers
 from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -53,6 +55,7 @@ class PredictionWriter(Callback):
         made_of: What the predictions depend on, as JSON types. Unfinished work with the same value is
             resumed; None never resumes.
         images: The folder of images that the galaxies come from, if any.
+        output: How the merged rows become the table; None if they are the table, as CSV.
 
     Attributes:
         written: Number of galaxies in the table, after the prediction.
@@ -70,8 +73,9 @@ class PredictionWriter(Callback):
         seen: Sequence[SeenFlags] = (),
         made_of: Mapping[str, Any] | None = None,
         images: ImageFolderDataset | None = None,
+        output: TableOutput | None = None,
     ) -> None:
-        self.path = path
+        self.path, self.output = path, output
         self.galaxies = galaxies
         self.columns = PredictionColumns(galaxies, list(classes), seen)
         self.made_of = made_of
@@ -167,7 +171,7 @@ class PredictionWriter(Callback):
                 self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
         else:
             with new_files(self.path, self.skipped_path) as (table, skipped):
-                _merge([self._part_path(rank) for rank in range(processes)], table)
+                self._write_rows([self._part_path(rank) for rank in range(processes)], table)
                 if len(self.skipped):
                     self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
         # These include the parts of an interrupted prediction with more processes.
@@ -180,6 +184,20 @@ class PredictionWriter(Callback):
                 f"none of the {len(unusable):,} images is usable (listed in {self.skipped_path}); the first "
                 f"is {first['path']}: {first['reason']}"
             )
+
+    def _write_rows(self, parts: Sequence[Path], table: Path) -> None:
+        """Writes the table from the parts, which are kept: an interrupted conversion starts from them."""
+        if self.output is None:
+            _merge(parts, table)
+            return
+        merged = table.with_name(f"{table.stem}-merged.csv")
+        try:
+            _merge(parts, merged)
+            left_out = self.output.write(merged, table)
+        finally:
+            merged.unlink(missing_ok=True)
+        if left_out is not None:
+            self.skipped = pd.concat([self.skipped, left_out]).sort_values("path")
 
     def _other_files(self) -> pd.DataFrame:
         """Returns the other files in the folder of images, except those that this command writes there."""
@@ -212,12 +230,14 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
         data: The data module, with galaxy arrays or a folder of images.
 
     Returns:
-        The identifiers of each galaxy, by row; the folder of the galaxies; and what identifies the folder's
-        content, as JSON types: the SHA-256 of the arrays, or that of the names of the image files.
+        The identifiers of each galaxy, by row, and its position if known; the folder of the galaxies; and
+        what identifies the folder's content, as JSON types: the SHA-256 of the arrays, or that of the names
+        of the image files.
     """
     if data.images_folder is None:
         arrays = data.arrays
-        return arrays.identities.assign(path=arrays.catalog["path"]), arrays.folder, arrays_identity(arrays)
+        galaxies = pd.concat([arrays.identities, positions_in_degrees(arrays.catalog)], axis=1)
+        return galaxies.assign(path=arrays.catalog["path"]), arrays.folder, arrays_identity(arrays)
     galaxies = data.image_folder.identifiers
     digest = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
     about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": digest}

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     import yaml
 
 _CONFIG_OPTIONS: Final = ("-c", "--config")
-_PATH_OPTIONS: Final = (*_CONFIG_OPTIONS, "--ckpt_path", "--out", "--runs", "--final", "--card")
+_PATH_OPTIONS: Final = (
+    *_CONFIG_OPTIONS,
+    "--ckpt_path",
+    "--out",
+    "--runs",
+    "--final",
+    "--card",
+    "--table",
+    "--catalogue",
+)
 """The paths that are read before the whole command line is parsed."""
 
 

@@ -26,6 +26,8 @@ from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import FOLD_ARRAYS, PLAN
 from galaxy_lightning.runs.reader import Run, read_run
 from galaxy_lightning.runs.writer import arrays_identity, complete_run, require_run_name
+from galaxy_lightning.tables.formats import require_format
+from galaxy_lightning.tables.sources import find_predictions, write_source
 
 
 def run(args: Sequence[str]) -> None:
@@ -40,6 +42,7 @@ def run(args: Sequence[str]) -> None:
     options, fit_args = _parse(add_default_config(expand_paths(args)))
     if options.name:
         require_run_name(options.name)
+    table = _parse_table(options)
     final, texts = _parse_final(options)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise GalaxyError(
@@ -68,6 +71,9 @@ def run(args: Sequence[str]) -> None:
         )
         runs = _train_folds(fit_args, folds, out, settings["trainer"])
         print("\n" + "\n".join(summarise(runs, folds, out)))
+        if table is not None:
+            write_source(find_predictions(out), table)
+            print(labelled("Table", str(table)))
         print(labelled("Report", f"{PROGRAM} report --run {shlex.quote(str(out))}"), flush=True)
         if final:
             checkpoint = train_final(fit_args, arrays, out, runs, settings["trainer"])
@@ -92,7 +98,14 @@ def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         "save it to this file",
     )
     parser.add_argument("--card", metavar="FILE", help="YAML file of texts for the final model's card")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing final model")
+    parser.add_argument(
+        "--table",
+        metavar="FILE",
+        help="also save the predictions as .csv, .fits, .vot, .ecsv or .parquet",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an existing final model or table of predictions"
+    )
     options, others = parser.parse_known_args(args)
     for arg in others:
         if re.match("--ckpt_path|--trainer.fast_dev_run|--print_config", arg):
@@ -108,7 +121,7 @@ def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 def _parse_final(options: argparse.Namespace) -> tuple[Path | None, dict[str, Any]]:
     """Returns the file of the final model and the texts of its card, before anything is trained."""
     if options.final is None:
-        if options.card or options.overwrite:
+        if options.card or (options.overwrite and options.table is None):
             raise GalaxyError("--card and --overwrite are for the final model: add --final FILE")
         return None, {}
     from galaxy_lightning.training.model_card import read_card_texts
@@ -122,6 +135,16 @@ def _parse_final(options: argparse.Namespace) -> tuple[Path | None, dict[str, An
     if final.is_dir() or not os.access(final.parent, os.W_OK):
         raise GalaxyError(f"--final {final} cannot be written: name a file in a folder of yours")
     return final, read_card_texts(Path(options.card)) if options.card else {}
+
+
+def _parse_table(options: argparse.Namespace) -> Path | None:
+    """Returns the table of the predictions, which is checked before anything is trained."""
+    if options.table is None:
+        return None
+    table = Path(options.table)
+    require_format(table, "--table")
+    refuse_existing(table, overwrite=options.overwrite)
+    return table
 
 
 def _refuse_monitors(trainer: Mapping[str, Any]) -> None:

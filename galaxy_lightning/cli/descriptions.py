@@ -34,7 +34,8 @@ DESCRIPTIONS: Final = {
     "Several runs, or the folder of a cross-validation, classify together. If interrupted, run the same "
     "command again to resume."
     f"\nExamples:\n{PROGRAM} predict --data.images FOLDER --out galaxies.csv"
-    f"\n{PROGRAM} predict --ckpt_path RUN --data.images FOLDER",
+    f"\n{PROGRAM} predict --ckpt_path RUN --data.images FOLDER"
+    f"\n{PROGRAM} predict --data.images FOLDER --out galaxies.fits --catalogue catalogue.fits",
     "report": "Write a page to browse about one run, several runs or a cross-validation. "
     "It shows results, confusion matrices, learning curves and every test galaxy. The page is a single file "
     "that makes no request. It has images, votes and positions if the galaxy arrays are available."
@@ -63,6 +64,11 @@ DESCRIPTIONS: Final = {
     "2020). Galaxies that the model was trained on and exact copies are left out. With --page, writes a page "
     "on which to label them: a single file that makes no request."
     f"\nExample:\n{PROGRAM} suggest -n 100 --data.images FOLDER --out suggested.csv --page labelling.html",
+    "table": "Write the predictions of a run or of predict in another format. "
+    "SOURCE is a run folder, the folder of a cross-validation, or a CSV table that predict wrote. The format "
+    "follows from the name of FILE: .csv, .fits, .vot, .ecsv or .parquet."
+    f"\nExamples:\n{PROGRAM} table galaxies.csv --out galaxies.fits --catalogue catalogue.fits"
+    f"\n{PROGRAM} table galaxies.vot --samp",
     "model": "Describe a trained model. "
     "Prints its card: the classes, the galaxies it was trained on, its accuracy in cross-validation, the "
     "images it expects, and what it is not for."

@@ -35,6 +35,7 @@ from galaxy_lightning.cli.options import (
     settings_of_arrays,
 )
 from galaxy_lightning.cli.results import make_evaluation_writer, make_prediction_writer
+from galaxy_lightning.cli.samp_message import send_by_samp
 from galaxy_lightning.cli.trainer_checks import (
     check_galaxy_counts,
     check_settings,
@@ -231,7 +232,9 @@ class GalaxyCLI(LightningCLI):
             callbacks += [history, *progress]
             return super().instantiate_trainer(logger=False, **kwargs)
         self.history, folder = history, self.folder.make(self.config["fit"])
-        callbacks += [self.lock, *self._make_run_callbacks(folder, history), *progress]
+        seed = int(self.config["fit"].seed_everything)
+        saving = make_run_callbacks(folder, self.model, self.datamodule, seed, history)
+        callbacks += [self.lock, *saving, Preemption(self.ranks), *progress]
         loggers = [RunLogger(folder, metrics_of_model(self.model)), *configured_loggers(settings)]
         with report_invalid_settings(), self.folder.remove_on_early_failure():
             return super().instantiate_trainer(logger=loggers, default_root_dir=folder, **kwargs)
@@ -242,11 +245,9 @@ class GalaxyCLI(LightningCLI):
             self.trainer.fit(model, **kwargs)
 
     def predict(self, model: GalaxyClassifier, ckpt_path: Path | None, **kwargs: Any) -> None:
-        """Classifies galaxies with the model, or with several."""
-        if self.ensemble is None:
-            self.trainer.predict(model, ckpt_path=ckpt_path, **kwargs)
-        else:  # Their weights are loaded.
-            self.trainer.predict(self.ensemble, **kwargs)
+        """Classifies galaxies with the model, or with several, which have their weights."""
+        answering, weights = (self.ensemble, None) if self.ensemble else (model, ckpt_path)
+        self.trainer.predict(answering, ckpt_path=weights, **kwargs)
 
     def before_fit(self) -> None:
         """Prints what is about to be trained."""
@@ -278,12 +279,8 @@ class GalaxyCLI(LightningCLI):
         """Prints where the table is."""
         descriptions = self.trained.class_descriptions if self.trained else {}
         rank_zero_print(*messages.after_predict(self.predictions, self.ensemble or self.model, descriptions))
-
-    def _make_run_callbacks(self, folder: Path, history: HistoryRecorder) -> list[Callback]:
-        """Makes the callbacks that save a fit's record in its run folder."""
-        seed = int(self.config["fit"].seed_everything)
-        callbacks = make_run_callbacks(folder, self.model, self.datamodule, seed, history)
-        return [*callbacks, Preemption(self.ranks)]
+        if self.config["predict"].samp and self.trainer.is_global_zero:
+            print("\n".join(send_by_samp(self.predictions.path)))
 
     def _make_history(self, *, saves: bool) -> HistoryRecorder:
         """Makes the record of a fit."""

@@ -34,6 +34,7 @@ _OWN_COMMANDS: Final = {
     "embed": "embed_command",
     "similar": "similar_command",
     "suggest": "suggest_command",
+    "table": "table_command",
     "model": "model_command",
 }
 """The modules of the commands that Lightning does not parse."""

@@ -142,6 +142,8 @@ def after_predict(
     hidden = writer.images.ignored if writer.images else 0
     ignored = f"; {hidden:,} hidden or system file{'s' if hidden > 1 else ''} ignored" if hidden else ""
     yield f"Saved {writer.written:,} predictions to {writer.path}{skipped}{ignored}"
+    if writer.output is not None:
+        yield from writer.output.notes
     columns = dict(zip(model.classes, probability_columns(model.classes), strict=True))
     described = {columns[name]: text for name, text in descriptions.items() if name in columns}
     yield from describe_classes(list(columns.values()), described)

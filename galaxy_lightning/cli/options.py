@@ -21,7 +21,15 @@ from galaxy_lightning.training.checkpoints import CheckpointInfo
 
 EVALUATED_SPLITS: Final = {"test": "test", "validate": "val"}
 """The split that each evaluation command uses."""
-_PATHS: Final = ("data.arrays", "data.images", "model.weights", "runs", "out", "trainer.default_root_dir")
+_PATHS: Final = (
+    "data.arrays",
+    "data.images",
+    "model.weights",
+    "runs",
+    "out",
+    "catalogue",
+    "trainer.default_root_dir",
+)
 
 
 class Parser(LightningArgumentParser, SuggestingParser):
@@ -48,8 +56,21 @@ def add_output_options(parsers: Mapping[str, LightningArgumentParser]) -> None:
     predict.add_argument(
         "--out",
         type=str | None,
-        help="table to write, as CSV (default: a file next to the checkpoint or, for a model of the package, "
-        "in the current folder)",
+        help="table to write: .csv, .fits, .vot, .ecsv or .parquet (default: a CSV file next to the "
+        "checkpoint or, for a model of the package, in the current folder)",
+    )
+    predict.add_argument(
+        "--catalogue",
+        type=str | None,
+        help="table whose rows and columns to keep, with the predictions added",
+    )
+    predict.add_argument(
+        "--id_column",
+        type=str | None,
+        help="its column of ids, which are the names of the images (default: guessed)",
+    )
+    predict.add_argument(
+        "--samp", action="store_true", help="send the table (.fits or .vot) to TOPCAT, Aladin, ... by SAMP"
     )
     # The command line has them as further values of --ckpt_path.
     predict.add_argument("--members", type=list[str] | None, help=argparse.SUPPRESS)

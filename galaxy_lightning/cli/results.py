@@ -12,6 +12,7 @@ from galaxy_lightning.callbacks.evaluation import EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter, galaxies_to_predict
 from galaxy_lightning.cli.checkpoint_names import is_crossval
 from galaxy_lightning.cli.options import EVALUATED_SPLITS
+from galaxy_lightning.cli.table_output import check_table_options, make_table_output
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.seen_galaxies import SeenFlags, parse_objids
 from galaxy_lightning.runs.writer import arrays_identity
@@ -55,14 +56,14 @@ def make_prediction_writer(
         trained: The checkpoint, or the first.
 
     Raises:
-        GalaxyError: The table is not a CSV file, or it exists and must not be replaced.
+        GalaxyError: The table has an unknown format, or exists and must not be replaced; or the catalogue to
+            join is invalid, or has none of the galaxies.
     """
     galaxies, source, about = galaxies_to_predict(data)
     several = isinstance(model, Ensemble)
     checkpoints = model.trained if isinstance(model, Ensemble) else [trained]
     table = Path(options.out or _default_folder(checkpoints) / f"predictions_{source.resolve().name}.csv")
-    if table.suffix != ".csv":
-        raise GalaxyError(f"{table}: predictions are written as CSV: use a name that ends in .csv")
+    check_table_options(options, table, data.images_folder)
     if options.zooms:
         (model if isinstance(model, Ensemble) else model.inference).set_zooms(options.zooms)
     hashes = [sha256(each.path) for each in checkpoints]
@@ -82,6 +83,7 @@ def make_prediction_writer(
     writer = PredictionWriter(table, galaxies, model.classes, seen=seen, made_of=made_of, images=images)
     for path in (table, writer.skipped_path):
         refuse_existing(path, overwrite=options.overwrite)
+    writer.output = make_table_output(options, table, galaxies, model, checkpoints)
     return writer
 
 

@@ -90,8 +90,9 @@ def test_results_are_either_the_old_or_the_new_ones(killed, whole, tmp_path):
     assert contents(out) == results[0]
 
 
-def test_a_table_is_either_the_old_or_the_new_one(killed, whole, tmp_path):
-    table = tmp_path / "table.csv"
+@pytest.mark.parametrize("suffix", [".csv", ".fits"])
+def test_a_table_is_either_the_old_or_the_new_one(suffix, killed, whole, tmp_path):
+    table = tmp_path / f"table{suffix}"
     predict = ["predict", f"--ckpt_path={whole}", f"--out={table}", "--overwrite"]
     commands = [[*predict, f"--zooms={zooms}"] for zooms in (1, 2)]
     tables = []

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 
 from data_prep.arrays.format import open_arrays
 from data_prep.schema import CLASSES
@@ -67,6 +68,21 @@ def test_the_summary_agrees_with_the_folds(done):
     for picture in ("confusion_matrix", "reliability", "coverage"):
         for suffix in ("png", "pdf"):
             assert (done / f"{picture}.{suffix}").stat().st_size > 1000
+
+
+def test_the_table_of_all_folds_in_another_format(done, small_arrays, tmp_path, capsys):
+    crossval(small_arrays, done.parents[1], f"--table={tmp_path}/t.vot")
+    assert f"{tmp_path}/t.vot" in capsys.readouterr().out
+    table, expected = Table.read(tmp_path / "t.vot"), pd.read_csv(done / "predictions.csv")
+    for name in ("objid", "fold", "p_spiral", "label"):
+        assert table[name].tolist() == expected[name].tolist()
+    assert table["fold"].meta["ucd"] == "meta.code"
+    main(["table", str(done), f"--out={tmp_path}/same.vot"])
+    assert (tmp_path / "same.vot").read_bytes() == (tmp_path / "t.vot").read_bytes()
+    for name, problem in (("t.txt", "use a name that ends in"), ("t.vot", "already exists")):
+        with pytest.raises(SystemExit):
+            crossval(small_arrays, done.parents[1], f"--table={tmp_path}/{name}")
+        assert problem in capsys.readouterr().err
 
 
 def test_a_second_call_trains_nothing(done, small_arrays, capsys):

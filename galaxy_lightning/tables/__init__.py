@@ -1,0 +1,1 @@
+"""Tables of predictions in the formats that astronomers' tools read: CSV, FITS, VOTable, ECSV and Parquet."""

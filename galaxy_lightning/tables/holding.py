@@ -1,0 +1,57 @@
+"""Which columns of a catalogue each format can hold."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from data_prep.common.errors import GalaxyError
+from galaxy_lightning.tables.formats import SUFFIXES, list_suffixes
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+_ARRAYS: Final = (".fits", ".vot", ".xml", ".ecsv", ".parquet")
+_COMPLEX: Final = (".fits", ".vot", ".xml", ".ecsv")
+_NUMBERS: Final = frozenset("biuf")
+
+
+def require_writable(table: "Table", path: Path, source: Path, option: str = "--out") -> None:
+    """Checks that a format can hold all columns of a catalogue.
+
+    Args:
+        table: The catalogue.
+        path: The table to write.
+        source: The file of the catalogue, for the message.
+        option: The option that names the table, for the message.
+
+    Raises:
+        GalaxyError: It cannot hold a column.
+    """
+    for name in table.colnames:
+        what, accepted = _holders(table[name])
+        if path.suffix.lower() not in accepted:
+            raise GalaxyError(
+                f"{source}, column {name} holds {what}, which {path.suffix} cannot hold: name the table "
+                f"{option} NAME{list_suffixes(*accepted)}, or remove the column"
+            )
+
+
+def _holders(column: Any) -> tuple[str, tuple[str, ...]]:
+    """Describes what a column holds, and the suffixes of the formats that can hold it."""
+    from astropy.table import Column
+
+    if not isinstance(column, Column):
+        return f"values of the type {type(column).__name__}", (".ecsv",)
+    kind = column.dtype.kind
+    if kind == "O":
+        return "arrays of different lengths", (".ecsv",)
+    if column.ndim > 1:
+        if kind == "c":
+            return "arrays of complex numbers", _COMPLEX
+        return ("arrays", _ARRAYS) if kind in _NUMBERS else ("arrays of text", (".ecsv",))
+    if kind == "c":
+        return "complex numbers", _COMPLEX
+    if kind == "f" and column.dtype.itemsize > 8:
+        return "128-bit floats", (".ecsv",)
+    if kind not in _NUMBERS | {"U"}:
+        return f"values of the type {column.dtype}", (".ecsv",)
+    return "values", tuple(SUFFIXES)
