@@ -1,8 +1,8 @@
 """What suggested labels gain over random ones: ``python -m benchmarks.suggesting``.
 
 Of galaxies whose labels are known, a fifth is set aside to measure the accuracy. From the others, some are
-drawn at random as labelled; a model is trained on them, suggests the next ones to label, a new model is trained
-on all labelled galaxies, and so on. The same is done with random galaxies instead.
+drawn at random as labelled; a model is trained on them and suggests the next ones to label, a new model is
+trained on all labelled galaxies, and so on. The same is done with random galaxies instead.
 """
 
 import json

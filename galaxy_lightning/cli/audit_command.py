@@ -14,6 +14,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
 from data_prep.common.json_files import read_json
 from galaxy_lightning.audit.libraries import AUDIT, require_libraries
+from galaxy_lightning.cli.checkpoint_names import find_folds
 from galaxy_lightning.cli.configs import expand_paths
 from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.cli.explain_command import add_arrays_options
@@ -123,9 +124,7 @@ def _open_run(folder: Path, options: argparse.Namespace) -> "AuditedPart":
 
 def _open_folds(folder: Path, options: argparse.Namespace) -> list["AuditedPart"]:
     """Opens the models of a cross-validation, each with the galaxies of its fold."""
-    folds = read_json(folder / SUMMARY).get("folds")
-    if not isinstance(folds, list) or not folds:
-        raise GalaxyError(f"{folder / SUMMARY} lists no folds: run crossval again, in this folder")
+    folds = find_folds(folder)
     if options.arrays is not None:
         raise GalaxyError("--data.arrays: a cross-validation has galaxy arrays of its own: leave it out")
     return [

@@ -209,7 +209,10 @@ class GalaxyCLI(LightningCLI):
         check_galaxy_counts(self.datamodule, self.processes, str(self.subcommand))
         settings = self.config_init[self.subcommand].trainer
         trial = bool(settings.get("fast_dev_run"))
-        history = self._make_history(saves=not trial) if self.subcommand == "fit" else None
+        history = None
+        if self.subcommand == "fit":
+            chosen = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
+            history = HistoryRecorder(chosen, saves=not trial)
         has_progress, progress = progress_callbacks(settings, history)
         callbacks = [
             *configured_callbacks(settings),
@@ -281,11 +284,6 @@ class GalaxyCLI(LightningCLI):
         rank_zero_print(*messages.after_predict(self.predictions, self.ensemble or self.model, descriptions))
         if self.config["predict"].samp and self.trainer.is_global_zero:
             print("\n".join(send_by_samp(self.predictions.path)))
-
-    def _make_history(self, *, saves: bool) -> HistoryRecorder:
-        """Makes the record of a fit."""
-        trainer_settings = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
-        return HistoryRecorder(trainer_settings, saves=saves)
 
     def _make_result_writer(self) -> Callback:
         """Makes the callback that writes the results of ``test``, ``validate`` or ``predict``."""

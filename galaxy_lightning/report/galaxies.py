@@ -10,8 +10,8 @@ import pandas as pd
 
 from data_prep.arrays.format import GalaxyArrays, id_column
 from data_prep.schema import VOTE_COLUMNS, VOTE_COUNT, VOTE_PREFIX
-from data_prep.tables.angles import InvalidAngleError, to_degrees
 from galaxy_lightning.runs.names import IDENTITY_COLUMNS
+from galaxy_lightning.tables.positions import positions_in_degrees
 
 _VOTES: Final = (*VOTE_COLUMNS, VOTE_COUNT)
 
@@ -116,19 +116,8 @@ class ReportGalaxies:
         """
         if self.are_simulated:
             return None
-        catalogue = self._catalogue()
-        columns = {str(name).lower(): name for name in catalogue}
-        if not {"ra", "dec"} <= columns.keys():
-            return None
-        try:
-            degrees = {
-                name: to_degrees(catalogue[columns[name]], hours=name == "ra") for name in ("ra", "dec")
-            }
-        except InvalidAngleError:  # Links are a convenience: a report does not fail for a position.
-            return None
-        table = pd.DataFrame(degrees)
-        valid = table["ra"].between(0, 360) & table["dec"].between(-90, 90)
-        return table.where(valid) if valid.any() else None
+        table = positions_in_degrees(self._catalogue())
+        return None if table.isna().all(axis=None) else table
 
     def votes(self) -> pd.DataFrame:
         """Returns ``N`` rows with the volunteers' votes: all columns of votes that hold any."""

@@ -20,9 +20,8 @@ def positions_in_degrees(catalog: pd.DataFrame) -> pd.DataFrame:
     if not {"ra", "dec"} <= columns.keys():
         return pd.DataFrame(index=catalog.index)
     try:
-        return pd.DataFrame(
-            {name: to_degrees(catalog[columns[name]], hours=name == "ra") for name in ("ra", "dec")},
-            index=catalog.index,
-        )
+        degrees = {name: to_degrees(catalog[columns[name]], hours=name == "ra") for name in ("ra", "dec")}
     except InvalidAngleError:
         return pd.DataFrame(index=catalog.index)
+    table = pd.DataFrame(degrees, index=catalog.index)
+    return table.where(table["ra"].between(0, 360) & table["dec"].between(-90, 90))
