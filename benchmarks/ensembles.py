@@ -94,7 +94,7 @@ def measure(crossval: Path, arrays: GalaxyArrays) -> tuple[Scores, Scores, list[
     with torch.inference_mode():
         for start in progress_bar(range(0, len(rows), _BATCH), desc="test", unit=" batches"):
             images = torch.from_numpy(arrays.images[rows[start : start + _BATCH]])
-            parts.append(ensemble.answer(images).probabilities)
+            parts.append(ensemble.classify(images).probabilities)
     values = np.concatenate(parts, axis=1)
     unseen = np.zeros(values.shape[:2], dtype=bool)
     temperature = ensemble.calibration.temperature

@@ -102,7 +102,7 @@ class Classifier:
             - ``p_<class>``: the calibrated probability of each class,
             - ``predicted``: the most probable class,
             - with several networks, ``p_<class>_std``: the standard deviation over the networks, and
-              ``networks``: how many answered, since galaxies that some have seen are left to the others,
+              ``networks``: the number used, since galaxies that some have seen are left to the others,
             - ``entropy`` in bits,
             - ``is_uncertain``: whether the top probability is below the calibrated threshold,
             - ``seen_in_training``: whether the model was trained or calibrated on this galaxy, as far as its
@@ -140,8 +140,8 @@ class Classifier:
             torch.inference_mode(),
         ):
             for rows, batch in zip(batches, loaded, strict=True):
-                answers = self._ensemble.answer(batch.images.to(self._device), zooms)
-                table, _ = columns.make(answers, np.asarray(rows), batch.images.numpy(), calibration)
+                outputs = self._ensemble.classify(batch.images.to(self._device), zooms)
+                table, _ = columns.make(outputs, np.asarray(rows), batch.images.numpy(), calibration)
                 tables.append(table)
                 problems |= batch.problems
                 bar.update(len(rows))

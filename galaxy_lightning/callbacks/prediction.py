@@ -27,9 +27,9 @@ from galaxy_lightning.data.seen_galaxies import SeenFlags
 from galaxy_lightning.runs.writer import arrays_identity
 from galaxy_lightning.tables.output import TableOutput
 from galaxy_lightning.tables.positions import positions_in_degrees
-from galaxy_lightning.training.answers import Answers
 from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
+from galaxy_lightning.training.network_outputs import NetworkOutputs
 
 _ROW = "row"
 """Column of a part: the row of the galaxy in the table."""
@@ -127,10 +127,10 @@ class PredictionWriter(Callback):
         assert self._part is not None
         rows = batch.rows.cpu().numpy()
         usable = np.array([row not in batch.problems for row in rows.tolist()])
-        answers = Answers(*(values[:, usable] for values in outputs))
+        outputs = NetworkOutputs(*(values[:, usable] for values in outputs))
         rows, images = rows[usable], batch.images.cpu().numpy()[usable]
         about = pl_module if isinstance(pl_module, Ensemble) else pl_module.inference
-        table, counts = self.columns.make(answers, rows, images, about.calibration)
+        table, counts = self.columns.make(outputs, rows, images, about.calibration)
         table.insert(0, _ROW, rows)
         last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]
         self._part.append(table, batch.problems, counts, last=last)

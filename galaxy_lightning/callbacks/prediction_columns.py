@@ -12,7 +12,7 @@ from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
 from galaxy_lightning.evaluation.calibration import Calibration, entropy
 from galaxy_lightning.evaluation.ensemble import combine
 from galaxy_lightning.runs.writer import as_flags, prediction_table, probability_columns
-from galaxy_lightning.training.answers import Answers
+from galaxy_lightning.training.network_outputs import NetworkOutputs
 
 IS_UNCERTAIN: Final = "is_uncertain"
 NETWORKS: Final = "networks"
@@ -25,7 +25,7 @@ COUNTS: Final = ("uncertain", "seen", "unknown", "novel", "unrated")
 
 @dataclass(frozen=True)
 class PredictionColumns:
-    """Makes the columns of a table of predictions from what networks say.
+    """Makes the columns of a table of predictions from the outputs of networks.
 
     Attributes:
         galaxies: The identifiers of each galaxy, by row.
@@ -40,7 +40,7 @@ class PredictionColumns:
 
     def make(
         self,
-        answers: Answers,
+        outputs: NetworkOutputs,
         rows: npt.NDArray[np.int64],
         images: npt.NDArray[np.uint8],
         calibration: Calibration,
@@ -48,7 +48,7 @@ class PredictionColumns:
         """Makes the columns of a batch.
 
         Args:
-            answers: What ``M`` networks say about ``B`` galaxies.
+            outputs: The outputs of ``M`` networks for ``B`` galaxies.
             rows: ``[B]`` rows of the galaxies.
             images: uint8 ``[B, H, W, bands]``.
             calibration: The calibration of the network or, if there are several, of their mean.
@@ -58,24 +58,23 @@ class PredictionColumns:
         """
         galaxies = self.galaxies.iloc[rows]
         if not self.seen:
-            return prediction_table(galaxies, answers.probabilities[0], self.classes), dict.fromkeys(
+            return prediction_table(galaxies, outputs.probabilities[0], self.classes), dict.fromkeys(
                 COUNTS, 0
             )
         flags = [each.find(images, rows) for each in self.seen]
         several = len(flags) > 1
         known = np.stack([flag.fillna(value=False).to_numpy(dtype=bool) for flag in flags])
         if several:
-            combined = combine(answers.probabilities, known, calibration.temperature, answers.novelty)
+            combined = combine(outputs.probabilities, known, calibration.temperature, outputs.novelty)
             probabilities, novelty = combined.probabilities.astype(np.float32), combined.novelty
         else:
-            probabilities, novelty = answers.probabilities[0], answers.novelty[0]
+            probabilities, novelty = outputs.probabilities[0], outputs.novelty[0]
         table = prediction_table(galaxies, probabilities, self.classes)
         if several:
             for name, spread in zip(probability_columns(self.classes), combined.spread.T, strict=True):
                 table[f"{name}_std"] = spread.round(6)
             table[NETWORKS] = combined.networks
         uncertain = calibration.flag_uncertain(probabilities)
-        # The galaxy is answered by networks that have not seen it, unless all have.
         unknown = np.any([flag.isna().to_numpy() for flag in flags], axis=0)
         seen = pd.Series(known.all(axis=0), dtype="boolean").mask(unknown)
         table = table.assign(entropy=entropy(probabilities).round(6))

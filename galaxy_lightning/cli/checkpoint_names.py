@@ -23,6 +23,11 @@ def find_checkpoint(name: str, *, newest: bool = False) -> Path:
     if name in MODELS:  # A file of this name is ./galaxy_zoo1.
         return SHIPPED[name]
     checkpoint = Path(name)
+    if is_crossval(checkpoint):
+        raise GalaxyError(
+            f"{checkpoint} is a cross-validation: name one of its runs, such as "
+            f"{checkpoint / 'fold_0/version_0'}"
+        )
     if checkpoint.is_dir():
         checkpoint /= LAST_CHECKPOINT if newest else BEST_CHECKPOINT
     if not checkpoint.is_file():

@@ -97,7 +97,7 @@ def complete(args: list[str]) -> list[str]:
     if any(option.startswith("--print_config") for option in options):
         return [command, *default_options]
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--ckpt_path", nargs="+")
+    parser.add_argument("--ckpt_path", nargs="+", action="extend")
     known, others = parser.parse_known_args(options)
     configured = configured_checkpoint(others)
     named = known.ckpt_path or ([] if configured is None else [configured])

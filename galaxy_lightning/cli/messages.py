@@ -149,7 +149,7 @@ def after_predict(
     yield from describe_classes(list(columns.values()), described)
     yield f"{writer.counts['uncertain']:,} flagged as uncertain: {_describe_calibration(model)}"
     yield from _describe_seen(writer)
-    yield from _describe_novelty(writer)
+    yield from _describe_novelty(writer, model)
     for each in model.members if isinstance(model, Ensemble) else [model]:
         yield from _fewer_zooms_note(each)
 
@@ -180,16 +180,20 @@ def _describe_seen(writer: PredictionWriter) -> Iterator[str]:
         yield "None recognised as a galaxy of the training, by object id or identical pixels"
 
 
-def _describe_novelty(writer: PredictionWriter) -> Iterator[str]:
+def _describe_novelty(writer: PredictionWriter, model: GalaxyClassifier | Ensemble) -> Iterator[str]:
     """Yields how many galaxies of a table are unlike those of the training."""
     novel, unrated = writer.counts["novel"], writer.counts["unrated"]
+    members = model.members if isinstance(model, Ensemble) else [model]
     if unrated:
-        yield f"{unrated:,} without a {NOVELTY}: the checkpoint does not have it for this number of zooms"
+        known = [each.inference.novelty for each in members]
+        zooms = next((each.zooms for each in known if each), None)
+        reason = "the checkpoint has none" if zooms is None else f"it is known for {zooms} zooms only"
+        yield f"{unrated:,} without a {NOVELTY}: {reason}"
     if novel:
-        rated = writer.written - unrated
+        expected = "" if len(members) > 1 else f"; of similar galaxies, {100 - NOVEL:g}% would be"
         yield (
-            f"{novel:,} of {rated:,} are unlike the training galaxies ({NOVELTY} of at least {NOVEL:g}; of "
-            f"similar galaxies, {100 - NOVEL:g}% would be): look at them before you use their classes"
+            f"{novel:,} of {writer.written - unrated:,} are unlike the training galaxies ({NOVELTY} of at "
+            f"least {NOVEL:g}{expected}): look at them before you use their classes"
         )
 
 

@@ -34,7 +34,7 @@ _TEXTS: Final = {
     "config": "YAML file of options, or the name of a shipped config; may be repeated; later files and "
     "options override earlier ones. A config can name classes and so run code: use only files you trust",
     "print_config": "print the resolved configuration and exit",
-    "ckpt_path": "checkpoint or run folder; predict also takes several",
+    "ckpt_path": "checkpoint or run folder; for predict also several",
     **{f"trainer.{name}": text for name, text in (_DEVICE_TEXTS | _TRAINING_TEXTS).items()},
 }
 _HIDDEN: Final = (

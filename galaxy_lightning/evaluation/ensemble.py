@@ -16,13 +16,13 @@ _SMALLEST: Final = 1e-12
 
 
 class Combined(NamedTuple):
-    """What an ensemble says about ``N`` galaxies.
+    """The outputs of an ensemble for ``N`` galaxies.
 
     Attributes:
         probabilities: ``[N, classes]``.
         spread: ``[N, classes]`` standard deviation over the networks; NaN with one network.
-        networks: ``[N]`` number of networks that answered.
-        novelty: ``[N]`` mean over these networks; NaN where unknown.
+        networks: ``[N]`` number of networks used.
+        novelty: ``[N]`` mean over these, as far as known; NaN where unknown.
     """
 
     probabilities: npt.NDArray[np.float64]
@@ -37,27 +37,32 @@ def combine(
     temperature: float = 1.0,
     novelty: npt.NDArray[np.float64] | None = None,
 ) -> Combined:
-    """Combines what ``M`` networks say about galaxies.
+    """Combines the outputs of ``M`` networks.
 
-    Each galaxy is answered by the networks that have not seen it in training; if all have, by all.
+    Each galaxy is classified by the networks that have not seen it in training; if all have, by all.
 
     Args:
         probabilities: ``[M, N, classes]``, calibrated for each network.
         seen: ``[M, N]`` whether each network has seen the galaxy.
-        temperature: Divisor of the logarithm of the mean probabilities.
+        temperature: Divisor of the logarithm of the mean probabilities, where there are several networks.
         novelty: ``[M, N]`` novelty to each network; NaN where unknown.
     """
-    answers = ~seen | seen.all(axis=0)
-    networks = answers.sum(axis=0)
-    weights = (answers / networks)[..., None]
+    used = ~seen | seen.all(axis=0)
+    networks = used.sum(axis=0)
+    weights = (used / networks)[..., None]
     values = probabilities.astype(np.float64)
     mean = (weights * values).sum(axis=0)
-    squares = (answers[..., None] * (values - mean) ** 2).sum(axis=0)
+    squares = (used[..., None] * (values - mean) ** 2).sum(axis=0)
     degrees = np.where(networks > 1, networks - 1, np.nan)[:, None]
     if temperature != 1:
-        mean = np.maximum(mean, _SMALLEST) ** (1 / temperature)
-        mean /= mean.sum(axis=1, keepdims=True)
-    rated = np.full(len(networks), np.nan) if novelty is None else (weights[..., 0] * novelty).sum(axis=0)
+        sharpened = np.maximum(mean, _SMALLEST) ** (1 / temperature)
+        sharpened /= sharpened.sum(axis=1, keepdims=True)
+        mean = np.where(networks[:, None] > 1, sharpened, mean)
+    rated = np.full(len(networks), np.nan)
+    if novelty is not None:
+        known = used & ~np.isnan(novelty)
+        numbers = known.sum(axis=0)
+        np.divide(np.where(known, novelty, 0).sum(axis=0), numbers, out=rated, where=numbers > 0)
     return Combined(mean, np.sqrt(squares / degrees), networks, rated)
 
 
@@ -66,11 +71,11 @@ def calibrate_together(
 ) -> Calibration:
     """Calibrates an ensemble on galaxies that its networks were not trained on.
 
-    The mean of probabilities that are calibrated is too cautious (Rahaman & Thiery 2021, NeurIPS,
-    "Uncertainty quantification and deep ensembles"); the temperature of the mean corrects this.
+    The mean of calibrated probabilities need not be calibrated (Rahaman & Thiery 2021, NeurIPS, "Uncertainty
+    quantification and deep ensembles"); a temperature of the mean corrects this.
 
     Networks with the same split are calibrated on its validation galaxies. In a cross-validation, each galaxy
-    is answered by the networks for which it is a validation or test galaxy.
+    is classified by the networks for which it is a validation or test galaxy.
 
     Args:
         tables: The predictions of each run for its validation and test galaxies, as in ``predictions.csv``.

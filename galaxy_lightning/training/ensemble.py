@@ -11,12 +11,12 @@ from data_prep.common.files import sha256
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibration
 from galaxy_lightning.evaluation.ensemble import calibrate_together
-from galaxy_lightning.runs.names import BEST_CHECKPOINT, PREDICTIONS, RUN
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, LAST_CHECKPOINT, PREDICTIONS, RUN
 from galaxy_lightning.runs.predictions import read_predictions
 from galaxy_lightning.runs.writer import probability_columns
-from galaxy_lightning.training.answers import Answers, answer, join
 from galaxy_lightning.training.checkpoints import CheckpointInfo, load_checkpoint
 from galaxy_lightning.training.module import GalaxyClassifier
+from galaxy_lightning.training.network_outputs import NetworkOutputs, classify, join
 
 
 class Ensemble(LightningModule):
@@ -44,7 +44,7 @@ class Ensemble(LightningModule):
         """The models of the networks."""
         return list(self._members)
 
-    def answer(self, images: Tensor, zooms: int | None = None) -> Answers:
+    def classify(self, images: Tensor, zooms: int | None = None) -> NetworkOutputs:
         """Classifies galaxies with each network.
 
         Args:
@@ -52,11 +52,11 @@ class Ensemble(LightningModule):
             zooms: Number of zooms; by default that of each model.
         """
         models = self._members
-        return join([answer(model.network, model.inference, images, zooms) for model in models])
+        return join([classify(model.network, model.inference, images, zooms) for model in models])
 
-    def predict_step(self, batch: GalaxyBatch, batch_idx: int) -> Answers:
+    def predict_step(self, batch: GalaxyBatch, batch_idx: int) -> NetworkOutputs:
         """Returns calibrated probabilities and, if known, the novelty of galaxies."""
-        return self.answer(batch.images)
+        return self.classify(batch.images)
 
     def calibration_for(self, zooms: int | None = None) -> Calibration:
         """Returns the calibration of the mean probabilities.
@@ -106,8 +106,8 @@ def load_ensemble(checkpoints: Sequence[Path], networks: Collection[str] = ()) -
             :func:`galaxy_lightning.training.checkpoints.read_checkpoint`.
 
     Raises:
-        GalaxyError: A file is not a checkpoint of a galaxy classifier, two are the same, or they have other
-            classes or images.
+        GalaxyError: A file is not a checkpoint of a galaxy classifier, two are of the same fit, or they have
+            other classes or images.
     """
     _require_different(checkpoints)
     loaded = [load_checkpoint(path, networks) for path in checkpoints]
@@ -118,10 +118,12 @@ def load_ensemble(checkpoints: Sequence[Path], networks: Collection[str] = ()) -
             ("classes", first.classes, member.classes),
             ("size of the images", first.image_size, member.image_size),
             ("bands", first.bands, member.bands),
-            ("settings of the images", trained[0].images, about.images),
+            ("crop, stretch or names of the images", trained[0].images.settings, about.images.settings),
+            ("pixel scale", trained[0].images.pixel_scale, about.images.pixel_scale),
         ):
-            if own != other:
-                values = "" if what.startswith("settings") else f" ({own} and {other})"
+            # What older checkpoints do not record is taken to be the same.
+            if None not in (own, other) and own != other:
+                values = f" ({own} and {other})" if isinstance(own, int | float | list) else ""
                 raise GalaxyError(
                     f"{trained[0].path} and {about.path} differ in the {what}{values}: an ensemble needs "
                     "networks for the same classes and images"
@@ -137,10 +139,14 @@ def load_ensemble(checkpoints: Sequence[Path], networks: Collection[str] = ()) -
 
 
 def _require_different(checkpoints: Sequence[Path]) -> None:
-    """Checks that no checkpoint is named twice, also under another name."""
+    """Checks that no checkpoint is named twice, also under another name, and no two of one fit."""
     known: dict[str, Path] = {}
     for path in checkpoints:
         other = known.setdefault(sha256(path), path)
         if other is not path:
             same = f"{path} is named twice" if other == path else f"{other} and {path} are the same"
             raise GalaxyError(f"{same}: name each network of an ensemble once")
+    own = (BEST_CHECKPOINT, LAST_CHECKPOINT)
+    folders = [path.parent.resolve() for path in checkpoints if path.name in own]
+    if repeated := [folder for folder in folders if folders.count(folder) > 1]:
+        raise GalaxyError(f"two checkpoints of the fit in {repeated[0]}: name one network of each fit")

@@ -17,11 +17,11 @@ from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.networks import make_network
 from galaxy_lightning.networks.sources import HUB, NONE
-from galaxy_lightning.training.answers import Answers, answer
 from galaxy_lightning.training.fit_length import total_steps
 from galaxy_lightning.training.inference import Inference
 from galaxy_lightning.training.losses import AUXILIARY_WEIGHT, cross_entropy, squared_error
 from galaxy_lightning.training.metrics import SplitMetrics
+from galaxy_lightning.training.network_outputs import NetworkOutputs, classify
 from galaxy_lightning.training.novelty_entry import read_novelty
 from galaxy_lightning.training.optimizers import Optimization, OptimizerName, Schedule, check_range, one_cycle
 
@@ -186,9 +186,9 @@ class GalaxyClassifier(LightningModule):
         logits = self._calibrated_logits(batch)
         self._log_metrics(batch, "test", self.test_metrics, logits, self.loss(logits, batch.labels))
 
-    def predict_step(self, batch: GalaxyBatch, batch_idx: int) -> Answers:
+    def predict_step(self, batch: GalaxyBatch, batch_idx: int) -> NetworkOutputs:
         """Returns calibrated probabilities and, if known, the novelty of galaxies."""
-        return answer(self.network, self.inference, batch.images)
+        return classify(self.network, self.inference, batch.images)
 
     def on_fit_start(self) -> None:
         """Sets up compilation, which takes place in the first step."""

@@ -55,7 +55,7 @@ def learn_novelty(model: GalaxyClassifier, arrays: GalaxyArrays) -> Novelty | No
 def measure_features(
     model: GalaxyClassifier, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]
 ) -> Features | None:
-    """Measures the features of images, as :func:`~.answers.answer` does.
+    """Measures the features of images, as :func:`~.network_outputs.classify` does.
 
     Args:
         model: The model.

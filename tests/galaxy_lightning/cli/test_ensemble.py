@@ -143,7 +143,7 @@ def test_other_zooms_are_not_calibrated_together(crossval, new_images, tmp_path,
     assert table["novelty"].isna().all()
     written = capsys.readouterr().out
     assert "not calibrated together" in written
-    assert "10 without a novelty" in written
+    assert "10 without a novelty: it is known for 2 zooms only" in written
     assert gl.load(crossval).predict(new_images, zooms=1)["is_uncertain"].isna().all()
 
 
@@ -153,6 +153,15 @@ def test_a_network_named_twice_is_refused(runs, tmp_path, capsys):
         with pytest.raises(SystemExit):
             main(["predict", "--ckpt_path", str(runs[0]), str(second), f"--data.images={tmp_path}"])
         assert message in capsys.readouterr().err
+
+
+def test_two_checkpoints_of_one_fit_and_a_cross_validation_for_one_model_are_refused(runs, crossval, capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", *(f"--ckpt_path={runs[0] / name}.ckpt" for name in ("best", "last"))])
+    assert "two checkpoints of the fit in" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["test", f"--ckpt_path={crossval}"])
+    assert "is a cross-validation: name one of its runs, such as" in capsys.readouterr().err
 
 
 def test_networks_that_do_not_fit_together_are_refused(runs, crossval, tmp_path):

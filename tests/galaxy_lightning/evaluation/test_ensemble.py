@@ -46,6 +46,17 @@ def test_the_temperature_is_that_of_the_logarithm_of_the_mean():
     np.testing.assert_allclose(found.probabilities, expected)
 
 
+def test_a_single_network_keeps_its_probabilities_and_an_unknown_novelty_is_left_out():
+    probabilities, novelty = draw(), np.full((4, 6), 50.0)
+    novelty[0], novelty[:, 5] = np.nan, np.nan
+    seen = np.zeros((4, 6), dtype=bool)
+    seen[1:, 0] = True
+    found = combine(probabilities, seen, temperature=0.5, novelty=novelty)
+    np.testing.assert_allclose(found.probabilities[0], probabilities[0, 0])
+    assert np.isnan(found.novelty[[0, 5]]).all()
+    assert found.novelty[1:5].tolist() == [50] * 4
+
+
 def make_tables(split, networks=5, number=600, seed=0):
     """Returns predictions of calibrated networks with independent noise, for galaxies of the given splits."""
     generator = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""What trained models say about galaxies: calibrated probabilities and novelty."""
+"""The outputs of trained networks: calibrated probabilities and novelty."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ from galaxy_lightning.networks.network import Network
 from galaxy_lightning.training.inference import Inference
 
 
-class Answers(NamedTuple):
-    """What ``M`` models say about ``B`` galaxies.
+class NetworkOutputs(NamedTuple):
+    """The outputs of ``M`` networks for ``B`` galaxies.
 
     Attributes:
-        probabilities: float32 ``[M, B, classes]``, calibrated for each model.
+        probabilities: float32 ``[M, B, classes]``, calibrated for each network.
         novelty: ``[M, B]`` percentiles (:class:`galaxy_lightning.evaluation.novelty.Novelty`); NaN where
             unknown.
     """
@@ -24,8 +24,10 @@ class Answers(NamedTuple):
     novelty: npt.NDArray[np.float64]
 
 
-def answer(network: Network, inference: Inference, images: Tensor, zooms: int | None = None) -> Answers:
-    """Classifies galaxies with one model.
+def classify(
+    network: Network, inference: Inference, images: Tensor, zooms: int | None = None
+) -> NetworkOutputs:
+    """Classifies galaxies with one network.
 
     Args:
         network: The network.
@@ -43,10 +45,10 @@ def answer(network: Network, inference: Inference, images: Tensor, zooms: int | 
         percentiles = novelty.percentiles(recorder.take().cpu().numpy())
     temperature = inference.calibrations.for_zooms(zooms).temperature
     probabilities = (logits / temperature).float().softmax(dim=1)
-    return Answers(probabilities.cpu().numpy()[None], percentiles[None])
+    return NetworkOutputs(probabilities.cpu().numpy()[None], percentiles[None])
 
 
-def join(answers: list[Answers]) -> Answers:
-    """Joins what several models say about the same galaxies."""
-    probabilities, novelty = zip(*answers, strict=True)
-    return Answers(np.concatenate(probabilities), np.concatenate(novelty))
+def join(outputs: list[NetworkOutputs]) -> NetworkOutputs:
+    """Joins the outputs of several networks for the same galaxies."""
+    probabilities, novelty = zip(*outputs, strict=True)
+    return NetworkOutputs(np.concatenate(probabilities), np.concatenate(novelty))
