@@ -284,16 +284,9 @@ class GalaxyClassifier(LightningModule):
     ) -> None:
         """Updates and logs the metrics of a split."""
         metrics.update(logits.detach(), batch.labels, loss.detach(), batch.rows)
-        in_progress_bar, size = split != "train", len(batch.rows)
-        self.log(
-            f"{split}_loss",
-            metrics.loss,
-            prog_bar=in_progress_bar,
-            on_step=False,
-            on_epoch=True,
-            batch_size=size,
-        )
-        self.log_dict(metrics.overall, on_step=False, on_epoch=True, batch_size=size)
+        shown: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(batch.rows)}
+        self.log(f"{split}_loss", metrics.loss, prog_bar=split != "train", **shown)
+        self.log_dict(metrics.overall, **shown)
 
     def _validation_zooms(self) -> int:
         return self.inference.validation_zooms(self.trainer, ends_at_zero=self.optimization.ends_at_zero)
