@@ -157,6 +157,6 @@ def _notes(table: "EmbeddingTable", finite: int, results: Sequence[pd.DataFrame]
     if left_out := len(table.galaxies) - finite:
         notes.append(f"{left_out:,} galaxies of the table have features that are not finite: left out")
     fewest = min(map(len, results))
-    if fewest < wanted:
+    if 0 < fewest < wanted:
         notes.append(f"The table has only {fewest:,} other galaxies: all are listed")
     return notes

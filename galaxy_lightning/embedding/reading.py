@@ -56,7 +56,7 @@ class EmbeddingTable:
             schema = self._file.schema_arrow
         metadata = schema.metadata or {}
         if METADATA not in metadata:
-            raise GalaxyError(f"{path} is no table of features: {_REMEDY}")
+            raise GalaxyError(f"{path} is not a table of features: {_REMEDY}")
         self.info = TableInfo.parse(metadata[METADATA], path)
         self._check(schema)
         with self._explained():
