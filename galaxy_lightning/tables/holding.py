@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.tables.formats import SUFFIXES, list_suffixes
 
@@ -47,6 +49,8 @@ def _holders(column: Any) -> tuple[str, tuple[str, ...]]:
     if column.ndim > 1:
         if kind == "c":
             return "arrays of complex numbers", _COMPLEX
+        if kind == "b" and np.any(getattr(column, "mask", False)):
+            return "arrays of Booleans, of which some are missing", _COMPLEX
         return ("arrays", _ARRAYS) if kind in _NUMBERS else ("arrays of text", (".ecsv",))
     if kind == "c":
         return "complex numbers", _COMPLEX
