@@ -256,6 +256,16 @@ def test_times_and_positions_of_astropy_are_kept_in_ecsv(tmp_path):
         open_join(path, None, tmp_path / "o.vot")
 
 
+def test_names_of_the_catalogue_that_are_too_long_for_fits(tmp_path):
+    table = a_catalogue()
+    table["x" * 68], table["y" * 69] = 1, 2
+    path = write(table, tmp_path / "c.vot")
+    with pytest.raises(GalaxyError, match=r"c\.vot, column y+: names of more than 68 .* NAME\.csv, \.vot"):
+        open_join(path, None, tmp_path / "o.fits")
+    out, _, _ = joined(tmp_path, path, ".vot")
+    assert by_astropy(out)["y" * 69] == [2] * 4
+
+
 def test_arrays_of_different_lengths_fit_into_ecsv_only(tmp_path):
     table = a_catalogue()
     table["list"] = np.array([np.arange(k + 1) for k in range(4)], dtype=object)
