@@ -170,6 +170,10 @@ def test_mistakes_are_refused_in_one_line_before_the_prediction(run, images, tmp
             ["table", f"{tmp_path}/c.csv", "--out", f"{tmp_path}/x.csv", "--samp"],
             "--samp sends FITS and VOTable",
         ),
+        (
+            ["table", f"{tmp_path}/arrays.fits", "--out", f"{tmp_path}/x.vot"],
+            "table converts the CSV that predict wrote: name it, or the run folder",
+        ),
         (["table", f"{tmp_path}/no.vot", "--samp"], "no.vot is missing"),
         (["table", run, "--out", f"{tmp_path}/c.csv"], "already exists"),
     ):
