@@ -25,7 +25,9 @@ def require_complete(path: Path) -> None:
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = _numbered(file)
         _, names = next(rows, (1, []))
-        predictions = [names.index(name) for name in ("predicted", *(f"p_{each}" for each in classes_in(names)))]
+        predictions = [
+            names.index(name) for name in ("predicted", *(f"p_{each}" for each in classes_in(names)))
+        ]
         line = 1
         for line, cells in rows:
             if not cells:

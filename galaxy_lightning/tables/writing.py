@@ -119,12 +119,14 @@ def _without_unsigned(table: "Table", *, as_text: bool) -> "Table":
         if not isinstance(column, Column) or column.dtype.kind != "u" or column.dtype.itemsize != 8:
             continue
         mask = np.ma.getmaskarray(column)
-        values: npt.NDArray[Any] = np.where(mask, 0, np.ma.getdata(column))
+        values: npt.NDArray[Any] = np.array(np.ma.getdata(column))
+        values[mask] = 0
         if values.max(initial=0) <= np.iinfo(np.int64).max:
             values = values.astype(np.int64)
         elif as_text:
             texts = array_texts(values, _FLAGS) if values.ndim > 1 else cell_texts(column)
-            values, mask = np.array(texts, dtype=str), mask.reshape(len(values), -1).all(axis=1)
+            mask = np.asarray(mask.reshape(len(values), -1).all(axis=1))
+            values = np.array(texts, dtype=str)
         else:
             continue
         set_column(signed, name, np.ma.MaskedArray(values, mask) if mask.any() else values)

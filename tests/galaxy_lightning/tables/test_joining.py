@@ -98,8 +98,8 @@ def test_rows_and_columns_of_the_catalogue_come_back_in_order(kind, suffix, tmp_
     assert left_out["objid"].tolist() == [OBJIDS[2]]
     assert "not in the catalogue" in left_out["reason"][0]
     assert "3 of its 4 rows have a prediction" in notes
-    assert "1 row repeats the id" in notes
-    assert "1 prediction is in no row" in notes
+    assert "1 row has an id that occurs above: rows with the same id have the same prediction" in notes
+    assert f"1 image has no row in c{kind}" in notes
 
 
 @pytest.mark.parametrize("kind", [".fits", ".vot", ".ecsv"])
@@ -171,7 +171,10 @@ def test_masked_ids_match_nothing(tmp_path):
 
 def test_a_second_image_of_a_galaxy_is_listed(tmp_path):
     rows = [ROWS[0], [ROWS[0][0], *ROWS[1][1:]]]
-    out, left_out, _ = joined(tmp_path, write(a_catalogue(), tmp_path / "c.vot"), ".vot", None, rows)
+    out, left_out, notes = joined(tmp_path, write(a_catalogue(), tmp_path / "c.vot"), ".vot", None, rows)
+    assert "1 more image shows a galaxy of another image" in notes
+    assert "1 row has an id that occurs above" in notes  # Both are without a prediction.
+    assert "no row" not in notes
     assert by_astropy(out)["predicted"] == [None, None, "spiral", None]
     assert left_out["reason"][0] == "another image of this galaxy is in the table: a b.jpg"
 
@@ -182,11 +185,40 @@ def test_columns_with_names_of_the_catalogue_are_renamed(tmp_path):
     table["DEC"] = 4.0
     out, _, notes = joined(tmp_path, write(table, tmp_path / "c.fits"), ".vot")
     names = list(by_astropy(out))
-    assert {"P_SPIRAL", "p_spiral_gl", "predicted", "predicted_gl", "predicted_gl2", "DEC", "ra"} <= set(
-        names
-    )
-    assert "dec" not in names
-    assert "p_spiral is p_spiral_gl, predicted is predicted_gl2" in notes
+    assert {"P_SPIRAL", "p_spiral_gl", "predicted", "predicted_gl", "predicted_gl2"} <= set(names)
+    assert {"DEC", "ra_gl", "dec_gl"} <= set(names)
+    assert "ra is ra_gl, dec is dec_gl, p_spiral is p_spiral_gl, predicted is predicted_gl2" in notes
+
+
+def test_positions_of_the_catalogue_replace_those_of_the_predictions(tmp_path):
+    table = a_catalogue()
+    table["Dec"], table["RA"] = 4.0, 5.0
+    out, _, notes = joined(tmp_path, write(table, tmp_path / "c.fits"), ".vot")
+    names = set(by_astropy(out))
+    assert {"Dec", "RA"} <= names
+    assert names.isdisjoint({"ra", "dec", "ra_gl", "dec_gl"})
+    assert "Renamed" not in notes
+
+
+def add_cards(path):
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header.update({"RADESYS": "FK5", "EQUINOX": 2000.0, "OTHER": 1})
+
+
+def test_the_frame_of_a_fits_catalogue_is_kept(tmp_path):
+    table = a_catalogue()
+    table["RA"], table["DEC"] = 1.0, 2.0
+    path = write(table, tmp_path / "c.fits")
+    add_cards(path)
+    out, _, _ = joined(tmp_path, path, ".fits")
+    header = fits.getheader(out, 1)
+    assert (header["RADESYS"], header["EQUINOX"], "OTHER" in header) == ("FK5", 2000, False)
+    for suffix in (".vot", ".ecsv", ".parquet", ".csv"):
+        joined(tmp_path, path, suffix)
+    assert b'name="radesys"' in (tmp_path / "joined.vot").read_bytes()
+    add_cards(write(a_catalogue(), path))  # Our positions are of another frame.
+    out, _, _ = joined(tmp_path, path, ".fits")
+    assert "RADESYS" not in fits.getheader(out, 1)
 
 
 def test_no_common_id_is_refused_with_one_of_each_side(tmp_path):
