@@ -67,7 +67,7 @@ def make_table_output(
     if require_format(table) == "csv" and not options.catalogue:
         return None
     end = "_std" if isinstance(model, Ensemble) else ""
-    require_names([f"p_{name}{end}" for name in checkpoints[0].hyperparameters["classes"]], table)
+    require_names([f"p_{name}{end}" for name in model.classes], table)
     join = open_join(Path(options.catalogue), options.id_column, table) if options.catalogue else None
     if join is not None:
         join.require_common(galaxies)
