@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _CHARACTERS: Final = ("char", "unicodeChar")
 _NO_SCALE: Final = (None, "", 1)
+_FRAME: Final = ("RADESYS", "EQUINOX")
 
 
 class _BinaryCatalogue:
@@ -84,7 +85,7 @@ class FitsCatalogue(_BinaryCatalogue):
             end = hdu.fileinfo()["datLoc"] + hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
             size = path.stat().st_size if content is None else len(content)
             if end + hdu.header.get("PCOUNT", 0) > size:
-                raise GalaxyError(f"{path} is incomplete: download or copy it again")
+                raise GalaxyError(f"{path} is incomplete or damaged: copy or download it again")
             self.names = list(hdu.columns.names)
             repeated = next((name for name in self.names if self.names.count(name) > 1), None)
             if repeated is not None:
@@ -141,7 +142,7 @@ class FitsCatalogue(_BinaryCatalogue):
                     table[name].description = description
                 if ucd := hdu.header.get(f"TUCD{number}"):
                     table[name].meta["ucd"] = ucd
-        table.meta.clear()
+            table.meta = {card.lower(): hdu.header[card] for card in _FRAME if hdu.header.get(card)}
         return with_plain_text(table)
 
     @contextmanager
@@ -242,7 +243,8 @@ class ParquetCatalogue(_BinaryCatalogue):
             import pyarrow as pa
             from pyarrow import parquet
         except ModuleNotFoundError:
-            raise GalaxyError(f"{path} is a Parquet file: to read it, run: pip install pyarrow") from None
+            install = "pip install 'galaxy-lightning[parquet]'"
+            raise GalaxyError(f"{path} is a Parquet file: to read it, run: {install}") from None
         schema = parquet.read_schema(self._source)
         self.names = list(schema.names)
         for position, kind in enumerate(schema.types):

@@ -3,7 +3,7 @@
 import gzip
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -53,6 +53,9 @@ class _Reader(Protocol):
     def cells(self, positions: Sequence[int]) -> list[npt.NDArray[Any]]: ...
 
     def place(self, row: int) -> str: ...
+
+
+_Opener = Callable[[Path, bytes | None], _Reader]
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class Catalogue:
                     f"{self.path}, column {name} {self._reader.unusable[position]}: name another"
                 )
         different = list(dict.fromkeys(positions))
-        with _explained(self.path, self.kind):
+        with _explained(self.path, self.kind, text=isinstance(self._reader, TextCatalogue)):
             columns = dict(zip(different, self._reader.cells(different), strict=True))
             if different and not len(columns[different[0]]):
                 raise GalaxyError(f"{self.path} has no rows")
@@ -131,12 +134,13 @@ class Catalogue:
 
         Returns:
             One row per row of the file. Columns of text have the kind ``U``; see
-            :func:`data_prep.tables.column_types.text_table` for files without types.
+            :func:`data_prep.tables.column_types.text_table` for files without types. The metadata are
+            ``radesys`` and ``equinox`` of the header of a FITS table, if any.
 
         Raises:
             GalaxyError: The file is damaged.
         """
-        with _explained(self.path, self.kind):
+        with _explained(self.path, self.kind, text=isinstance(self._reader, TextCatalogue)):
             return self._reader.table()
 
     def place(self, row: int) -> str:
@@ -168,7 +172,7 @@ def open_catalogue(path: Path) -> Catalogue:
     try:
         if path.exists() and not path.is_file():  # Reading a device might never end.
             raise GalaxyError(f"{path} is not a file: name the table itself")
-        with _explained(path, "table"):
+        with _explained(path, "table", text=True):
             return Catalogue(path, _open_reader(path))
     except FileNotFoundError:
         raise GalaxyError(f"{path} is missing") from None
@@ -182,12 +186,16 @@ def _open_reader(path: Path) -> _Reader:
     if gzipped:
         with gzip.open(path) as content:
             start = content.read(_START_BYTES)
-    if start.startswith(b"SIMPLE  ="):
-        return FitsCatalogue(path, _unpack(path) if gzipped else None)
-    if start.startswith(b"PAR1"):
-        return ParquetCatalogue(path, _unpack(path) if gzipped else None)
-    if _VOTABLE.search(start):
-        return VotableCatalogue(path, _unpack(path) if gzipped else None)
+    binary: tuple[tuple[_Opener, str, bool], ...] = (
+        (FitsCatalogue, "FITS table", start.startswith(b"SIMPLE  =")),
+        (ParquetCatalogue, "Parquet table", start.startswith(b"PAR1")),
+        (VotableCatalogue, "VOTable", _VOTABLE.search(start) is not None),
+    )
+    for reader, kind, is_format in binary:
+        if is_format:
+            unpacked = _unpack(path) if gzipped else None
+            with _explained(path, kind, text=False):
+                return reader(path, unpacked)
     for magic, program in _COMPRESSED.items():
         if start.startswith(magic):
             raise GalaxyError(f"{path} is compressed with {program}: unpack it first")
@@ -211,7 +219,7 @@ def _unpack(path: Path) -> bytes:
 
 
 @contextmanager
-def _explained(path: Path, kind: str) -> Iterator[None]:
+def _explained(path: Path, kind: str, *, text: bool) -> Iterator[None]:
     """Turns any error of a reader into a ``GalaxyError``, and silences its warnings."""
     try:
         with warnings.catch_warnings():
@@ -221,4 +229,8 @@ def _explained(path: Path, kind: str) -> Iterator[None]:
         raise
     except Exception as error:  # A damaged file may raise any exception.
         reason = describe_error(error) or type(error).__name__
+        if not text and not isinstance(error, NotImplementedError):
+            raise GalaxyError(
+                f"{path} is incomplete or damaged: copy or download it again ({reason})"
+            ) from error
         raise GalaxyError(f"{path} cannot be read as a {kind}: {reason}") from error

@@ -27,6 +27,7 @@ from galaxy_lightning.runs.names import FOLD_ARRAYS, PLAN
 from galaxy_lightning.runs.reader import Run, read_run
 from galaxy_lightning.runs.writer import arrays_identity, complete_run, require_run_name
 from galaxy_lightning.tables.formats import require_format
+from galaxy_lightning.tables.holding import require_names
 from galaxy_lightning.tables.sources import find_predictions, write_source
 
 
@@ -65,6 +66,8 @@ def run(args: Sequence[str]) -> None:
     _claim_folder(out / PLAN, {"folds": options.folds, "fit": settings})
     with file_lock(out / PLAN, out, f"another process is using {out}: wait until it has ended"):
         folds = [open_arrays(folder) for folder in make_folds(arrays, out / FOLD_ARRAYS, options.folds, seed)]
+        if table is not None:
+            require_names([f"p_{each}" for each in folds[0].classes], table, "--table")
         images = len(arrays.catalog)
         print_progress(
             f"Cross-validating {options.name or name} in {len(folds)} folds of {images:,} galaxies"

@@ -10,6 +10,7 @@ from data_prep.common.environment import package_version
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
 from galaxy_lightning.tables.formats import require_format
+from galaxy_lightning.tables.holding import require_names
 from galaxy_lightning.tables.joining import open_join
 from galaxy_lightning.tables.output import TableOutput
 from galaxy_lightning.tables.samp import require_sendable
@@ -60,10 +61,13 @@ def make_table_output(
         checkpoints: Their checkpoints.
 
     Raises:
-        GalaxyError: The catalogue is invalid, or has none of the galaxies.
+        GalaxyError: The catalogue is invalid or has none of the galaxies, or the format cannot hold the
+            name of a class.
     """
     if require_format(table) == "csv" and not options.catalogue:
         return None
+    end = "_std" if isinstance(model, Ensemble) else ""
+    require_names([f"p_{name}{end}" for name in model.classes], table)
     join = open_join(Path(options.catalogue), options.id_column, table) if options.catalogue else None
     if join is not None:
         join.require_common(galaxies)

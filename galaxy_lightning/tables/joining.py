@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 KEYS: Final = ("id", "objid", "asset_id")
 """The columns of predictions by which they can be joined, the first one that fits."""
 _POSITION: Final = ("ra", "dec")
-"""Columns of predictions that are left out if the catalogue has them."""
+"""Columns of predictions that are left out if the catalogue has both."""
+_ABSENT: Final = "not in the catalogue"
 
 Names = npt.NDArray[np.object_]
 
@@ -79,16 +80,21 @@ class Join:
         found[self.ids.missing] = -1
         rows = np.where(found < 0, -1, rows_of_first[found])
         joined, renamed = self.table.copy(copy_data=False), {}
+        positions = {name for name in _POSITION if name in map(str.casefold, self.table.colnames)}
         for name in predictions.colnames:
             if name == key or (name == "objid" and "id" in identifiers):
                 continue
-            if name in _POSITION and name in map(str.casefold, self.table.colnames):
+            if name in _POSITION and len(positions) == len(_POSITION):
                 continue
-            own = _free_name(name, joined.colnames)
+            # Otherwise, one of ours beside one of the catalogue's would look like a position.
+            pair = _POSITION if positions and name in _POSITION else ()
+            own = _free_name(name, [*joined.colnames, *pair])
             if own != name:
                 renamed[name] = own
             joined[own] = _take(predictions[name], rows, own)
-        joined.meta = dict(predictions.meta) | {"catalogue": self.path.name}
+        has_own = len(positions) < len(_POSITION) and not set(_POSITION).isdisjoint(predictions.colnames)
+        frame = {} if has_own else dict(self.table.meta)  # Our positions are in ICRS.
+        joined.meta = dict(predictions.meta) | frame | {"catalogue": self.path.name}
         reasons = self._left_out(predictions, names, first)
         return Joined(joined, reasons, tuple(self._describe(rows, reasons, renamed)))
 
@@ -101,7 +107,7 @@ class Join:
             row: (
                 f"another image of this galaxy is in the table: {kept[names[row]]}"
                 if known[row]
-                else f"not in the catalogue {self.path.name}"
+                else f"{_ABSENT} {self.path.name}"
             )
             for row in np.flatnonzero(~(known & first)).tolist()
         }
@@ -115,13 +121,17 @@ class Join:
             f"Joined with {self.path.name} by {self.id_column}: {with_image:,} of its {total:,} rows have a "
             f"prediction{'' if with_image == total else '; it is empty in the others'}"
         )
-        matched = rows[rows >= 0]
-        if repeated := len(matched) - len(np.unique(matched)):
-            rows_repeat = "row repeats" if repeated == 1 else "rows repeat"
-            yield f"{repeated:,} {rows_repeat} the id of another row: both have the same prediction"
-        if left_out:
-            predictions = "prediction is" if len(left_out) == 1 else "predictions are"
-            yield f"{len(left_out):,} {predictions} in no row of {self.path.name}"
+        if repeated := int(pd.Index(self.ids.names[~self.ids.missing]).duplicated().sum()):
+            have = "row has" if repeated == 1 else "rows have"
+            yield (
+                f"{repeated:,} {have} an id that occurs above: rows with the same id have the same prediction"
+            )
+        absent = sum(reason.startswith(_ABSENT) for reason in left_out.values())
+        if absent:
+            yield f"{absent:,} {'image has' if absent == 1 else 'images have'} no row in {self.path.name}"
+        if others := len(left_out) - absent:
+            show = "image shows" if others == 1 else "images show"
+            yield f"{others:,} more {show} a galaxy of another image"
         if renamed:
             names = ", ".join(f"{old} is {new}" for old, new in renamed.items())
             yield f"Renamed, as {self.path.name} has columns of these names (ignoring case): {names}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from data_prep.common.files import new_files
+from galaxy_lightning.tables.holding import require_names
 from galaxy_lightning.tables.joining import KEYS, Join
 from galaxy_lightning.tables.reading import open_predictions
 from galaxy_lightning.tables.schema import Metadata
@@ -45,14 +46,17 @@ class TableOutput:
             all are.
 
         Raises:
-            GalaxyError: A cell of the predictions is invalid, or the catalogue has none of the galaxies.
+            GalaxyError: A cell of the predictions is invalid, the catalogue has none of the galaxies, or
+                the format cannot hold the name of a column.
         """
         predictions = open_predictions(rows, self._descriptions, self._about())
         if self.join is None:
+            require_names([column.name for column in predictions.columns], out)
             convert_predictions(predictions, out)
             return None
         table = predictions.read()
         joined = self.join.join(table)
+        require_names(joined.table.colnames, out)
         write_table(joined.table, out)
         self.notes += joined.notes
         if not joined.left_out:

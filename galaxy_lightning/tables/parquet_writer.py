@@ -1,5 +1,6 @@
 """Writes Parquet chunk by chunk, with the VOTable metadata of VOParquet."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,9 @@ def _type(column: Any) -> "pa.DataType":
     import pyarrow as pa
 
     kind = pa.string() if column.dtype.kind == "U" else pa.from_numpy_dtype(column.dtype.newbyteorder("="))
-    return pa.list_(kind) if column.ndim > 1 else kind
+    number = math.prod(column.shape[1:])
+    # Astropy reads lists of a fixed length as arrays, and other ones as objects.
+    return kind if number == 1 else pa.list_(kind, number)
 
 
 def _array(column: Any, kind: "pa.DataType") -> "pa.Array":
@@ -64,11 +67,12 @@ def _array(column: Any, kind: "pa.DataType") -> "pa.Array":
     import pyarrow as pa
 
     missing, values = np.ma.getmaskarray(column), np.asarray(np.ma.getdata(column))
-    if values.ndim > 1:
+    if pa.types.is_fixed_size_list(kind):
         flat, gone = values.reshape(len(values), -1), missing.reshape(len(values), -1)
         rows = flat.astype(object)
         rows[gone] = None
         return pa.array(rows.tolist(), type=kind)
+    values, missing = values.reshape(-1), missing.reshape(-1)
     if values.dtype.kind == "U":
         return pa.array(np.where(missing, "", values).tolist(), type=kind)
     return pa.array(values.astype(values.dtype.newbyteorder("=")), type=kind, mask=missing)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +15,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.tables.objids import LARGEST_ID
 from data_prep.tables.table_layout import READ_ERRORS, describe_error
 from galaxy_lightning.tables.cells import escape_ascii, escape_control
+from galaxy_lightning.tables.completeness import require_complete
 from galaxy_lightning.tables.schema import ColumnInfo, Kind, Metadata, classes_in, describe_column
 
 if TYPE_CHECKING:
@@ -168,6 +170,8 @@ def open_predictions(path: Path, descriptions: Mapping[str, str], about: Metadat
         rows += len(texts)
     if not rows:
         raise GalaxyError(f"{path} has no rows")
+    with _explained(path):
+        require_complete(path)
     return PredictionTable(path, tuple(scan.result() for scan in scans), rows, about)
 
 
@@ -227,11 +231,22 @@ def _is_integer(cell: str) -> bool:
 
 def _read_texts(path: Path) -> Iterator[pd.DataFrame]:
     """Yields the cells of a CSV as text, ``CHUNK_ROWS`` rows at a time."""
-    try:
-        with pd.read_csv(
+    with (
+        _explained(path),
+        pd.read_csv(
             path, dtype=object, keep_default_na=False, na_filter=False, chunksize=CHUNK_ROWS, index_col=False
-        ) as reader:
-            yield from reader
+        ) as reader,
+    ):
+        for texts in reader:
+            older = "uncertain" in texts and "is_uncertain" not in texts
+            yield texts.rename(columns={"uncertain": "is_uncertain"}) if older else texts
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns an error of a reader of CSV into a ``GalaxyError``."""
+    try:
+        yield
     except FileNotFoundError:
         raise GalaxyError(f"{path} is missing") from None
     except READ_ERRORS as error:

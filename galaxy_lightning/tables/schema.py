@@ -76,6 +76,8 @@ PARAMETERS: Final = {
     "folds": ("FOLDS", "folds of the cross-validation"),
     "source": ("GLSOURCE", "file of the predictions"),
     "catalogue": ("GLCAT", "catalogue joined to the predictions"),
+    "radesys": ("RADESYS", "frame of the positions of the catalogue"),
+    "equinox": ("EQUINOX", "equinox of the positions of the catalogue"),
 }
 """The FITS keyword and the description of each entry of a table's metadata."""
 

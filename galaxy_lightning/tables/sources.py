@@ -1,9 +1,9 @@
 """The tables of predictions that runs, cross-validations and ``predict`` have written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from data_prep.common.environment import package_version
 from data_prep.common.errors import GalaxyError
@@ -12,9 +12,12 @@ from data_prep.common.json_files import read_json
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, PREDICTIONS, RUN, SUMMARY
 from galaxy_lightning.runs.writer import complete_run
+from galaxy_lightning.tables.formats import SUFFIXES
 from galaxy_lightning.tables.joining import Join
 from galaxy_lightning.tables.output import TableOutput, convert
 from galaxy_lightning.tables.schema import Metadata, classes_in, known_metadata
+
+_CALIBRATION: Final = ("temperature", "threshold", "target_accuracy", "zooms")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ def find_predictions(source: Path) -> Source:
         GalaxyError: There are none, or a file of the folder is damaged.
     """
     if source.is_file():
+        if SUFFIXES.get(source.suffix.lower(), "csv") != "csv":
+            raise GalaxyError(
+                f"{source} is no CSV: table converts the CSV that predict wrote: name it, or the run folder"
+            )
         about = known_metadata(galaxy_lightning=package_version(), source=source.name)
         return Source(source, preset_descriptions(_header(source)), about)
     if not source.is_dir():
@@ -49,10 +56,12 @@ def find_predictions(source: Path) -> Source:
     if (source / SUMMARY).is_file():
         summary = read_json(source / SUMMARY)
         folds = summary.get("folds")
+        number = len(folds) if isinstance(folds, list) else 0
         about = known_metadata(
             model=_text(summary.get("model")),
             galaxy_lightning=package_version(),
-            folds=len(folds) if isinstance(folds, list) else None,
+            folds=number or None,
+            **_about_folds([complete_run(source / f"fold_{fold}") for fold in range(number)]),
         )
         return Source(_require(source), _descriptions(summary), about)
     run = complete_run(source)
@@ -61,13 +70,9 @@ def find_predictions(source: Path) -> Source:
             f"{source} is neither a complete run nor a cross-validation: name a folder with {RUN} or "
             f"{SUMMARY}"
         )
-    recorded, path, best = read_json(run / RUN), _require(run), run / BEST_CHECKPOINT
-    calibration = recorded.get("calibration")
+    recorded, path = read_json(run / RUN), _require(run)
     about = known_metadata(
-        model=_text(recorded.get("model")),
-        checkpoint_sha256=sha256(best) if best.is_file() else None,
-        galaxy_lightning=package_version(),
-        **_numbers(calibration if isinstance(calibration, dict) else {}),
+        model=_text(recorded.get("model")), galaxy_lightning=package_version(), **_about_run(run, recorded)
     )
     arrays = recorded.get("arrays")
     dataset = Path(str(arrays.get("path"))) / "dataset.json" if isinstance(arrays, dict) else None
@@ -131,9 +136,28 @@ def _descriptions(content: Mapping[str, Any]) -> dict[str, str]:
     return {str(name): str(text) for name, text in found.items()} if isinstance(found, dict) else {}
 
 
-def _numbers(calibration: Mapping[str, Any]) -> dict[str, float | int]:
-    names = ("temperature", "threshold", "target_accuracy", "zooms")
-    return {name: value for name in names if isinstance(value := calibration.get(name), int | float)}
+def _about_run(run: Path, recorded: Mapping[str, Any]) -> dict[str, str | float | int]:
+    """Returns the SHA-256 of the best checkpoint of a run, and its calibration, as far as known."""
+    best, calibration = run / BEST_CHECKPOINT, recorded.get("calibration")
+    known = calibration if isinstance(calibration, dict) else {}
+    about = {name: value for name in _CALIBRATION if isinstance(value := known.get(name), int | float)}
+    return about | ({"checkpoint_sha256": sha256(best)} if best.is_file() else {})
+
+
+def _about_folds(runs: Sequence[Path | None]) -> dict[str, str | float | int]:
+    """Returns what is known about all folds of a cross-validation: their values, separated by blanks.
+
+    The target accuracy and the zooms are one number if they are the same in all folds, as always.
+    """
+    folds = [{} if run is None else _about_run(run, read_json(run / RUN)) for run in runs]
+    about: dict[str, str | float | int] = {}
+    for name in ("checkpoint_sha256", *_CALIBRATION):
+        values = [fold[name] for fold in folds if name in fold]
+        if not values or len(values) < len(folds):
+            continue
+        same = name in ("target_accuracy", "zooms") and len(set(values)) == 1
+        about[name] = values[0] if same else " ".join(map(str, values))
+    return about
 
 
 def _text(value: Any) -> str | None:

@@ -1,5 +1,6 @@
 """Writes VOTable chunk by chunk, and the VOTable header of a Parquet file."""
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ _TYPES: Final = {
     "c8": "floatComplex",
     "c16": "doubleComplex",
 }
-"""The smallest type of VOTable that holds the numbers of each type; 64-bit unsigned integers become text."""
+"""The smallest type of VOTable that holds the numbers of each type."""
 
 
 @contextmanager
@@ -114,7 +115,8 @@ def _document(table: "Table", ascii_names: frozenset[str], sizes: Mapping[str, s
         shape = _field_type(table[name], is_ascii=name in ascii_names)
         if sizes is not None:
             shape |= {"arraysize": sizes[name]} if name in sizes else {}
-            shape |= {"datatype": "long", "arraysize": None} if _is_large(table[name]) else {}
+            number = math.prod(table[name].shape[1:])  # Its arrays have one dimension.
+            shape |= {"arraysize": None if number == 1 else str(number)} if table[name].ndim > 1 else {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # An ID has fewer kinds of characters than a name.
             field = Field(document, name=name, unit=unit, **shape, **known)
@@ -135,7 +137,7 @@ def _field_type(column: Any, *, is_ascii: bool) -> dict[str, str | None]:
     kind = _TYPES.get(f"{column.dtype.kind}{column.dtype.itemsize}")
     if kind is None:
         return {
-            "datatype": "char" if is_ascii or column.dtype.kind == "u" else "unicodeChar",
+            "datatype": "char" if is_ascii else "unicodeChar",
             "arraysize": "*",
         }
     sizes = "x".join(map(str, reversed(column.shape[1:])))  # In VOTable, the first index varies fastest.
@@ -148,11 +150,6 @@ def _row_cells(column: Any) -> list[str]:
     if column.dtype.kind == "U":
         texts = list(map(escape, texts))
     return [f"<TD>{text}</TD>" if text else "<TD/>" for text in texts]
-
-
-def _is_large(column: Any) -> bool:
-    """Returns whether a column holds 64-bit unsigned integers, which VOTable lacks."""
-    return (column.dtype.kind, column.dtype.itemsize) == ("u", 8)
 
 
 def _parameter(value: str | int | float) -> dict[str, Any]:

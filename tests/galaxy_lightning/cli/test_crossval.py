@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 from data_prep.arrays.format import open_arrays
+from data_prep.common.files import sha256
 from data_prep.schema import CLASSES
 from galaxy_lightning.cli.final_model import figures_of_repetitions
 from galaxy_lightning.cli.main import main
@@ -79,6 +81,14 @@ def test_the_table_of_all_folds_in_another_format(done, small_arrays, tmp_path, 
     assert table["fold"].meta["ucd"] == "meta.code"
     main(["table", str(done), f"--out={tmp_path}/same.vot"])
     assert (tmp_path / "same.vot").read_bytes() == (tmp_path / "t.vot").read_bytes()
+    main(["table", str(done), f"--out={tmp_path}/t.fits"])
+    header = fits.getheader(tmp_path / "t.fits", 1)
+    assert header["CKPTSHA"].split() == [sha256(done / f"fold_{k}/version_0/best.ckpt") for k in (0, 1)]
+    runs = [json.loads((done / f"fold_{fold}/version_0/run.json").read_text()) for fold in (0, 1)]
+    for keyword, name in (("TEMPERAT", "temperature"), ("THRESHLD", "threshold")):
+        assert list(map(float, header[keyword].split())) == [run["calibration"][name] for run in runs]
+    assert (header["MODEL"], header["FOLDS"], header["TARGACC"]) == ("galaxy_cnn", 2, 0.9)
+    assert header["ZOOMS"] == runs[0]["calibration"]["zooms"]
     for name, problem in (("t.txt", "use a name that ends in"), ("t.vot", "already exists")):
         with pytest.raises(SystemExit):
             crossval(small_arrays, done.parents[1], f"--table={tmp_path}/{name}")

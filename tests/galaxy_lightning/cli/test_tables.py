@@ -122,7 +122,7 @@ def test_predict_joins_a_catalogue(predict, images, tmp_path, capsys):
     assert list(table["path"]) == ["003.jpg", "002.jpg", "001.jpg", "", ""]
     assert "id column: name (guessed" in printed
     assert "3 of its 5 rows have a prediction" in printed
-    assert "8 predictions are in no row of c.vot" in printed
+    assert "8 images have no row in c.vot" in printed
     skipped = pd.read_csv(tmp_path / "p_skipped.csv", dtype=str)
     assert skipped["id"].tolist() == [f"{number:03}" for number in range(4, 13)]
     assert skipped["reason"].tolist()[0] == "not in the catalogue c.vot"
@@ -169,6 +169,10 @@ def test_mistakes_are_refused_in_one_line_before_the_prediction(run, images, tmp
         (
             ["table", f"{tmp_path}/c.csv", "--out", f"{tmp_path}/x.csv", "--samp"],
             "--samp sends FITS and VOTable",
+        ),
+        (
+            ["table", f"{tmp_path}/arrays.fits", "--out", f"{tmp_path}/x.vot"],
+            "table converts the CSV that predict wrote: name it, or the run folder",
         ),
         (["table", f"{tmp_path}/no.vot", "--samp"], "no.vot is missing"),
         (["table", run, "--out", f"{tmp_path}/c.csv"], "already exists"),

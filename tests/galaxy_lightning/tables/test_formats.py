@@ -16,6 +16,7 @@ from data_prep.common.errors import GalaxyError
 from data_prep.schema import CLASS_DESCRIPTIONS, CLASSES
 from galaxy_lightning.tables import reading
 from galaxy_lightning.tables.formats import require_format
+from galaxy_lightning.tables.output import TableOutput
 from galaxy_lightning.tables.reading import open_predictions
 from galaxy_lightning.tables.schema import COLUMNS, PARAMETERS, classes_in, describe_column
 from galaxy_lightning.tables.writing import convert_predictions
@@ -231,6 +232,40 @@ def test_an_invalid_cell_is_named(column, cell, message, tmp_path):
     rows = [ROWS[0], [*ROWS[1][:place], cell, *ROWS[1][place + 1 :]]]
     with pytest.raises(GalaxyError, match=message):
         converted(tmp_path, ".vot", csv_table(tmp_path, rows))
+
+
+@pytest.mark.parametrize("end", [1, 20, 50, 70])
+def test_a_table_that_was_cut_off_is_refused(end, tmp_path):
+    whole = csv_table(tmp_path).read_bytes()
+    half = tmp_path / "half.csv"
+    half.write_bytes(whole[:-end])
+    with pytest.raises(GalaxyError, match=r"half\.csv, line 4: the row is incomplete: .* run predict again"):
+        open_predictions(half, {}, {})
+
+
+def test_rows_need_all_their_predictions_or_none(tmp_path):
+    names = HEADER.split(",")
+    for name in ("predicted", "p_spiral"):
+        rows = [ROWS[0], ["" if each == name else cell for each, cell in zip(names, ROWS[1], strict=True)]]
+        with pytest.raises(GalaxyError, match="line 3: the row is incomplete"):
+            open_predictions(csv_table(tmp_path, rows), {}, {})
+    rows = [ROWS[0], [*ROWS[1][:6], *[""] * (len(names) - 6)]]
+    assert by_astropy(converted(tmp_path, ".vot", csv_table(tmp_path, rows)))["predicted"] == ["spiral", None]
+
+
+def test_the_flag_of_older_tables_has_its_present_name(tmp_path):
+    path = csv_table(tmp_path, header=HEADER.replace("is_uncertain", "uncertain"))
+    assert by_astropy(converted(tmp_path, ".vot", path))["is_uncertain"] == [True, None, False]
+
+
+def test_names_that_are_too_long_for_fits(tmp_path):
+    name = "é" * 17
+    for length, end in ((15, ".fits"), (17, ".vot")):
+        header = HEADER.replace("spiral", name[:length])
+        assert by_astropy(converted(tmp_path, end, csv_table(tmp_path, header=header)))
+    with pytest.raises(GalaxyError, match=f"column p_{name}.* 68 characters .*csv, .vot, .xml, .ecsv"):
+        output = TableOutput({}, dict)
+        output.write(csv_table(tmp_path, header=HEADER.replace("spiral", name)), tmp_path / "o.fits")
 
 
 def test_other_tables_are_refused(tmp_path):

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy import units
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
+from astropy.time import Time
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.tables.joining import open_join
@@ -96,8 +98,8 @@ def test_rows_and_columns_of_the_catalogue_come_back_in_order(kind, suffix, tmp_
     assert left_out["objid"].tolist() == [OBJIDS[2]]
     assert "not in the catalogue" in left_out["reason"][0]
     assert "3 of its 4 rows have a prediction" in notes
-    assert "1 row repeats the id" in notes
-    assert "1 prediction is in no row" in notes
+    assert "1 row has an id that occurs above: rows with the same id have the same prediction" in notes
+    assert f"1 image has no row in c{kind}" in notes
 
 
 @pytest.mark.parametrize("kind", [".fits", ".vot", ".ecsv"])
@@ -169,7 +171,10 @@ def test_masked_ids_match_nothing(tmp_path):
 
 def test_a_second_image_of_a_galaxy_is_listed(tmp_path):
     rows = [ROWS[0], [ROWS[0][0], *ROWS[1][1:]]]
-    out, left_out, _ = joined(tmp_path, write(a_catalogue(), tmp_path / "c.vot"), ".vot", None, rows)
+    out, left_out, notes = joined(tmp_path, write(a_catalogue(), tmp_path / "c.vot"), ".vot", None, rows)
+    assert "1 more image shows a galaxy of another image" in notes
+    assert "1 row has an id that occurs above" in notes  # Both are without a prediction.
+    assert "no row" not in notes
     assert by_astropy(out)["predicted"] == [None, None, "spiral", None]
     assert left_out["reason"][0] == "another image of this galaxy is in the table: a b.jpg"
 
@@ -180,11 +185,40 @@ def test_columns_with_names_of_the_catalogue_are_renamed(tmp_path):
     table["DEC"] = 4.0
     out, _, notes = joined(tmp_path, write(table, tmp_path / "c.fits"), ".vot")
     names = list(by_astropy(out))
-    assert {"P_SPIRAL", "p_spiral_gl", "predicted", "predicted_gl", "predicted_gl2", "DEC", "ra"} <= set(
-        names
-    )
-    assert "dec" not in names
-    assert "p_spiral is p_spiral_gl, predicted is predicted_gl2" in notes
+    assert {"P_SPIRAL", "p_spiral_gl", "predicted", "predicted_gl", "predicted_gl2"} <= set(names)
+    assert {"DEC", "ra_gl", "dec_gl"} <= set(names)
+    assert "ra is ra_gl, dec is dec_gl, p_spiral is p_spiral_gl, predicted is predicted_gl2" in notes
+
+
+def test_positions_of_the_catalogue_replace_those_of_the_predictions(tmp_path):
+    table = a_catalogue()
+    table["Dec"], table["RA"] = 4.0, 5.0
+    out, _, notes = joined(tmp_path, write(table, tmp_path / "c.fits"), ".vot")
+    names = set(by_astropy(out))
+    assert {"Dec", "RA"} <= names
+    assert names.isdisjoint({"ra", "dec", "ra_gl", "dec_gl"})
+    assert "Renamed" not in notes
+
+
+def add_cards(path):
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header.update({"RADESYS": "FK5", "EQUINOX": 2000.0, "OTHER": 1})
+
+
+def test_the_frame_of_a_fits_catalogue_is_kept(tmp_path):
+    table = a_catalogue()
+    table["RA"], table["DEC"] = 1.0, 2.0
+    path = write(table, tmp_path / "c.fits")
+    add_cards(path)
+    out, _, _ = joined(tmp_path, path, ".fits")
+    header = fits.getheader(out, 1)
+    assert (header["RADESYS"], header["EQUINOX"], "OTHER" in header) == ("FK5", 2000, False)
+    for suffix in (".vot", ".ecsv", ".parquet", ".csv"):
+        joined(tmp_path, path, suffix)
+    assert b'name="radesys"' in (tmp_path / "joined.vot").read_bytes()
+    add_cards(write(a_catalogue(), path))  # Our positions are of another frame.
+    out, _, _ = joined(tmp_path, path, ".fits")
+    assert "RADESYS" not in fits.getheader(out, 1)
 
 
 def test_no_common_id_is_refused_with_one_of_each_side(tmp_path):
@@ -210,19 +244,58 @@ def test_arrays_are_kept_or_refused_by_name(tmp_path):
     table = a_catalogue()
     table["flux"] = np.arange(12, dtype=np.float32).reshape(4, 3)
     table["cube"] = np.arange(24).reshape(4, 3, 2)
+    table["one"] = np.arange(4).reshape(4, 1)
     path = write(table, tmp_path / "c.fits")
     with pytest.raises(GalaxyError, match=r"column flux holds arrays, which \.csv cannot hold: .*\.fits"):
         open_join(path, None, tmp_path / "o.csv")
     for suffix in (".fits", ".vot", ".ecsv", ".parquet"):
         out, _, _ = joined(tmp_path, path, suffix)
         if suffix == ".parquet":
-            found = pd.read_parquet(out)
-            assert found["flux"][1].tolist() == [3, 4, 5]
-            assert found["cube"][1].tolist() == list(range(6, 12))
-        else:
-            found = Table.read(out, format=KINDS[suffix])
-            assert np.array_equal(found["flux"], table["flux"])
-            assert np.array_equal(found["cube"], table["cube"])
+            assert pd.read_parquet(out)["flux"][1].tolist() == [3, 4, 5]
+        found = Table.read(out, format="parquet.votable" if suffix == ".parquet" else KINDS[suffix])
+        assert np.array_equal(found["flux"], table["flux"])
+        assert np.array_equal(np.reshape(found["cube"], (4, 3, 2)), table["cube"])
+        assert np.array_equal(np.ravel(found["one"]), np.ravel(table["one"]))
+
+
+def test_arrays_with_missing_cells_are_read_back_from_parquet(tmp_path):
+    table = a_catalogue()
+    gone = np.arange(12).reshape(4, 3) % 5 == 0
+    table["flux"] = MaskedColumn(np.arange(12.0).reshape(4, 3), mask=gone)
+    table["count"] = MaskedColumn(np.arange(12).reshape(4, 3), mask=gone)
+    table["flags"] = np.arange(8).reshape(4, 2) % 3 == 0
+    out, _, _ = joined(tmp_path, write(table, tmp_path / "c.ecsv"), ".parquet")
+    found = Table.read(out, format="parquet.votable")
+    for name in ("flux", "count"):
+        assert np.array_equal(found[name], np.where(gone, np.nan, table[name].data.data), equal_nan=True)
+    assert np.array_equal(found["flags"], table["flags"])
+    table["flags"] = MaskedColumn(table["flags"], mask=[[True, False]] * 4)
+    with pytest.raises(GalaxyError, match=r"column flags holds arrays of Booleans, .* NAME\.fits"):
+        open_join(write(table, tmp_path / "c.ecsv"), None, tmp_path / "o.parquet")
+
+
+def test_times_and_positions_of_astropy_are_kept_in_ecsv(tmp_path):
+    table = a_catalogue()
+    table["time"] = Time([2460000.5, 2460001.5, 2460002.5, 2460003.5], format="jd")
+    table["sky"] = SkyCoord([1, 2, 3, 4], [5, 6, 7, 8], unit="deg")
+    path = write(table, tmp_path / "c.ecsv")
+    out, _, _ = joined(tmp_path, path, ".ecsv")
+    found = Table.read(out, format="ascii.ecsv")
+    assert np.array_equal(found["time"].jd, table["time"].jd)
+    assert np.array_equal(found["sky"].dec, table["sky"].dec)
+    assert found["predicted"].tolist() == ["irregular", None, "spiral", "irregular"]
+    with pytest.raises(GalaxyError, match=r"column time holds values of the type Time.* NAME\.ecsv"):
+        open_join(path, None, tmp_path / "o.vot")
+
+
+def test_names_of_the_catalogue_that_are_too_long_for_fits(tmp_path):
+    table = a_catalogue()
+    table["x" * 68], table["y" * 69] = 1, 2
+    path = write(table, tmp_path / "c.vot")
+    with pytest.raises(GalaxyError, match=r"c\.vot, column y+: names of more than 68 .* NAME\.csv, \.vot"):
+        open_join(path, None, tmp_path / "o.fits")
+    out, _, _ = joined(tmp_path, path, ".vot")
+    assert by_astropy(out)["y" * 69] == [2] * 4
 
 
 def test_arrays_of_different_lengths_fit_into_ecsv_only(tmp_path):
@@ -247,12 +320,24 @@ def test_numbers_of_all_sizes(suffix, dtype, tmp_path):
         assert fits.getheader(out, 1)["TNULL7"] == bounds.max - 1 - 2**63
         found[3] = None
     expected = [table["x"][0].item(), table["x"][1].item(), 1, None]
-    if dtype == "uint64" and suffix == ".parquet":  # Astropy reads these as floats.
-        assert pd.read_parquet(out, dtype_backend="numpy_nullable")["x"][1] == bounds.max
-    if suffix == ".parquet" or (suffix == ".vot" and dtype == "uint64"):
+    if dtype == "uint64" and suffix in (".vot", ".parquet"):
+        expected = [None if cell is None else str(cell) for cell in expected]
+    elif suffix == ".parquet":
         found = [None if cell is None else type(expected[0])(float(cell)) for cell in found]
         expected = [None if cell is None else type(expected[0])(float(cell)) for cell in expected]
     assert found == expected
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_ids_that_are_unsigned_keep_all_digits(suffix, tmp_path):
+    ids = np.array([OBJIDS[2], OBJIDS[2] - 1, OBJIDS[1], OBJIDS[0]], dtype=np.uint64)
+    table = a_catalogue(ids)
+    table["large"] = ids + np.uint64(2**63)
+    out, _, _ = joined(tmp_path, write(table, tmp_path / "c.ecsv"), suffix)
+    columns = by_astropy(out)
+    assert columns["objID"] == ids.tolist()
+    assert list(map(str, columns["large"])) == [str(each + 2**63) for each in ids.tolist()]
+    assert columns["predicted"] == ["elliptical", None, "irregular", "spiral"]
 
 
 @pytest.mark.parametrize("suffix", [".vot", ".ecsv", ".parquet"])
