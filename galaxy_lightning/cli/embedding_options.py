@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path, user_path
 from galaxy_lightning.cli.checkpoint_names import find_checkpoint
+from galaxy_lightning.cli.explain_command import add_network_option
 from galaxy_lightning.runs.writer import complete_run
 from galaxy_lightning.shipped_models import DEFAULT_MODEL, MODELS, SHIPPED
 
@@ -23,14 +24,7 @@ def add_model_options(parser: argparse.ArgumentParser, default: str = DEFAULT_MO
     """
     text = f"run folder or checkpoint, or a model of the package (default: {default})"
     parser.add_argument("--run", metavar="RUN", help=text)
-    parser.add_argument(
-        "--model.network",
-        dest="network",
-        action="append",
-        default=[],
-        metavar="CLASS_PATH",
-        help="class path of a custom network, whose code is run",
-    )
+    add_network_option(parser)
 
 
 def add_galaxies_options(parser: argparse.ArgumentParser, *, with_table: bool = False) -> None:

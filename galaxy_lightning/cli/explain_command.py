@@ -100,6 +100,11 @@ def add_arrays_options(parser: argparse.ArgumentParser) -> None:
         metavar="ARRAYS",
         help="galaxy arrays of the training (default: those that the run names)",
     )
+    add_network_option(parser)
+
+
+def add_network_option(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that names the class of a custom network."""
     parser.add_argument(
         "--model.network",
         dest="network",

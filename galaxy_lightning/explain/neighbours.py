@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from data_prep.arrays.format import GalaxyArrays
 from galaxy_lightning.audit.embedding_map import standardise
+from galaxy_lightning.training.novelty import sample_rows
 
 MAX_TRAINING: Final = 20_000
 """Maximum number of training galaxies among which the most similar ones are searched."""
@@ -18,10 +19,7 @@ def training_rows(arrays: GalaxyArrays) -> npt.NDArray[np.int64]:
     Args:
         arrays: The galaxy arrays.
     """
-    rows = arrays.rows("train")
-    if len(rows) <= MAX_TRAINING:
-        return rows
-    return np.sort(np.random.default_rng(0).choice(rows, MAX_TRAINING, replace=False))
+    return sample_rows(arrays, "train", MAX_TRAINING)
 
 
 def nearest_rows(

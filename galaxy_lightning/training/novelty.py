@@ -89,14 +89,15 @@ def measure_features(
     return np.concatenate(parts)
 
 
-def sample_rows(arrays: GalaxyArrays, split: str) -> npt.NDArray[np.int64]:
-    """Returns the rows of a split: all, or a random sample of ``MAX_GALAXIES``.
+def sample_rows(arrays: GalaxyArrays, split: str, number: int = MAX_GALAXIES) -> npt.NDArray[np.int64]:
+    """Returns the rows of a split: all, or a random sample.
 
     Args:
         arrays: The galaxy arrays.
         split: The name of the split.
+        number: Maximum number of rows.
     """
     rows = arrays.rows(split)
-    if len(rows) <= MAX_GALAXIES:
+    if len(rows) <= number:
         return rows
-    return np.sort(np.random.default_rng(0).choice(rows, MAX_GALAXIES, replace=False))
+    return np.sort(np.random.default_rng(0).choice(rows, number, replace=False))

@@ -1,9 +1,21 @@
-"""Compares run folders."""
+"""Makes and compares run folders."""
 
 import pandas as pd
 import torch
 
+from galaxy_lightning.cli.main import main
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
+
+
+def fit_reference_cnn(arrays, runs):
+    """Trains a reference_cnn on images of 64 pixels for an epoch, and returns its run folder."""
+    main(
+        [
+            "fit", f"--data.arrays={arrays}", f"--runs={runs}", "--name=run", "--trainer.max_epochs=1",
+            "--model.network=reference_cnn", "--model.image_size=64", "--trainer.enable_progress_bar=false",
+        ]
+    )  # fmt: skip
+    return runs / "run/version_0"
 
 
 def same(run, whole):

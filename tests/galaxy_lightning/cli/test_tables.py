@@ -14,19 +14,13 @@ from data_prep.common import resumable_file
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.tables import writing
 from galaxy_lightning.training.module import GalaxyClassifier
+from tests.galaxy_lightning.made_runs import fit_reference_cnn
 from tests.galaxy_lightning.tables.made_tables import SUFFIXES, by_astropy, by_stilts, stilts
 
 
 @pytest.fixture(scope="module")
 def run(small_arrays, tmp_path_factory):
-    runs = tmp_path_factory.mktemp("runs")
-    main(
-        [
-            "fit", f"--data.arrays={small_arrays}", f"--runs={runs}", "--name=run", "--trainer.max_epochs=1",
-            "--model.network=reference_cnn", "--model.image_size=64", "--trainer.enable_progress_bar=false",
-        ]
-    )  # fmt: skip
-    return runs / "run/version_0"
+    return fit_reference_cnn(small_arrays, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
