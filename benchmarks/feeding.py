@@ -12,7 +12,7 @@ from benchmarks.ceilings import copied_bytes_per_second
 from benchmarks.commands import Survey, run
 from benchmarks.rows import Row, ratios
 from benchmarks.steps import trained_images_per_second
-from galaxy_lightning.data.augment import AUGMENTATIONS, Augmentation
+from galaxy_lightning.data.augment import AUGMENTATIONS, WHOLE, Augmentation
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -69,7 +69,7 @@ def _loaded_images_per_second(arrays: Path, network: str) -> float:
         if epoch == 1:  # Epoch 0 reads the images from disk and is not measured.
             start, images = time.perf_counter(), 0
         for batch in loader:
-            images += len(AUGMENTATIONS[data.augment](batch, generator).rows)
+            images += len(AUGMENTATIONS[data.augment](batch, generator, WHOLE).rows)
     return images / (time.perf_counter() - start)
 
 

@@ -2,11 +2,9 @@
 
 import contextlib
 import csv
-import glob
 import hashlib
 import heapq
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file, new_files
 from galaxy_lightning.callbacks.prediction_columns import COUNTS, PredictionColumns
-from galaxy_lightning.callbacks.prediction_part import PredictionPart
+from galaxy_lightning.callbacks.prediction_parts import PredictionParts, find_parts, is_part
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.image_folders import ImageFolderDataset, identify_images
@@ -82,7 +80,7 @@ class PredictionWriter(Callback):
         self.images = images
         self.written, self.counts = 0, dict.fromkeys(COUNTS, 0)
         self.skipped = galaxies.iloc[:0]
-        self._part: PredictionPart | None = None
+        self._parts: PredictionParts | None = None
 
     @property
     def skipped_path(self) -> Path:
@@ -90,7 +88,7 @@ class PredictionWriter(Callback):
         return self.path.with_name(f"{self.path.stem}_skipped.csv")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Starts or resumes the part of this process, before the galaxies are loaded."""
+        """Starts the part of this process, before the galaxies are loaded."""
         if stage != "predict":
             return
         self.path = trainer.strategy.broadcast(self.path)  # Only the first process knows the run folder.
@@ -101,17 +99,17 @@ class PredictionWriter(Callback):
             made_of = {
                 **self.made_of,
                 "torch": torch.__version__,
-                "processes": trainer.world_size,
                 "device": trainer.strategy.root_device.type,
                 "precision": str(trainer.precision),
             }
-        self._part = PredictionPart(self._part_path(trainer.global_rank), self.path, made_of)
-        if self._part.batches:
-            data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it.
-            assert isinstance(data, GalaxyDataModule)
-            data.resume_prediction(self._part.batches)
-            if trainer.is_global_zero:
-                print(f"Resuming after {self._part.written:,} galaxies")
+        data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it.
+        assert isinstance(data, GalaxyDataModule)
+        rank, processes = trainer.global_rank, trainer.world_size
+        batches = data.count_predicted_batches()
+        self._parts = PredictionParts(self.path, made_of, batches, trainer.strategy, rank, processes)
+        data.predict_batches(self._parts.own.todo)
+        if self._parts.resumed:
+            print(f"Resuming after {self._parts.resumed:,} galaxies")
 
     def on_predict_batch_end(
         self,
@@ -124,7 +122,7 @@ class PredictionWriter(Callback):
     ) -> None:
         """Appends the galaxies of a batch to the part."""
         assert isinstance(pl_module, GalaxyClassifier | Ensemble)
-        assert self._part is not None
+        assert self._parts is not None
         rows = batch.rows.cpu().numpy()
         usable = np.array([row not in batch.problems for row in rows.tolist()])
         outputs = NetworkOutputs(*(values[:, usable] for values in outputs))
@@ -133,14 +131,17 @@ class PredictionWriter(Callback):
         table, counts = self.columns.make(outputs, rows, images, about.calibration)
         table.insert(0, _ROW, rows)
         last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]
-        self._part.append(table, batch.problems, counts, last=last)
+        self._parts.own.append(table, batch.problems, counts, last=last)
 
-    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Merges the parts of all processes into the table."""
-        part = self._part
-        assert part is not None
-        part.close()
-        own = (part.written, part.counts, part.problems)
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Merges the parts of all processes into the table.
+
+        A process whose share is empty predicts nothing, so that Lightning ends no epoch there.
+        """
+        parts = self._parts
+        if parts is None:
+            return
+        own = parts.close()
         results: list[Any] = [own]
         if trainer.world_size > 1:
             results = [None] * trainer.world_size
@@ -149,18 +150,17 @@ class PredictionWriter(Callback):
         self.written = sum(written)
         self.counts = {name: sum(each[name] for each in counts) for name in COUNTS}
         if trainer.is_global_zero:
-            problems = {row: reason for each in unusable for row, reason in each.items()}
-            self._write_table(problems, len(results))
-        part.release()
-        self._part = None
+            self._write_table({row: reason for each in unusable for row, reason in each.items()})
+        parts.release()
+        self._parts = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Closes the part, and prints how to resume."""
-        if self._part is not None:
-            self._part.close_unfinished()
-            self._part = None
+        """Closes the parts, and prints how to resume."""
+        if self._parts is not None:
+            self._parts.close_unfinished(is_first=trainer.is_global_zero)
+            self._parts = None
 
-    def _write_table(self, problems: dict[int, str], processes: int) -> None:
+    def _write_table(self, problems: dict[int, str]) -> None:
         rows = sorted(problems)
         unusable = self.galaxies.iloc[rows].assign(reason=[problems[row] for row in rows])
         others = self._other_files()
@@ -171,13 +171,11 @@ class PredictionWriter(Callback):
                 self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
         else:
             with new_files(self.path, self.skipped_path) as (table, skipped):
-                self._write_rows([self._part_path(rank) for rank in range(processes)], table)
+                self._write_rows(table)
                 if len(self.skipped):
                     self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
-        # These include the parts of an interrupted prediction with more processes.
-        for part in self.path.parent.glob(f"{glob.escape(self.path.stem)}.partial-*.*"):
-            if self._is_part(part.name):
-                part.unlink(missing_ok=True)
+        for part in find_parts(self.path):
+            part.unlink(missing_ok=True)
         if not self.written:
             first = unusable.iloc[0]
             raise GalaxyError(
@@ -185,8 +183,9 @@ class PredictionWriter(Callback):
                 f"is {first['path']}: {first['reason']}"
             )
 
-    def _write_rows(self, parts: Sequence[Path], table: Path) -> None:
+    def _write_rows(self, table: Path) -> None:
         """Writes the table from the parts, which are kept: an interrupted conversion starts from them."""
+        parts = [path for path in find_parts(self.path) if path.suffix == ".csv"]
         if self.output is None:
             _merge(parts, table)
             return
@@ -207,7 +206,7 @@ class PredictionWriter(Callback):
         others = {
             path: reason
             for path, reason in self.images.skipped.items()
-            if not (path.name in outputs or self._is_part(path.name))
+            if not (path.name in outputs or is_part(path.name, self.path))
             or (self.images.folder / path).parent.resolve() != folder
         }
         if not others:
@@ -215,12 +214,6 @@ class PredictionWriter(Callback):
         names = [path.stem for path in others]
         column = str(self.galaxies.columns[0])
         return identify_images(names, list(map(str, others)), column).assign(reason=list(others.values()))
-
-    def _is_part(self, name: str) -> bool:
-        return re.fullmatch(rf"{re.escape(self.path.stem)}\.partial-\d+\.(csv|json)", name) is not None
-
-    def _part_path(self, rank: int) -> Path:
-        return self.path.with_name(f"{self.path.stem}.partial-{rank}.csv")
 
 
 def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dict[str, Any]]:

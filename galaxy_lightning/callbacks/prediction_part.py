@@ -1,7 +1,6 @@
 """The part of a table of predictions that one process writes; it can be resumed after an interruption."""
 
 import contextlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,10 @@ from data_prep.common.files import explain_write_errors
 from data_prep.common.locks import file_lock
 from data_prep.common.resumable_file import ResumableFile
 from galaxy_lightning.callbacks.prediction_columns import COUNTS, add_counts
+from galaxy_lightning.data.batch_ranges import BatchRanges, first_batches
+
+_State = tuple[BatchRanges, int, dict[str, int], dict[int, str]]
+"""The batches that are done, the number of galaxies, the counts, and the problems by row."""
 
 
 class PredictionPart:
@@ -28,7 +31,8 @@ class PredictionPart:
             resumed, other work is discarded; None never resumes.
 
     Attributes:
-        batches: Number of batches in the file.
+        todo: The batches to write, in order. They must be set before the first one is appended.
+        done: The batches in an unfinished file that is opened again.
         written: Number of galaxies in the file.
         counts: Numbers of galaxies by the names in :data:`~.prediction_columns.COUNTS`.
         problems: Why the image of a galaxy is unusable, by row.
@@ -45,9 +49,10 @@ class PredictionPart:
             stack.enter_context(file_lock(path, table))
             self._file = ResumableFile(path, self.progress_file, made_of, _read_state)
             self._lock = stack.pop_all()
-        numbers, self.problems = self._file.state or ([0, 0, *(0 for _ in COUNTS)], {})
-        self.batches, self.written = numbers[:2]
-        self.counts = dict(zip(COUNTS, numbers[2:], strict=True))
+        self.todo: BatchRanges = []
+        self._appended = 0
+        nothing: _State = ([], 0, dict.fromkeys(COUNTS, 0), {})
+        self.done, self.written, self.counts, self.problems = self._file.state or nothing
 
     @property
     def progress_file(self) -> Path:
@@ -72,13 +77,13 @@ class PredictionPart:
             content = text.encode(errors="backslashreplace")
             with explain_write_errors(self.path):
                 self._file.append(content)
-        self.batches += 1
+        self._appended += 1
         self.written += len(table)
         add_counts(self.counts, counts)
         self.problems.update(problems)
         if self._file.progress_is_due and not last:
             self._file.write_progress(
-                batches=self.batches,
+                done=first_batches(self.todo, self._appended),
                 written=self.written,
                 **self.counts,
                 problems=self.problems,
@@ -93,21 +98,24 @@ class PredictionPart:
         """Releases the lock."""
         self._lock.close()
 
-    def close_unfinished(self) -> None:
-        """Closes an unfinished part and prints how to resume; removes it if it cannot be resumed."""
+    def close_unfinished(self) -> bool:
+        """Closes an unfinished part; removes it if no batch of it is recorded.
+
+        Returns:
+            Whether the part remains.
+        """
         with self._lock:
             with contextlib.suppress(GalaxyError):  # The first write error is already reported.
                 self.close()
-            if not self.progress_file.exists():
+            remains = self.progress_file.exists()
+            if not remains:
                 self.path.unlink(missing_ok=True)
-                return
-            print(
-                f"\nThe predictions so far are in {self.path}: run the same command again to resume",
-                file=sys.stderr,
-            )
+            return remains
 
 
-def _read_state(progress: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
-    """Reads the numbers of batches and galaxies, the counts, and the problems by row."""
-    counts = [int(progress[name]) for name in ("batches", "written", *COUNTS)]
-    return counts, {int(row): str(problem) for row, problem in progress["problems"].items()}
+def _read_state(progress: dict[str, Any]) -> _State:
+    """Reads the batches, the number of galaxies, the counts, and the problems by row."""
+    done = [(int(start), int(stop)) for start, stop in progress["done"]]
+    counts = {name: int(progress[name]) for name in COUNTS}
+    problems = {int(row): str(problem) for row, problem in progress["problems"].items()}
+    return done, int(progress["written"]), counts, problems

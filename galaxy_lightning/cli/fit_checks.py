@@ -32,8 +32,7 @@ def check_fit(
     """
     check_callbacks(configured_callbacks(settings), [*model.train_metrics.names, *model.val_metrics.names])
     if resumed:
-        resumed.require_same_settings(dict(model.hparams), data.settings)
-        resumed.require_same_processes(processes, scheduled=model.optimization.ends_at_zero)
+        resumed.require_same_settings(dict(model.hparams), data.settings, processes)
         data.pretrained_on = resumed.trained_on
     elif model.pretrained:
         data.pretrained_on = read_trained_on(str(model.pretrained["weights"]))

@@ -219,11 +219,12 @@ class GalaxyCLI(LightningCLI):
             SigtermRestorer(self.ranks),
             UnchangedArrays(self.datamodule),
         ]
-        # The lines that before_fit prints say more about a network than Lightning's table of its top layers.
+        # before_fit prints more about a network than Lightning's summary.
         kwargs |= {
             "callbacks": callbacks,
             "enable_progress_bar": has_progress,
             "enable_model_summary": settings.get("enable_model_summary") or False,
+            "use_distributed_sampler": False,  # The loaders share the galaxies among the processes.
         }
         if history is None:
             callbacks += [self._make_result_writer(), *progress]

@@ -52,7 +52,7 @@ def check_settings(settings: Mapping[str, Any], command: str) -> int:
 
 
 def check_galaxy_counts(data: GalaxyDataModule, processes: int, command: str) -> None:
-    """Checks that every process of a command has at least one galaxy.
+    """Checks that every process of a command has at least one galaxy, except in a prediction.
 
     Args:
         data: The data module.
@@ -62,19 +62,11 @@ def check_galaxy_counts(data: GalaxyDataModule, processes: int, command: str) ->
     Raises:
         GalaxyError: There are fewer galaxies than processes.
     """
-    if processes == 1:
-        return
-    if data.images_folder is not None:
-        counts = {"images": len(data.image_folder)}
-    elif command == "predict":
-        counts = {"galaxies": len(data.arrays.rows(*data.predicted_splits))}
-    else:
-        counts = {f"{split} galaxies": len(data.arrays.rows(split)) for split in _SPLITS[command]}
-    for name, count in counts.items():
-        if 0 < count < processes:
+    for split in _SPLITS.get(command, ()) if processes > 1 else ():
+        if 0 < (count := len(data.arrays.rows(split))) < processes:
             raise GalaxyError(
-                f"too few {name} ({count:,}) for {processes:,} processes: set --trainer.devices to {count:,} "
-                "or less"
+                f"too few {split} galaxies ({count:,}) for {processes:,} processes: set --trainer.devices to "
+                f"{count:,} or less"
             )
 
 

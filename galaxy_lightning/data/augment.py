@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +21,24 @@ SHIFT: Final = 0.02
 _NOISE: Final = 1 / 255
 
 
-def rotate_randomly(images: Tensor, generator: torch.Generator) -> Tensor:
+class Share(NamedTuple):
+    """The part of a batch that one of several processes has: every ``processes``-th galaxy, from ``rank`` on.
+
+    Random numbers are drawn for the whole batch, so that they do not depend on the number of processes.
+    """
+
+    processes: int = 1
+    rank: int = 0
+
+    def of(self, values: Tensor) -> Tensor:
+        """Returns this process's part of values of the whole batch."""
+        return values[self.rank :: self.processes]
+
+
+WHOLE: Final = Share()
+
+
+def rotate_randomly(images: Tensor, generator: torch.Generator, share: Share = WHOLE) -> Tensor:
     """Rotates each image by 0, 90, 180 or 270 degrees, with equal probability.
 
     A galaxy has no preferred direction, and a quarter turn needs no resampling. The course project rotated
@@ -30,11 +47,12 @@ def rotate_randomly(images: Tensor, generator: torch.Generator) -> Tensor:
     Args:
         images: ``[B, H, H, 3]``.
         generator: Random number generator on the CPU.
+        share: The part of the batch that the images are.
 
     Returns:
         The rotated images, in the same layout.
     """
-    turns = torch.randint(4, (len(images),), generator=generator)
+    turns = share.of(torch.randint(4, (len(images) * share.processes,), generator=generator))
     if images.device.type == "cpu":  # One copy per image.
         rotated = torch.empty_like(images)
         for index, quarters in enumerate(turns.tolist()):
@@ -149,17 +167,17 @@ def jitter_colours(images: Tensor, magnitudes: float) -> Tensor:
     return (sky + scaled * ratio).clamp(0, 1).to(images.dtype)
 
 
-def _rotate_images(batch: GalaxyBatch, generator: torch.Generator) -> GalaxyBatch:
-    return batch._replace(images=rotate_randomly(batch.images, generator))
+def _rotate_images(batch: GalaxyBatch, generator: torch.Generator, share: Share) -> GalaxyBatch:
+    return batch._replace(images=rotate_randomly(batch.images, generator, share))
 
 
-def _add_frames(batch: GalaxyBatch, generator: torch.Generator) -> GalaxyBatch:
-    frames = random_frames(len(batch.images), generator)
+def _add_frames(batch: GalaxyBatch, generator: torch.Generator, share: Share) -> GalaxyBatch:
+    frames = share.of(random_frames(len(batch.images) * share.processes, generator))
     return batch._replace(frames=frames.to(batch.images.device, non_blocking=True))
 
 
-AUGMENTATIONS: Final[dict[Augmentation, Callable[[GalaxyBatch, torch.Generator], GalaxyBatch]]] = {
-    "none": lambda batch, generator: batch,
+AUGMENTATIONS: Final[dict[Augmentation, Callable[[GalaxyBatch, torch.Generator, Share], GalaxyBatch]]] = {
+    "none": lambda batch, generator, share: batch,
     "quarter_turns": _rotate_images,
     "any_view": _add_frames,
 }

@@ -1,19 +1,22 @@
 """The LightningDataModule: batches from galaxy arrays or image files."""
 
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import Dataset, Sampler
 
 from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import COLOURS, CROP_PX, SPLITS
-from galaxy_lightning.data.augment import AUGMENTATIONS, Augmentation
+from galaxy_lightning.data.augment import AUGMENTATIONS, Augmentation, Share
 from galaxy_lightning.data.auxiliary_targets import standardise_columns
+from galaxy_lightning.data.batch_ranges import BatchRanges, share_of_process
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.checks import require_compatible, require_unseen
 from galaxy_lightning.data.datasets import ArrayDataset, require_shared_memory
@@ -21,9 +24,9 @@ from galaxy_lightning.data.device_pixels import DevicePixels
 from galaxy_lightning.data.image_folders import ImageFolderDataset
 from galaxy_lightning.data.loading import (
     PrefetchingLoader,
+    RangeSampler,
     ResumableSampler,
-    SequentialSampler,
-    identity_collate,
+    make_loader,
 )
 from galaxy_lightning.data.seen_galaxies import SeenGalaxies
 from galaxy_lightning.data.simulated_arrays import simulate_arrays
@@ -103,7 +106,7 @@ class GalaxyDataModule(LightningDataModule):
         self.pixel_scale = pixel_scale
         self.training_images = TrainingImages()
         self.predicted_splits: tuple[str, ...] = SPLITS
-        self._predicted_batches = 0
+        self._predicted_batches: BatchRanges | None = None
         self.pretrained_on = SeenGalaxies()
         self._arrays: GalaxyArrays | None = None
         self._device_pixels = DevicePixels()
@@ -205,13 +208,18 @@ class GalaxyDataModule(LightningDataModule):
         if self.images_folder is None:
             require_compatible(self.arrays, classes, image_size, bands)
 
-    def resume_prediction(self, batches: int) -> None:
-        """Skips the first batches of the next prediction by this process.
+    def count_predicted_batches(self) -> int:
+        """Returns the number of batches of a prediction, by all processes."""
+        return math.ceil(len(self._predicted_dataset()) / self.batch_size)
+
+    def predict_batches(self, batches: BatchRanges) -> None:
+        """Sets the batches that this process predicts.
 
         Args:
-            batches: Number of batches that are predicted already.
+            batches: Ranges of batches of the galaxies in order; a process may have none.
         """
         self._predicted_batches = batches
+        self.allow_zero_length_dataloader_with_multiple_devices = True
 
     def check_can_train(self) -> None:
         """Checks that the training targets exist, and that the held-out galaxies are unseen.
@@ -245,15 +253,17 @@ class GalaxyDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> PrefetchingLoader:
         """Returns a loader of the image folder, or of the galaxies in :attr:`predicted_splits`, in order."""
-        from_folder = self.images_folder is not None
-        dataset = self.image_folder if from_folder else self._split_dataset(*self.predicted_splits)
-        return self._make_sequential_loader(dataset, skip=self._predicted_batches * self.batch_size)
+        dataset = self._predicted_dataset()
+        batches = self._predicted_batches
+        if batches is None:
+            batches = share_of_process([(0, self.count_predicted_batches())], *self._processes_and_rank())
+        return self._make_loader(dataset, RangeSampler(batches, self.batch_size, len(dataset)))
 
     def on_after_batch_transfer(self, batch: GalaxyBatch, dataloader_idx: int) -> GalaxyBatch:
         """Adds images from device memory, and augments training batches.
 
-        The augmentation depends only on seed, epoch, batch and rank, so that a resumed fit repeats that of an
-        uninterrupted fit.
+        The augmentation depends only on seed, epoch and batch, so that a resumed fit repeats that of an
+        uninterrupted fit, also on another number of processes.
         """
         if not batch.images.numel():
             images = self._device_pixels.load(self.arrays, batch.rows.device)
@@ -261,10 +271,10 @@ class GalaxyDataModule(LightningDataModule):
         trainer = self.trainer
         if trainer is None or not trainer.training or self.augment == "none":
             return batch
-        position = (trainer.current_epoch, trainer.fit_loop.batch_idx + 1, trainer.global_rank)
+        position = (trainer.current_epoch, trainer.fit_loop.batch_idx + 1, 0)
         generator = torch.Generator()
         generator.manual_seed(seed_for(Stream.AUGMENTATION, self.seed, *position))
-        return AUGMENTATIONS[self.augment](batch, generator)
+        return AUGMENTATIONS[self.augment](batch, generator, Share(*self._processes_and_rank()))
 
     def _train_dataset(self) -> ArrayDataset:
         dataset = self._split_dataset("train")
@@ -284,19 +294,18 @@ class GalaxyDataModule(LightningDataModule):
     def _processes_and_rank(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
-    def _make_sequential_loader(self, dataset: Dataset[GalaxyBatch], skip: int = 0) -> PrefetchingLoader:
+    def _predicted_dataset(self) -> ImageFolderDataset | ArrayDataset:
+        is_folder = self.images_folder is not None
+        return self.image_folder if is_folder else self._split_dataset(*self.predicted_splits)
+
+    def _make_sequential_loader(self, dataset: ArrayDataset) -> PrefetchingLoader:
         """Makes a loader that yields each galaxy once over all processes, so that none is counted twice."""
-        return self._make_loader(dataset, SequentialSampler(dataset, *self._processes_and_rank(), skip=skip))
+        processes, rank = self._processes_and_rank()
+        return self._make_loader(
+            dataset, UnrepeatedDistributedSampler(dataset, processes, rank, shuffle=False)
+        )
 
     def _make_loader(self, dataset: Dataset[GalaxyBatch], sampler: Sampler[Any]) -> PrefetchingLoader:
         galaxies = min(self.batch_size, len(dataset))  # type: ignore[arg-type]
         require_shared_memory(self.bands * self.crop**2 * galaxies, self.num_workers)
-        return PrefetchingLoader(
-            dataset,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            collate_fn=identity_collate,  # type: ignore[arg-type]
-            pin_memory=torch.cuda.is_available(),
-        )
+        return make_loader(dataset, sampler, self.batch_size, self.num_workers)

@@ -3,23 +3,19 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
-from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
-from torch.utils.data import DataLoader, Dataset
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.data.distributed import DistributedSampler
 
 from data_prep.common.errors import GalaxyError
+from galaxy_lightning.data.batch_ranges import BatchRanges
 from galaxy_lightning.data.batches import GalaxyBatch
 
 _PREFETCHED: Final = 2
 """Number of batches to read while the model processes one."""
-
-
-def identity_collate(batch: GalaxyBatch) -> GalaxyBatch:
-    """Returns the batch unchanged, because the datasets return complete batches."""
-    return batch
 
 
 class PrefetchingLoader(DataLoader[GalaxyBatch]):
@@ -76,26 +72,53 @@ class ResumableSampler(DistributedSampler[Any]):
         return rest
 
 
-class SequentialSampler(UnrepeatedDistributedSampler):
-    """A sampler that divides the galaxies among processes in order, each galaxy once.
+class RangeSampler(Sampler[int]):
+    """A sampler of the galaxies in ranges of batches, in order.
+
+    Args:
+        batches: The ranges.
+        batch_size: Number of galaxies per batch.
+        galaxies: Number of all galaxies; the last batch of all may have fewer than the others.
+    """
+
+    def __init__(self, batches: BatchRanges, batch_size: int, galaxies: int) -> None:
+        self._ranges = [
+            range(start * batch_size, min(stop * batch_size, galaxies)) for start, stop in batches
+        ]
+
+    def __iter__(self) -> Iterator[int]:
+        """Starts a pass."""
+        return chain.from_iterable(self._ranges)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._ranges))
+
+
+def make_loader(
+    dataset: Dataset[GalaxyBatch], sampler: Sampler[Any], batch_size: int, num_workers: int
+) -> PrefetchingLoader:
+    """Makes a loader of a dataset that returns complete batches.
 
     Args:
         dataset: The dataset.
-        processes: Number of processes.
-        rank: Rank of this process.
-        skip: Number of galaxies of this process to skip.
+        sampler: The sampler of its galaxies.
+        batch_size: Number of galaxies per batch.
+        num_workers: Processes that load batches; 0 uses a thread.
     """
+    return PrefetchingLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        collate_fn=identity_collate,  # type: ignore[arg-type]
+        pin_memory=torch.cuda.is_available(),
+    )
 
-    def __init__(self, dataset: Dataset[GalaxyBatch], processes: int, rank: int, skip: int = 0) -> None:
-        super().__init__(dataset, processes, rank, shuffle=False)
-        self.skip = skip
 
-    def __iter__(self) -> Iterator[Any]:
-        """Starts a pass."""
-        return islice(super().__iter__(), self.skip, None)
-
-    def __len__(self) -> int:
-        return max(super().__len__() - self.skip, 0)
+def identity_collate(batch: GalaxyBatch) -> GalaxyBatch:
+    """Returns the batch unchanged: the dataset has collated it."""
+    return batch
 
 
 def _prefetch(batches: Iterator[GalaxyBatch]) -> Iterator[GalaxyBatch]:

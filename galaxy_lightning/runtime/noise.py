@@ -22,6 +22,8 @@ _HARMLESS_WARNINGS: Final = (
     r"Be aware that when using `ckpt_path`, callbacks used to create the checkpoint",
     # Checkpoints are always loaded with weights_only; Lightning warns if it uses its own default.
     r"`weights_only` was not set",
+    # Outside a SLURM job, and for the fits that crossval and compare start. A job without srun is refused.
+    r"The `srun` command is available",
     # Caused by Lightning's use of torch and jsonargparse.
     r"(?s).*JsonargparseDeprecationWarning",
     r"\s*(``instantiate_classes`` was deprecated|skip_none parameter was deprecated)",
@@ -34,6 +36,7 @@ _LOGGERS: Final = (
     "lightning.fabric.utilities.seed",
     "lightning.pytorch.accelerators.cuda",
     "lightning.pytorch.trainer.connectors.checkpoint_connector",
+    "lightning.pytorch.trainer.connectors.signal_connector",
     "lightning.pytorch.utilities.rank_zero",
 )
 _HARMLESS_MESSAGES: Final = re.compile(
@@ -42,6 +45,7 @@ _HARMLESS_MESSAGES: Final = re.compile(
     "|Restoring states from|Restored all states from"
     # A fit prints its device and the format of its numbers itself, and its seed is in config.yaml.
     "|GPU available: |Automatic Mixed Precision|LOCAL_RANK: |Seed set to|distributed_backend="
+    "|SLURM auto-requeueing enabled"
     "|Initializing distributed|Detected KeyboardInterrupt"
     # The last line of an epoch says so.
     "|`Trainer.fit` stopped: `max_(epochs|steps)="

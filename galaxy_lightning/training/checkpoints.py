@@ -47,7 +47,6 @@ class CheckpointInfo:
         resumable: Whether a fit can resume from it, because it contains the optimiser's state.
         pretrained: Settings of the pretrained backbone or weights of the training, if any.
         processes: Number of processes of the training; None in older checkpoints.
-        within_epoch: Whether it was saved within an epoch.
         class_descriptions: A description of each class in one line, as far as known.
         images: What is known about the training images.
         calibrations: The calibrations of the weights.
@@ -64,7 +63,6 @@ class CheckpointInfo:
     resumable: bool
     pretrained: dict[str, Any] | None
     processes: int | None = None
-    within_epoch: bool = False
     class_descriptions: dict[str, str] = field(default_factory=dict)
     images: TrainingImages = field(default_factory=TrainingImages)
     calibrations: Calibrations = field(default_factory=lambda: Calibrations(Calibration()))
@@ -76,12 +74,18 @@ class CheckpointInfo:
         """The galaxies on which the weights were trained or the probabilities calibrated."""
         return self.trained_on | self.calibrated_on
 
-    def require_same_settings(self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def require_same_settings(
+        self, hyperparameters: Mapping[str, Any], data: Mapping[str, Any], processes: int
+    ) -> None:
         """Checks that a fit resumes with the settings of this checkpoint.
+
+        The number of processes may differ if all processes together have as many galaxies per batch: the
+        batches, the augmentation, the steps and the schedule of the learning rate are then the same.
 
         Args:
             hyperparameters: The model's settings.
             data: The data's settings.
+            processes: Number of processes of the fit.
 
         Raises:
             GalaxyError: The settings differ, or the checkpoint lacks the optimiser's state.
@@ -92,6 +96,8 @@ class CheckpointInfo:
                 "predict, or start a new fit without --ckpt_path"
             )
         new, old = {**hyperparameters, **data}, {**self.hyperparameters, **self.data_settings}
+        if self.processes not in (None, processes):
+            self._require_same_batches(int(new.pop("batch_size")), processes)
         differences = ", ".join(
             "other arrays" if name == "arrays" else f"{name} {old[name]!r}, not {value!r}"
             for name, value in new.items()
@@ -103,23 +109,19 @@ class CheckpointInfo:
                 "without --ckpt_path"
             )
 
-    def require_same_processes(self, processes: int, *, scheduled: bool) -> None:
-        """Checks that a fit resumes with the same number of processes, if this changes its result.
-
-        Args:
-            processes: Number of processes of the fit.
-            scheduled: Whether its learning-rate schedule depends on the total number of steps.
-
-        Raises:
-            GalaxyError: The number of processes differs, and with it the schedule or the rest of the epoch.
-        """
-        if self.processes in (None, processes) or not (self.within_epoch or scheduled):
+    def _require_same_batches(self, batch_size: int, processes: int) -> None:
+        """Checks that another number of processes has as many galaxies per batch, together."""
+        assert self.processes is not None
+        galaxies = int(self.data_settings["batch_size"]) * self.processes
+        if batch_size * processes == galaxies:
             return
-        cause = "was saved within an epoch" if self.within_epoch else "follows a learning-rate schedule made"
+        advice = f"resume it on {self.processes} processes (--trainer.devices, --trainer.num_nodes)"
+        if galaxies % processes == 0:
+            advice = f"resume it with --data.batch_size {galaxies // processes}"
         raise GalaxyError(
-            f"{self.path} {cause} by {self.processes} processes, but this fit has {processes}: resume it on "
-            f"{self.processes} devices (--trainer.devices, --trainer.num_nodes), or start a new fit without "
-            "--ckpt_path"
+            f"{self.path} was made with batches of {galaxies:,} galaxies (batch_size "
+            f"{galaxies // self.processes:,} on {self.processes:,} processes), but this fit has batches of "
+            f"{batch_size * processes:,} (batch_size {batch_size:,} on {processes:,}): {advice}"
         )
 
     def require_unseen(self, arrays: GalaxyArrays, split: str) -> None:
@@ -204,8 +206,8 @@ def read_checkpoint(path: Path, networks: Collection[str] | None = ()) -> Checkp
             isinstance(name, str) for name in pretrained or ()
         ):
             raise TypeError("its 'pretrained' is invalid")
-        processes, batches = data.get("processes"), data.get("taken", 0)
-        if not (isinstance(processes, int | None) and isinstance(batches, int)):
+        processes = data.get("processes")
+        if not (isinstance(processes, int | None) and isinstance(data.get("taken", 0), int)):
             raise TypeError("its 'processes' or 'taken' is not a number")
         if not isinstance(folder, str | None):
             raise TypeError("its 'arrays_folder' is not a path")
@@ -219,7 +221,6 @@ def read_checkpoint(path: Path, networks: Collection[str] | None = ()) -> Checkp
             resumable,
             pretrained,
             processes,
-            batches > 0,
             parse_descriptions(data.get("class_descriptions"), hyperparameters.get("classes")),
             TrainingImages(
                 parse_image_settings(data.get("images"), hyperparameters.get("image_size")),

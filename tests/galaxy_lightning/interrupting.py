@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
+from data_prep.common import resumable_file
+
 
 class Slow(Callback):
     """Writes each rank's process id once it is running, and slows down every batch.
@@ -45,3 +47,21 @@ class AskToEnd(Callback):
     def on_train_batch_start(self, trainer, *others):
         if (trainer.global_rank, trainer.global_step) == (self.rank, self.step):
             os.kill(os.getpid(), self.number)
+
+
+class KillAfter(Callback):
+    """Kills a rank of a prediction, whose progress is recorded after every batch.
+
+    Args:
+        rank: Which one.
+        batch: After which batch.
+    """
+
+    def __init__(self, rank: int, batch: int) -> None:
+        self.rank, self.batch = rank, batch
+        resumable_file.SAVE_SECONDS = 0.0
+
+    def on_predict_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+        if (trainer.global_rank, batch_idx) == (self.rank, self.batch):
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.05)

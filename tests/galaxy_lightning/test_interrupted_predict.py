@@ -121,7 +121,7 @@ def test_damaged_partial_work_is_made_again(run, images, cut_off, go_on, tmp_pat
     elif damage == "no json":
         note.write_text("{")
     elif damage == "note":
-        note.write_text(json.dumps(json.loads(note.read_text()) | {"batches": "many"}))
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"done": "many"}))
     else:  # A batch that was not recorded any more.
         part.write_bytes(content + b"35,half a li")
     assert go_on(there) == (5 if damage == "longer" else 10)

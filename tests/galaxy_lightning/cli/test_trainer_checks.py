@@ -1,5 +1,6 @@
 """Trainer settings that cannot work: one line, and nothing is written."""
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -60,13 +61,9 @@ def run(small_arrays, tmp_path_factory):
     return runs / "run/version_0"
 
 
-def test_fewer_images_than_devices_are_refused(run, tmp_path, capsys):
+def test_fewer_images_than_devices_are_predicted(run, tmp_path):
     (tmp_path / "images").mkdir()
     Image.new("RGB", (64, 64)).save(tmp_path / "images/one.png")
     words = ["predict", f"--ckpt_path={run}", f"--data.images={tmp_path}/images", f"--out={tmp_path}/p.csv"]
-    with pytest.raises(SystemExit, match="1"):
-        main([*words, "--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"])
-    said = capsys.readouterr().err
-    assert "too few images (1) for 2 processes: set --trainer.devices to 1 or less" in said
-    main([*words, "--trainer.devices=1"])
-    assert (tmp_path / "p.csv").exists()
+    main([*words, "--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"])
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 1

@@ -1,6 +1,15 @@
+import pytest
 import torch
 
-from galaxy_lightning.data.augment import AUGMENTATIONS, eight_views, mixup, random_frames, rotate_randomly
+from galaxy_lightning.data.augment import (
+    AUGMENTATIONS,
+    WHOLE,
+    Share,
+    eight_views,
+    mixup,
+    random_frames,
+    rotate_randomly,
+)
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.networks import ReferenceCNN
 
@@ -29,12 +38,25 @@ def test_the_generator_determines_the_augmentation():
     numbers = torch.arange(400)
     for augment in AUGMENTATIONS.values():
         batch = GalaxyBatch(images(), numbers % 3, numbers, {})
-        first, second = (augment(batch, torch.Generator().manual_seed(7)) for _ in range(2))
+        first, second = (augment(batch, torch.Generator().manual_seed(7), WHOLE) for _ in range(2))
         assert torch.equal(first.images, second.images)
         assert first.images.dtype == torch.uint8
         assert (first.frames is None) == (second.frames is None)
         if first.frames is not None:
             assert torch.equal(first.frames, second.frames)
+
+
+@pytest.mark.parametrize("augmentation", ["quarter_turns", "any_view"])
+def test_several_processes_augment_as_one(augmentation):
+    augment, numbers = AUGMENTATIONS[augmentation], torch.arange(400)
+    batch = GalaxyBatch(images(), numbers % 3, numbers, {})
+    whole = augment(batch, torch.Generator().manual_seed(7), WHOLE)
+    for rank in range(4):
+        own = batch._replace(images=batch.images[rank::4], rows=numbers[rank::4])
+        part = augment(own, torch.Generator().manual_seed(7), Share(4, rank))
+        assert torch.equal(part.images, whole.images[rank::4])
+        if whole.frames is not None:
+            assert torch.equal(part.frames, whole.frames[rank::4])
 
 
 def test_any_view_rotates_mirrors_zooms_and_shifts_within_bounds():
