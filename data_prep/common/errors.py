@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, Final
 
+from data_prep.common.local_rank import local_rank
 from data_prep.common.orphans import end_with_parent
+from data_prep.common.requeueing import requeue_on_signal
 
 EXIT_STATUS: Final = (
     "Exit status: 0 success; 1 error (one line on stderr); 2 invalid command line; 130 interrupted (Ctrl-C); "
@@ -61,14 +63,15 @@ def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
     """Prints expected errors as one line on stderr, without a traceback, and exits with status 1.
 
     Expected errors are ``GalaxyError``, ``OSError`` and ``MemoryError``. After Ctrl-C the status is 130 and
-    after SIGTERM 143, the shell's conventions; both exit after unfinished files have been cleaned up.
+    after SIGTERM 143, the shell's conventions; both exit after unfinished files have been cleaned up. A SLURM
+    job that reaches its time limit is requeued (:mod:`data_prep.common.requeueing`).
 
     Args:
         program: The command's name, which precedes the message.
         debug: Whether to print the traceback too.
     """
     try:
-        with _raise_on_sigterm():
+        with _raise_on_sigterm(), requeue_on_signal():
             yield
     except (GalaxyError, OSError, MemoryError) as error:
         if debug:
@@ -100,7 +103,7 @@ def shown(value: Any) -> str:
 
 def _print_once(line: str) -> None:
     """Prints a line on stderr in the first of the processes that train together on a machine."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if local_rank() == 0:
         print(line, file=sys.stderr)
 
 

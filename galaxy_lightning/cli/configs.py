@@ -39,6 +39,33 @@ def named_configs(args: Sequence[str]) -> list[str]:
     return names
 
 
+def model_configs(names: Sequence[str]) -> list[str]:
+    """Returns the config files that say what is trained: those with more than settings of the trainer.
+
+    A config of trainer settings, such as ``trainer/ddp``, is added to the config of a network, or to the
+    settings of a checkpoint.
+
+    Args:
+        names: Config files.
+
+    Raises:
+        GalaxyError: A config cannot be read.
+    """
+    return [name for name in names if not (_is_file(name) and read_config(Path(name)).keys() == {"trainer"})]
+
+
+def has_model_config(args: Sequence[str]) -> bool:
+    """Returns whether a command line names a config that says what is trained; see :func:`model_configs`.
+
+    Args:
+        args: The command line.
+
+    Raises:
+        GalaxyError: A config cannot be read.
+    """
+    return bool(model_configs(named_configs(args)))
+
+
 def expand_paths(args: Sequence[str]) -> list[str]:
     """Expands the paths that are read before the whole command line is parsed.
 
@@ -63,7 +90,7 @@ def expand_paths(args: Sequence[str]) -> list[str]:
 
 
 def add_default_config(args: Sequence[str]) -> list[str]:
-    """Adds the shipped config of the network to a fit without a config.
+    """Adds the shipped config of the network to a fit without a config of its own.
 
     The network is the main network, or the one that ``--model.network`` names. Nothing is added to a fit that
     starts from a checkpoint, for a backbone, or for a network without a shipped config.
@@ -76,7 +103,7 @@ def add_default_config(args: Sequence[str]) -> list[str]:
     parser.add_argument("--model.backbone", dest="backbone")
     parser.add_argument("--ckpt_path")
     options = parser.parse_known_args(args)[0]
-    has_settings = named_configs(args) or options.ckpt_path or options.backbone
+    has_settings = has_model_config(args) or options.ckpt_path or options.backbone
     if has_settings or options.network not in config_names():
         return list(args)
     return ["--config", find_config(options.network), *args]
@@ -93,6 +120,10 @@ def named_networks(args: Sequence[str]) -> list[str]:
     networks: list[str] = parser.parse_known_args(args)[0].networks
     sections = [content.get("model") for _, content in _read_configs(args)]
     return networks + [str(section.get("network")) for section in sections if isinstance(section, dict)]
+
+
+def _is_file(name: str) -> bool:
+    return os.path.isfile(name)  # noqa: PTH113 - Path raises if the name is too long for a path.
 
 
 def _expand(option: str, path: str) -> str:
@@ -123,7 +154,7 @@ def _read_configs(args: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
     command line, and pipes, which can be read only once.
     """
     for name in named_configs(args):
-        if os.path.isfile(name):  # noqa: PTH113 - Path raises if the name is too long for a path.
+        if _is_file(name):
             yield Path(name), read_config(Path(name))
 
 

@@ -1,13 +1,13 @@
 """The run folder of a fit: a new folder, or that of the checkpoint to resume from."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from jsonargparse import Namespace
 
 from galaxy_lightning.callbacks.run_lock import RunLock
+from galaxy_lightning.cli.run_names import run_name
 from galaxy_lightning.runs.names import CONFIG, HISTORY
 from galaxy_lightning.runs.writer import claim_run_folder, remove_without_checkpoint
 from galaxy_lightning.runtime.rank_zero import is_first_process
@@ -39,7 +39,7 @@ class FitFolder:
             return resumed
         if not is_first_process():
             return Path(options.runs)
-        self._new_folder = claim_run_folder(Path(options.runs), run_name(options))
+        self._new_folder = claim_run_folder(Path(options.runs), name_of_fit(options))
         return self._new_folder
 
     @contextlib.contextmanager
@@ -53,18 +53,11 @@ class FitFolder:
             raise
 
 
-def run_name(options: Namespace) -> str:
-    """Returns the name of a fit's run: ``--name``, or else the name of the last config or of the network.
+def name_of_fit(options: Namespace) -> str:
+    """Returns the name of the run of a fit.
 
     Args:
         options: The options of ``fit``.
     """
-    if options.name:
-        return str(options.name)
-    if options.config:
-        config = Path(str(options.config[-1])).absolute()
-        # The config.yaml of an earlier run gives that run's name.
-        name = config.parent.parent.name if config.name == CONFIG else config.stem
-    else:
-        name = options.model.backbone or options.model.network
-    return re.sub(r"[^\w.-]+", "_", name)
+    network = options.model.backbone or options.model.network
+    return run_name(options.name, list(map(str, options.config or [])), network)

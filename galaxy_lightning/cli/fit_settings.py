@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from galaxy_lightning.callbacks.run_config import is_shared
-from galaxy_lightning.cli.fit_folder import run_name
+from galaxy_lightning.cli.fit_folder import name_of_fit
 from galaxy_lightning.cli.lightning_cli import GalaxyCLI
 
 
@@ -19,7 +19,7 @@ def parse_fit_settings(args: list[str]) -> tuple[str, dict[str, Any]]:
     """
     cli = _ParsingCLI(args=["fit", *args])
     settings = json.loads(cli.parser.dump(cli.config, format="json"))["fit"]
-    return run_name(cli.config["fit"]), {key: value for key, value in settings.items() if is_shared(key)}
+    return name_of_fit(cli.config["fit"]), {key: value for key, value in settings.items() if is_shared(key)}
 
 
 class _ParsingCLI(GalaxyCLI):

@@ -19,7 +19,7 @@ from galaxy_lightning.callbacks.run_logger import RunLogger
 from galaxy_lightning.callbacks.unchanged_arrays import UnchangedArrays
 from galaxy_lightning.cli import messages
 from galaxy_lightning.cli.completion import complete_fit, describe_devices
-from galaxy_lightning.cli.configs import allows_simulation, check_configs, named_configs, named_networks
+from galaxy_lightning.cli.configs import allows_simulation, check_configs, has_model_config, named_networks
 from galaxy_lightning.cli.descriptions import DESCRIPTIONS
 from galaxy_lightning.cli.fit_checks import check_fit
 from galaxy_lightning.cli.fit_folder import FitFolder
@@ -165,7 +165,7 @@ class GalaxyCLI(LightningCLI):
         if checkpoint:
             self.networks = named_networks(args)
             self.trained = read_checkpoint(checkpoint, self.networks)
-            if not named_configs(args):
+            if not has_model_config(args):
                 set_defaults(self.command_parsers[command], self.trained, command)
         self.config = parser.parse_args(args)
         options = self.config[command]

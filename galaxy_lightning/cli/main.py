@@ -20,10 +20,13 @@ from galaxy_lightning.cli.configs import (
     add_default_config,
     configured_checkpoint,
     expand_paths,
-    named_configs,
+    has_model_config,
 )
 from galaxy_lightning.cli.descriptions import DESCRIPTIONS
+from galaxy_lightning.cli.run_names import newest_run
 from galaxy_lightning.program import PROGRAM
+from galaxy_lightning.runs.names import LAST_CHECKPOINT
+from galaxy_lightning.runs.writer import complete_run
 from galaxy_lightning.shipped_models import DEFAULT_MODEL, SHIPPED
 
 _OWN_COMMANDS: Final = {
@@ -38,6 +41,8 @@ _OWN_COMMANDS: Final = {
     "model": "model_command",
 }
 """The modules of the commands that Lightning does not parse."""
+_NEWEST: Final = "last"
+"""The name of the newest checkpoint, to resume a fit that may not have begun."""
 _MODEL_OPTION: Final = re.compile(r"--model\.")
 
 
@@ -101,11 +106,13 @@ def complete(args: list[str]) -> list[str]:
     known, others = parser.parse_known_args(options)
     configured = configured_checkpoint(others)
     named = known.ckpt_path or ([] if configured is None else [configured])
+    if command == "fit" and named == [_NEWEST] and not Path(_NEWEST).exists():
+        return _complete_newest(others)
     if not named:
         if command == "fit":
             return [command, *default_options]
         # A config or a setting of the model belongs to another model than that of the package.
-        if command == "predict" and not (named_configs(others) or any(map(_MODEL_OPTION.match, others))):
+        if command == "predict" and not (has_model_config(others) or any(map(_MODEL_OPTION.match, others))):
             return [command, *others, "--ckpt_path", str(SHIPPED[DEFAULT_MODEL])]
         raise GalaxyError(
             f"{command} needs the checkpoint of a trained model. Train a model with: {PROGRAM} fit "
@@ -119,6 +126,20 @@ def complete(args: list[str]) -> list[str]:
         raise GalaxyError(f"{command} takes one checkpoint, not {len(named)} ({', '.join(named)})")
     checkpoint = find_checkpoint(named[0], newest=command == "fit")
     return [command, *others, "--ckpt_path", str(checkpoint)]
+
+
+def _complete_newest(options: list[str]) -> list[str]:
+    """Completes a fit that resumes the newest run of its name; there may be none yet.
+
+    A script can thus be run again after any interruption. If the run is complete, there is nothing to do.
+    """
+    run = newest_run(options)
+    if run is None:
+        return ["fit", *add_default_config(options)]
+    if complete_run(run):
+        print(f"{run} is complete. To train again, leave out --ckpt_path {_NEWEST}")
+        raise SystemExit(0)
+    return ["fit", *options, "--ckpt_path", str(run / LAST_CHECKPOINT)]
 
 
 def _refuse_removed_folder() -> None:

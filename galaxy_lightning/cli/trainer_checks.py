@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -11,6 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.requeueing import is_interactive_job
 from galaxy_lightning.cli.lightning_errors import lightning_errors_in_one_line
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 
@@ -38,6 +40,7 @@ def check_settings(settings: Mapping[str, Any], command: str) -> int:
     Raises:
         GalaxyError: A setting is not supported; the message says what to set instead.
     """
+    _check_slurm()
     _check_strategy(settings.get("strategy"))
     precision = settings.get("precision")
     if precision is not None and str(precision) not in _PRECISIONS:
@@ -100,6 +103,23 @@ def check_callbacks(callbacks: Iterable[Callback], names: Sequence[str]) -> None
                 + f" The metrics are {overall}, and recall, precision and F1 per class, such as "
                 "val_recall_spiral"
             )
+
+
+def _check_slurm() -> None:
+    """Refuses a SLURM job whose processes would wait for others that nobody starts."""
+    tasks = int(os.environ.get("SLURM_NTASKS", 1))
+    if tasks == 1 or "TORCHELASTIC_RUN_ID" in os.environ or is_interactive_job():
+        return
+    if "SLURM_STEP_ID" not in os.environ:
+        raise GalaxyError(
+            f"this SLURM job has {tasks} tasks, but the command was started without srun: write srun python "
+            "-m galaxy_lightning ..."
+        )
+    if "SLURM_NTASKS_PER_NODE" not in os.environ:
+        raise GalaxyError(
+            f"this SLURM job has {tasks} tasks: give their number per node (#SBATCH --ntasks-per-node), and "
+            "as --trainer.devices"
+        )
 
 
 def _check_strategy(strategy: Any) -> None:

@@ -48,20 +48,23 @@ def claim_run_folder(runs: Path, name: str) -> Path:
     parent = runs / name
     with explain_write_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
-    number = 1 + max(
-        (
-            int(path.name.removeprefix("version_"))
-            for path in parent.glob("version_*")
-            if path.name[8:].isdigit()
-        ),
-        default=-1,
-    )
+    number = 1 + max((run_number(path) for path in parent.glob("version_*")), default=-1)
     while True:
         folder = parent / f"version_{number}"
         with explain_write_errors(folder), contextlib.suppress(FileExistsError):
             folder.mkdir()
             return folder
         number += 1
+
+
+def run_number(folder: Path) -> int:
+    """Returns the number of a run folder, ``version_<k>``; -1 for other names.
+
+    Args:
+        folder: The run folder.
+    """
+    number = folder.name.removeprefix("version_")
+    return int(number) if number.isdecimal() else -1
 
 
 def remove_without_checkpoint(folder: Path) -> None:

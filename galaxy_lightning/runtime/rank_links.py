@@ -1,8 +1,10 @@
 """Connections between ranks, which tell each other why they end: one JSON message per line."""
 
 import contextlib
+import itertools
 import json
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -88,3 +90,22 @@ class Link:
         except ValueError:
             return None
         return messages if all(isinstance(message, dict) for message in messages) else None
+
+
+def require_same_args(own: Sequence[str], first: Sequence[str], rank: int) -> None:
+    """Checks that a rank runs the same command as the first one, for example from the same checkpoint.
+
+    Args:
+        own: The completed command line of the rank.
+        first: That of the first rank.
+        rank: The rank.
+
+    Raises:
+        GalaxyError: They differ.
+    """
+    for word, expected in itertools.zip_longest(own, first, fillvalue="nothing"):
+        if word != expected:
+            raise GalaxyError(
+                f"process {rank} of this command has {word} where process 0 has {expected}: start all "
+                "with the same options, on a file system that shows them the same files"
+            )

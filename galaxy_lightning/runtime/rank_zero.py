@@ -5,6 +5,8 @@ import sys
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from data_prep.common.local_rank import local_rank
+
 
 def is_first_process() -> bool:
     """Returns whether this is the first process of a command, even before the processes are connected."""
@@ -14,9 +16,7 @@ def is_first_process() -> bool:
 
 def is_first_on_machine() -> bool:
     """Returns whether this is the first process of a command on this machine."""
-    names = ("LOCAL_RANK", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK", "JSM_NAMESPACE_LOCAL_RANK")
-    local_rank = next((os.environ[name] for name in names if name in os.environ), "0")
-    return int(local_rank) == 0
+    return local_rank() == 0
 
 
 @rank_zero_only

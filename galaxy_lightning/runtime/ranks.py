@@ -24,8 +24,9 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
 
 from data_prep.common.errors import GalaxyError, OtherProcessEndedError
+from data_prep.common.local_rank import local_rank
 from data_prep.common.processes import start_ranks
-from galaxy_lightning.runtime.rank_links import Ending, Link
+from galaxy_lightning.runtime.rank_links import Ending, Link, require_same_args
 from galaxy_lightning.runtime.rank_signals import Signals
 
 _POLL_INTERVAL: Final = 0.2
@@ -33,12 +34,14 @@ _POLL_INTERVAL: Final = 0.2
 _CLEANUP_LIMIT: Final = 12.0
 """Seconds for a rank to clean up before it is forced to exit: it may wait for a rank that has ended."""
 _EARLY_CLEANUP_LIMIT: Final = 3.0
-"""The same limit before the ranks are connected, when there is nothing to clean up."""
+"""The same limit before the ranks are connected."""
 _REASON_LIMIT: Final = 4.0
 """Seconds to wait for the reason of a broken connection between ranks."""
 _CONNECTION_LIMIT: Final = 5.0
 """Seconds for a rank to connect to the first rank."""
-_STATUSES: Final = {int(signal.SIGTERM): 143, int(signal.SIGINT): 130}
+# SLURM sends SIGUSR1 before the time limit; see data_prep/common/requeueing.py.
+_TERMINATING: Final = {int(getattr(signal, name)) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)}
+_STATUSES: Final = {int(signal.SIGINT): 130} | dict.fromkeys(_TERMINATING, 143)
 _LOCALHOST: Final = "127.0.0.1"
 
 
@@ -59,7 +62,7 @@ class Ranks:
         self.ending: Ending | None = None
         self.deferring = self.leaving = False
         self._rank = self._node = 0
-        self._local = int(os.environ.get("LOCAL_RANK", 0))
+        self._local = local_rank()
         self._silent = self._local > 0  # Only one rank per machine prints why they end.
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._links: list[Link] = []
@@ -96,11 +99,8 @@ class Ranks:
             self._close()
 
     def start(self, trainer: Trainer) -> None:
-        """Starts the other ranks of this machine, unless torchrun or a cluster starts them.
-
-        Lightning would start them too, but when one of them fails, it kills all ranks, including this one,
-        without a message.
-        """
+        """Starts the other ranks of this machine, unless torchrun or a cluster starts them."""
+        # Lightning would start them too, but when one fails, it kills all, including this one, silently.
         environment = getattr(trainer.strategy, "cluster_environment", None)
         if type(environment) is not LightningEnvironment or trainer.world_size == 1:
             return
@@ -131,13 +131,14 @@ class Ranks:
         one_machine = trainer.num_nodes == 1
         if self._rank == 0:
             self._token = secrets.token_hex(16)
-            # Without the server, a rank that waits for another ends when torch's time limit expires.
+            # Without the server, a rank that waits for another ends at torch's time limit.
             with contextlib.suppress(OSError):
                 # Ranks on other machines must reach it; they identify themselves by the token.
                 self._server = socket.create_server((_LOCALHOST if one_machine else "", 0))
                 self._server.settimeout(_CONNECTION_LIMIT)
                 address = (self._server.getsockname()[1], self._token)
-        address = trainer.strategy.broadcast(address)
+        address, args = trainer.strategy.broadcast((address, self.args))
+        require_same_args(self.args, args, self._rank)
         if address is None:
             return
         if self._rank == 0:
@@ -182,7 +183,7 @@ class Ranks:
 
     def _receive_signals(self) -> None:
         for number in self._signals.received():
-            if number in _STATUSES and not (number == signal.SIGTERM and self.deferring):
+            if number in _STATUSES and not (number in _TERMINATING and self.deferring):
                 self._end_all(Ending(_STATUSES[number]), interrupt=False)
 
     def _accept(self) -> None:
