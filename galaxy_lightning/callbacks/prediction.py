@@ -18,12 +18,18 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file, new_files
-from galaxy_lightning.callbacks.prediction_columns import COUNTS, PredictionColumns
+from galaxy_lightning.callbacks.prediction_columns import (
+    COUNTS,
+    IS_UNCERTAIN,
+    NOVELTY,
+    PredictionColumns,
+    count_flags,
+)
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.image_folders import ImageFolderDataset, identify_images
-from galaxy_lightning.data.seen_galaxies import SeenFlags
+from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
 from galaxy_lightning.runs.writer import arrays_identity
 from galaxy_lightning.tables.output import TableOutput
 from galaxy_lightning.tables.positions import positions_in_degrees
@@ -58,10 +64,12 @@ class PredictionWriter(Callback):
         output: How the merged rows become the table; None if they are the table, as CSV.
 
     Attributes:
-        written: Number of galaxies in the table, after the prediction.
+        written: Number of rows with a prediction in the table, after the prediction.
+        empty: Number of rows of a catalogue without one, after the prediction.
         skipped: Galaxies and other files that are not in the table, with the ``reason``, after the
             prediction.
-        counts: Numbers of galaxies by the names in :data:`~.prediction_columns.COUNTS`, after the prediction.
+        counts: Numbers of rows with a prediction by the names in :data:`~.prediction_columns.COUNTS`, after
+            the prediction.
     """
 
     def __init__(
@@ -80,7 +88,7 @@ class PredictionWriter(Callback):
         self.columns = PredictionColumns(galaxies, list(classes), seen)
         self.made_of = made_of
         self.images = images
-        self.written, self.counts = 0, dict.fromkeys(COUNTS, 0)
+        self.written, self.empty, self.counts = 0, 0, dict.fromkeys(COUNTS, 0)
         self.skipped = galaxies.iloc[:0]
         self._part: PredictionPart | None = None
 
@@ -194,6 +202,9 @@ class PredictionWriter(Callback):
         try:
             _merge(parts, merged)
             left_out = self.output.write(merged, table)
+            if (rows := self.output.rows) is not None:
+                flags = pd.read_csv(merged, usecols=[IS_UNCERTAIN, SEEN, NOVELTY]).iloc[rows[rows >= 0]]
+                self.written, self.empty, self.counts = len(flags), int((rows < 0).sum()), count_flags(flags)
         finally:
             merged.unlink(missing_ok=True)
         if left_out is not None:
