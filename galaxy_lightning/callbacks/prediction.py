@@ -18,21 +18,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file, new_files
-from galaxy_lightning.callbacks.prediction_columns import (
-    COUNTS,
-    IS_UNCERTAIN,
-    NOVELTY,
-    PredictionColumns,
-    count_flags,
-)
+from galaxy_lightning.callbacks.prediction_columns import COUNTS, IS_UNCERTAIN, PredictionColumns, count_flags
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.image_folders import ImageFolderDataset, identify_images
 from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
+from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.runs.writer import arrays_identity
 from galaxy_lightning.tables.output import TableOutput
-from galaxy_lightning.tables.positions import positions_in_degrees
+from galaxy_lightning.tables.positions import identify_galaxies
 from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 from galaxy_lightning.training.network_outputs import NetworkOutputs
@@ -246,9 +241,7 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
         of the image files.
     """
     if data.images_folder is None:
-        arrays = data.arrays
-        galaxies = pd.concat([arrays.identities, positions_in_degrees(arrays.catalog)], axis=1)
-        return galaxies.assign(path=arrays.catalog["path"]), arrays.folder, arrays_identity(arrays)
+        return identify_galaxies(data.arrays), data.arrays.folder, arrays_identity(data.arrays)
     galaxies = data.image_folder.identifiers
     digest = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
     about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": digest}

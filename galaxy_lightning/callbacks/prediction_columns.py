@@ -11,12 +11,12 @@ import pandas as pd
 from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
 from galaxy_lightning.evaluation.calibration import Calibration, entropy
 from galaxy_lightning.evaluation.ensemble import combine
+from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.runs.writer import as_flags, prediction_table, probability_columns
 from galaxy_lightning.training.network_outputs import NetworkOutputs
 
 IS_UNCERTAIN: Final = "is_uncertain"
 NETWORKS: Final = "networks"
-NOVELTY: Final = "novelty"
 NOVEL: Final = 99.0
 """Novelty from which galaxies are counted as unlike those of the training."""
 COUNTS: Final = ("uncertain", "seen", "unknown", "novel", "unrated")

@@ -9,10 +9,11 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.samples.class_names import describe_classes
 from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
-from galaxy_lightning.callbacks.prediction_columns import NOVEL, NOVELTY
+from galaxy_lightning.callbacks.prediction_columns import NOVEL
 from galaxy_lightning.data.seen_galaxies import SEEN
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
+from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.evaluation.verdict import labelled, list_results, verdict
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM

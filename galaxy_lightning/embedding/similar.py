@@ -191,10 +191,11 @@ def queries_from_files(
         if batch.problems:
             raise GalaxyError(f"{path}: {batch.problems[0]}")
         images = batch.images.numpy()
-        features = scale.apply(model.predictor.features(images, title=""))[0]
+        outputs, raw = model.predictor.classify(images)
+        features = scale.apply(raw)[0]
         if not np.isfinite(features).all():
             raise GalaxyError(f"{path}: its features are not finite")
-        predicted = classifier.classes[int(model.predictor.probabilities(images)[0].argmax())]
+        predicted = classifier.classes[int(outputs.probabilities[0, 0].argmax())]
         queries.append(
             Query(str(path), split_suffix(path.name)[0], features, image=images[0], predicted=predicted)
         )

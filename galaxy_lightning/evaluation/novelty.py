@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 Features = npt.NDArray[np.float32]
 
+NOVELTY: Final = "novelty"
+"""The column of :meth:`Novelty.percentiles`."""
 NEIGHBOURS: Final = 5
 """Number of nearest training galaxies; the distance is that to the last of them."""
 MAX_GALAXIES: Final = 2_000

@@ -11,6 +11,7 @@ from torch import Tensor
 from data_prep.common.progress import progress_bar
 from galaxy_lightning.networks.features import FeatureRecorder
 from galaxy_lightning.training.module import GalaxyClassifier
+from galaxy_lightning.training.network_outputs import NetworkOutputs, classify_with_features
 
 BATCH: Final = 64
 
@@ -29,6 +30,27 @@ class Predictor:
     def __init__(self, model: GalaxyClassifier) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = model.eval().requires_grad_(requires_grad=False).to(self.device)
+
+    def classify(self, images: npt.NDArray[np.uint8]) -> tuple[NetworkOutputs, npt.NDArray[np.float32]]:
+        """Returns the outputs and the features of images; see :func:`classify_with_features`.
+
+        Args:
+            images: ``[N, H, H, bands]``, as in the galaxy arrays.
+
+        Returns:
+            The outputs, and ``[N, features]``.
+
+        Raises:
+            GalaxyError: The network has no dense layer.
+        """
+        network, inference, parts = self.model.network, self.model.inference, []
+        with torch.inference_mode():
+            for start in range(0, len(images), BATCH):
+                batch = torch.from_numpy(np.array(images[start : start + BATCH])).to(self.device)
+                parts.append(classify_with_features(network, inference, batch))
+        outputs, features = zip(*parts, strict=True)
+        probabilities, novelty = (np.concatenate(each, axis=1) for each in zip(*outputs, strict=True))
+        return NetworkOutputs(probabilities, novelty), np.concatenate(features)
 
     def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Returns the calibrated probabilities of images.
@@ -53,7 +75,7 @@ class Predictor:
         rows: npt.NDArray[np.int64] | None = None,
         title: str = "comparing galaxies",
     ) -> npt.NDArray[np.float32]:
-        """Returns the features of images, the input of the last layer of each expert.
+        """Returns the features of images without zoom, the input of the last layer of each expert.
 
         Args:
             images: ``[M, H, H, bands]``, as in the galaxy arrays.
