@@ -51,9 +51,9 @@ def run(args: Sequence[str]) -> None:
         find_similar,
         queries_from_files,
         queries_from_rows,
-        standardise_in_place,
     )
     from galaxy_lightning.embedding.writing import write_list
+    from galaxy_lightning.evaluation.neighbours import Scale
     from galaxy_lightning.runtime.noise import quieten
 
     quieten()
@@ -66,7 +66,8 @@ def run(args: Sequence[str]) -> None:
     scaled = table.read_features()
     if not len(scaled.rows):
         raise GalaxyError(f"{options.table}: no galaxy has features that are all finite")
-    scale = standardise_in_place(scaled.features)
+    scale = Scale.of(scaled.features)
+    scale.apply_in_place(scaled.features)
     queries = queries_from_rows(table, found_ids, scaled)
     if model is not None and files:
         queries += queries_from_files(files, table, model, scale, options.pixel_scale)

@@ -14,35 +14,15 @@ from data_prep.images.image_files import split_suffix
 from galaxy_lightning.data.image_folders import ImageListDataset
 from galaxy_lightning.embedding.reading import EmbeddingTable, FeatureRows
 from galaxy_lightning.embedding.sources import EmbeddingModel
-from galaxy_lightning.explain.neighbours import nearest_points
+from galaxy_lightning.evaluation.neighbours import Scale, nearest_points
 from galaxy_lightning.explain.opening import similar_ids
 
 RANK: Final = "rank"
 DISTANCE: Final = "distance"
 GALAXY: Final = "galaxy"
-_CONSTANT: Final = 1e-6
-"""Features with a lower standard deviation count as constant, as in ``standardise``."""
 _SAME_IMAGE: Final = 0.01
 """Images of one galaxy whose features differ by less, in standard deviations, are copies of each other: their
 features may differ in the last digits."""
-_BLOCK: Final = 16_384
-"""Number of galaxies that are standardised at a time."""
-
-
-class Scale(NamedTuple):
-    """The scale of features.
-
-    Attributes:
-        mean: float32 ``[features]``.
-        deviation: float32 ``[features]`` standard deviations; infinite for constant features.
-    """
-
-    mean: npt.NDArray[np.float32]
-    deviation: npt.NDArray[np.float32]
-
-    def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Returns ``[N, features]``, standardised; constant features become 0."""
-        return np.asarray((features - self.mean) / self.deviation, dtype=np.float32)
 
 
 class Query(NamedTuple):
@@ -63,28 +43,6 @@ class Query(NamedTuple):
     row: int | None = None
     image: npt.NDArray[np.uint8] | None = None
     predicted: str = ""
-
-
-def standardise_in_place(features: npt.NDArray[np.float32]) -> Scale:
-    """Standardises features without a copy of them; see :func:`~.audit.embedding_map.standardise`.
-
-    Mean and standard deviation are summed in double precision.
-
-    Args:
-        features: float32 ``[N, features]``, which are changed.
-
-    Returns:
-        Their scale.
-    """
-    blocks = [slice(start, start + _BLOCK) for start in range(0, len(features), _BLOCK)]
-    mean = np.sum([features[block].sum(axis=0, dtype=np.float64) for block in blocks], axis=0) / len(features)
-    squares = [np.square(features[block] - mean).sum(axis=0) for block in blocks]
-    deviation = np.sqrt(np.sum(squares, axis=0) / len(features))
-    deviation = np.where(deviation > _CONSTANT, deviation, np.inf)
-    scale = Scale(mean.astype(np.float32), deviation.astype(np.float32))
-    for block in blocks:
-        features[block] = scale.apply(features[block])
-    return scale
 
 
 def find_ids(table: EmbeddingTable, names: Sequence[str]) -> dict[str, npt.NDArray[np.int64]]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from galaxy_lightning.embedding.sources import EmbeddingModel, GalaxySource
 from galaxy_lightning.embedding.table_info import COLUMNS, EMBEDDING, METADATA, TableInfo
-from galaxy_lightning.explain.predictor import BATCH
+from galaxy_lightning.networks.features import BATCH
 from galaxy_lightning.tables.parquet_writer import votable_metadata
 from galaxy_lightning.tables.schema import describe_column, known_metadata
 

@@ -21,7 +21,7 @@ from galaxy_lightning.embedding.table_file import TableFile
 from galaxy_lightning.embedding.table_info import ENTROPY, PIXEL_HASH
 from galaxy_lightning.evaluation.calibration import entropy
 from galaxy_lightning.evaluation.novelty import NOVELTY
-from galaxy_lightning.explain.predictor import BATCH
+from galaxy_lightning.networks.features import BATCH
 from galaxy_lightning.runs.writer import prediction_table
 
 

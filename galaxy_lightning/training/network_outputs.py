@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from galaxy_lightning.evaluation.novelty import Features
+from galaxy_lightning.evaluation.neighbours import Features
 from galaxy_lightning.networks.features import FeatureRecorder
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.training.inference import Inference

@@ -11,6 +11,7 @@ from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
 from galaxy_lightning.explain import predictor
 from galaxy_lightning.explain.predictor import Predictor
+from galaxy_lightning.networks import features as recording
 from galaxy_lightning.networks.features import head_layers
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -58,6 +59,7 @@ def test_many_images_are_predicted_in_batches(small_images, monkeypatch):
     found.model.inference.calibrations = Calibrations(Calibration(temperature=0.2))
     at_once = found.probabilities(small_images[:7])
     monkeypatch.setattr(predictor, "BATCH", 3)
+    monkeypatch.setattr(recording, "BATCH", 3)
     np.testing.assert_allclose(found.probabilities(small_images[:7]), at_once, atol=1e-6)
     rows = np.array([6, 0, 3, 2])
     np.testing.assert_allclose(
