@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.paths import expand_path
 from data_prep.common.progress import progress_bar
 from data_prep.images.image_files import split_suffix
 from galaxy_lightning.data.image_folders import ImageListDataset
@@ -56,7 +57,7 @@ def find_ids(table: EmbeddingTable, names: Sequence[str]) -> dict[str, npt.NDArr
         ``[images]`` rows of each galaxy, by name.
 
     Raises:
-        GalaxyError: An id does not exist; the message names the nearest ones.
+        GalaxyError: An id does not exist; the message names the nearest ones, or says that a file is missing.
     """
     columns = dict.fromkeys((table.id_column, "objid", "asset_id"))
     texts = [table.galaxies[name].astype(str).to_numpy() for name in columns if name in table.galaxies]
@@ -65,6 +66,11 @@ def find_ids(table: EmbeddingTable, names: Sequence[str]) -> dict[str, npt.NDArr
         hits = (np.flatnonzero(column == name) for column in texts)
         rows = next((rows for rows in hits if len(rows)), None)
         if rows is None:
+            if split_suffix(name)[1] or Path(name).name != name:
+                problem = "is a folder" if Path(expand_path(name)).is_dir() else "does not exist"
+                raise GalaxyError(
+                    f"{name} {problem}: name an image file, or the id of a galaxy in {table.path}"
+                )
             raise GalaxyError(
                 f"{name} is neither an image file nor the id of a galaxy in {table.path}; the most similar "
                 f"ids: {', '.join(similar_ids(name, [column.tolist() for column in texts]))}"

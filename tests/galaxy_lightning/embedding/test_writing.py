@@ -186,7 +186,7 @@ def test_what_cannot_be_embedded_is_named(survey, tmp_path, capsys, monkeypatch)
     assert "224" in error(capsys, "embed", f"--data.arrays={survey.arrays.folder}", out)
     scale = "--data.pixel_scale=0.4"
     assert "leave it out" in error(capsys, "embed", run, f"--data.arrays={survey.arrays.folder}", scale, out)
-    monkeypatch.setattr("galaxy_lightning.embedding.libraries.find_spec", lambda name: None)
+    monkeypatch.setattr("data_prep.common.libraries.find_spec", lambda name: None)
     line = error(capsys, "embed", run, source, out)
     assert "pip install 'galaxy-lightning[parquet]'" in line
     assert list(tmp_path.iterdir()) == []
