@@ -22,7 +22,7 @@ from galaxy_lightning.callbacks.prediction_columns import COUNTS, IS_UNCERTAIN, 
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.data.image_folders import ImageFolderDataset, identify_images
+from galaxy_lightning.data.image_folders import ImageFolderDataset, list_skipped
 from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
 from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.runs.writer import arrays_identity
@@ -164,10 +164,7 @@ class PredictionWriter(Callback):
             self._part = None
 
     def _write_table(self, problems: dict[int, str], processes: int) -> None:
-        rows = sorted(problems)
-        unusable = self.galaxies.iloc[rows].assign(reason=[problems[row] for row in rows])
-        others = self._other_files()
-        self.skipped = pd.concat([unusable, others]).sort_values("path") if len(others) else unusable
+        self.skipped = list_skipped(self.galaxies, problems, self.images, self._is_output)
         if not self.written:
             self.path.unlink(missing_ok=True)  # An older table does not belong to the new list.
             with new_file(self.skipped_path) as skipped:
@@ -182,10 +179,10 @@ class PredictionWriter(Callback):
             if self._is_part(part.name):
                 part.unlink(missing_ok=True)
         if not self.written:
-            first = unusable.iloc[0]
+            row, reason = min(problems.items())
             raise GalaxyError(
-                f"none of the {len(unusable):,} images is usable (listed in {self.skipped_path}); the first "
-                f"is {first['path']}: {first['reason']}"
+                f"none of the {len(problems):,} images is usable (listed in {self.skipped_path}); the first "
+                f"is {self.galaxies['path'].iloc[row]}: {reason}"
             )
 
     def _write_rows(self, parts: Sequence[Path], table: Path) -> None:
@@ -205,22 +202,10 @@ class PredictionWriter(Callback):
         if left_out is not None:
             self.skipped = pd.concat([self.skipped, left_out]).sort_values("path")
 
-    def _other_files(self) -> pd.DataFrame:
-        """Returns the other files in the folder of images, except those that this command writes there."""
-        if self.images is None:
-            return self.galaxies.iloc[:0]
-        folder, outputs = self.path.parent.resolve(), (self.path.name, self.skipped_path.name)
-        others = {
-            path: reason
-            for path, reason in self.images.skipped.items()
-            if not (path.name in outputs or self._is_part(path.name))
-            or (self.images.folder / path).parent.resolve() != folder
-        }
-        if not others:
-            return self.galaxies.iloc[:0]
-        names = [path.stem for path in others]
-        column = str(self.galaxies.columns[0])
-        return identify_images(names, list(map(str, others)), column).assign(reason=list(others.values()))
+    def _is_output(self, path: Path) -> bool:
+        """Returns whether this command writes a file."""
+        is_named = path.name in (self.path.name, self.skipped_path.name) or self._is_part(path.name)
+        return is_named and path.parent.resolve() == self.path.parent.resolve()
 
     def _is_part(self, name: str) -> bool:
         return re.fullmatch(rf"{re.escape(self.path.stem)}\.partial-\d+\.(csv|json)", name) is not None

@@ -1,7 +1,6 @@
 """Computes the features of galaxies and writes them to a table, batch by batch."""
 
 import contextlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from data_prep.common.files import new_file, new_files
 from data_prep.common.progress import progress_bar
 from data_prep.common.threads import prefetch
 from data_prep.images.pixel_hash import hash_images
-from galaxy_lightning.data.image_folders import identify_images
+from galaxy_lightning.data.image_folders import list_skipped
 from galaxy_lightning.data.seen_galaxies import SEEN
 from galaxy_lightning.embedding.sources import EmbeddingModel, GalaxySource
 from galaxy_lightning.embedding.table_file import TableFile
@@ -58,13 +57,15 @@ def embed(model: EmbeddingModel, galaxies: GalaxySource, path: Path, skipped_pat
     Raises:
         GalaxyError: No image is usable, the network has no dense layer, or a file cannot be written.
     """
-    number, own = len(galaxies.identifiers), (path, skipped_path)
+    number, outputs = len(galaxies.identifiers), {path.absolute(), skipped_path.absolute()}
     with (
         contextlib.suppress(_NothingUsableError),
         new_files(path, skipped_path) as (partial, partial_skipped),
     ):
         table, problems, seen = _fill(partial, model, galaxies)
-        skipped = _list_skipped(galaxies, problems, own)
+        skipped = list_skipped(
+            galaxies.identifiers, problems, galaxies.folder, lambda file: file.absolute() in outputs
+        )
         if not table.written:
             raise _NothingUsableError
         if len(skipped):
@@ -118,25 +119,6 @@ def _describe(
         table[NOVELTY] = outputs.novelty[0].round(2)
     table[PIXEL_HASH] = hash_images(images, np.arange(len(rows)), turns)
     return table, features
-
-
-def _list_skipped(galaxies: GalaxySource, problems: dict[int, str], own: Sequence[Path]) -> pd.DataFrame:
-    """Returns the unusable images and, of a folder, the other files, except those that the command writes."""
-    rows = sorted(problems)
-    unusable = galaxies.identifiers.iloc[rows].assign(reason=[problems[row] for row in rows])
-    if galaxies.folder is None:
-        return unusable
-    folder, outputs = galaxies.folder.folder, {each.absolute() for each in own}
-    others = {
-        path: reason
-        for path, reason in galaxies.folder.skipped.items()
-        if (folder / path).absolute() not in outputs
-    }
-    if not others:
-        return unusable
-    column, names = str(galaxies.identifiers.columns[0]), [path.stem for path in others]
-    listed = identify_images(names, list(map(str, others)), column).assign(reason=list(others.values()))
-    return pd.concat([unusable, listed]).sort_values("path")
 
 
 def write_list(table: pd.DataFrame, path: Path) -> None:
