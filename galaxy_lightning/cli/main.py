@@ -18,7 +18,7 @@ from data_prep.common.output import guarded_output
 from galaxy_lightning.cli.checkpoint_names import find_checkpoint, find_checkpoints, is_crossval
 from galaxy_lightning.cli.configs import (
     add_default_config,
-    configured_checkpoint,
+    configured_checkpoints,
     expand_paths,
     named_configs,
 )
@@ -99,8 +99,7 @@ def complete(args: list[str]) -> list[str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ckpt_path", nargs="+", action="extend")
     known, others = parser.parse_known_args(options)
-    configured = configured_checkpoint(others)
-    named = known.ckpt_path or ([] if configured is None else [configured])
+    named = known.ckpt_path or configured_checkpoints(others)
     if not named:
         if command == "fit":
             return [command, *default_options]
