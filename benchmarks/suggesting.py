@@ -82,10 +82,9 @@ def learn(
         if at + 1 < len(numbers):
             wanted, rest = numbers[at + 1] - number, pool[~np.isin(pool, labelled)]
             if method == "suggested":
-                images = np.asarray(arrays.images[rest])
-                chosen = choose_next(
-                    predictor.features(images), predictor.probabilities(images), wanted, seed
-                )
+                outputs, features = predictor.classify(np.asarray(arrays.images[rest]))
+                known = outputs.probabilities[0].astype(np.float64)
+                chosen = choose_next(features, known, wanted, seed)
                 labelled = np.concatenate([labelled, rest[chosen]])
             else:
                 labelled = pool[: numbers[at + 1]]

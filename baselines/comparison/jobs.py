@@ -12,7 +12,7 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
 from data_prep.common.processes import run_module
-from galaxy_lightning.cli.configs import configured_checkpoint
+from galaxy_lightning.cli.configs import configured_checkpoints
 from galaxy_lightning.runs.writer import complete_run
 from galaxy_lightning.shipped_configs import config_names, find_config
 
@@ -123,10 +123,10 @@ def _recipe(model: str) -> tuple[str, tuple[str, ...]]:
             f"unknown model {model!r}: --models accepts {', '.join(BASELINES)}, the name of a shipped config "
             f"({', '.join(shipped)}), or the path of a config"
         )
-    if checkpoint := configured_checkpoint(["--config", str(config)]):
+    if checkpoints := configured_checkpoints(["--config", str(config)]):
         raise GalaxyError(
-            f"the config {config} resumes {checkpoint}, but a comparison trains from the beginning: remove "
-            "ckpt_path from the config"
+            f"the config {config} resumes {', '.join(checkpoints)}, but a comparison trains from the "
+            "beginning: remove ckpt_path from the config"
         )
     # A config that has changed counts as another model.
     digest = hashlib.sha256(config.read_bytes()).hexdigest()[:8]

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from galaxy_lightning.evaluation.neighbours import Scale
 from galaxy_lightning.runtime.noise import without_tensorflow
 
 MIN_GALAXIES: Final = 10
@@ -27,7 +28,7 @@ def map_galaxies(features: npt.NDArray[np.float32], seed: int = 0) -> npt.NDArra
         ``[N, 2]``, from 0 to 1.
     """
     number = len(features)
-    scaled = standardise(features) if number else features
+    scaled = Scale.of(features).apply(features) if number else features
     if number < MIN_GALAXIES:
         if number < 2:
             return np.zeros((number, 2), dtype=np.float32)
@@ -42,20 +43,6 @@ def map_galaxies(features: npt.NDArray[np.float32], seed: int = 0) -> npt.NDArra
         warnings.simplefilter("ignore")
         umap = UMAP(n_neighbors=min(_NEIGHBOURS, number - 1), random_state=seed, n_jobs=1)
         return _to_unit_square(umap.fit_transform(scaled))
-
-
-def standardise(
-    features: npt.NDArray[np.float32], reference: npt.NDArray[np.float32] | None = None
-) -> npt.NDArray[np.float32]:
-    """Scales features to mean 0 and standard deviation 1; constant ones to 0.
-
-    Args:
-        features: ``[N, features]``.
-        reference: ``[M, features]`` from which mean and standard deviation are taken; by default the same.
-    """
-    reference = features if reference is None else reference
-    deviation = reference.std(axis=0)
-    return np.asarray((features - reference.mean(axis=0)) / np.where(deviation > 1e-6, deviation, np.inf))
 
 
 def _to_unit_square(places: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:

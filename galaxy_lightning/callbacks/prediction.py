@@ -16,15 +16,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file, new_files
-from galaxy_lightning.callbacks.prediction_columns import COUNTS, PredictionColumns
+from galaxy_lightning.callbacks.prediction_columns import COUNTS, IS_UNCERTAIN, PredictionColumns, count_flags
 from galaxy_lightning.callbacks.prediction_parts import PredictionParts, find_parts, is_part
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.data.image_folders import ImageFolderDataset, identify_images
-from galaxy_lightning.data.seen_galaxies import SeenFlags
+from galaxy_lightning.data.image_folders import ImageFolderDataset, list_skipped
+from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
+from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.runs.writer import arrays_identity
 from galaxy_lightning.tables.output import TableOutput
-from galaxy_lightning.tables.positions import positions_in_degrees
+from galaxy_lightning.tables.positions import identify_galaxies
 from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 from galaxy_lightning.training.network_outputs import NetworkOutputs
@@ -56,10 +57,12 @@ class PredictionWriter(Callback):
         output: How the merged rows become the table; None if they are the table, as CSV.
 
     Attributes:
-        written: Number of galaxies in the table, after the prediction.
+        written: Number of rows with a prediction in the table, after the prediction.
+        empty: Number of rows of a catalogue without one, after the prediction.
         skipped: Galaxies and other files that are not in the table, with the ``reason``, after the
             prediction.
-        counts: Numbers of galaxies by the names in :data:`~.prediction_columns.COUNTS`, after the prediction.
+        counts: Numbers of rows with a prediction by the names in :data:`~.prediction_columns.COUNTS`, after
+            the prediction.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class PredictionWriter(Callback):
         self.columns = PredictionColumns(galaxies, list(classes), seen)
         self.made_of = made_of
         self.images = images
-        self.written, self.counts = 0, dict.fromkeys(COUNTS, 0)
+        self.written, self.empty, self.counts = 0, 0, dict.fromkeys(COUNTS, 0)
         self.skipped = galaxies.iloc[:0]
         self._parts: PredictionParts | None = None
 
@@ -161,10 +164,7 @@ class PredictionWriter(Callback):
             self._parts = None
 
     def _write_table(self, problems: dict[int, str]) -> None:
-        rows = sorted(problems)
-        unusable = self.galaxies.iloc[rows].assign(reason=[problems[row] for row in rows])
-        others = self._other_files()
-        self.skipped = pd.concat([unusable, others]).sort_values("path") if len(others) else unusable
+        self.skipped = list_skipped(self.galaxies, problems, self.images, self._is_output)
         if not self.written:
             self.path.unlink(missing_ok=True)  # An older table does not belong to the new list.
             with new_file(self.skipped_path) as skipped:
@@ -177,10 +177,10 @@ class PredictionWriter(Callback):
         for part in find_parts(self.path):
             part.unlink(missing_ok=True)
         if not self.written:
-            first = unusable.iloc[0]
+            row, reason = min(problems.items())
             raise GalaxyError(
-                f"none of the {len(unusable):,} images is usable (listed in {self.skipped_path}); the first "
-                f"is {first['path']}: {first['reason']}"
+                f"none of the {len(problems):,} images is usable (listed in {self.skipped_path}); the first "
+                f"is {self.galaxies['path'].iloc[row]}: {reason}"
             )
 
     def _write_rows(self, table: Path) -> None:
@@ -193,27 +193,18 @@ class PredictionWriter(Callback):
         try:
             _merge(parts, merged)
             left_out = self.output.write(merged, table)
+            if (rows := self.output.rows) is not None:
+                flags = pd.read_csv(merged, usecols=[IS_UNCERTAIN, SEEN, NOVELTY]).iloc[rows[rows >= 0]]
+                self.written, self.empty, self.counts = len(flags), int((rows < 0).sum()), count_flags(flags)
         finally:
             merged.unlink(missing_ok=True)
         if left_out is not None:
             self.skipped = pd.concat([self.skipped, left_out]).sort_values("path")
 
-    def _other_files(self) -> pd.DataFrame:
-        """Returns the other files in the folder of images, except those that this command writes there."""
-        if self.images is None:
-            return self.galaxies.iloc[:0]
-        folder, outputs = self.path.parent.resolve(), (self.path.name, self.skipped_path.name)
-        others = {
-            path: reason
-            for path, reason in self.images.skipped.items()
-            if not (path.name in outputs or is_part(path.name, self.path))
-            or (self.images.folder / path).parent.resolve() != folder
-        }
-        if not others:
-            return self.galaxies.iloc[:0]
-        names = [path.stem for path in others]
-        column = str(self.galaxies.columns[0])
-        return identify_images(names, list(map(str, others)), column).assign(reason=list(others.values()))
+    def _is_output(self, path: Path) -> bool:
+        """Returns whether this command writes a file."""
+        is_named = path.name in (self.path.name, self.skipped_path.name) or is_part(path.name, self.path)
+        return is_named and path.parent.resolve() == self.path.parent.resolve()
 
 
 def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dict[str, Any]]:
@@ -228,9 +219,7 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
         of the image files.
     """
     if data.images_folder is None:
-        arrays = data.arrays
-        galaxies = pd.concat([arrays.identities, positions_in_degrees(arrays.catalog)], axis=1)
-        return galaxies.assign(path=arrays.catalog["path"]), arrays.folder, arrays_identity(arrays)
+        return identify_galaxies(data.arrays), data.arrays.folder, arrays_identity(data.arrays)
     galaxies = data.image_folder.identifiers
     digest = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
     about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": digest}

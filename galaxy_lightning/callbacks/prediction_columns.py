@@ -11,16 +11,16 @@ import pandas as pd
 from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
 from galaxy_lightning.evaluation.calibration import Calibration, entropy
 from galaxy_lightning.evaluation.ensemble import combine
+from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.runs.writer import as_flags, prediction_table, probability_columns
 from galaxy_lightning.training.network_outputs import NetworkOutputs
 
 IS_UNCERTAIN: Final = "is_uncertain"
 NETWORKS: Final = "networks"
-NOVELTY: Final = "novelty"
 NOVEL: Final = 99.0
 """Novelty from which galaxies are counted as unlike those of the training."""
 COUNTS: Final = ("uncertain", "seen", "unknown", "novel", "unrated")
-"""The names of what :meth:`PredictionColumns.make` counts."""
+"""The names of what :func:`count_flags` counts."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,23 @@ class PredictionColumns:
         table = table.assign(entropy=entropy(probabilities).round(6))
         table[IS_UNCERTAIN] = as_flags(uncertain)
         table[SEEN], table[NOVELTY] = seen.astype("Int8"), novelty.round(2)
-        return table, {
-            "uncertain": 0 if uncertain is None else int(uncertain.sum()),
-            "seen": int(seen.sum()),
-            "unknown": int(unknown.sum()),
-            "novel": int((novelty >= NOVEL).sum()),
-            "unrated": int(np.isnan(novelty).sum()),
-        }
+        return table, count_flags(table)
+
+
+def count_flags(table: pd.DataFrame) -> dict[str, int]:
+    """Counts galaxies by the names in ``COUNTS``.
+
+    Args:
+        table: Predictions with the columns ``is_uncertain``, ``seen_in_training`` and ``novelty``.
+    """
+    seen, novelty = table[SEEN], table[NOVELTY]
+    return {
+        "uncertain": int((table[IS_UNCERTAIN] == 1).sum()),
+        "seen": int((seen == 1).sum()),
+        "unknown": int(seen.isna().sum()),
+        "novel": int((novelty >= NOVEL).sum()),
+        "unrated": int(novelty.isna().sum()),
+    }
 
 
 def add_counts(total: dict[str, int], counts: Mapping[str, int]) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
 from data_prep.common.json_files import read_json
-from galaxy_lightning.audit.libraries import AUDIT, require_libraries
+from data_prep.common.libraries import require_libraries
 from galaxy_lightning.cli.checkpoint_names import find_folds
 from galaxy_lightning.cli.configs import expand_paths
 from galaxy_lightning.cli.descriptions import command_parser
@@ -40,7 +40,7 @@ def run(args: Sequence[str]) -> None:
         GalaxyError: The run is incomplete, or its galaxy arrays are not available.
     """
     options = _make_parser().parse_args(expand_paths(args))
-    require_libraries(AUDIT)
+    require_libraries("captum", "cleanlab", "photutils", "skimage", "umap")
     folder = Path(options.run)
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"

@@ -215,23 +215,24 @@ def _find_repeated_name(node: "yaml.Node | None") -> "yaml.ScalarNode | None":
     return None
 
 
-def configured_checkpoint(args: Sequence[str]) -> str | None:
-    """Returns the checkpoint that the configs of a command line name: the last one, or None.
+def configured_checkpoints(args: Sequence[str]) -> list[str]:
+    """Returns the checkpoints that the last config of a command line with a ``ckpt_path`` names.
 
     Args:
         args: The command line.
 
     Raises:
-        GalaxyError: A config cannot be read, or its ``ckpt_path`` is not a path.
+        GalaxyError: A config cannot be read, or its ``ckpt_path`` is neither a path nor a list of paths.
     """
-    checkpoint = None
+    checkpoints: list[str] = []
     for config, content in _read_configs(args):
         value = content.get("ckpt_path")
         if value is not None:
-            if not isinstance(value, str):
-                raise GalaxyError(f"{config}: ckpt_path is not the path of a checkpoint")
-            checkpoint = expand_path(value)
-    return checkpoint
+            names = value if isinstance(value, list) else [value]
+            if not names or not all(isinstance(name, str) for name in names):
+                raise GalaxyError(f"{config}: ckpt_path is neither a path nor a list of paths")
+            checkpoints = [expand_path(name) for name in names]
+    return checkpoints
 
 
 def allows_simulation(args: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from data_prep.common.files import explain_write_errors, refuse_existing
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.locks import file_lock
 from data_prep.common.progress import print_progress
-from galaxy_lightning.cli.configs import add_default_config, configured_checkpoint, expand_paths
+from galaxy_lightning.cli.configs import add_default_config, configured_checkpoints, expand_paths
 from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.cli.fold_progress import FoldProgress, run_fit
 from galaxy_lightning.data.datamodule import GalaxyDataModule
@@ -113,10 +113,10 @@ def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     for arg in others:
         if re.match("--ckpt_path|--trainer.fast_dev_run|--print_config", arg):
             raise GalaxyError(f"crossval trains every fold from start to finish: remove {arg}")
-    if checkpoint := configured_checkpoint(others):
+    if checkpoints := configured_checkpoints(others):
         raise GalaxyError(
             "crossval trains every fold from start to finish: remove ckpt_path from the config "
-            f"(it names {checkpoint})"
+            f"(it names {', '.join(checkpoints)})"
         )
     return options, others
 

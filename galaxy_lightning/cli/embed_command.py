@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.common.files import refuse_existing
+from data_prep.common.libraries import require_libraries
 from data_prep.common.paths import quoted, user_path
 from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.cli.embedding_options import (
     add_galaxies_options,
     add_model_options,
     add_overwrite,
+    check_output,
     checkpoint_of,
     open_source,
-    require_suffix,
 )
-from galaxy_lightning.embedding.libraries import PARQUET, require_extras
 from galaxy_lightning.evaluation.verdict import labelled
 from galaxy_lightning.program import PROGRAM
 
@@ -36,11 +36,10 @@ def run(args: Sequence[str]) -> None:
     )
     add_overwrite(parser)
     options = parser.parse_args(args)
-    require_extras(PARQUET)
-    require_suffix("--out", options.out, (".parquet",), "the table")
+    require_libraries("pyarrow")
     skipped_path = skipped_list(options.out)
-    for path in (options.out, skipped_path):
-        refuse_existing(path, overwrite=options.overwrite)
+    check_output(options.out, (".parquet",), "--out", overwrite=options.overwrite)
+    refuse_existing(skipped_path, overwrite=options.overwrite)
     checkpoint = checkpoint_of(options)
     # torch takes seconds to import.
     from galaxy_lightning.embedding.sources import load_embedding_model

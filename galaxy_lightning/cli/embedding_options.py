@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.files import refuse_existing
 from data_prep.common.paths import expand_path, user_path
 from galaxy_lightning.cli.checkpoint_names import find_checkpoint
 from galaxy_lightning.cli.explain_command import add_network_option
 from galaxy_lightning.runs.writer import complete_run
 from galaxy_lightning.shipped_models import DEFAULT_MODEL, MODELS, SHIPPED
+from galaxy_lightning.tables.formats import require_suffix
 
 if TYPE_CHECKING:
     from galaxy_lightning.embedding.sources import EmbeddingModel, GalaxySource
@@ -91,20 +93,21 @@ def natural(text: str) -> int:
     return int(text)
 
 
-def require_suffix(option: str, path: Path | None, suffixes: tuple[str, ...], what: str) -> None:
-    """Checks the suffix of a file to write.
+def check_output(path: Path | None, suffixes: tuple[str, ...], option: str, *, overwrite: bool) -> None:
+    """Checks that a file can be written.
 
     Args:
-        option: The option that names it.
         path: The file; None if there is none.
         suffixes: The valid suffixes.
-        what: What is written.
+        option: The option that names it.
+        overwrite: Whether it may be replaced.
 
     Raises:
-        GalaxyError: It has another suffix.
+        GalaxyError: It has another suffix, or exists.
     """
-    if path is not None and path.suffix.lower() not in suffixes:
-        raise GalaxyError(f"{option} {path}: {what} needs a name that ends in {' or '.join(suffixes)}")
+    if path is not None:
+        require_suffix(path, suffixes, option)
+        refuse_existing(path, overwrite=overwrite)
 
 
 def checkpoint_of(options: argparse.Namespace, recorded: str | None = None) -> Path:

@@ -9,8 +9,8 @@ from typing import Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import refuse_existing
+from data_prep.common.libraries import require_libraries
 from data_prep.common.progress import progress_bar
-from galaxy_lightning.audit.libraries import ATTRIBUTION, require_libraries
 from galaxy_lightning.cli.checkpoint_names import find_checkpoint
 from galaxy_lightning.cli.configs import expand_paths
 from galaxy_lightning.cli.descriptions import command_parser
@@ -30,7 +30,7 @@ def run(args: Sequence[str]) -> None:
         GalaxyError: There is no such model, galaxy or class, or a figure exists.
     """
     options = _make_parser().parse_args(expand_paths(args))
-    require_libraries(ATTRIBUTION)
+    require_libraries("captum")
     run = complete_run(Path(options.run)) or options.run
     checkpoint = find_checkpoint(str(run))
     out = Path(options.out) if options.out else _default_folder(Path(run))

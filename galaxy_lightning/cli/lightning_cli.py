@@ -36,11 +36,7 @@ from galaxy_lightning.cli.options import (
 )
 from galaxy_lightning.cli.results import make_evaluation_writer, make_prediction_writer
 from galaxy_lightning.cli.samp_message import send_by_samp
-from galaxy_lightning.cli.trainer_checks import (
-    check_galaxy_counts,
-    check_settings,
-    report_invalid_settings,
-)
+from galaxy_lightning.cli.trainer_checks import check_galaxy_counts, check_settings, report_invalid_settings
 from galaxy_lightning.cli.trainer_parts import (
     configured_callbacks,
     configured_loggers,
@@ -130,6 +126,12 @@ class GalaxyCLI(LightningCLI):
         self.parsers.append(parser)
         return parser
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Returns the arguments of each command that are no options of Lightning."""
+        skipped = LightningCLI.subcommands()
+        return skipped | {"predict": skipped["predict"] | {"ckpt_path"}}
+
     def setup_parser(
         self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
     ) -> None:
@@ -214,11 +216,8 @@ class GalaxyCLI(LightningCLI):
             chosen = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
             history = HistoryRecorder(chosen, saves=not trial)
         has_progress, progress = progress_callbacks(settings, history)
-        callbacks = [
-            *configured_callbacks(settings),
-            SigtermRestorer(self.ranks),
-            UnchangedArrays(self.datamodule),
-        ]
+        callbacks = configured_callbacks(settings)
+        callbacks += [SigtermRestorer(self.ranks), UnchangedArrays(self.datamodule)]
         # before_fit prints more about a network than Lightning's summary.
         kwargs |= {
             "callbacks": callbacks,
@@ -248,9 +247,9 @@ class GalaxyCLI(LightningCLI):
         with self.folder.remove_on_early_failure():
             self.trainer.fit(model, **kwargs)
 
-    def predict(self, model: GalaxyClassifier, ckpt_path: Path | None, **kwargs: Any) -> None:
+    def predict(self, model: GalaxyClassifier, **kwargs: Any) -> None:
         """Classifies galaxies with the model, or with several, which have their weights."""
-        answering, weights = (self.ensemble, None) if self.ensemble else (model, ckpt_path)
+        answering, weights = (self.ensemble, None) if self.ensemble else (model, self.ckpt_path)
         self.trainer.predict(answering, ckpt_path=weights, **kwargs)
 
     def before_fit(self) -> None:

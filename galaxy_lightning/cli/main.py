@@ -18,7 +18,7 @@ from data_prep.common.output import guarded_output
 from galaxy_lightning.cli.checkpoint_names import find_checkpoint, find_checkpoints, is_crossval
 from galaxy_lightning.cli.configs import (
     add_default_config,
-    configured_checkpoint,
+    configured_checkpoints,
     expand_paths,
     has_model_config,
 )
@@ -104,8 +104,7 @@ def complete(args: list[str]) -> list[str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ckpt_path", nargs="+", action="extend")
     known, others = parser.parse_known_args(options)
-    configured = configured_checkpoint(others)
-    named = known.ckpt_path or ([] if configured is None else [configured])
+    named = known.ckpt_path or configured_checkpoints(others)
     if command == "fit" and named == [_NEWEST] and not Path(_NEWEST).exists():
         return _complete_newest(others)
     if not named:

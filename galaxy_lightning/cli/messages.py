@@ -9,10 +9,11 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.samples.class_names import describe_classes
 from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
-from galaxy_lightning.callbacks.prediction_columns import NOVEL, NOVELTY
+from galaxy_lightning.callbacks.prediction_columns import NOVEL
 from galaxy_lightning.data.seen_galaxies import SEEN
 from galaxy_lightning.evaluation.calibration import Calibrations
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions
+from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.evaluation.verdict import labelled, list_results, verdict
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
@@ -129,7 +130,7 @@ def before_predict(trained: CheckpointInfo, ensemble: Ensemble | None) -> Iterat
 def after_predict(
     writer: PredictionWriter, model: GalaxyClassifier | Ensemble, descriptions: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yields where the table is, what its columns mean, and how many images are skipped or flagged.
+    """Yields where the table is, what its columns mean, and how many rows are flagged and images skipped.
 
     Args:
         writer: The callback that has written the table.
@@ -138,10 +139,18 @@ def after_predict(
     """
     if writer.images is not None:
         yield from writer.images.describe()
-    skipped = f"; {len(writer.skipped):,} skipped, see {writer.skipped_path}" if len(writer.skipped) else ""
+    joined = writer.output is not None and writer.output.join is not None
+    what = " images or other files" if joined else ""
+    skipped = (
+        f"; {len(writer.skipped):,}{what} skipped, see {writer.skipped_path}" if len(writer.skipped) else ""
+    )
     hidden = writer.images.ignored if writer.images else 0
     ignored = f"; {hidden:,} hidden or system file{'s' if hidden > 1 else ''} ignored" if hidden else ""
-    yield f"Saved {writer.written:,} predictions to {writer.path}{skipped}{ignored}"
+    if joined:
+        rows, empty = writer.written + writer.empty, writer.empty
+        yield f"Saved {rows:,} rows to {writer.path}, {empty:,} without a usable image{skipped}{ignored}"
+    else:
+        yield f"Saved {writer.written:,} predictions to {writer.path}{skipped}{ignored}"
     if writer.output is not None:
         yield from writer.output.notes
     columns = dict(zip(model.classes, probability_columns(model.classes), strict=True))

@@ -72,6 +72,8 @@ def add_output_options(parsers: Mapping[str, LightningArgumentParser]) -> None:
     predict.add_argument(
         "--samp", action="store_true", help="send the table (.fits or .vot) to TOPCAT, Aladin, ... by SAMP"
     )
+    # Lightning's own option takes no list, which a config may hold; the completed command line names one.
+    predict.add_argument("--ckpt_path", type=str | tuple[str, ...] | None, help="checkpoints or run folders")
     # The command line has them as further values of --ckpt_path.
     predict.add_argument("--members", type=list[str] | None, help=argparse.SUPPRESS)
     predict.add_argument("--overwrite", action="store_true", help="replace an existing table")

@@ -8,6 +8,7 @@ from data_prep.common.files import refuse_existing
 from galaxy_lightning.cli.configs import expand_paths
 from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.runs.names import PAGE
+from galaxy_lightning.tables.formats import require_suffix
 
 
 def run(args: Sequence[str]) -> None:
@@ -44,8 +45,7 @@ def run(args: Sequence[str]) -> None:
         raise GalaxyError("name the page of several runs with --out FILE")
     out = Path(options.out) if options.out else None
     if out is not None:
-        if out.suffix not in (".html", ".htm"):
-            raise GalaxyError(f"--out {out}: a page needs a name that ends in .html")
+        require_suffix(out, (".html", ".htm"))
         refuse_existing(out, overwrite=options.overwrite)
     from galaxy_lightning.report.audits import read_audits  # matplotlib takes a second to import.
     from galaxy_lightning.report.content import Report

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import new_file, refuse_existing
+from data_prep.common.files import new_file
+from data_prep.common.libraries import require_libraries
 from data_prep.common.paths import expand_path, user_path
 from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.cli.embedding_options import (
     add_model_options,
     add_overwrite,
     add_pixel_scale,
+    check_output,
     checkpoint_of,
     positive,
-    require_suffix,
 )
-from galaxy_lightning.embedding.libraries import SEARCH, require_extras
 from galaxy_lightning.evaluation.verdict import labelled
 
 if TYPE_CHECKING:
@@ -37,11 +37,9 @@ def run(args: Sequence[str]) -> None:
         GalaxyError: The table is invalid, a galaxy does not exist, or a file exists.
     """
     options = _make_parser().parse_args(args)
-    require_extras(SEARCH)
-    require_suffix("--out", options.out, (".csv",), "the table")
-    require_suffix("--figure", options.figure, (".png", ".pdf"), "the figure")
-    for path in filter(None, (options.out, options.figure)):
-        refuse_existing(path, overwrite=options.overwrite)
+    require_libraries("pyarrow")
+    check_output(options.out, (".csv",), "--out", overwrite=options.overwrite)
+    check_output(options.figure, (".png", ".pdf"), "--figure", overwrite=options.overwrite)
     files, names = _divide(options.galaxies)
     # The libraries take seconds to import.
     from galaxy_lightning.embedding.figure import MAX_IMAGES
@@ -51,9 +49,9 @@ def run(args: Sequence[str]) -> None:
         find_similar,
         queries_from_files,
         queries_from_rows,
-        standardise_in_place,
     )
     from galaxy_lightning.embedding.writing import write_list
+    from galaxy_lightning.evaluation.neighbours import Scale
     from galaxy_lightning.runtime.noise import quieten
 
     quieten()
@@ -66,7 +64,8 @@ def run(args: Sequence[str]) -> None:
     scaled = table.read_features()
     if not len(scaled.rows):
         raise GalaxyError(f"{options.table}: no galaxy has features that are all finite")
-    scale = standardise_in_place(scaled.features)
+    scale = Scale.of(scaled.features)
+    scale.apply_in_place(scaled.features)
     queries = queries_from_rows(table, found_ids, scaled)
     if model is not None and files:
         queries += queries_from_files(files, table, model, scale, options.pixel_scale)

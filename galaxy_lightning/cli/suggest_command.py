@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import refuse_existing
+from data_prep.common.libraries import require_libraries
 from data_prep.common.paths import user_path
 from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.cli.embed_command import skipped_list
@@ -15,13 +16,12 @@ from galaxy_lightning.cli.embedding_options import (
     add_galaxies_options,
     add_model_options,
     add_overwrite,
+    check_output,
     checkpoint_of,
     natural,
     open_source,
     positive,
-    require_suffix,
 )
-from galaxy_lightning.embedding.libraries import SEARCH, require_extras
 from galaxy_lightning.evaluation.verdict import labelled
 
 if TYPE_CHECKING:
@@ -38,12 +38,11 @@ def run(args: Sequence[str]) -> None:
         GalaxyError: The model, the galaxies or the table cannot be used, or a file exists.
     """
     options = _make_parser().parse_args(args)
-    require_extras(SEARCH)
-    require_suffix("--out", options.out, (".csv",), "the table")
-    require_suffix("--page", options.page, (".html", ".htm"), "the page")
-    outputs = [options.out, options.page, *([] if options.table else [skipped_list(options.out)])]
-    for path in filter(None, outputs):
-        refuse_existing(path, overwrite=options.overwrite)
+    require_libraries("pyarrow", "sklearn")
+    check_output(options.out, (".csv",), "--out", overwrite=options.overwrite)
+    check_output(options.page, (".html", ".htm"), "--page", overwrite=options.overwrite)
+    if not options.table:
+        refuse_existing(skipped_list(options.out), overwrite=options.overwrite)
     if options.table and options.pixel_scale is not None:
         raise GalaxyError("--data.pixel_scale is that of image files: leave it out for a table")
     from galaxy_lightning.runtime.noise import quieten

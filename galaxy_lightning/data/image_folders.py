@@ -1,7 +1,7 @@
 """Image files without labels, for predictions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -164,3 +164,35 @@ def identify_images(names: Sequence[str], paths: Sequence[str], column: str | No
     return pd.DataFrame(
         {name: [text.replace("\r", "\\r") for text in texts] for name, texts in columns.items()}, dtype=object
     )
+
+
+def list_skipped(
+    galaxies: pd.DataFrame,
+    problems: Mapping[int, str],
+    images: ImageFolderDataset | None,
+    is_output: Callable[[Path], bool],
+) -> pd.DataFrame:
+    """Lists the images that cannot be used and, of a folder, the other files.
+
+    Args:
+        galaxies: The identifiers of each galaxy, by row.
+        problems: Why an image cannot be used, by row.
+        images: The folder of images; None for galaxy arrays.
+        is_output: Tells whether a command writes a file, which is then not listed.
+
+    Returns:
+        Their identifiers, sorted by ``path`` if there are other files, with the ``reason``.
+    """
+    rows = sorted(problems)
+    unusable = galaxies.iloc[rows].assign(reason=[problems[row] for row in rows])
+    skipped = {} if images is None else images.skipped
+    others = {
+        str(path): (path.stem, reason)
+        for path, reason in skipped.items()
+        if images is not None and not is_output(images.folder / path)
+    }
+    if not others:
+        return unusable
+    names, reasons = zip(*others.values(), strict=True)
+    listed = identify_images(names, list(others), str(galaxies.columns[0])).assign(reason=reasons)
+    return pd.concat([unusable, listed]).sort_values("path")

@@ -132,6 +132,11 @@ class SeenFlags:
     ) -> None:
         self._seen, self._objids, self._turns = seen, objids, turns
 
+    @property
+    def may_be_missing(self) -> bool:
+        """Whether :meth:`find` may return missing values."""
+        return bool((self._objids < 0).any()) and not self._seen.has_all_pixels
+
     def find(self, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> "pd.Series[Any]":
         """Returns ``[B]`` whether the model has seen each galaxy, of pandas' nullable type ``boolean``.
 

@@ -9,40 +9,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.paths import expand_path
 from data_prep.common.progress import progress_bar
 from data_prep.images.image_files import split_suffix
 from galaxy_lightning.data.image_folders import ImageListDataset
 from galaxy_lightning.embedding.reading import EmbeddingTable, FeatureRows
 from galaxy_lightning.embedding.sources import EmbeddingModel
-from galaxy_lightning.explain.neighbours import nearest_points
+from galaxy_lightning.evaluation.neighbours import Scale, nearest_points
 from galaxy_lightning.explain.opening import similar_ids
 
 RANK: Final = "rank"
 DISTANCE: Final = "distance"
 GALAXY: Final = "galaxy"
-_CONSTANT: Final = 1e-6
-"""Features with a lower standard deviation count as constant, as in ``standardise``."""
 _SAME_IMAGE: Final = 0.01
 """Images of one galaxy whose features differ by less, in standard deviations, are copies of each other: their
 features may differ in the last digits."""
-_BLOCK: Final = 16_384
-"""Number of galaxies that are standardised at a time."""
-
-
-class Scale(NamedTuple):
-    """The scale of features.
-
-    Attributes:
-        mean: float32 ``[features]``.
-        deviation: float32 ``[features]`` standard deviations; infinite for constant features.
-    """
-
-    mean: npt.NDArray[np.float32]
-    deviation: npt.NDArray[np.float32]
-
-    def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Returns ``[N, features]``, standardised; constant features become 0."""
-        return np.asarray((features - self.mean) / self.deviation, dtype=np.float32)
 
 
 class Query(NamedTuple):
@@ -65,28 +46,6 @@ class Query(NamedTuple):
     predicted: str = ""
 
 
-def standardise_in_place(features: npt.NDArray[np.float32]) -> Scale:
-    """Standardises features without a copy of them; see :func:`~.audit.embedding_map.standardise`.
-
-    Mean and standard deviation are summed in double precision.
-
-    Args:
-        features: float32 ``[N, features]``, which are changed.
-
-    Returns:
-        Their scale.
-    """
-    blocks = [slice(start, start + _BLOCK) for start in range(0, len(features), _BLOCK)]
-    mean = np.sum([features[block].sum(axis=0, dtype=np.float64) for block in blocks], axis=0) / len(features)
-    squares = [np.square(features[block] - mean).sum(axis=0) for block in blocks]
-    deviation = np.sqrt(np.sum(squares, axis=0) / len(features))
-    deviation = np.where(deviation > _CONSTANT, deviation, np.inf)
-    scale = Scale(mean.astype(np.float32), deviation.astype(np.float32))
-    for block in blocks:
-        features[block] = scale.apply(features[block])
-    return scale
-
-
 def find_ids(table: EmbeddingTable, names: Sequence[str]) -> dict[str, npt.NDArray[np.int64]]:
     """Finds galaxies by their ids.
 
@@ -98,7 +57,7 @@ def find_ids(table: EmbeddingTable, names: Sequence[str]) -> dict[str, npt.NDArr
         ``[images]`` rows of each galaxy, by name.
 
     Raises:
-        GalaxyError: An id does not exist; the message names the nearest ones.
+        GalaxyError: An id does not exist; the message names the nearest ones, or says that a file is missing.
     """
     columns = dict.fromkeys((table.id_column, "objid", "asset_id"))
     texts = [table.galaxies[name].astype(str).to_numpy() for name in columns if name in table.galaxies]
@@ -107,6 +66,11 @@ def find_ids(table: EmbeddingTable, names: Sequence[str]) -> dict[str, npt.NDArr
         hits = (np.flatnonzero(column == name) for column in texts)
         rows = next((rows for rows in hits if len(rows)), None)
         if rows is None:
+            if split_suffix(name)[1] or Path(name).name != name:
+                problem = "is a folder" if Path(expand_path(name)).is_dir() else "does not exist"
+                raise GalaxyError(
+                    f"{name} {problem}: name an image file, or the id of a galaxy in {table.path}"
+                )
             raise GalaxyError(
                 f"{name} is neither an image file nor the id of a galaxy in {table.path}; the most similar "
                 f"ids: {', '.join(similar_ids(name, [column.tolist() for column in texts]))}"
@@ -191,10 +155,11 @@ def queries_from_files(
         if batch.problems:
             raise GalaxyError(f"{path}: {batch.problems[0]}")
         images = batch.images.numpy()
-        features = scale.apply(model.predictor.features(images, title=""))[0]
+        outputs, raw = model.predictor.classify(images)
+        features = scale.apply(raw)[0]
         if not np.isfinite(features).all():
             raise GalaxyError(f"{path}: its features are not finite")
-        predicted = classifier.classes[int(model.predictor.probabilities(images)[0].argmax())]
+        predicted = classifier.classes[int(outputs.probabilities[0, 0].argmax())]
         queries.append(
             Query(str(path), split_suffix(path.name)[0], features, image=images[0], predicted=predicted)
         )

@@ -17,6 +17,7 @@ from galaxy_lightning.data.seen_galaxies import SeenFlags, parse_objids
 from galaxy_lightning.explain.predictor import Predictor
 from galaxy_lightning.networks.features import head_layers
 from galaxy_lightning.runs.writer import arrays_identity
+from galaxy_lightning.tables.positions import identify_galaxies
 from galaxy_lightning.training.checkpoints import CheckpointInfo, load_checkpoint
 
 
@@ -51,7 +52,7 @@ class GalaxySource(NamedTuple):
 
     Attributes:
         identifiers: ``N`` rows, with the columns of ``predict``: ``objid`` or ``id``, ``path`` and, for
-            galaxy arrays, ``asset_id``, ``split`` and ``label``.
+            galaxy arrays, ``asset_id``, ``split`` and ``label``, ``ra`` and ``dec`` if known.
         read: Returns the images of a range of rows.
         flags: Tells which galaxies the model has seen.
         turns: ``[N]`` quarter turns by which the images were rotated; None if they were not.
@@ -101,13 +102,12 @@ def open_arrays_source(folder: Path, model: EmbeddingModel) -> GalaxySource:
     arrays.verify()
     turns = arrays.quarter_turns
     flags = SeenFlags(model.trained.seen, arrays.catalog["objid"].to_numpy(dtype=np.int64), turns)
-    identifiers = arrays.identities.assign(path=arrays.catalog["path"])
     origin = {"arrays": str(folder.resolve()), "sha256": arrays_identity(arrays)["sha256"]}
 
     def read(rows: range) -> SourceImages:
         return SourceImages(np.array(arrays.images[rows.start : rows.stop]), {})
 
-    return GalaxySource(_without_empty(identifiers, arrays), read, flags, turns, origin)
+    return GalaxySource(_without_empty(identify_galaxies(arrays), arrays), read, flags, turns, origin)
 
 
 def open_images_source(folder: Path, model: EmbeddingModel, pixel_scale: float | None = None) -> GalaxySource:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.runs.writer import probability_columns
+from galaxy_lightning.tables.schema import ColumnInfo
 
 METADATA: Final = b"galaxy_lightning"
 """The key of the schema's metadata, whose value is JSON."""
@@ -15,6 +16,11 @@ EMBEDDING: Final = "embedding"
 PIXEL_HASH: Final = "pixel_hash"
 """The column of the hashes of the pixels; see :func:`data_prep.images.pixel_hash.hash_pixels`."""
 ENTROPY: Final = "entropy"
+COLUMNS: Final = {
+    PIXEL_HASH: ColumnInfo("integer", "hash of the pixels: equal for exact copies", "meta.checksum"),
+    EMBEDDING: ColumnInfo("float", "features: inputs of the network's last layers", "src.morph.param"),
+}
+"""The columns that tables of predictions lack."""
 
 
 @dataclass(frozen=True)

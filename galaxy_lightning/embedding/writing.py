@@ -1,10 +1,8 @@
 """Computes the features of galaxies and writes them to a table, batch by batch."""
 
 import contextlib
-from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +13,15 @@ from data_prep.common.files import new_file, new_files
 from data_prep.common.progress import progress_bar
 from data_prep.common.threads import prefetch
 from data_prep.images.pixel_hash import hash_images
-from galaxy_lightning.data.image_folders import identify_images
+from galaxy_lightning.data.image_folders import list_skipped
 from galaxy_lightning.data.seen_galaxies import SEEN
 from galaxy_lightning.embedding.sources import EmbeddingModel, GalaxySource
-from galaxy_lightning.embedding.table_info import EMBEDDING, ENTROPY, METADATA, PIXEL_HASH, TableInfo
+from galaxy_lightning.embedding.table_file import TableFile
+from galaxy_lightning.embedding.table_info import ENTROPY, PIXEL_HASH
 from galaxy_lightning.evaluation.calibration import entropy
-from galaxy_lightning.explain.predictor import BATCH
+from galaxy_lightning.evaluation.novelty import NOVELTY
+from galaxy_lightning.networks.features import BATCH
 from galaxy_lightning.runs.writer import prediction_table
-
-ROW_GROUP: Final = 64 * BATCH
-"""Number of galaxies in a row group, which are in memory at a time."""
 
 
 class Embedded(NamedTuple):
@@ -47,9 +44,9 @@ def embed(model: EmbeddingModel, galaxies: GalaxySource, path: Path, skipped_pat
     """Writes the features of galaxies to a Parquet file.
 
     The table has the identifiers of each galaxy, ``p_<class>``, ``predicted``, ``entropy`` in bits,
-    ``seen_in_training``, ``pixel_hash`` and ``embedding``, a fixed-size list of float32. It appears when it
-    is complete. Memory grows only with the identifiers: a row group of ``ROW_GROUP`` galaxies is written at
-    a time.
+    ``seen_in_training``, ``novelty`` if the model rates it, ``pixel_hash`` and ``embedding``, a fixed-size
+    list of float32. It appears when it is complete. Memory grows only with the identifiers: a row group is
+    written at a time.
 
     Args:
         model: The model.
@@ -60,13 +57,15 @@ def embed(model: EmbeddingModel, galaxies: GalaxySource, path: Path, skipped_pat
     Raises:
         GalaxyError: No image is usable, the network has no dense layer, or a file cannot be written.
     """
-    number, own = len(galaxies.identifiers), (path, skipped_path)
+    number, outputs = len(galaxies.identifiers), {path.absolute(), skipped_path.absolute()}
     with (
         contextlib.suppress(_NothingUsableError),
         new_files(path, skipped_path) as (partial, partial_skipped),
     ):
         table, problems, seen = _fill(partial, model, galaxies)
-        skipped = _list_skipped(galaxies, problems, own)
+        skipped = list_skipped(
+            galaxies.identifiers, problems, galaxies.folder, lambda file: file.absolute() in outputs
+        )
         if not table.written:
             raise _NothingUsableError
         if len(skipped):
@@ -85,14 +84,12 @@ class _NothingUsableError(Exception):
     """No image is usable, so that there is no table."""
 
 
-def _fill(
-    path: Path, model: EmbeddingModel, galaxies: GalaxySource
-) -> tuple["_TableFile", dict[int, str], int]:
+def _fill(path: Path, model: EmbeddingModel, galaxies: GalaxySource) -> tuple[TableFile, dict[int, str], int]:
     """Writes the table; returns it, why images are unusable, by row, and the number of seen galaxies."""
     number, problems, seen = len(galaxies.identifiers), dict[int, str](), 0
     pieces = [range(start, min(start + BATCH, number)) for start in range(0, number, BATCH)]
     with (
-        _TableFile(path, model, galaxies) as table,
+        TableFile(path, model, galaxies) as table,
         prefetch(galaxies.read, pieces, 1, 2) as batches,
         progress_bar(total=number, desc="embed", unit=" galaxies") as bar,
     ):
@@ -111,120 +108,17 @@ def _describe(
     model: EmbeddingModel, galaxies: GalaxySource, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]
 ) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
     """Returns the columns of some galaxies, and their features."""
-    predictor = model.predictor
-    probabilities = predictor.probabilities(images).astype(np.float32)
-    features = predictor.features(images, title="")
-    table = prediction_table(galaxies.identifiers.iloc[rows], probabilities, predictor.model.classes)
+    classifier = model.predictor.model
+    outputs, features = model.predictor.classify(images)
+    probabilities = outputs.probabilities[0]
+    table = prediction_table(galaxies.identifiers.iloc[rows], probabilities, classifier.classes)
     turns = None if galaxies.turns is None else galaxies.turns[rows]
     table[ENTROPY] = entropy(probabilities).round(6)
     table[SEEN] = galaxies.flags.find(images, rows)
+    if classifier.inference.rates_novelty():
+        table[NOVELTY] = outputs.novelty[0].round(2)
     table[PIXEL_HASH] = hash_images(images, np.arange(len(rows)), turns)
     return table, features
-
-
-class _TableFile:
-    """A Parquet file that grows by row groups."""
-
-    def __init__(self, path: Path, model: EmbeddingModel, galaxies: GalaxySource) -> None:
-        self._path, self._model, self._galaxies = path, model, galaxies
-        self._writer: Any = None
-        self._waiting: list[tuple[pd.DataFrame, npt.NDArray[np.float32]]] = []
-        self.written = self.features = 0
-        # The type of a column must not depend on the galaxies of a row group.
-        ids = galaxies.identifiers
-        self._integers = [name for name in ids if name == "objid" and _are_integers(ids[name])]
-
-    def __enter__(self) -> "_TableFile":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._flush()
-        if self._writer is not None:
-            self._writer.close()
-
-    def append(self, table: pd.DataFrame, features: npt.NDArray[np.float32]) -> None:
-        """Appends galaxies."""
-        self._waiting.append((table, features))
-        self.written += len(table)
-        self.features = features.shape[1]
-        if sum(len(each) for each, _ in self._waiting) >= ROW_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Writes the waiting galaxies as a row group."""
-        if not self._waiting:
-            return
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        table = pd.concat([each for each, _ in self._waiting], ignore_index=True)
-        features = np.concatenate([each for _, each in self._waiting])
-        self._waiting.clear()
-        columns = {str(name): self._column(table[name]) for name in table}
-        flat = pa.array(features.reshape(-1), type=pa.float32())
-        columns[EMBEDDING] = pa.FixedSizeListArray.from_arrays(flat, self.features)
-        group = pa.table(columns)
-        if self._writer is None:
-            schema = group.schema.with_metadata({METADATA: self._info().encode()})
-            # Features hardly repeat: no dictionary of them.
-            names = [name for name in columns if pa.types.is_string(group.schema.field(name).type)]
-            self._writer = parquet.ParquetWriter(self._path, schema, compression="zstd", use_dictionary=names)
-        self._writer.write_table(group.replace_schema_metadata(self._writer.schema.metadata))
-
-    def _column(self, values: "pd.Series[Any]") -> Any:
-        """Returns a column in a type that does not depend on its values."""
-        import pyarrow as pa
-
-        if values.name in self._integers:
-            return pa.array(values.astype("int64"), type=pa.int64())
-        if values.dtype == "boolean":
-            return pa.array(values, type=pa.bool_(), from_pandas=True)
-        if pd.api.types.is_numeric_dtype(values):
-            return pa.array(values.to_numpy())
-        return pa.array([_as_utf8(value) for value in values], type=pa.string())
-
-    def _info(self) -> TableInfo:
-        model, trained, digest = self._model
-        return TableInfo(
-            model=model.model.network.name,
-            checkpoint=str(trained.path.resolve()),
-            sha256=digest,
-            classes=list(model.model.classes),
-            features=self.features,
-            galaxies=self._galaxies.origin,
-            version=version("galaxy-lightning"),
-            class_descriptions=dict(trained.class_descriptions),
-        )
-
-
-def _are_integers(ids: "pd.Series[Any]") -> bool:
-    """Returns whether ids are 64-bit integers, and no text with leading zeros is among them."""
-    return all(text.isdecimal() and str(int(text)) == text and int(text) < 2**63 for text in ids.astype(str))
-
-
-def _as_utf8(value: Any) -> str | None:
-    """Returns a text whose bytes that are not valid UTF-8 are escaped; None for a missing one."""
-    return None if pd.isna(value) else str(value).encode(errors="backslashreplace").decode()
-
-
-def _list_skipped(galaxies: GalaxySource, problems: dict[int, str], own: Sequence[Path]) -> pd.DataFrame:
-    """Returns the unusable images and, of a folder, the other files, except those that the command writes."""
-    rows = sorted(problems)
-    unusable = galaxies.identifiers.iloc[rows].assign(reason=[problems[row] for row in rows])
-    if galaxies.folder is None:
-        return unusable
-    folder, outputs = galaxies.folder.folder, {each.absolute() for each in own}
-    others = {
-        path: reason
-        for path, reason in galaxies.folder.skipped.items()
-        if (folder / path).absolute() not in outputs
-    }
-    if not others:
-        return unusable
-    column, names = str(galaxies.identifiers.columns[0]), [path.stem for path in others]
-    listed = identify_images(names, list(map(str, others)), column).assign(reason=list(others.values()))
-    return pd.concat([unusable, listed]).sort_values("path")
 
 
 def write_list(table: pd.DataFrame, path: Path) -> None:

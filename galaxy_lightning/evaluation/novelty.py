@@ -13,8 +13,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Features = npt.NDArray[np.float32]
+from galaxy_lightning.evaluation.neighbours import CONSTANT, Features, nearest_points
 
+NOVELTY: Final = "novelty"
+"""The column of :meth:`Novelty.percentiles`."""
 NEIGHBOURS: Final = 5
 """Number of nearest training galaxies; the distance is that to the last of them."""
 MAX_GALAXIES: Final = 2_000
@@ -23,7 +25,7 @@ GALAXIES_PER_COMPONENT: Final = 8
 """Number of training galaxies for each component of their features."""
 _QUANTILES: Final = 1_001
 _SMALLEST: Final = 1e-6
-"""Standard deviation below which a feature counts as constant, and smallest typical distance."""
+"""Smallest standard deviation of a component, and smallest typical distance."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class FeatureSpace:
             features: ``[M, features]``.
         """
         mean, deviation = features.mean(axis=0), features.std(axis=0)
-        scales = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > _SMALLEST)
+        scales = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > CONSTANT)
         _, lengths, directions = np.linalg.svd((features - mean) * scales, full_matrices=False)
         deviations = lengths / np.sqrt(len(features))
         kept = (deviations > _SMALLEST) & (
@@ -62,7 +64,7 @@ class FeatureSpace:
         axes = (scales[:, None] * directions[kept].T / deviations[kept]).astype(np.float32)
         training = np.asarray((features - mean) @ axes, dtype=np.float32)
         # Each galaxy is its own nearest neighbour, at distance 0.
-        typical = float(np.median(_distance_to_neighbour(training, training, NEIGHBOURS + 1)))
+        typical = float(np.median(nearest_points(training, training, NEIGHBOURS + 1)[1][:, -1]))
         return cls(mean, axes, training, max(typical, _SMALLEST))
 
     def distances(self, features: Features) -> npt.NDArray[np.float64]:
@@ -74,7 +76,7 @@ class FeatureSpace:
         finite = np.isfinite(features).all(axis=1)
         distances = np.full(len(features), np.inf)
         components: Features = ((features[finite] - self.mean) @ self.axes).astype(np.float32)
-        distances[finite] = _distance_to_neighbour(components, self.training, NEIGHBOURS)
+        distances[finite] = nearest_points(components, self.training, NEIGHBOURS)[1][:, -1]
         return distances / self.typical
 
 
@@ -148,15 +150,3 @@ class Novelty:
         ):
             raise ValueError("its novelty has arrays that do not fit together")
         return cls(FeatureSpace(mean, axes, training, typical), expected, zooms)
-
-
-def _distance_to_neighbour(features: Features, others: Features, neighbour: int) -> npt.NDArray[np.float64]:
-    """Returns ``[N]`` Euclidean distances to a nearest neighbour, or to the last one if there are fewer."""
-    if not len(features):
-        return np.zeros(0)
-    # The matrix product is far faster than differences.
-    squares = (features**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * features @ others.T
-    nearest = np.partition(squares, min(neighbour, len(others)) - 1, axis=1)[
-        :, min(neighbour, len(others)) - 1
-    ]
-    return np.asarray(np.sqrt(np.maximum(nearest, 0)), dtype=np.float64)

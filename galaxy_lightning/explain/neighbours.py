@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.arrays.format import GalaxyArrays
-from galaxy_lightning.audit.embedding_map import standardise
+from galaxy_lightning.evaluation.neighbours import Scale, nearest_points
 from galaxy_lightning.training.novelty import sample_rows
 
 MAX_TRAINING: Final = 20_000
@@ -38,25 +38,5 @@ def nearest_rows(
         ``[N, number]`` positions among the training galaxies, the most similar first, and their distances.
         There are fewer if there are fewer training galaxies.
     """
-    return nearest_points(standardise(features, training), standardise(training), number)
-
-
-def nearest_points(
-    points: npt.NDArray[np.float32], others: npt.NDArray[np.float32], number: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Finds the nearest ones of other points by brute force, which copies none of them.
-
-    Args:
-        points: ``[N, dimensions]``.
-        others: ``[M, dimensions]``.
-        number: Number of points to find.
-
-    Returns:
-        ``[N, number]`` positions among the others, the nearest first, and their distances. There are fewer if
-        there are fewer others.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    search = NearestNeighbors(n_neighbors=min(number, len(others)), algorithm="brute").fit(others)
-    distances, rows = search.kneighbors(points)
-    return rows.astype(np.int64), distances
+    scale = Scale.of(training)
+    return nearest_points(scale.apply(features), scale.apply(training), number)

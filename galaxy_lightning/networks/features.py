@@ -1,14 +1,22 @@
 """The features of galaxies: the inputs of the last layer of each expert of a network."""
 
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
+from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.progress import progress_bar
 from galaxy_lightning.networks.network import Network
+
+BATCH: Final = 64
+"""Number of images that pass through a network at a time."""
 
 
 class FeatureRecorder:
@@ -51,6 +59,40 @@ class FeatureRecorder:
         for views in self._views:
             views.clear()
         return torch.cat(features, dim=1)
+
+
+def features_of_images(
+    network: Network,
+    images: npt.NDArray[np.uint8],
+    rows: npt.NDArray[np.int64],
+    classify: Callable[[Tensor], object],
+    title: str,
+) -> npt.NDArray[np.float32]:
+    """Returns the features of images, which pass through a network in batches.
+
+    Args:
+        network: The network.
+        images: ``[M, H, H, bands]``, as in the galaxy arrays; possibly a memory map.
+        rows: ``[N]`` the images to use.
+        classify: Passes a batch, uint8 ``[B, H, H, bands]``, through the network.
+        title: Title of the progress bar.
+
+    Returns:
+        ``[N, features]``; without images, ``[0, 0]``.
+
+    Raises:
+        GalaxyError: The network has no dense layer, whose input could be its features.
+    """
+    device = next(network.parameters()).device
+    parts = [] if len(rows) else [np.zeros((0, 0), dtype=np.float32)]
+    bar = progress_bar(total=len(rows), desc=title, unit=" galaxies", leave=False)
+    with FeatureRecorder(network) as recorder, torch.inference_mode(), bar:
+        for start in range(0, len(rows), BATCH):
+            batch = torch.from_numpy(images[rows[start : start + BATCH]]).to(device)
+            classify(batch)
+            parts.append(recorder.take().cpu().numpy())
+            bar.update(len(batch))
+    return np.concatenate(parts)
 
 
 def head_layers(network: Network) -> list[nn.Module]:

@@ -1,5 +1,6 @@
 """The formats of tables, which follow from the suffixes of their names."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
@@ -29,15 +30,29 @@ def require_format(path: Path, option: str = "--out") -> Format:
     Raises:
         GalaxyError: The suffix is unknown, or a library is missing.
     """
-    kind = SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        raise GalaxyError(f"{option} {path}: use a name that ends in {list_suffixes(*SUFFIXES)}")
+    require_suffix(path, tuple(SUFFIXES), option)
+    kind = SUFFIXES[path.suffix.lower()]
     if kind == "parquet" and find_spec("pyarrow") is None:
         raise GalaxyError(
             f"{option} {path}: to write Parquet, install pyarrow with: "
             "pip install 'galaxy-lightning[parquet]'"
         )
     return kind
+
+
+def require_suffix(path: Path, suffixes: Sequence[str], option: str = "--out") -> None:
+    """Checks the suffix of a file to be written.
+
+    Args:
+        path: The file.
+        suffixes: The valid suffixes, in lower case.
+        option: The option that names it, for the message.
+
+    Raises:
+        GalaxyError: It has another suffix.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise GalaxyError(f"{option} {path}: use a name that ends in {list_suffixes(*suffixes)}")
 
 
 def list_suffixes(*suffixes: str) -> str:

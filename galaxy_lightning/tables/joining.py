@@ -96,7 +96,7 @@ class Join:
         frame = {} if has_own else dict(self.table.meta)  # Our positions are in ICRS.
         joined.meta = dict(predictions.meta) | frame | {"catalogue": self.path.name}
         reasons = self._left_out(predictions, names, first)
-        return Joined(joined, reasons, tuple(self._describe(rows, reasons, renamed)))
+        return Joined(joined, rows, reasons, tuple(self._describe(rows, reasons, renamed)))
 
     def _left_out(self, predictions: "Table", names: Names, first: npt.NDArray[np.bool_]) -> dict[int, str]:
         """Returns why predictions are not in the joined table, by row."""
@@ -162,11 +162,13 @@ class Joined:
 
     Attributes:
         table: The rows of the catalogue.
+        rows: The row of the predictions for each row of the catalogue; -1 where there is none.
         left_out: Why predictions are not in it, by row of the predictions.
         notes: Messages for the user.
     """
 
     table: "Table"
+    rows: npt.NDArray[np.int64]
     left_out: dict[int, str]
     notes: tuple[str, ...] = field(default=())
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from data_prep.common.files import new_files
@@ -25,6 +27,8 @@ class TableOutput:
 
     Attributes:
         notes: Messages for the user, after the conversion.
+        rows: The row of the predictions for each row of the catalogue, -1 where there is none, after the
+            conversion; None without a catalogue.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class TableOutput:
     ) -> None:
         self.join = join
         self.notes: list[str] = [] if join is None else list(join.notes)
+        self.rows: npt.NDArray[np.int64] | None = None
         self._descriptions, self._about = descriptions, about
 
     def write(self, rows: Path, out: Path) -> pd.DataFrame | None:
@@ -59,6 +64,7 @@ class TableOutput:
         require_names(joined.table.colnames, out)
         write_table(joined.table, out)
         self.notes += joined.notes
+        self.rows = joined.rows
         if not joined.left_out:
             return None
         left_out = table[list(joined.left_out)]

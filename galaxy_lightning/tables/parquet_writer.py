@@ -25,8 +25,6 @@ def parquet_writer(
 ) -> Iterator[ChunkWriter]:
     """Opens a Parquet file for writing; each chunk is a row group.
 
-    The metadata of the schema hold a VOTable without data, which describes the columns (VOParquet 1.0).
-
     Args:
         path: The file.
         template: The first chunk, for the types and metadata.
@@ -39,9 +37,7 @@ def parquet_writer(
     import pyarrow as pa
     from pyarrow import parquet
 
-    metadata = {VERSION_KEY: b"1.0", CONTENT_KEY: votable_header(template, ascii_names, widths)}
-    # Astropy reads the length of texts from here, and else warns that it counts them.
-    metadata |= {f"table::len::{name}".encode(): str(width).encode() for name, width in widths.items()}
+    metadata = votable_metadata(template, ascii_names, widths)
     schema = pa.schema([(name, _type(template[name])) for name in template.colnames], metadata=metadata)
     with parquet.ParquetWriter(path, schema) as file:
 
@@ -50,6 +46,23 @@ def parquet_writer(
             file.write_table(pa.Table.from_arrays(columns, schema=schema))
 
         yield write
+
+
+def votable_metadata(
+    template: "Table", ascii_names: frozenset[str], widths: dict[str, int]
+) -> dict[bytes, bytes]:
+    """Returns the metadata of a Parquet schema: a VOTable without data, which describes the columns.
+
+    This is VOParquet 1.0.
+
+    Args:
+        template: As for :func:`parquet_writer`.
+        ascii_names: As for :func:`parquet_writer`.
+        widths: As for :func:`parquet_writer`.
+    """
+    metadata = {VERSION_KEY: b"1.0", CONTENT_KEY: votable_header(template, ascii_names, widths)}
+    # Astropy reads the length of texts from here, and else warns that it counts them.
+    return metadata | {f"table::len::{name}".encode(): str(width).encode() for name, width in widths.items()}
 
 
 def _type(column: Any) -> "pa.DataType":

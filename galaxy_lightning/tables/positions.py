@@ -1,8 +1,22 @@
-"""The positions of galaxies in degrees."""
+"""The identifiers of galaxies and their positions in degrees."""
 
 import pandas as pd
 
+from data_prep.arrays.format import GalaxyArrays
 from data_prep.tables.angles import InvalidAngleError, to_degrees
+
+
+def identify_galaxies(arrays: GalaxyArrays) -> pd.DataFrame:
+    """Returns the identifiers of the galaxies of galaxy arrays, their positions if known, and their ``path``.
+
+    Args:
+        arrays: ``N`` galaxies.
+
+    Returns:
+        ``N`` rows.
+    """
+    galaxies = pd.concat([arrays.identities, positions_in_degrees(arrays.catalog)], axis=1)
+    return galaxies.assign(path=arrays.catalog["path"])
 
 
 def positions_in_degrees(catalog: pd.DataFrame) -> pd.DataFrame:

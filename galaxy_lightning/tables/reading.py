@@ -123,7 +123,7 @@ class PredictionTable:
                 except (ValueError, OverflowError):
                     raise self._invalid_cell(column, cells, done) from None
                 table[column.name] = values
-                _describe(table[column.name], column.info)
+                column.info.describe(table[column.name])
             done += len(texts)
             yield table
 
@@ -259,11 +259,3 @@ def _require_predictions(path: Path, names: Sequence[str]) -> None:
             f"{path} is not a table of predictions: it has no columns p_<class> and predicted; name a run "
             "folder, the folder of a cross-validation, or a CSV that predict wrote"
         )
-
-
-def _describe(column: Any, info: ColumnInfo) -> None:
-    """Gives a column of a table its description, unit and UCD."""
-    column.description = info.description or None
-    column.unit = info.unit
-    if info.ucd:
-        column.meta["ucd"] = info.ucd

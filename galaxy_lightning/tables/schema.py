@@ -33,6 +33,13 @@ class ColumnInfo:
     ucd: str | None = None
     unit: str | None = None
 
+    def describe(self, column: Any) -> None:
+        """Gives a column of an astropy table its description, unit and UCD."""
+        column.description = self.description or None
+        column.unit = self.unit
+        if self.ucd:
+            column.meta["ucd"] = self.ucd
+
 
 COLUMNS: Final = {
     "objid": ColumnInfo("id", "object id", "meta.id;meta.main"),

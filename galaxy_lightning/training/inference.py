@@ -66,6 +66,10 @@ class Inference:
         """The calibration for :attr:`zooms`, or one that is not fitted."""
         return self.calibrations.for_zooms(self.zooms)
 
+    def rates_novelty(self, zooms: int | None = None) -> bool:
+        """Returns whether the novelty is known for a number of zooms; :attr:`zooms` by default."""
+        return self.novelty is not None and self.novelty.zooms == (zooms or self.zooms)
+
     def reset_calibrations(self) -> None:
         """Invalidates the calibrations and the novelty, before a training step changes the weights."""
         self.calibrations, self.novelty = self._uncalibrated, None

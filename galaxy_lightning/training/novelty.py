@@ -1,19 +1,14 @@
 """Learns from galaxy arrays how unlike its training galaxies a galaxy is to a model."""
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
-from data_prep.common.progress import progress_bar
-from galaxy_lightning.evaluation.novelty import MAX_GALAXIES, Features, FeatureSpace, Novelty
-from galaxy_lightning.networks.features import FeatureRecorder
+from galaxy_lightning.evaluation.neighbours import Features
+from galaxy_lightning.evaluation.novelty import MAX_GALAXIES, FeatureSpace, Novelty
+from galaxy_lightning.networks.features import features_of_images, head_layers
 from galaxy_lightning.training.module import GalaxyClassifier
-
-_BATCH: Final = 64
 
 
 def learn_space(model: GalaxyClassifier, arrays: GalaxyArrays) -> FeatureSpace | None:
@@ -66,27 +61,15 @@ def measure_features(
         ``[N, features]``; None if the network has no features.
     """
     try:
-        recorder = FeatureRecorder(model.network)
+        head_layers(model.network)
     except GalaxyError:
         return None
-    device = next(model.parameters()).device
-    parts = [np.zeros((0, 0), dtype=np.float32)] if not len(rows) else []
     was_training = model.training
     model.eval()
     try:
-        with (
-            recorder,
-            torch.inference_mode(),
-            progress_bar(total=len(rows), desc="novelty", leave=False) as bar,
-        ):
-            for start in range(0, len(rows), _BATCH):
-                batch = torch.from_numpy(images[rows[start : start + _BATCH]]).to(device)
-                model(batch)
-                parts.append(recorder.take().cpu().numpy())
-                bar.update(len(batch))
+        return features_of_images(model.network, images, rows, model, "novelty")
     finally:
         model.train(was_training)
-    return np.concatenate(parts)
 
 
 def sample_rows(arrays: GalaxyArrays, split: str, number: int = MAX_GALAXIES) -> npt.NDArray[np.int64]:

@@ -13,8 +13,8 @@ from galaxy_lightning.audit.figures import (
     plot_wrong_labels,
 )
 from galaxy_lightning.evaluation.colours import COLOURS
-from tests.galaxy_lightning.audit.made_results import make_results
 from tests.galaxy_lightning.evaluation.texts import misplaced
+from tests.made_audits import make_results
 from tests.many_classes import class_names
 
 SURVEYS = {

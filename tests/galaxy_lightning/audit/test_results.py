@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.audit.results import AUDIT, CONTENTS, read_audit, scale_maps, write_audit
-from tests.galaxy_lightning.audit.made_results import make_results
+from tests.made_audits import make_results
 from tests.many_classes import NAMES
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from galaxy_lightning.audit.results import read_audit
 from galaxy_lightning.audit.writing import SHOWN_LABELS, describe_audit, likely_wrong, write_results
-from tests.galaxy_lightning.audit.made_results import make_results
+from tests.made_audits import make_results
 
 FIGURES = ("colour", "likely_wrong_labels", "map", "recall")
 

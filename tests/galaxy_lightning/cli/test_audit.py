@@ -179,9 +179,7 @@ def test_arrays_that_are_gone_are_named(small_arrays, tmp_path, capsys):
 
 
 def test_a_missing_library_is_named(run, monkeypatch, capsys):
-    monkeypatch.setattr(
-        "galaxy_lightning.audit.libraries.find_spec", lambda name: None if name == "umap" else 1
-    )
+    monkeypatch.setattr("data_prep.common.libraries.find_spec", lambda name: None if name == "umap" else 1)
     line = error(capsys, "audit", f"--run={run}")
-    assert "umap" in line
+    assert "missing libraries: umap-learn: " in line
     assert "galaxy-lightning[explain]" in line

@@ -6,7 +6,7 @@ from galaxy_lightning.cli.configs import (
     add_default_config,
     allows_simulation,
     check_configs,
-    configured_checkpoint,
+    configured_checkpoints,
     expand_paths,
 )
 from galaxy_lightning.shipped_configs import find_config
@@ -16,7 +16,7 @@ from galaxy_lightning.shipped_configs import find_config
 def test_a_config_that_is_not_a_file_is_left_to_the_parser(config):
     words = ["fit", "--config", config]
     check_configs(words)
-    assert configured_checkpoint(words) is None
+    assert configured_checkpoints(words) == []
     assert not allows_simulation(words)
 
 
@@ -27,7 +27,7 @@ def test_the_last_config_that_names_a_checkpoint_or_arrays_counts(tmp_path):
         ["-c", f"{tmp_path}/one.yaml"],
         ["-c", f"{tmp_path}/one.yaml", f"--config={tmp_path}/other.yaml"],
     )
-    assert configured_checkpoint(both) == "one.ckpt"
+    assert configured_checkpoints(both) == ["one.ckpt"]
     assert allows_simulation(one)
     assert not allows_simulation(both)
 

@@ -113,6 +113,21 @@ def test_each_galaxy_of_the_training_is_answered_by_the_network_that_left_it_out
     assert (table["predicted"].to_numpy() == left_out["predicted"].to_numpy()).all()
 
 
+def test_a_config_may_list_the_runs(runs, new_images, tmp_path, capsys):
+    config = tmp_path / "ensemble.yaml"
+    config.write_text(f"ckpt_path:\n- {runs[0]}\n- {runs[1]}\ndata:\n  images: {new_images}\n")
+    table = predict(tmp_path / "p.csv", f"--config={config}")
+    expected = predict(tmp_path / "q.csv", "--ckpt_path", *runs, f"--data.images={new_images}")
+    pd.testing.assert_frame_equal(table, expected)
+    with pytest.raises(SystemExit):
+        main(["test", f"--config={config}"])
+    assert "test takes one checkpoint, not 2" in capsys.readouterr().err
+    config.write_text("ckpt_path: [3]\n")
+    with pytest.raises(SystemExit):
+        main(["predict", f"--config={config}"])
+    assert "ckpt_path is neither a path nor a list of paths" in capsys.readouterr().err
+
+
 def test_runs_with_the_same_split(runs, small_arrays, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     main(["predict", "--ckpt_path", *map(str, runs), f"--data.arrays={small_arrays}"])

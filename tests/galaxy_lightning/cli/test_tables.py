@@ -120,12 +120,28 @@ def test_predict_joins_a_catalogue(predict, images, tmp_path, capsys):
     skipped = pd.read_csv(tmp_path / "p_skipped.csv", dtype=str)
     assert skipped["id"].tolist() == [f"{number:03}" for number in range(4, 13)]
     assert skipped["reason"].tolist()[0] == "not in the catalogue c.vot"
+    assert f"Saved 5 rows to {out}, 2 without a usable image; 9 images or other files skipped" in printed
     predict(tmp_path / "all.csv")
     main(["table", f"{tmp_path}/all.csv", f"--out={tmp_path}/t.vot", f"--catalogue={tmp_path}/c.vot"])
     again = Table.read(tmp_path / "t.vot")
     assert list(again["p_spiral"].filled(-1)) == list(table["p_spiral"].filled(-1))
     left_out = pd.read_csv(tmp_path / "t_not_in_catalogue.csv", dtype=str)
     assert left_out["id"].tolist() == [f"{number:03}" for number in range(4, 12)]
+
+
+def test_flags_are_counted_over_the_rows_of_the_catalogue(predict, tmp_path, capsys):
+    every = pd.read_csv(predict(tmp_path / "all.csv"), dtype={"id": str})
+    flags = {"is_uncertain": "flagged as uncertain", "seen_in_training": "seen in training"}
+    ids = [name for flag in flags for name in every.loc[every[flag] == 1, "id"][:1]]
+    Table({"id": [*ids, ids[-1], "099"]}).write(tmp_path / "c.fits")
+    capsys.readouterr()
+    table = pd.read_csv(predict(tmp_path / "p.csv", f"--catalogue={tmp_path}/c.fits"))
+    printed = capsys.readouterr().out
+    for flag, text in flags.items():
+        assert 0 < (table[flag] == 1).sum() != (every[flag] == 1).sum()
+        assert f"{(table[flag] == 1).sum()} {text}" in printed
+    novel = (table["novelty"] >= 99).sum()
+    assert f"{novel} of 3 are unlike" in printed or not novel
 
 
 def test_table_2_is_joined_by_objid(predict, small_arrays, raw, tmp_path):

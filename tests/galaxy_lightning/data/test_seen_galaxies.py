@@ -77,6 +77,8 @@ def test_names_that_are_not_object_ids_are_looked_up_by_pixels_only(opened):
     assert SeenFlags(seen, objids).find(images, rows).tolist() == expected
     only_ids = replace(seen, pixels=np.empty(0, dtype=np.int64), has_all_pixels=False)
     assert SeenFlags(only_ids, objids).find(images, rows).tolist() == [pd.NA, pd.NA, expected[2]]
+    assert SeenFlags(only_ids, objids).may_be_missing
+    assert not SeenFlags(seen, objids).may_be_missing
 
 
 def test_hashes_are_incomplete_if_those_of_the_initial_weights_are(opened):

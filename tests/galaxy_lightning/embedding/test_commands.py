@@ -85,6 +85,10 @@ def test_bad_input_is_named_in_one_line(survey, tmp_path, capsys, monkeypatch):
     line = error(capsys, "similar", "00033", table)
     assert "neither an image file nor the id of a galaxy" in line
     assert "00019" in line
+    for name in ("nosuch.jpg", f"{tmp_path}/00033"):
+        line = error(capsys, "similar", name, table)
+        assert f"{name} does not exist: name an image file, or the id of a galaxy in" in line
+    assert "is a folder: name an image file" in error(capsys, "similar", str(survey.images), table)
     assert "broken.jpg" in error(capsys, "similar", str(survey.images / "broken.jpg"), table)
     assert "does not exist" in error(capsys, "similar", "1", f"--in={tmp_path / 'none.parquet'}")
     assert "ends in .png or .pdf" in error(capsys, "similar", "00003", table, "--figure=a.gif")
@@ -95,9 +99,11 @@ def test_bad_input_is_named_in_one_line(survey, tmp_path, capsys, monkeypatch):
         capsys, "suggest", f"--in={make_table(tmp_path / 'big.parquet', draw_features(2100))}", "-n=2050",
         f"--out={tmp_path / 'a.csv'}", f"--page={tmp_path / 'a.html'}",
     )  # fmt: skip
-    monkeypatch.setattr("galaxy_lightning.embedding.libraries.find_spec", lambda name: None)
+    monkeypatch.setattr("data_prep.common.libraries.find_spec", lambda name: None)
     line = error(capsys, "similar", "00003", f"--in={tmp_path / 'none.parquet'}")
-    assert "missing libraries: pyarrow, sklearn: run pip install 'galaxy-lightning[parquet,explain]'" in line
+    assert "missing libraries: pyarrow: run: pip install 'galaxy-lightning[parquet]'" in line
+    line = error(capsys, "suggest", f"--in={tmp_path / 'none.parquet'}", f"--out={tmp_path / 'a.csv'}")
+    assert "missing libraries: pyarrow, scikit-learn: run: " in line
     assert {path.name for path in tmp_path.iterdir()} == {"big.parquet"}
 
 

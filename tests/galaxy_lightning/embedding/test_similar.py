@@ -4,35 +4,23 @@ import numpy as np
 import pytest
 
 from data_prep.common.errors import GalaxyError
-from galaxy_lightning.audit.embedding_map import standardise
-from galaxy_lightning.embedding import similar
 from galaxy_lightning.embedding.reading import EmbeddingTable
 from galaxy_lightning.embedding.similar import (
     find_ids,
     find_similar,
     queries_from_rows,
-    standardise_in_place,
 )
+from galaxy_lightning.evaluation.neighbours import Scale
 from tests.galaxy_lightning.embedding.made_tables import draw_features, make_table
 
 
 def search(path, names, number):
     table = EmbeddingTable(path)
     scaled = table.read_features()
-    standardise_in_place(scaled.features)
+    Scale.of(scaled.features).apply_in_place(scaled.features)
     return table, find_similar(
         table, scaled, queries_from_rows(table, find_ids(table, names), scaled), number
     )
-
-
-def test_features_are_standardised_in_place_as_elsewhere(monkeypatch):
-    monkeypatch.setattr(similar, "_BLOCK", 7)
-    features = np.hstack([draw_features(50), np.full((50, 1), 3, np.float32)])
-    expected, raw = standardise(features.copy()), features.copy()
-    scale = standardise_in_place(features)
-    np.testing.assert_allclose(features, expected, atol=1e-5)
-    assert np.array_equal(features[:, -1], np.zeros(50))
-    np.testing.assert_allclose(scale.apply(raw[3:5]), features[3:5], atol=1e-6)
 
 
 def test_the_neighbours_are_those_of_a_brute_force_search(tmp_path):

@@ -1,11 +1,13 @@
 """Features of galaxies, computed and written by the command ``embed``."""
 
+import json
 import shutil
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from astropy.table import Table
 from pyarrow import parquet
 from torch import nn
 
@@ -13,10 +15,14 @@ from data_prep.arrays.format import open_arrays
 from data_prep.common.files import sha256
 from data_prep.images.pixel_hash import hash_pixels
 from galaxy_lightning.cli.main import main
-from galaxy_lightning.embedding import writing
+from galaxy_lightning.embedding import table_file, writing
 from galaxy_lightning.embedding.sources import load_embedding_model, open_images_source
 from galaxy_lightning.embedding.writing import embed
 from galaxy_lightning.shipped_models import DEFAULT_MODEL, SHIPPED
+from galaxy_lightning.training.checkpoint_writer import add_novelty
+from galaxy_lightning.training.checkpoints import load_model
+from galaxy_lightning.training.inference import Inference
+from galaxy_lightning.training.novelty import learn_novelty
 from tests.galaxy_lightning.cli.test_audit import error
 from tests.galaxy_lightning.embedding.made_tables import CLASSES, metadata_of, read, write_galaxy
 
@@ -48,6 +54,36 @@ def test_the_table_has_the_predictions_of_predict_and_the_features(survey, tmp_p
     shares = np.exp(logits / 0.05 - (logits / 0.05).max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(table[[f"p_{name}" for name in CLASSES]], shares, atol=1e-4)
+
+
+def test_positions_and_novelty_are_those_of_predict_in_one_pass(survey, tmp_path, monkeypatch):
+    arrays = survey.arrays
+    positions = arrays.catalog.assign(ra="12:00:00", dec=-1.5)
+    shutil.copytree(arrays.folder, folder := tmp_path / "arrays")
+    positions.to_csv(folder / "catalog.csv", index=False)
+    dataset = json.loads((folder / "dataset.json").read_text())
+    dataset["sha256"]["catalog.csv"] = sha256(folder / "catalog.csv")
+    (folder / "dataset.json").write_text(json.dumps(dataset))
+    rated = shutil.copy(survey.checkpoint, tmp_path / "rated.ckpt")
+    add_novelty(rated, learn_novelty(load_model(rated), arrays))
+    out, passes = tmp_path / "table.parquet", []
+    monkeypatch.setattr(
+        Inference, "logits", lambda *args, f=Inference.logits: (passes.append(len(args[2])), f(*args))[1]
+    )
+    main(["embed", f"--run={rated}", f"--data.arrays={folder}", f"--out={out}"])
+    assert sum(passes) == len(positions)
+    main(["predict", f"--ckpt_path={rated}", f"--data.arrays={folder}", f"--out={tmp_path}/p.csv"])
+    table, expected = read(out)[0], pd.read_csv(tmp_path / "p.csv")
+    names = [name for name in expected if name != "is_uncertain"]
+    assert list(table) == [*names, "pixel_hash", "embedding"]
+    assert set(table["ra"]) == {180}
+    np.testing.assert_allclose(table["novelty"], expected["novelty"], atol=0.02)
+    columns = Table.read(out, format="parquet.votable")
+    assert str(columns["ra"].unit) == "deg"
+    assert columns["ra"].meta["ucd"] == "pos.eq.ra;meta.main"
+    assert columns["novelty"].description.startswith("how unlike the training galaxies")
+    assert columns["embedding"].shape == (len(table), metadata_of(out)["features"])
+    assert all(columns[name].description for name in columns.colnames)
 
 
 def test_the_table_says_what_it_is_made_of(survey):
@@ -90,7 +126,7 @@ def test_galaxies_that_the_model_has_seen_are_flagged(survey, tmp_path):
 
 def test_row_groups_are_written_as_they_are_complete(survey, tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "BATCH", 4)
-    monkeypatch.setattr(writing, "ROW_GROUP", 8)
+    monkeypatch.setattr(table_file, "ROW_GROUP", 8)
     out = tmp_path / "table.parquet"
     main(["embed", f"--run={survey.checkpoint}", f"--data.images={survey.images}", f"--out={out}"])
     assert parquet.ParquetFile(out).num_row_groups == 3
@@ -101,7 +137,7 @@ def test_row_groups_are_written_as_they_are_complete(survey, tmp_path, monkeypat
 
 def test_an_interrupted_command_leaves_an_older_table_as_it_was(survey, tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "BATCH", 4)
-    monkeypatch.setattr(writing, "ROW_GROUP", 4)
+    monkeypatch.setattr(table_file, "ROW_GROUP", 4)
     out = tmp_path / "table.parquet"
     out.write_text("older")
     model = load_embedding_model(survey.checkpoint)
@@ -150,7 +186,7 @@ def test_what_cannot_be_embedded_is_named(survey, tmp_path, capsys, monkeypatch)
     assert "224" in error(capsys, "embed", f"--data.arrays={survey.arrays.folder}", out)
     scale = "--data.pixel_scale=0.4"
     assert "leave it out" in error(capsys, "embed", run, f"--data.arrays={survey.arrays.folder}", scale, out)
-    monkeypatch.setattr("galaxy_lightning.embedding.libraries.find_spec", lambda name: None)
+    monkeypatch.setattr("data_prep.common.libraries.find_spec", lambda name: None)
     line = error(capsys, "embed", run, source, out)
     assert "pip install 'galaxy-lightning[parquet]'" in line
     assert list(tmp_path.iterdir()) == []

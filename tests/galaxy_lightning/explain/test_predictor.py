@@ -11,6 +11,8 @@ from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
 from galaxy_lightning.explain import predictor
 from galaxy_lightning.explain.predictor import Predictor
+from galaxy_lightning.networks import features as recording
+from galaxy_lightning.networks.features import head_layers
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -57,11 +59,24 @@ def test_many_images_are_predicted_in_batches(small_images, monkeypatch):
     found.model.inference.calibrations = Calibrations(Calibration(temperature=0.2))
     at_once = found.probabilities(small_images[:7])
     monkeypatch.setattr(predictor, "BATCH", 3)
+    monkeypatch.setattr(recording, "BATCH", 3)
     np.testing.assert_allclose(found.probabilities(small_images[:7]), at_once, atol=1e-6)
     rows = np.array([6, 0, 3, 2])
     np.testing.assert_allclose(
         found.features(small_images, rows), found.features(small_images[rows]), atol=1e-5
     )
+
+
+def test_one_pass_gives_probabilities_and_the_mean_features_of_the_views(shipped, images, monkeypatch):
+    monkeypatch.setattr(predictor, "BATCH", 2)
+    outputs, features = shipped.classify(images[:3])
+    np.testing.assert_allclose(outputs.probabilities[0], shipped.probabilities(images[:3]), atol=1e-5)
+    assert outputs.novelty.shape == (1, 3)
+    inference, network = shipped.model.inference, shipped.model.network
+    monkeypatch.setattr(type(inference), "zooms", 1)
+    np.testing.assert_allclose(shipped.classify(images[:3])[1], shipped.features(images[:3]), atol=1e-3)
+    heads = head_layers(network)
+    assert features.shape[1] == sum(head.in_features for head in heads)
 
 
 def test_features_of_the_reference_cnn(small_images):

@@ -59,7 +59,7 @@ def test_the_table_shows_the_figures_of_the_audit(page, audited):
     assert rows["colour reliance"] == [f"{summary['colour']['colour_reliance']:.3f}", "-"]
     assert rows["colour reliance, 95% confidence interval"] == [f"{low:.3f} to {high:.3f}", "-"]
     assert rows["accuracy, grey images"][0] == f"{summary['colour']['changes']['grey']['accuracy']:.3f}"
-    assert rows["estimated limit of the accuracy, from the votes"] == ["0.900", "-"]
+    assert rows["estimated limit of the accuracy, from the votes"] == ["0.912", "-"]
     assert rows["likely wrong labels"] == [str(summary["wrong_labels"]["flagged"]), "-"]
     assert page.locator("#audit svg").count() == 2
 
