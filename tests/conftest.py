@@ -15,8 +15,10 @@ from galaxy_lightning.runtime.noise import quieten, without_tensorflow
 from tests import fuzzing, killing
 
 os.environ.setdefault("MPLBACKEND", "agg")
-# For small networks, threads cost more than they gain, and the test processes share the cores.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# For small networks, threads cost more than they gain, and the test processes share the cores. Without the
+# second variable, UMAP's compiler sets the number of PyTorch's threads to that of the cores, too.
+for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 quieten()
 with without_tensorflow():
     # TensorBoard decides once per process whether it writes files through TensorFlow, with its errors.

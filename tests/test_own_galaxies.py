@@ -20,6 +20,7 @@ from data_prep.cli import main as data_prep
 from data_prep.samples.presets import preset_names
 from data_prep.samples.rules import read_rules
 from galaxy_lightning.cli.main import main as galaxy_lightning
+from tests.in_process import trained_here
 
 PAGE = Path(__file__).parents[1] / "docs/own_galaxies.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -142,17 +143,17 @@ def run(words):
     """Runs a command in this process, which saves the time to import libraries, with few epochs and folds."""
     assert words[:2] == ["python", "-m"], words
     if words[3] in ("fit", "crossval") and words[2] == "galaxy_lightning":
-        words = [*words, "--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false"]
-    PROGRAMS[words[2]](
-        ["2" if before == "--folds" else word for before, word in itertools.pairwise(words[2:])]
-    )
+        short = ["--trainer.max_epochs", "1", "--model.zooms", "1", "--trainer.enable_progress_bar", "false"]
+        words = [*words, *short]
+    with trained_here():
+        PROGRAMS[words[2]](
+            ["2" if before == "--folds" else word for before, word in itertools.pairwise(words[2:])]
+        )
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning warns of small data.
 def test_every_command_of_the_page_works(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for module in ("galaxy_lightning.cli.fold_progress", "baselines.comparison.jobs"):
-        monkeypatch.setattr(f"{module}.run_module", lambda words, **_: PROGRAMS[words[0]](words[1:]))
     generator = np.random.default_rng(0)
     for make in (
         make_folders_of_classes,

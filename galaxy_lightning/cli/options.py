@@ -36,48 +36,55 @@ class Parser(LightningArgumentParser, SuggestingParser):
     """Lightning's parser; for a mistyped option, it suggests the nearest one."""
 
 
-def add_output_options(parsers: Mapping[str, LightningArgumentParser]) -> None:
-    """Adds the options for the output of each command.
+def add_output_options(command: str, parser: LightningArgumentParser) -> None:
+    """Adds the options for the output of a command.
 
     Args:
-        parsers: The parsers of ``fit``, ``validate``, ``test`` and ``predict``.
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+        parser: Its parser.
     """
-    fit, predict = parsers["fit"], parsers["predict"]
-    fit.add_argument(
-        "--name", type=str | None, help="name of the run (default: that of the last config file)"
-    )
-    fit.add_argument("--runs", type=str, default="runs", help="folder of all runs")
-    for command in EVALUATED_SPLITS:
-        parsers[command].add_argument(
+    if command == "fit":
+        parser.add_argument(
+            "--name", type=str | None, help="name of the run (default: that of the last config file)"
+        )
+        parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
+    elif command in EVALUATED_SPLITS:
+        parser.add_argument(
             "--out",
             type=str | None,
             help="folder for the results (default: a folder next to the checkpoint)",
         )
-    predict.add_argument(
+    else:
+        _add_table_options(parser)
+
+
+def _add_table_options(parser: LightningArgumentParser) -> None:
+    """Adds the options of ``predict``."""
+    parser.add_argument(
         "--out",
         type=str | None,
         help="table to write: .csv, .fits, .vot, .ecsv or .parquet (default: a CSV file next to the "
         "checkpoint or, for a model of the package, in the current folder)",
     )
-    predict.add_argument(
+    parser.add_argument(
         "--catalogue",
         type=str | None,
         help="table whose rows and columns to keep, with the predictions added",
     )
-    predict.add_argument(
+    parser.add_argument(
         "--id_column",
         type=str | None,
         help="its column of ids, which are the names of the images (default: guessed)",
     )
-    predict.add_argument(
+    parser.add_argument(
         "--samp", action="store_true", help="send the table (.fits or .vot) to TOPCAT, Aladin, ... by SAMP"
     )
     # Lightning's own option takes no list, which a config may hold; the completed command line names one.
     predict.add_argument("--ckpt_path", type=str | tuple[str, ...] | None, help="checkpoints or run folders")
     # The command line has them as further values of --ckpt_path.
-    predict.add_argument("--members", type=list[str] | None, help=argparse.SUPPRESS)
-    predict.add_argument("--overwrite", action="store_true", help="replace an existing table")
-    predict.add_argument(
+    parser.add_argument("--members", type=list[str] | None, help=argparse.SUPPRESS)
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing table")
+    parser.add_argument(
         "--zooms",
         type=PositiveInt | None,
         help="number of zooms over which the logits of each galaxy are averaged; 1 is the fastest "

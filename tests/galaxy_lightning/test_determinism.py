@@ -8,7 +8,12 @@ from galaxy_lightning.cli.main import main
 
 NETWORKS = {
     "reference_cnn": ["--data.augment=quarter_turns"],
-    "galaxy_cnn": ["--data.augment=any_view", "--model.schedule=one_cycle", "--model.weights=none"],
+    "galaxy_cnn": [
+        "--data.augment=any_view",
+        "--model.schedule=one_cycle",
+        "--model.weights=none",
+        "--model.zooms=2",
+    ],
 }
 
 

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from baselines.cli import main as baselines
 from data_prep.cli import main as data_prep
 from galaxy_lightning.cli.main import main
+from tests.in_process import trained_here
 
 TOLERANCE = 2e-6
 """Figures are rounded to six digits, and TensorBoard's are float32."""
@@ -26,13 +27,14 @@ def folds(raw, sample, tmp_path_factory):
     shutil.copy(sample.with_suffix(".json"), folder / "two.json")  # It names all three classes.
     words = ["--sample", folder / "two.csv", "--raw", raw, "--out", folder / "arrays", "--crop", "46"]
     data_prep(["preprocess", *map(str, words)])
-    main(
-        [
-            "crossval", "--folds=2", f"--data.arrays={folder / 'arrays'}", "--model.network=reference_cnn",
-            "--model.image_size=46", "--trainer.max_epochs=2", "--data.batch_size=8",
-            f"--out={folder / 'folds'}", "--trainer.enable_progress_bar=false",
-        ]
-    )  # fmt: skip
+    with trained_here():
+        main(
+            [
+                "crossval", "--folds=2", f"--data.arrays={folder / 'arrays'}", f"--out={folder / 'folds'}",
+                "--model.network=reference_cnn", "--model.image_size=46", "--trainer.max_epochs=2",
+                "--data.batch_size=8", "--trainer.enable_progress_bar=false",
+            ]
+        )  # fmt: skip
     return folder / "folds"
 
 

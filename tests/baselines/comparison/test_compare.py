@@ -13,6 +13,7 @@ from baselines.comparison.jobs import plan_jobs
 from data_prep.arrays.format import open_arrays
 from data_prep.schema import CLASSES
 from galaxy_lightning.evaluation.measures import OVERALL_METRICS
+from tests.in_process import trained_here
 
 SMALL = ["scratch", "majority"]
 
@@ -37,14 +38,7 @@ def fourth_model(small_arrays, tmp_path):
     for row in arrays.rows("val", "test"):
         galaxy = arrays.catalog.iloc[row]
         shares = [0.96 if name == galaxy["label"] else 0.02 for name in CLASSES]
-        cells = (
-            galaxy["objid"],
-            galaxy["asset_id"],
-            galaxy["split"],
-            galaxy["label"],
-            *shares,
-            galaxy["label"],
-        )
+        cells = (*galaxy[["objid", "asset_id", "split", "label"]], *shares, galaxy["label"])
         lines.append(",".join(map(str, cells)))
     (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
     history = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,seconds\n0,0.1,1,0.1,1,3\n"
@@ -113,7 +107,8 @@ def test_a_comparison_resumes_with_the_complete_runs(report, small_arrays, tmp_p
     shutil.rmtree(folder / "runs/scratch/seed_1")
     (folder / "report.html").unlink()
     kept = (folder / "runs/scratch/seed_0/run.json").stat().st_mtime_ns
-    compare(small_arrays, folder, "--models", *SMALL, "--seeds", 0, 1)
+    with trained_here():
+        compare(small_arrays, folder, "--models", *SMALL, "--seeds", 0, 1)
     shown = capfd.readouterr().out
     assert "scratch, seed 0: complete" in shown
     assert "training scratch, seed 1" in shown
@@ -148,12 +143,12 @@ def test_a_failed_model_does_not_affect_the_others(small_arrays, tmp_path, capfd
     config = tmp_path / "broken.yaml"
     config.write_text("model:\n  image_size: 50\ntrainer:\n  max_epochs: 1\n")
     with pytest.raises(SystemExit, match="1"):
-        compare(small_arrays, tmp_path / "report", "--models", config, "scratch")
+        compare(small_arrays, tmp_path / "report", "--models", config, "majority")
     error = capfd.readouterr().err
     assert "without failed models: broken, seed 0: ended with status 1" in error
     assert "images of 64 pixels, but the model needs 50" in error.splitlines()[-1]
     summary = json.loads((tmp_path / "report/metrics.json").read_text())
-    assert [model["name"] for model in summary["models"]] == ["scratch"]
+    assert [model["name"] for model in summary["models"]] == ["majority"]
     assert len(summary["failures"]) == 1
     assert "Not in this report" in (tmp_path / "report/report.html").read_text()
 
@@ -161,7 +156,7 @@ def test_a_failed_model_does_not_affect_the_others(small_arrays, tmp_path, capfd
 def test_no_report_is_written_if_all_models_fail(small_arrays, tmp_path, capfd):
     config = tmp_path / "broken.yaml"
     config.write_text("model:\n  image_size: 50\n")
-    with pytest.raises(SystemExit):
+    with trained_here(), pytest.raises(SystemExit):
         compare(small_arrays, tmp_path / "report", "--models", config)
     assert "every model failed: broken, seed 0" in capfd.readouterr().err
     assert not (tmp_path / "report/report.html").exists()
@@ -170,7 +165,8 @@ def test_no_report_is_written_if_all_models_fail(small_arrays, tmp_path, capfd):
 def test_a_lightning_config_is_trained_and_compared(small_arrays, tmp_path, capfd):
     config = tmp_path / "tiny.yaml"
     config.write_text("model:\n  image_size: 64\ntrainer:\n  max_epochs: 1\ndata:\n  batch_size: 16\n")
-    compare(small_arrays, tmp_path / "report", "--models", config, "majority")
+    with trained_here():
+        compare(small_arrays, tmp_path / "report", "--models", config, "majority")
     assert len([*(tmp_path / "report/runs").glob("tiny-*/seed_0/version_0/best.ckpt")]) == 1
     summary = json.loads((tmp_path / "report/metrics.json").read_text())
     assert summary["models"][0]["name"] == "reference_cnn"

@@ -21,7 +21,12 @@ BATCHES = 7  # 56 training galaxies, in batches of 8.
 EPOCHS = 3
 NETWORKS = {
     "reference_cnn": ["--data.augment=quarter_turns"],
-    "galaxy_cnn": ["--data.augment=any_view", "--model.schedule=one_cycle", "--model.weights=none"],
+    "galaxy_cnn": [
+        "--data.augment=any_view",
+        "--model.schedule=one_cycle",
+        "--model.weights=none",
+        "--model.zooms=1",
+    ],
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from data_prep.arrays.format import open_arrays
 from galaxy_lightning.cli.main import main
+from tests.in_process import trained_here
 from tests.many_classes import make_arrays
 
 CLASSES = ["elliptical", "irregular", "spiral"]
@@ -77,7 +78,8 @@ def test_a_cross_validation_is_audited_with_all_its_galaxies(small_arrays, tmp_p
     monkeypatch.setattr("galaxy_lightning.explain.audit_run.map_galaxies", lambda features: features[:, :2])
     out = tmp_path / "crossval"
     words = ["--folds=2", f"--data.arrays={small_arrays}", f"--out={out}", "--trainer.max_epochs=1"]
-    main(["crossval", *words, "--model.network=reference_cnn", "--trainer.limit_train_batches=1"])
+    with trained_here():
+        main(["crossval", *words, "--model.network=reference_cnn", "--trainer.limit_train_batches=1"])
     main(["audit", f"--run={out}", "--explained=4"])
     table = pd.read_csv(out / "audit/galaxies.csv")
     assert sorted(table["objid"]) == sorted(open_arrays(small_arrays).catalog["objid"])

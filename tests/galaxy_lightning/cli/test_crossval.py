@@ -18,6 +18,7 @@ from galaxy_lightning.cli.final_model import figures_of_repetitions
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.evaluation.calibration import calibrate
 from galaxy_lightning.training.checkpoints import read_checkpoint
+from tests.in_process import trained_here
 
 CONFIG = Path(__file__).parents[3] / "configs/galaxy_cnn.yaml"
 
@@ -132,7 +133,8 @@ def final(done, small_arrays):
     """The final model of the cross-validation, and its run folder."""
     runs = done.parents[1]
     (runs / "card.yaml").write_text("title: a test\npixel_scale: 0.02*petroR90_r\nlimits: [mergers, stars]\n")
-    crossval(small_arrays, runs, f"--final={runs}/final.ckpt", f"--card={runs}/card.yaml")
+    with trained_here():
+        crossval(small_arrays, runs, f"--final={runs}/final.ckpt", f"--card={runs}/card.yaml")
     return runs / "final.ckpt"
 
 
@@ -191,7 +193,8 @@ def test_the_card_has_the_figures_of_the_cross_validation(final, done, capsys):
 def test_the_same_command_writes_the_same_file(final, done, small_arrays):
     content, card = final.read_bytes(), final.with_name("card.yaml")
     shutil.rmtree(done / "final")
-    crossval(small_arrays, done.parents[1], f"--final={final}", f"--card={card}", "--overwrite")
+    with trained_here():
+        crossval(small_arrays, done.parents[1], f"--final={final}", f"--card={card}", "--overwrite")
     assert final.read_bytes() == content
 
 

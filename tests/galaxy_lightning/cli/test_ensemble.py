@@ -17,6 +17,7 @@ from galaxy_lightning.evaluation.ensemble import calibrate_together
 from galaxy_lightning.runs.predictions import read_predictions
 from galaxy_lightning.training.checkpoints import load_checkpoint
 from galaxy_lightning.training.ensemble import load_ensemble
+from tests.in_process import trained_here
 
 PROBABILITIES = [f"p_{name}" for name in CLASSES]
 SPREADS = [f"{name}_std" for name in PROBABILITIES]
@@ -24,18 +25,19 @@ ADDED = ["networks", "entropy", "is_uncertain", "seen_in_training", "novelty"]
 
 
 def train(command, arrays, *words):
-    main(
-        [
-            command,
-            f"--data.arrays={arrays}",
-            "--model.network=reference_cnn",
-            "--model.zooms=2",
-            "--trainer.max_epochs=1",
-            "--trainer.enable_progress_bar=false",
-            "--trainer.precision=32-true",
-            *words,
-        ]
-    )
+    with trained_here():
+        main(
+            [
+                command,
+                f"--data.arrays={arrays}",
+                "--model.network=reference_cnn",
+                "--model.zooms=2",
+                "--trainer.max_epochs=1",
+                "--trainer.enable_progress_bar=false",
+                "--trainer.precision=32-true",
+                *words,
+            ]
+        )
 
 
 @pytest.fixture(scope="module")
