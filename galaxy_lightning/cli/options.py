@@ -80,7 +80,7 @@ def _add_table_options(parser: LightningArgumentParser) -> None:
         "--samp", action="store_true", help="send the table (.fits or .vot) to TOPCAT, Aladin, ... by SAMP"
     )
     # Lightning's own option takes no list, which a config may hold; the completed command line names one.
-    predict.add_argument("--ckpt_path", type=str | tuple[str, ...] | None, help="checkpoints or run folders")
+    parser.add_argument("--ckpt_path", type=str | tuple[str, ...] | None, help="checkpoints or run folders")
     # The command line has them as further values of --ckpt_path.
     parser.add_argument("--members", type=list[str] | None, help=argparse.SUPPRESS)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing table")
