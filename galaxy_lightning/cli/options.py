@@ -31,6 +31,8 @@ _PATHS: Final = (
     "trainer.default_root_dir",
 )
 
+_MACHINES: Final = tuple(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy"))
+
 
 class Parser(LightningArgumentParser, SuggestingParser):
     """Lightning's parser; for a mistyped option, it suggests the nearest one."""
@@ -107,7 +109,8 @@ def named_checkpoint(args: list[str]) -> Path | None:
 def set_defaults(parser: LightningArgumentParser, trained: CheckpointInfo, command: str) -> None:
     """Makes the settings of a trained model the defaults of a command.
 
-    The settings of the model come from the checkpoint, the others from the config in its run folder.
+    The settings of the model come from the checkpoint, the others from the config in its run folder. The
+    devices and machines of the training are those of a resumed fit only.
 
     Args:
         parser: The command's parser.
@@ -126,6 +129,8 @@ def set_defaults(parser: LightningArgumentParser, trained: CheckpointInfo, comma
         saved.check(parser)
         _refuse_classes(saved, command)
         defaults |= saved.settings
+    if command != "fit":  # The machines of the training are not those of this command.
+        defaults = {name: value for name, value in defaults.items() if name not in _MACHINES}
     parser.set_defaults(defaults)
 
 

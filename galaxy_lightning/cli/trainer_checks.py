@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import StochasticWeightAveraging
 
@@ -215,4 +216,11 @@ def _count_processes(settings: Mapping[str, Any]) -> int:
     launcher = trainer.strategy.launcher
     if launcher is not None and launcher.is_interactive_compatible:
         raise GalaxyError("several devices cannot be used from a notebook: set --trainer.devices 1")
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    starts_none = not any(name in os.environ for name in ("NODE_RANK", "GROUP_RANK"))
+    if trainer.num_nodes > 1 and type(environment) is LightningEnvironment and starts_none:
+        raise GalaxyError(
+            f"trainer.num_nodes {trainer.num_nodes}: start the command on each machine with torchrun, or in a "
+            "SLURM job with srun (docs/cluster.md); on one machine, set --trainer.num_nodes 1"
+        )
     return trainer.world_size

@@ -1,7 +1,10 @@
 """Trainer settings that cannot work: one line, and nothing is written."""
 
+import shutil
+
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
 from galaxy_lightning.cli.main import main
@@ -67,3 +70,19 @@ def test_fewer_images_than_devices_are_predicted(run, tmp_path):
     words = ["predict", f"--ckpt_path={run}", f"--data.images={tmp_path}/images", f"--out={tmp_path}/p.csv"]
     main([*words, "--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"])
     assert len(pd.read_csv(tmp_path / "p.csv")) == 1
+
+
+def test_two_machines_without_a_launcher_are_refused(run, tmp_path, capsys):
+    words = ["predict", f"--ckpt_path={run}", f"--out={tmp_path}/p.csv", "--trainer.num_nodes=2"]
+    with pytest.raises(SystemExit, match="1"):
+        main([*words, "--trainer.accelerator=cpu", "--trainer.strategy=ddp"])
+    assert "trainer.num_nodes 2: start the command on each machine with torchrun" in capsys.readouterr().err
+
+
+def test_a_run_of_a_cluster_predicts_on_one_machine(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    config["trainer"] |= {"num_nodes": 4, "devices": 8, "strategy": "ddp", "accelerator": "gpu"}
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    main(["predict", f"--ckpt_path={copy}", f"--out={tmp_path}/p.csv"])
+    assert (tmp_path / "p.csv").exists()
