@@ -125,7 +125,7 @@ def test_a_cross_validation_leaves_a_line_per_fold(small_arrays, tmp_path):
 
 
 def test_the_time_left_and_the_narrow_lines_of_folds(capsys, monkeypatch):
-    progress = FoldProgress(10, missing=9)
+    progress = FoldProgress(10, missing=range(1, 10))
     progress.finish(0, 0.8, 0.04, None)
     progress.finish(1, 0.81234, 0.04, 100)
     monkeypatch.setattr(fold_progress, "terminal_columns", lambda: 55)
