@@ -11,8 +11,6 @@ from data_prep.common.commands import Commands
 from data_prep.common.files import refuse_existing
 from data_prep.common.options import ArraysFolder, FilePath
 from data_prep.common.paths import quoted, user_path
-from galaxy_lightning.jobs.launchers import refuse_ranks
-from galaxy_lightning.jobs.parts import Part
 
 PartText = Annotated[str, str, "K/N"]
 ReportFolder = Annotated[Path, user_path, "REPORT"]
@@ -50,6 +48,8 @@ def compare(
             without --part combines the parts and writes the report
     """
     from baselines.comparison import compare as comparison
+    from galaxy_lightning.jobs.launchers import refuse_ranks
+    from galaxy_lightning.jobs.parts import Part
 
     refuse_ranks("compare", "and set the number of models to train at once with --jobs")
     chosen = None if part is None else Part.parse(part)
