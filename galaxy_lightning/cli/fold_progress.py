@@ -78,7 +78,8 @@ class FoldProgress:
             self._seconds.append(seconds)
             if seconds_left is None:
                 seconds_left = len(self._missing) * sum(self._seconds) / len(self._seconds)
-            left = format_duration(seconds_left) if self._missing else ""
+            # The epochs of fits that still run may be finished, but not what follows them.
+            left = format_duration(seconds_left) if self._missing and seconds_left >= 0.5 else ""
             self._width = max(self._width, len(left))
             fields += [f"{format_duration(seconds):>5}", f"{left:>{self._width}} left" if left else ""]
         print_progress(join_fields(fields, [*range(len(fields) - 1, 1, -1)], terminal_columns()))

@@ -132,11 +132,16 @@ def test_the_time_left_and_the_narrow_lines_of_folds(capsys, monkeypatch):
     progress.finish(2, 0.8, 0.04, 50)
     monkeypatch.setattr(fold_progress, "terminal_columns", lambda: 40)
     progress.finish(3, 0.8, 0.04, 50)
+    monkeypatch.setattr(fold_progress, "terminal_columns", lambda: None)
+    progress.finish(6, 0.8, 0.04, 50, seconds_left=70)
+    progress.finish(5, 0.8, 0.04, 50, seconds_left=0.1)
     assert capsys.readouterr().err.splitlines() == [
         "fold  1/10  accuracy 0.800  calibration error 0.040  trained before",
         "fold  2/10  accuracy 0.812  calibration error 0.040   1:40  13:20 left",
         "fold  3/10  accuracy 0.800  calibration error 0.040",
         "fold  4/10  accuracy 0.800",
+        "fold  7/10  accuracy 0.800  calibration error 0.040   0:50   1:10 left",
+        "fold  6/10  accuracy 0.800  calibration error 0.040   0:50",
     ]
 
 
