@@ -12,6 +12,7 @@ from data_prep.common.files import refuse_existing
 from data_prep.common.options import ArraysFolder, FilePath
 from data_prep.common.paths import quoted, user_path
 
+PartText = Annotated[str, str, "K/N"]
 ReportFolder = Annotated[Path, user_path, "REPORT"]
 RunFolders = Annotated[Sequence[Path], user_path, "RUN", "*"]
 Models = Annotated[Sequence[str], str, "MODEL", "*"]
@@ -25,6 +26,8 @@ def compare(
     models: Models = ("galaxy_cnn", "keras", "reference_cnn", "scratch", "majority"),
     seeds: Seeds = (0,),
     runs: RunFolders = (),
+    jobs: PositiveInt = 1,
+    part: PartText | None = None,
 ) -> None:
     """Train models on the same split, and compare them with each other and with existing runs.
 
@@ -40,10 +43,18 @@ def compare(
             its name (galaxy_cnn) or path; an empty list trains none
         seeds: random seeds; each model is trained once per seed
         runs: existing run folders to include
+        jobs: number of models to train at once, each on its share of the CPU cores
+        part: train only part K, from 1 to N, of the models and seeds, for an array job; then the same command
+            without --part combines the parts and writes the report
     """
     from baselines.comparison import compare as comparison
+    from galaxy_lightning.jobs.launchers import refuse_ranks
+    from galaxy_lightning.jobs.parts import Part
 
-    print("\n".join(comparison.compare(open_verified_arrays(data), out, models, seeds, runs)))
+    refuse_ranks("compare", "and set the number of models to train at once with --jobs")
+    chosen = None if part is None else Part.parse(part)
+    arrays = open_verified_arrays(data)
+    print("\n".join(comparison.compare(arrays, out, models, seeds, runs, at_once=jobs, part=chosen)))
 
 
 def parity(

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +14,20 @@ import numpy.typing as npt
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_folder, refuse_existing
+from data_prep.common.threads import cores
 from data_prep.schema import SPLITS
 from galaxy_lightning.event_log import scalars
 from galaxy_lightning.event_log.epochs import CONFIG, ValidationPredictions, log_epoch, log_start
 from galaxy_lightning.event_log.hyperparameters import log_result
 from galaxy_lightning.event_log.writer import EVENTS, EventLog, yaml_summary
 from galaxy_lightning.runs.names import FIGURES, HISTORY, PAGE, PREDICTIONS, RUN, RUN_FIGURES
-from galaxy_lightning.runs.writer import find_best_epoch, write_history, write_predictions, write_run
+from galaxy_lightning.runs.writer import (
+    describe_cpu,
+    find_best_epoch,
+    write_history,
+    write_predictions,
+    write_run,
+)
 from galaxy_lightning.runtime.memory import PeakMemory, own_memory_mb
 
 
@@ -93,6 +101,17 @@ class RunRecord:
         rows = self.arrays.rows("val")
         validation = ValidationPredictions(self.arrays, rows, probabilities.astype(np.float64))
         log_epoch(self.log, int(epoch["epoch"]) + 1, values, validation)
+
+
+def describe_threads(*variables: str) -> str:
+    """Returns a description of the CPU as a device.
+
+    Args:
+        variables: Environment variables that set the number of threads, the most important one first; by
+            default, there are as many threads as cores.
+    """
+    numbers = (os.environ.get(name, "") for name in variables)
+    return describe_cpu(next((int(text) for text in numbers if text.isdecimal() and int(text)), cores()))
 
 
 def require_finite(history: Sequence[Mapping[str, float]]) -> None:

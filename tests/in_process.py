@@ -15,7 +15,7 @@ from galaxy_lightning.cli.main import main as galaxy_lightning
 PROGRAMS = {"baselines": baselines, "galaxy_lightning": galaxy_lightning}
 
 
-def run_here(words, *, handle_line=None, log=None):
+def run_here(words, *, handle_line=None, log=None, inherited=()):
     """Runs ``python -m`` with these words in this process, instead of ``run_module``."""
     with contextlib.ExitStack() as stack:
         if log is not None:

@@ -1,16 +1,20 @@
 """Compares models: trains the requested ones, reads all runs, measures them, and writes the report."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from baselines.comparison.jobs import BASELINES, Job, plan_jobs, train
+from baselines.comparison.jobs import BASELINES, plan_jobs
+from baselines.comparison.training import train_missing
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors
 from data_prep.common.json_files import read_json
 from data_prep.common.litter import is_litter
+from data_prep.common.locks import wait_for_lock
 from data_prep.common.text_layout import align_left, display_width
+from galaxy_lightning.jobs.parts import Part, describe_part
 from galaxy_lightning.report.audits import read_audits
 from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
@@ -25,7 +29,14 @@ _REPORT_CONTENTS: Final = {PAGE, MARKDOWN, METRICS, FIGURES, RUNS}
 
 
 def compare(
-    arrays: GalaxyArrays, out: Path, models: Sequence[str], seeds: Sequence[int], runs: Sequence[Path]
+    arrays: GalaxyArrays,
+    out: Path,
+    models: Sequence[str],
+    seeds: Sequence[int],
+    runs: Sequence[Path],
+    *,
+    at_once: int = 1,
+    part: Part | None = None,
 ) -> list[str]:
     """Trains models on the stored split and compares them with each other and with existing runs.
 
@@ -35,6 +46,8 @@ def compare(
         models: The models to train; see :func:`~baselines.comparison.jobs.plan_jobs`.
         seeds: The seeds to train each model with.
         runs: Existing run folders to include.
+        at_once: The number of models to train at once.
+        part: The part of the models to train; no report is then written.
 
     Returns:
         The results as lines of text.
@@ -57,13 +70,22 @@ def compare(
     with explain_write_errors(out):
         # This folder marks ``out`` as a report, before there is one.
         (out / RUNS).mkdir(parents=True, exist_ok=True)
-    trained, failures = _train_missing(jobs, complete, arrays)
+    numbered = [*enumerate(jobs, start=1)]
+    selected = dict(numbered if part is None else part.select(numbered))
+    trained, failures = train_missing(
+        selected, len(jobs), complete, lambda folder: read_run(folder, arrays), at_once
+    )
+    if part is not None:
+        if failures:
+            raise GalaxyError(f"{'; '.join(failures)}: fix the cause and run the same part again")
+        return [describe_part(part, jobs, _combining_command(arrays, out, models, seeds, runs, at_once))]
     if not (trained or existing):
         raise GalaxyError("every model failed: " + "; ".join(failures))
     galaxies = ReportGalaxies.from_arrays(arrays)
     compared = rank_models(group_runs(_drop_repeated_runs([*trained, *existing])), galaxies)
     report = Report(galaxies, compared, failures, *read_audits(galaxies, compared))
-    write_report(out, report)
+    with wait_for_lock(out / f".{RUNS}.lock", f"Another process is writing {out}: waiting for it"):
+        write_report(out, report)
     if failures:
         raise GalaxyError(
             f"the report is {out / PAGE}, but without failed models: {'; '.join(failures)}: fix the cause "
@@ -93,22 +115,19 @@ def _check_output_folder(out: Path, arrays: GalaxyArrays) -> None:
         raise GalaxyError(f"{out} holds {min(foreign)}, which is not part of a report: choose another path")
 
 
-def _train_missing(
-    jobs: Sequence[Job], complete: Mapping[Job, Run], arrays: GalaxyArrays
-) -> tuple[list[Run], list[str]]:
-    """Trains the jobs that are not complete; returns all runs, and the failures with their reasons."""
-    trained, failures = [], []
-    for number, job in enumerate(jobs, start=1):
-        if job in complete:
-            print(f"[{number}/{len(jobs)}] {job}: complete ({complete[job].folder})", flush=True)
-            trained.append(complete[job])
-            continue
-        print(f"[{number}/{len(jobs)}] training {job}", flush=True)
-        try:
-            trained.append(read_run(train(job), arrays))
-        except GalaxyError as error:
-            failures.append(f"{job}: {error}")
-    return trained, failures
+def _combining_command(
+    arrays: GalaxyArrays,
+    out: Path,
+    models: Sequence[str],
+    seeds: Sequence[int],
+    runs: Sequence[Path],
+    at_once: int,
+) -> str:
+    """Returns the command that writes the report when all parts are complete."""
+    words: list[object] = ["--data", arrays.folder, "--out", out, "--models", *models, "--seeds", *seeds]
+    words += ["--runs", *runs] if runs else []
+    words += ["--jobs", at_once] if at_once > 1 else []
+    return shlex.join(map(str, ["python", "-m", "baselines", "compare", *words]))
 
 
 def _drop_repeated_runs(runs: Sequence[Run]) -> list[Run]:

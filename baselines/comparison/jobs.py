@@ -1,9 +1,10 @@
-"""Trains the models of a comparison, each in a separate process.
+"""The jobs of a comparison: the models to train, each with a seed in a separate process.
 
 Each model thus has its own peak memory and libraries, and one that fails does not affect the others.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,45 +13,26 @@ from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.paths import expand_path
 from data_prep.common.processes import run_module
+from galaxy_lightning.cli.checkpoint_names import NEWEST
 from galaxy_lightning.cli.configs import configured_checkpoints
-from galaxy_lightning.runs.writer import complete_run
+from galaxy_lightning.jobs.job import Job
 from galaxy_lightning.shipped_configs import config_names, find_config
 
 BASELINES: Final = ("majority", "keras", "scratch", "scratch-full")
 
 
 @dataclass(frozen=True)
-class Job:
+class ModelJob(Job):
     """A model to train with a seed.
 
     Attributes:
         model: The name of a baseline or of a config.
-        seed: The seed.
-        folder: The folder of the run; ``galaxy_lightning`` writes ``version_<k>`` into it.
-        command: The module and arguments of the training command.
     """
 
     model: str
-    seed: int
-    folder: Path
-    command: tuple[str, ...]
-
-    @property
-    def run(self) -> Path | None:
-        """The complete run; None if there is none yet."""
-        return complete_run(self.folder)
-
-    @property
-    def log(self) -> Path:
-        """The file with all that the training command prints."""
-        return self.folder.with_name(f"{self.folder.name}.log")
-
-    def __str__(self) -> str:
-        """Returns the name and the seed."""
-        return f"{self.model}, seed {self.seed}"
 
 
-def plan_jobs(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) -> list[Job]:
+def plan_jobs(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) -> list[ModelJob]:
     """Returns the jobs of a comparison.
 
     Args:
@@ -78,17 +60,32 @@ def plan_jobs(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: P
                 options |= {"--seed": seed} if model != "majority" else {}
             else:
                 options = {"--data.arrays": arrays.folder, "--seed_everything": seed}
-                options |= {"--runs": folder.parent, "--name": folder.name}
+                options |= {"--runs": folder.parent, "--name": folder.name, "--ckpt_path": NEWEST}
             words = (str(word) for option in options.items() for word in option)
-            jobs.append(Job(Path(model).stem, seed, folder, (*command, *words)))
+            title, log = f"{Path(model).stem}, seed {seed}", folder.with_name(f"{folder.name}.log")
+            jobs.append(ModelJob(title, (*command, *words), folder, log, Path(model).stem))
     return jobs
 
 
-def train(job: Job) -> Path:
+def require_free_folder(job: ModelJob) -> None:
+    """Checks that the folder of a run is not one of the user's, nor a damaged run.
+
+    Args:
+        job: The job.
+
+    Raises:
+        GalaxyError: The folder holds files, but no complete run.
+    """
+    if job.run is None and job.folder.is_dir() and any(path.is_file() for path in job.folder.iterdir()):
+        raise GalaxyError(f"{job.folder} is not a complete run: remove it to train the model again")
+
+
+def train(job: ModelJob, inherited: Sequence[int] = ()) -> Path:
     """Trains a model in a separate process and shows its epochs; all that it prints is saved in a log.
 
     Args:
         job: The job.
+        inherited: Open file descriptors that the process inherits.
 
     Returns:
         The folder of the run.
@@ -96,17 +93,15 @@ def train(job: Job) -> Path:
     Raises:
         GalaxyError: The training failed; the message contains its error message.
     """
-    if job.run is None:
-        if job.folder.is_dir() and any(path.is_file() for path in job.folder.iterdir()):
-            raise GalaxyError(f"{job.folder} is not a complete run: remove it to train the model again")
-        job.log.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # Its results are in the report; its warnings, errors and epochs are shown.
-            run_module(job.command, log=job.log)
-        except GalaxyError:
-            # A process that survived a killed comparison may have completed the run in the meantime.
-            if job.run is None:
-                raise
+    require_free_folder(job)
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Its results are in the report; its warnings, errors and epochs are shown.
+        run_module(job.command, log=job.log, inherited=inherited)
+    except GalaxyError:
+        # A process that survived a killed comparison may have completed the run in the meantime.
+        if job.run is None:
+            raise
     if job.run is None:
         raise GalaxyError(f"the training succeeded, but wrote no complete run in {job.folder}")
     return job.run

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from baselines.keras_cnn.epochs import make_epoch_recorder
-from baselines.recording import FitResult, record_run, require_finite
+from baselines.recording import FitResult, describe_threads, record_run, require_finite
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.reference import DROPOUT, FILTERS, HIDDEN, L2, SMALLEST_PX
@@ -237,7 +237,9 @@ def _describe_device(tf: Any, gpus: Sequence[Any]) -> str:
     """Returns a description of the device that the network is trained on."""
     if gpus:
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
-    return describe_cpu(tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1)
+    if threads := tf.config.threading.get_intra_op_parallelism_threads():
+        return describe_cpu(threads)
+    return describe_threads("TF_NUM_INTRAOP_THREADS")
 
 
 @contextlib.contextmanager

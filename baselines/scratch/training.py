@@ -1,7 +1,6 @@
 """Trains the NumPy networks on galaxy arrays and writes run folders."""
 
 import contextlib
-import os
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from baselines.recording import FitResult, RunRecord, record_run, require_finite
+from baselines.recording import FitResult, RunRecord, describe_threads, record_run, require_finite
 from baselines.scratch.layer import Array, Engine
 from baselines.scratch.loss import cross_entropy, softmax
 from baselines.scratch.models import full_cnn, small_cnn
@@ -21,7 +20,6 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.progress import progress_bar
 from galaxy_lightning.runs.epoch_progress import EpochProgress
 from galaxy_lightning.runs.names import HISTORY_COLUMNS
-from galaxy_lightning.runs.writer import describe_cpu
 
 WEIGHTS: Final = "weights.npz"
 SMALL_PX: Final = 32
@@ -208,7 +206,7 @@ def _train(
         probabilities=softmax(_logits(network, data, data.arrays.rows("val", "test"), batch_size)),
         parameters=network.parameters,
         hyperparameters=hyperparameters,
-        device=describe_cpu(os.cpu_count() or 1),
+        device=describe_threads("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"),
     )
 
 

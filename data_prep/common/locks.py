@@ -73,6 +73,39 @@ def wait_for_lock(file: Path, message: str) -> Iterator[bool]:
         _unlock(descriptor, file)
 
 
+class HeldLock:
+    """A lock on a file that :func:`try_lock` has created.
+
+    Args:
+        file: The file, which is removed when the lock is released.
+        descriptor: The open file. A child process that inherits it keeps the lock until it ends, if this
+            process is killed before.
+    """
+
+    def __init__(self, file: Path, descriptor: int) -> None:
+        self._file, self.descriptor = file, descriptor
+
+    def release(self) -> None:
+        """Releases the lock, and removes the file."""
+        _unlock(self.descriptor, self._file)
+
+
+def try_lock(file: Path) -> HeldLock | None:
+    """Locks a file, if the file system supports locks and no other process has locked it.
+
+    Args:
+        file: The file, which is created for the lock and removed when the lock is released.
+
+    Returns:
+        The lock; None if another process holds it.
+
+    Raises:
+        OSError: The file cannot be created.
+    """
+    descriptor = _lock(file, create=True)
+    return None if descriptor is None else HeldLock(file, descriptor)
+
+
 # filelock.FileLock truncates the file before version 4.2.1, cannot lock a read-only file, and leaves the file
 # behind on Unix.
 def _lock(file: Path, *, create: bool) -> int | None:

@@ -1,6 +1,7 @@
-"""Ends a process when its parent process ends, however the parent ended."""
+"""The environment of child processes, and their end when the parent process ends, however it ended."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -12,6 +13,12 @@ _POLL_SECONDS: Final = 0.5
 """Seconds between checks of the parent."""
 _GRACE_SECONDS: Final = 20.0
 """Seconds after SIGTERM in which the process may clean up, before it is ended by force."""
+_RANKS: Final = re.compile(
+    r"SLURM_(JOB_?ID|ARRAY_JOB_ID|NTASKS|NPROCS|PROCID|LOCALID|NODEID|GTIDS|TASKS_PER_NODE|NTASKS_PER_\w+|STEP_?\w+)"
+    r"|(LOCAL_|GROUP_|NODE_|ROLE_)?RANK|((LOCAL|GROUP|ROLE)_)?WORLD_SIZE|TORCHELASTIC_\w+|MASTER_(ADDR|PORT)"
+)
+"""The variables with which SLURM and torchrun number the processes of one command (ranks), and the SLURM job,
+which the parent requeues."""
 
 
 def child_environment(**more: str) -> dict[str, str]:
@@ -21,6 +28,17 @@ def child_environment(**more: str) -> dict[str, str]:
         more: Further environment variables.
     """
     return os.environ | more | {_PARENT: str(os.getpid())}
+
+
+def independent_environment(**more: str) -> dict[str, str]:
+    """Returns :func:`child_environment` for a command of its own, which may start ranks itself.
+
+    Within a job of SLURM, it would otherwise believe to be one of the ranks of this command.
+
+    Args:
+        more: Further environment variables.
+    """
+    return {name: value for name, value in child_environment(**more).items() if not _RANKS.fullmatch(name)}
 
 
 def end_with_parent() -> None:

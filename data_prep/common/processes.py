@@ -6,15 +6,16 @@ Each command thus has its own peak memory, and one that fails does not affect th
 import codecs
 import contextlib
 import io
+import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError, Terminated
-from data_prep.common.orphans import child_environment
+from data_prep.common.orphans import child_environment, independent_environment
 from data_prep.common.progress import COLUMNS, terminal_columns
 
 _INTERRUPT_SECONDS: Final = 3.0
@@ -24,16 +25,27 @@ _GRACE_SECONDS: Final = 25.0
 
 
 def run_module(
-    words: Sequence[str], *, handle_line: Callable[[str], None] | None = None, log: Path | None = None
+    words: Sequence[str],
+    *,
+    handle_line: Callable[[str], None] | None = None,
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    inherited: Sequence[int] = (),
+    handle_process: Callable[["subprocess.Popen[bytes]"], None] | None = None,
 ) -> None:
     """Runs ``python -m`` with the given arguments and shows its output.
 
-    The command ends when this process is interrupted, terminated or killed.
+    The command ends when this process is interrupted, terminated or killed. It may start ranks of its own,
+    also within a job of SLURM.
 
     Args:
         words: The module and its arguments.
         handle_line: Is called with each line of standard error, instead of showing it.
         log: The file that receives all output; standard output is then not shown.
+        environment: Further environment variables of the command.
+        inherited: Open file descriptors that the command inherits, such as that of a lock.
+        handle_process: Is called with the process as soon as it is started, for a thread that may have to end
+            it: outside the main thread, this function is not interrupted by signals.
 
     Raises:
         GalaxyError: The command failed; the message holds its error message.
@@ -41,20 +53,25 @@ def run_module(
         KeyboardInterrupt: The command was interrupted by the user.
     """
     columns = None if handle_line else terminal_columns()
-    environment = {} if columns is None else {COLUMNS: str(columns)}
+    variables = dict(environment or {})
+    if columns is not None:
+        variables[COLUMNS] = str(columns)
     with contextlib.ExitStack() as stack:
         file: io.FileIO | None = None
         if log is not None:
             file = stack.enter_context(log.open("wb", buffering=0))
-            environment["PYTHONUNBUFFERED"] = "1"  # Lines of both streams are in order.
+            variables["PYTHONUNBUFFERED"] = "1"  # Lines of both streams are in order.
         process = stack.enter_context(
             subprocess.Popen(  # noqa: S603 - the words are this program's own.
                 [sys.executable, "-m", *words],
                 stdout=file,
                 stderr=subprocess.PIPE,
-                env=child_environment(**environment),
+                env=independent_environment(**variables),
+                pass_fds=() if os.name == "nt" else inherited,
             )
         )
+        if handle_process is not None:
+            handle_process(process)
         assert isinstance(process.stderr, io.BufferedReader)
         last: deque[str] = deque(maxlen=20)
         show = _show if handle_line is None else _LineSplitter(handle_line)

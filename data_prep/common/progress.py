@@ -35,6 +35,12 @@ def print_progress(text: str) -> None:
     sys.stderr.flush()
 
 
+def print_above_bars(text: str) -> None:
+    """Prints a text on standard output, above the progress bars."""
+    tqdm.write(text, file=sys.stdout)
+    sys.stdout.flush()
+
+
 def terminal_columns() -> int | None:
     """Returns the width of the terminal on which standard error appears; None if it is not a terminal."""
     with contextlib.suppress(OSError, ValueError, AttributeError):

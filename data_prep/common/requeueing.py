@@ -19,32 +19,33 @@ _SECONDS = 60
 
 @contextlib.contextmanager
 def requeue_on_signal() -> Iterator[None]:
-    """Ends the block as SIGTERM would if SLURM sends SIGUSR1, and requeues the job of this process.
+    """Ends the block as SIGTERM would if SIGUSR1 arrives, then requeues the SLURM job of this process.
 
-    A block that completes is not requeued. Outside a job, SIGUSR1 is left alone. Lightning has such a handler
-    too, unless it finds one; but that saves at any moment, also between two updates of the state of a fit.
+    A block that completes is not requeued. Lightning has such a handler too, unless it finds one; but that
+    saves at any moment, also between two updates of the state of a fit.
     """
-    job, received = _find_job(), False
-    if job is None or threading.current_thread() is not threading.main_thread():
+    number = getattr(signal, "SIGUSR1", None)  # Windows has none.
+    if number is None or threading.current_thread() is not threading.main_thread():
         yield
         return
+    job, received = _find_job(), False
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(_: int, frame: FrameType | None) -> None:
         nonlocal received
         received = True
         terminate = signal.getsignal(signal.SIGTERM)
         if callable(terminate):
             terminate(signal.SIGTERM, frame)
 
-    previous = signal.signal(signal.SIGUSR1, end)
+    previous = signal.signal(number, end)
     try:
         yield
     except SystemExit:
-        if received and _is_first_process():
+        if received and job is not None and _is_first_process():
             print(_requeue(job), file=sys.stderr, flush=True)
         raise
     finally:
-        signal.signal(signal.SIGUSR1, previous)
+        signal.signal(number, previous)
 
 
 def is_interactive_job() -> bool:

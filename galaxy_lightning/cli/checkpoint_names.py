@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, LAST_CHECKPOINT, PLAN, SUMMARY
 from galaxy_lightning.runs.writer import complete_run
 from galaxy_lightning.shipped_models import MODELS, SHIPPED
+
+NEWEST: Final = "last"
+"""The name of the newest checkpoint of a run, to resume a fit that may not have begun."""
 
 
 def find_checkpoint(name: str, *, newest: bool = False) -> Path:

@@ -1,38 +1,46 @@
 """Cross-validation: each galaxy is classified by a model that has not seen it."""
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from data_prep.arrays.folds import make_folds
 from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors, refuse_existing
 from data_prep.common.json_files import read_json, write_json
-from data_prep.common.locks import file_lock
+from data_prep.common.locks import file_lock, wait_for_lock
 from data_prep.common.progress import print_progress
 from galaxy_lightning.cli.configs import add_default_config, configured_checkpoints, expand_paths
 from galaxy_lightning.cli.descriptions import command_parser
-from galaxy_lightning.cli.fold_progress import FoldProgress, run_fit
+from galaxy_lightning.cli.fold_jobs import plan_folds, train_folds
 from galaxy_lightning.data.datamodule import GalaxyDataModule
-from galaxy_lightning.evaluation.crossval import fold_predictions, summarise
+from galaxy_lightning.evaluation.crossval import summarise
 from galaxy_lightning.evaluation.verdict import labelled
+from galaxy_lightning.jobs.cores import count_at_once
+from galaxy_lightning.jobs.launchers import refuse_ranks
+from galaxy_lightning.jobs.parts import Part, describe_part, without_part
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import FOLD_ARRAYS, PLAN
-from galaxy_lightning.runs.reader import Run, read_run
-from galaxy_lightning.runs.writer import arrays_identity, complete_run, require_run_name
+from galaxy_lightning.runs.writer import arrays_identity, require_run_name
 from galaxy_lightning.tables.formats import require_format
 from galaxy_lightning.tables.holding import require_names
 from galaxy_lightning.tables.sources import find_predictions, write_source
 
+_HIDDEN: Final = f".{Path(PLAN).stem}."
+"""What the names begin with of the lock and of what a killed command may leave in a folder without a plan."""
+
 
 def run(args: Sequence[str]) -> None:
     """Trains a model on each fold, and combines their predictions for the galaxies they have not seen.
+
+    With ``--part``, it only trains the models of some folds.
 
     Args:
         args: The command line after ``crossval``.
@@ -45,11 +53,9 @@ def run(args: Sequence[str]) -> None:
         require_run_name(options.name)
     table = _parse_table(options)
     final, texts = _parse_final(options)
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise GalaxyError(
-            "crossval starts the processes of each fit itself: run it without torchrun, and set their number "
-            "with --trainer.devices"
-        )
+    part = None if options.part is None else Part.parse(options.part)
+    count_at_once(options.jobs, options.folds)
+    refuse_ranks("crossval", "and set their number with --trainer.devices and --jobs")
     from galaxy_lightning.cli.final_model import complete_final, train_final
     from galaxy_lightning.cli.fit_settings import parse_fit_settings  # Lightning takes seconds to import.
     from galaxy_lightning.runtime.noise import quieten
@@ -63,16 +69,27 @@ def run(args: Sequence[str]) -> None:
     settings["data"] |= {"arrays": arrays_identity(arrays)["sha256"], "verify": None}
     if final:
         _refuse_monitors(settings["trainer"])
-    _claim_folder(out / PLAN, {"folds": options.folds, "fit": settings})
-    with file_lock(out / PLAN, out, f"another process is using {out}: wait until it has ended"):
-        folds = [open_arrays(folder) for folder in make_folds(arrays, out / FOLD_ARRAYS, options.folds, seed)]
+    plan = {"folds": options.folds, "fit": settings}
+    with contextlib.ExitStack() as stack:
+        folds = _prepare_folder(out, plan, arrays, seed)
+        if part is None:
+            problem = f"another process is using {out}: wait until it has ended"
+            stack.enter_context(file_lock(out / PLAN, out, problem))
         if table is not None:
             require_names([f"p_{each}" for each in folds[0].classes], table, "--table")
         images = len(arrays.catalog)
         print_progress(
             f"Cross-validating {options.name or name} in {len(folds)} folds of {images:,} galaxies"
+            + (f", part {part}" if part else "")
         )
-        runs = _train_folds(fit_args, folds, out, settings["trainer"])
+        jobs = plan_folds(fit_args, folds, out, settings["trainer"])
+        numbers = range(len(jobs))
+        if part is not None:
+            train_folds(jobs, part.select(numbers), folds, settings["trainer"], options.jobs)
+            combine = shlex.join([*PROGRAM.split(), "crossval", *without_part(args)])
+            print(describe_part(part, jobs, combine), flush=True)
+            return
+        runs = [*train_folds(jobs, numbers, folds, settings["trainer"], options.jobs).values()]
         print("\n" + "\n".join(summarise(runs, folds, out)))
         if table is not None:
             write_source(find_predictions(out), table)
@@ -91,6 +108,19 @@ def _parse(args: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         f"crossval also accepts the options of fit: {PROGRAM} fit --help",
     )
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of fits at once, each on its share of the CPU cores (default: 1)",
+    )
+    parser.add_argument(
+        "--part",
+        metavar="K/N",
+        help="train only part K, from 1 to N, of the folds, for an array job; then the same command without "
+        "--part combines the parts, and trains the final model",
+    )
     parser.add_argument("--out", help="folder for the results (default: RUNS/NAME_crossval/seed_SEED)")
     parser.add_argument("--runs", default="runs", help="folder of all runs (default: runs)")
     parser.add_argument("--name", help="name of the cross-validation (default: that of the last config file)")
@@ -160,6 +190,21 @@ def _refuse_monitors(trainer: Mapping[str, Any]) -> None:
             )
 
 
+def _prepare_folder(out: Path, plan: dict[str, Any], arrays: GalaxyArrays, seed: int) -> list[GalaxyArrays]:
+    """Claims the folder of a cross-validation, and makes the galaxy arrays of its folds.
+
+    Other commands with the same folder wait, such as the parts of an array job that start together.
+    """
+    lock = out / f"{_HIDDEN}lock"
+    with explain_write_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        with explain_write_errors(lock):
+            stack.enter_context(wait_for_lock(lock, f"Another process is preparing {out}: waiting for it"))
+        _claim_folder(out / PLAN, plan)
+        return [open_arrays(folder) for folder in make_folds(arrays, out / FOLD_ARRAYS, plan["folds"], seed)]
+
+
 def _claim_folder(path: Path, plan: dict[str, Any]) -> None:
     """Saves the plan of a new cross-validation; checks that an existing folder holds the same plan."""
     out = path.parent
@@ -170,29 +215,6 @@ def _claim_folder(path: Path, plan: dict[str, Any]) -> None:
                 "choose another folder with --out, or remove this one"
             )
         return
-    if out.exists() and any(out.iterdir()):
+    if not all(entry.name.startswith(_HIDDEN) for entry in out.iterdir()):
         raise GalaxyError(f"{out} holds other files: choose another folder with --out")
     write_json(path, plan)
-
-
-def _train_folds(
-    fit_args: Sequence[str], folds: Sequence[GalaxyArrays], out: Path, trainer: Mapping[str, Any]
-) -> list[Run]:
-    """Trains the models of the folds whose runs are not complete, and prints a line for each fold."""
-    missing = sum(complete_run(out / fold.folder.name) is None for fold in folds)
-    progress, runs = FoldProgress(len(folds), missing), []
-    for number, fold in enumerate(folds):
-        name, seconds = fold.folder.name, None
-        if complete_run(out / name) is None:
-            own_args = ["--data.arrays", str(fold.folder), "--runs", str(out), "--name", name]
-            shown, limit = trainer.get("enable_progress_bar") is not False, trainer.get("max_epochs")
-            epochs = None if limit is None or limit < 0 else limit
-            args, title = [*fit_args, *own_args], progress.title(number)
-            seconds = run_fit(args, title, out / name, epochs=epochs, shown=shown)
-        folder = complete_run(out / name)
-        if folder is None:
-            raise GalaxyError(f"the fit of {name} succeeded, but left no complete run in {out / name}")
-        runs.append(read_run(folder, fold))
-        metrics = fold_predictions(runs[-1], fold).metrics
-        progress.finish(number, metrics["accuracy"], metrics["calibration_error"], seconds)
-    return runs

@@ -13,6 +13,7 @@ from data_prep.arrays.format import FINAL, GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.common.json_files import read_json
 from data_prep.common.progress import format_duration, print_progress
+from galaxy_lightning.cli.checkpoint_names import NEWEST
 from galaxy_lightning.cli.configs import named_networks
 from galaxy_lightning.cli.fold_progress import run_fit
 from galaxy_lightning.networks.class_paths import is_class_path
@@ -53,7 +54,7 @@ def train_final(
         epochs = round(float(np.median([run.about["best_epoch"] + 1 for run in runs])))
         print_progress(f"\nTraining the final model on all {len(arrays.catalog):,} galaxies, {epochs} epochs")
         own_args = ["--data.arrays", str(folder), "--runs", str(out), "--name", FINAL]
-        own_args += ["--trainer.max_epochs", str(epochs)]
+        own_args += ["--trainer.max_epochs", str(epochs), "--ckpt_path", NEWEST]
         shown = trainer.get("enable_progress_bar") is not False
         seconds = run_fit([*fit_args, *own_args], "final model", out / FINAL, epochs=epochs, shown=shown)
         print_progress(f"final model  {format_duration(seconds)}")

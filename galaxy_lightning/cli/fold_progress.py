@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,11 +31,11 @@ class FoldProgress:
 
     Args:
         folds: The number of folds.
-        missing: The number of folds to train.
+        missing: The numbers of the folds to train, from 0.
     """
 
-    def __init__(self, folds: int, missing: int) -> None:
-        self._folds, self._missing = folds, missing
+    def __init__(self, folds: int, missing: Collection[int]) -> None:
+        self._folds, self._missing = folds, set(missing)
         self._seconds: list[float] = []
         self._width = 0
 
@@ -47,7 +47,15 @@ class FoldProgress:
         """
         return f"fold {number + 1:>{len(str(self._folds))}}/{self._folds}"
 
-    def finish(self, number: int, accuracy: float, calibration_error: float, seconds: float | None) -> None:
+    def finish(
+        self,
+        number: int,
+        accuracy: float,
+        calibration_error: float,
+        seconds: float | None,
+        *,
+        seconds_left: float | None = None,
+    ) -> None:
         """Prints the line of a fold.
 
         Args:
@@ -55,7 +63,10 @@ class FoldProgress:
             accuracy: Its accuracy.
             calibration_error: Its calibration error.
             seconds: The duration of its fit in seconds; None if it was trained before.
+            seconds_left: The time left in seconds; by default the other folds take as long as those before,
+                one after the other.
         """
+        self._missing.discard(number)
         fields = [
             self.title(number),
             f"accuracy {accuracy:.3f}",
@@ -65,15 +76,23 @@ class FoldProgress:
             fields.append("trained before")
         else:
             self._seconds.append(seconds)
-            missing = self._missing - len(self._seconds)
-            left = format_duration(missing * sum(self._seconds) / len(self._seconds)) if missing else ""
+            if seconds_left is None:
+                seconds_left = len(self._missing) * sum(self._seconds) / len(self._seconds)
+            # The epochs of fits that still run may be finished, but not what follows them.
+            left = format_duration(seconds_left) if self._missing and seconds_left >= 0.5 else ""
             self._width = max(self._width, len(left))
             fields += [f"{format_duration(seconds):>5}", f"{left:>{self._width}} left" if left else ""]
         print_progress(join_fields(fields, [*range(len(fields) - 1, 1, -1)], terminal_columns()))
 
 
 def run_fit(
-    args: Sequence[str], title: str, folder: Path, *, epochs: int | None, shown: bool = True
+    args: Sequence[str],
+    title: str,
+    folder: Path,
+    *,
+    epochs: int | None,
+    shown: bool = True,
+    inherited: Sequence[int] = (),
 ) -> float:
     """Runs a fit in a separate process, and shows its epochs as a bar.
 
@@ -85,6 +104,7 @@ def run_fit(
         folder: The folder of its runs.
         epochs: The number of epochs, if it is known.
         shown: Whether to show the bar.
+        inherited: Open file descriptors that the process inherits.
 
     Returns:
         The duration in seconds.
@@ -97,10 +117,22 @@ def run_fit(
         folder.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(_EpochBar(title, epochs, shown)) as bar:
         try:
-            run_module(["galaxy_lightning", "fit", *args], handle_line=bar.handle, log=log)
+            words = ["galaxy_lightning", "fit", *args]
+            run_module(words, handle_line=bar.handle, log=log, inherited=inherited)
         except GalaxyError as error:
-            raise GalaxyError(f"{title}: the fit {error} (all that it printed: {log})") from error
+            raise GalaxyError(failed_fit(title, error, log)) from error
     return time.monotonic() - start
+
+
+def failed_fit(title: str, error: GalaxyError, log: Path) -> str:
+    """Returns the message about a fit that has failed.
+
+    Args:
+        title: The name of the fit.
+        error: The reason.
+        log: The file with all that it printed.
+    """
+    return f"{title}: the fit {error} (all that it printed: {log})"
 
 
 class _EpochBar:

@@ -15,7 +15,12 @@ from typing import Final
 
 from data_prep.common.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
 from data_prep.common.output import guarded_output
-from galaxy_lightning.cli.checkpoint_names import find_checkpoint, find_checkpoints, is_crossval
+from galaxy_lightning.cli.checkpoint_names import (
+    NEWEST,
+    find_checkpoint,
+    find_checkpoints,
+    is_crossval,
+)
 from galaxy_lightning.cli.configs import (
     add_default_config,
     configured_checkpoints,
@@ -41,8 +46,6 @@ _OWN_COMMANDS: Final = {
     "model": "model_command",
 }
 """The modules of the commands that Lightning does not parse."""
-_NEWEST: Final = "last"
-"""The name of the newest checkpoint, to resume a fit that may not have begun."""
 _MODEL_OPTION: Final = re.compile(r"--model\.")
 
 
@@ -105,7 +108,7 @@ def complete(args: list[str]) -> list[str]:
     parser.add_argument("--ckpt_path", nargs="+", action="extend")
     known, others = parser.parse_known_args(options)
     named = known.ckpt_path or configured_checkpoints(others)
-    if command == "fit" and named == [_NEWEST] and not Path(_NEWEST).exists():
+    if command == "fit" and named == [NEWEST] and not Path(NEWEST).exists():
         return _complete_newest(others)
     if not named:
         if command == "fit":
@@ -136,7 +139,7 @@ def _complete_newest(options: list[str]) -> list[str]:
     if run is None:
         return ["fit", *add_default_config(options)]
     if complete_run(run):
-        print(f"{run} is complete. To train again, leave out --ckpt_path {_NEWEST}")
+        print(f"{run} is complete. To train again, leave out --ckpt_path {NEWEST}")
         raise SystemExit(0)
     return ["fit", *options, "--ckpt_path", str(run / LAST_CHECKPOINT)]
 

@@ -220,7 +220,7 @@ def _count_processes(settings: Mapping[str, Any]) -> int:
     starts_none = not any(name in os.environ for name in ("NODE_RANK", "GROUP_RANK"))
     if trainer.num_nodes > 1 and type(environment) is LightningEnvironment and starts_none:
         raise GalaxyError(
-            f"trainer.num_nodes {trainer.num_nodes}: start the command on each machine with torchrun, or in a "
-            "SLURM job with srun (docs/cluster.md); on one machine, set --trainer.num_nodes 1"
+            f"trainer.num_nodes {trainer.num_nodes}: start the command on each machine with torchrun, or in "
+            "a SLURM job with srun (docs/cluster.md); on one machine, set --trainer.num_nodes 1"
         )
     return trainer.world_size

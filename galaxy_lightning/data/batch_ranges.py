@@ -1,5 +1,6 @@
 """Ranges of batches: which batches of a prediction are done, and which each process makes."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 BatchRanges = Sequence[tuple[int, int]]
@@ -43,7 +44,8 @@ def missing_batches(done: Iterable[tuple[int, int]], batches: int) -> BatchRange
 def share_of_process(ranges: BatchRanges, processes: int, rank: int) -> BatchRanges:
     """Returns the batches of one of several processes, which get almost equal, contiguous shares.
 
-    A batch has the same galaxies for every number of processes, so that its results do not depend on it.
+    If there are fewer batches than processes, the first process has one. A batch has the same galaxies for
+    every number of processes, so that its results do not depend on it.
 
     Args:
         ranges: The batches of all processes.
@@ -51,7 +53,8 @@ def share_of_process(ranges: BatchRanges, processes: int, rank: int) -> BatchRan
         rank: The process.
     """
     total = count_batches(ranges)
-    return _slice(ranges, total * rank // processes, total * (rank + 1) // processes)
+    first, last = (math.ceil(total * number / processes) for number in (rank, rank + 1))
+    return _slice(ranges, first, last)
 
 
 def _slice(ranges: BatchRanges, first: int, last: int) -> BatchRanges:

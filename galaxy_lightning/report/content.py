@@ -117,7 +117,12 @@ class Report:
         if not tables.same_devices(self.summary):
             sentences.append(
                 "The training times are not comparable, since the models were trained on different devices "
-                "or numbers of threads."
+                "or numbers of threads, or with different numbers of fits at once."
+            )
+        if tables.were_at_once(self.summary):
+            sentences.append(
+                "Models were trained while others ran on the same machine (fits at once): their training "
+                "times are not those of a fit that runs alone."
             )
         sentences.append(
             "The training time includes validation; the training speed does not. The peak memory includes "

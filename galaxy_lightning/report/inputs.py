@@ -168,7 +168,7 @@ def _check_summary(summary: dict[str, Any], path: Path, galaxies: int) -> list[s
 def _combine(summary: dict[str, Any], folds: Sequence[Run]) -> dict[str, Any]:
     """Returns what is known about a cross-validation in the form of a ``run.json``."""
     first = folds[0].about if folds else {}
-    about = {name: first.get(name) for name in ("parameters", "device")}
+    about = {name: first.get(name) for name in ("parameters", "device", "fits_at_once")}
     about |= {"model": summary["model"], "seed": summary.get("seed")}
     about["hyperparameters"] = first.get("hyperparameters", {})
     # What is summed over the folds must be known of all.

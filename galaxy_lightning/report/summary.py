@@ -139,6 +139,7 @@ def _measure_run(run: Run, labels: npt.NDArray[np.int64], classes: Sequence[str]
         "folder": str(run.folder),
         "seed": run.about.get("seed"),
         "device": run.about.get("device"),
+        "fits_at_once": run.number("fits_at_once"),
         **{name: finite_or_none(value) for name, value in classification_metrics(counts, classes).items()},
         "calibration_error": calibration_error(labels, run.predicted, run.probabilities),
         **{name: run.number(name) for name in COSTS},

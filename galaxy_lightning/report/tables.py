@@ -76,7 +76,7 @@ def class_rows(summary: Mapping[str, Any]) -> list[Row]:
 
 
 def same_devices(summary: Mapping[str, Any]) -> bool:
-    """Returns whether all models that use the images were trained on equal devices.
+    """Returns whether all models that use the images were trained on equal devices, with as many at once.
 
     Otherwise their times cannot be compared.
 
@@ -156,11 +156,27 @@ def _row(summary: Mapping[str, Any], key: str, title: str, better: Callable[...,
     return Row(title, cells, best if len(best) < len(cells) else [])
 
 
+def were_at_once(summary: Mapping[str, Any]) -> bool:
+    """Returns whether fits were trained while others ran on the same machine.
+
+    Args:
+        summary: The results.
+    """
+    return any((run["fits_at_once"] or 1) > 1 for model in summary["models"] for run in model["runs"])
+
+
 def _devices(summary: Mapping[str, Any]) -> list[list[str]]:
     """Returns the devices that the runs of each model were trained on."""
     return [
-        sorted({str(run["device"]) for run in model["runs"] if run["device"]}) for model in summary["models"]
+        sorted({_describe_device(run) for run in model["runs"] if run["device"]})
+        for model in summary["models"]
     ]
+
+
+def _describe_device(run: Mapping[str, Any]) -> str:
+    """Returns the device of a run, and how many fits were trained at once."""
+    at_once = run["fits_at_once"] or 1
+    return f"{run['device']}, {at_once:.0f} fits at once" if at_once > 1 else str(run["device"])
 
 
 def _format_mean(mean: float | None, deviation: float | None) -> str:

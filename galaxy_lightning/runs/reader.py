@@ -25,7 +25,7 @@ from galaxy_lightning.runs.predictions import (
 MAX_VALUE: Final = 1e15
 """Upper limit of losses, times and counts."""
 
-_NUMBERS: Final = ("parameters", "seed", "seconds", "images_per_second", "peak_memory_mb")
+_NUMBERS: Final = ("parameters", "seed", "seconds", "images_per_second", "peak_memory_mb", "fits_at_once")
 """Numbers in ``run.json``; a run of another program may omit any of them."""
 
 _NO_SETTINGS: Final = ("accelerator", "epochs_trained")

@@ -13,10 +13,11 @@ This module does not need torch, so that any program can write a run with it.
 
 import contextlib
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,9 @@ from data_prep.common.files import explain_write_errors, new_file
 from data_prep.common.json_files import write_json
 from data_prep.tables.csv_tables import read_table
 from galaxy_lightning.runs.names import HISTORY, HISTORY_COLUMNS, RUN
+
+FITS_AT_ONCE: Final = "GALAXY_FITS_AT_ONCE"
+"""Environment variable with the number of fits that the same command trains at once on this machine."""
 
 
 def claim_run_folder(runs: Path, name: str) -> Path:
@@ -234,6 +238,8 @@ def write_run(
         "peak_memory_mb": peak_memory_mb,
         **describe_environment(*packages),
     }
+    if (at_once := os.environ.get(FITS_AT_ONCE, "")).isdecimal():
+        content["fits_at_once"] = int(at_once)  # They slow down each other.
     write_json(folder / RUN, content | more)
 
 

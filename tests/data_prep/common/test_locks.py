@@ -198,3 +198,18 @@ def test_a_folder_that_can_be_resumed_is_made_by_one_process(tmp_path, end):
     }[end]  # fmt: skip
     if end == "finished":
         assert [path.name for path in out.iterdir()] == ["data"]
+
+
+def test_a_lock_is_kept_by_a_child_that_inherits_it(tmp_path):
+    file = tmp_path / ".lock"
+    lock = locks.try_lock(file)
+    assert locks.try_lock(file) is None
+    child = subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[lock.descriptor]
+    )
+    os.close(lock.descriptor)  # As if this process was killed.
+    assert locks.try_lock(file) is None
+    child.communicate(b"\n")
+    lock = locks.try_lock(file)
+    lock.release()
+    assert not file.exists()

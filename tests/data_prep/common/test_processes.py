@@ -56,6 +56,31 @@ def test_a_module_knows_the_width_of_the_terminal_that_shows_its_lines(module, c
     assert capfd.readouterr().err == f"{columns}\n"
 
 
+def test_a_module_may_have_variables_and_inherit_files(module, tmp_path, monkeypatch):
+    """A module within a job of SLURM, or of torchrun, may start processes of its own."""
+    ranks = (
+        "SLURM_JOB_ID",
+        "SLURM_NTASKS",
+        "SLURM_PROCID",
+        "SLURM_NTASKS_PER_NODE",
+        "SLURM_STEP_ID",
+        "LOCAL_RANK",
+        "MASTER_PORT",
+    )
+    for name in ("SLURM_CPUS_PER_TASK", *ranks):
+        monkeypatch.setenv(name, "1")
+    started = []
+    words = module(
+        f"kept = [name for name in ('SLURM_CPUS_PER_TASK', *{ranks}) if name in os.environ]",
+        "os.write(int(os.environ['PLACE']), ' '.join(kept).encode())",
+    )
+    with (tmp_path / "file").open("wb") as file:
+        variables = {"PLACE": str(file.fileno())}
+        run_module(words, environment=variables, inherited=[file.fileno()], handle_process=started.append)
+    assert (tmp_path / "file").read_text() == "SLURM_CPUS_PER_TASK"
+    assert [process.returncode for process in started] == [0]
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

@@ -73,11 +73,11 @@ def test_a_command_that_succeeds_or_is_terminated_is_not_requeued(calls):
 
 
 @pytest.mark.parametrize("name", [None, "interactive"])
-def test_other_processes_leave_the_signal_alone(calls, monkeypatch, name):
+def test_without_a_batch_job_the_command_ends_too(calls, monkeypatch, capsys, name):
     if name is None:
         monkeypatch.delenv("SLURM_JOB_ID")
     else:
         monkeypatch.setenv("SLURM_JOB_NAME", name)
-    before = signal.getsignal(signal.SIGUSR1)
-    with errors_in_one_line("program"):
-        assert signal.getsignal(signal.SIGUSR1) is before
+    assert signalled() == 143
+    assert capsys.readouterr().err == "program: terminated\n"
+    assert not calls.exists()

@@ -125,18 +125,23 @@ def test_a_cross_validation_leaves_a_line_per_fold(small_arrays, tmp_path):
 
 
 def test_the_time_left_and_the_narrow_lines_of_folds(capsys, monkeypatch):
-    progress = FoldProgress(10, missing=9)
+    progress = FoldProgress(10, missing=range(1, 10))
     progress.finish(0, 0.8, 0.04, None)
     progress.finish(1, 0.81234, 0.04, 100)
     monkeypatch.setattr(fold_progress, "terminal_columns", lambda: 55)
     progress.finish(2, 0.8, 0.04, 50)
     monkeypatch.setattr(fold_progress, "terminal_columns", lambda: 40)
     progress.finish(3, 0.8, 0.04, 50)
+    monkeypatch.setattr(fold_progress, "terminal_columns", lambda: None)
+    progress.finish(6, 0.8, 0.04, 50, seconds_left=70)
+    progress.finish(5, 0.8, 0.04, 50, seconds_left=0.1)
     assert capsys.readouterr().err.splitlines() == [
         "fold  1/10  accuracy 0.800  calibration error 0.040  trained before",
         "fold  2/10  accuracy 0.812  calibration error 0.040   1:40  13:20 left",
         "fold  3/10  accuracy 0.800  calibration error 0.040",
         "fold  4/10  accuracy 0.800",
+        "fold  7/10  accuracy 0.800  calibration error 0.040   0:50   1:10 left",
+        "fold  6/10  accuracy 0.800  calibration error 0.040   0:50",
     ]
 
 
