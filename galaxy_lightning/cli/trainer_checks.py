@@ -114,7 +114,7 @@ def _check_slurm() -> None:
     if "SLURM_STEP_ID" not in os.environ:
         raise GalaxyError(
             f"this SLURM job has {tasks} tasks, but the command was started without srun: write srun python "
-            "-m galaxy_lightning ..."
+            "-m galaxy_lightning ..., or unset SLURM_NTASKS to run it alone"
         )
     if "SLURM_NTASKS_PER_NODE" not in os.environ:
         raise GalaxyError(

@@ -13,6 +13,9 @@ from data_prep.common.errors import GalaxyError, OtherProcessEndedError, Termina
 _MAX_MESSAGE: Final = 1 << 16
 """Bytes of a message; a sender of longer messages is not a rank."""
 
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
+"""Seconds and number of the probes that notice a lost machine within half a minute, instead of hours."""
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -63,6 +66,9 @@ class Link:
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEPALIVE.items():
+            if hasattr(socket, name):
+                connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         self.socket = connected
         self.rank = 0
         self.place = (0, 0)

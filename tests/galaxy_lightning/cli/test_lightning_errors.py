@@ -41,16 +41,8 @@ def fit(small_arrays, tmp_path, capsys):
     ("words", "message"),
     [
         (
-            ["--trainer.logger=WandbLogger"],
-            r"wandb.*install the package, or remove the setting that needs it",
-        ),
-        (
             ["--trainer.logger=CometLogger"],
             r"comet.*install the package, or remove the setting that needs it",
-        ),
-        (
-            ["--trainer.logger=MLFlowLogger"],
-            r"mlflow.*install the package, or remove the setting that needs it",
         ),
         (["--trainer.callbacks+=DeviceStatsMonitor"], r"psutil.*install the package"),
         (["--trainer.strategy=deepspeed"], r"deepspeed"),

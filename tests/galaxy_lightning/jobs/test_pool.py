@@ -164,11 +164,12 @@ def test_an_error_of_the_command_ends_the_fits(tmp_path):
 
 
 COMMAND = """
-import pathlib, sys
+import pathlib, signal, sys
 from data_prep.common.errors import errors_in_one_line
 from tests.galaxy_lightning.jobs.made_jobs import make_job
 from tests.galaxy_lightning.jobs.test_pool import train
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A background job of a shell ignores it.
 folder = pathlib.Path(sys.argv[1])
 with errors_in_one_line("python -m command"):
     train([make_job(folder, name, "sleep") for name in ("a", "b")])
