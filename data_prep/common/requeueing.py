@@ -10,11 +10,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
+from typing import Final
 
-_SECONDS = 60
+_SCONTROL_SECONDS: Final = 60
 """Limit for the call of scontrol."""
+_WAIT_SECONDS: Final = 10
+"""How long the other processes wait for it. If one ended before, SLURM might end the job as failed."""
 
 
 @contextlib.contextmanager
@@ -41,8 +45,11 @@ def requeue_on_signal() -> Iterator[None]:
     try:
         yield
     except SystemExit:
-        if received and job is not None and _is_first_process():
-            print(_requeue(job), file=sys.stderr, flush=True)
+        if received and job is not None:
+            if _is_first_process():
+                print(_requeue(job), file=sys.stderr, flush=True)
+            else:
+                time.sleep(_WAIT_SECONDS)
         raise
     finally:
         signal.signal(number, previous)
@@ -74,11 +81,11 @@ def _requeue(job: str) -> str:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_SECONDS,
+            timeout=_SCONTROL_SECONDS,
         )
         problem = " ".join(done.stderr.split()) if done.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         problem = str(error)
     if problem:
-        return f"SLURM job {job} reaches its time limit, but cannot be requeued ({problem}): submit it again"
-    return f"SLURM job {job} reaches its time limit, and was requeued"
+        return f"SLURM has asked job {job} to end, but it cannot be requeued ({problem}): submit it again"
+    return f"SLURM has asked job {job} to end: it was requeued"

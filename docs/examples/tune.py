@@ -25,7 +25,7 @@ def train(trial):
     Pruning.trial = trial
     rate = trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
     decay = trial.suggest_float("weight_decay", 1e-3, 1.0, log=True)
-    trainer = {"max_epochs": 20, "callbacks": [{"class_path": "__main__.Pruning"}]}
+    trainer = {"max_epochs": 20, "devices": 1, "callbacks": [{"class_path": "__main__.Pruning"}]}
     model = {"learning_rate": rate, "weight_decay": decay}
     run = gl.fit(sys.argv[1], name="tune", model=model, trainer=trainer).path.parent
     return pd.read_csv(run / "history.csv")["val_loss"].iloc[-1]

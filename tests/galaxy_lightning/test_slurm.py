@@ -118,7 +118,7 @@ def test_a_job_that_is_signalled_is_requeued_and_ends_as_the_uninterrupted_fit(
         assert cluster.about(job)["JobState"] == "RUNNING", output(tmp_path)
     cluster.run("scancel", "--signal=USR1", job)
     assert cluster.wait(job, *slurm.ENDED) == "COMPLETED", output(tmp_path)
-    assert f"SLURM job {job} reaches its time limit, and was requeued" in output(tmp_path)
+    assert f"SLURM has asked job {job} to end: it was requeued" in output(tmp_path)
     assert "Traceback" not in output(tmp_path)
     assert cluster.about(job)["Restarts"] == "1"
     same(tmp_path / f"galaxies-{job}/version_0", whole[0])
@@ -135,7 +135,7 @@ def test_a_job_at_its_time_limit_is_requeued_and_ends_as_the_uninterrupted_fit(
     script = SCRIPTS / "fit.sbatch"
     cut = cluster.submit(*NODES, *limits, script, *words, slow(tmp_path, 0.8), cwd=tmp_path)
     assert cluster.wait(cut, *slurm.ENDED, seconds=500) == "COMPLETED", output(tmp_path)
-    assert f"SLURM job {cut} reaches its time limit, and was requeued" in output(tmp_path)
+    assert f"SLURM has asked job {cut} to end: it was requeued" in output(tmp_path)
     assert int(cluster.about(cut)["Restarts"]) >= 1
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -157,4 +157,32 @@ def test_a_killed_process_ends_the_job_which_resumes(cluster, small_arrays, tmp_
     assert "process 1 of this command has ended without a message" in output(tmp_path)
     cluster.run("scontrol", "requeue", job)
     assert cluster.wait(job, "COMPLETED", seconds=120) == "COMPLETED"
-    assert "epoch 2/2" in output(tmp_path)
+    assert (tmp_path / f"killed-{job}/version_0/run.json").is_file()
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not SOAKING, reason="one of the long tests")
+def test_the_tasks_of_an_array_job_train_a_fold_each_also_if_requeued(cluster, small_arrays, tmp_path):
+    words = words_of_fit(
+        small_arrays, tmp_path, "--trainer.max_epochs=2", "--folds=2", f"--out={tmp_path}/cv"
+    )
+    limits = ["--array=1-2", "--gres=none", "--cpus-per-task=1"]
+    job = cluster.submit(*limits, SCRIPTS / "crossval.sbatch", *words, slow(tmp_path, 0.3), cwd=tmp_path)
+    first = tmp_path / "cv/fold_0/version_0"
+    while not (first / "last.ckpt").exists():  # An epoch is finished.
+        assert cluster.about(f"{job}_1")["JobState"] in ("PENDING", "RUNNING")
+    cluster.run("scancel", "--signal=USR1", f"{job}_1")
+    assert cluster.wait(f"{job}_1", *slurm.ENDED) == "COMPLETED", (
+        tmp_path / f"crossval-{job}_1.log"
+    ).read_text()
+    assert cluster.wait(f"{job}_2", *slurm.ENDED) == "COMPLETED", (
+        tmp_path / f"crossval-{job}_2.log"
+    ).read_text()
+    log = (tmp_path / f"crossval-{job}_1.log").read_text()
+    assert f"SLURM has asked job {job}_1 to end: it was requeued" in log
+    assert [folder.name for folder in first.parent.glob("version_*")] == ["version_0"]  # It went on.
+    weights = first / "best.ckpt"
+    before = weights.stat().st_mtime_ns
+    main(["crossval", *words, slow(tmp_path, 0.3)])
+    assert weights.stat().st_mtime_ns == before
+    assert (tmp_path / "cv/summary.json").is_file()

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from data_prep.common import requeueing
 from data_prep.common.errors import errors_in_one_line
 
 ARRAY = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}
@@ -40,7 +41,7 @@ def test_the_job_is_requeued(calls, monkeypatch, capsys, more, job):
     assert signalled() == 143
     assert calls.read_text() == f"requeue {job}\n"
     assert capsys.readouterr().err == (
-        f"SLURM job {job} reaches its time limit, and was requeued\nprogram: terminated\n"
+        f"SLURM has asked job {job} to end: it was requeued\nprogram: terminated\n"
     )
     assert signal.getsignal(signal.SIGUSR1) is before
 
@@ -60,6 +61,7 @@ def test_without_scontrol_it_is_reported(calls, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("name", ["SLURM_PROCID", "RANK"])
 def test_only_the_first_process_requeues(calls, monkeypatch, name):
     monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(requeueing, "_WAIT_SECONDS", 0)
     assert signalled() == 143
     assert not calls.exists()
 
