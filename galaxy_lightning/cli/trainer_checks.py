@@ -216,6 +216,8 @@ def _count_processes(settings: Mapping[str, Any]) -> int:
     launcher = trainer.strategy.launcher
     if launcher is not None and launcher.is_interactive_compatible:
         raise GalaxyError("several devices cannot be used from a notebook: set --trainer.devices 1")
+    if settings.get("sync_batchnorm") and trainer.strategy.root_device.type == "cpu":
+        raise GalaxyError("trainer.sync_batchnorm works on GPUs only: remove it")
     environment = getattr(trainer.strategy, "cluster_environment", None)
     starts_none = not any(name in os.environ for name in ("NODE_RANK", "GROUP_RANK"))
     if trainer.num_nodes > 1 and type(environment) is LightningEnvironment and starts_none:

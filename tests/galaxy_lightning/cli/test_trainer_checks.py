@@ -20,6 +20,7 @@ from galaxy_lightning.cli.main import main
         (["strategy=deepspeed_stage_2"], "trainer.strategy deepspeed_stage_2 is not supported"),
         (["strategy=ModelParallelStrategy"], "trainer.strategy ModelParallelStrategy is not supported"),
         (["precision=bf16-true"], "use 32-true"),
+        (["sync_batchnorm=true", "accelerator=cpu"], "trainer.sync_batchnorm works on GPUs only"),
         (["precision=64-true"], "use 32-true"),
         (["precision=transformer-engine"], "use 32-true"),
         (["barebones=true"], "trainer.barebones disables the callbacks that fit needs: remove it"),
