@@ -18,9 +18,9 @@ from data_prep.common.errors import GalaxyError, Terminated
 from data_prep.common.orphans import child_environment, independent_environment
 from data_prep.common.progress import COLUMNS, terminal_columns
 
-_INTERRUPT_SECONDS: Final = 3.0
+INTERRUPT_SECONDS: Final = 3.0
 """Seconds for a command to end by itself after Ctrl-C, which it usually receives too."""
-_GRACE_SECONDS: Final = 25.0
+GRACE_SECONDS: Final = 25.0
 """Seconds for a command to end after SIGTERM, before it is killed."""
 
 
@@ -147,11 +147,11 @@ def _end(process: "subprocess.Popen[bytes]", *, interrupted: bool) -> None:
     """
     with contextlib.suppress(subprocess.TimeoutExpired):
         if interrupted:
-            process.communicate(timeout=_INTERRUPT_SECONDS)
+            process.communicate(timeout=INTERRUPT_SECONDS)
             return
     process.terminate()
     try:
-        process.communicate(timeout=_GRACE_SECONDS)
+        process.communicate(timeout=GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file, new_files
 from galaxy_lightning.callbacks.prediction_columns import COUNTS, IS_UNCERTAIN, PredictionColumns, count_flags
-from galaxy_lightning.callbacks.prediction_parts import PredictionParts, find_parts, is_part
+from galaxy_lightning.callbacks.prediction_parts import PredictionParts, find_part_tables, find_parts, is_part
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.image_folders import ImageFolderDataset, list_skipped
@@ -107,9 +107,7 @@ class PredictionWriter(Callback):
             }
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it.
         assert isinstance(data, GalaxyDataModule)
-        rank, processes = trainer.global_rank, trainer.world_size
-        batches = data.count_predicted_batches()
-        self._parts = PredictionParts(self.path, made_of, batches, trainer.strategy, rank, processes)
+        self._parts = PredictionParts(self.path, made_of, data.count_predicted_batches(), trainer)
         data.predict_batches(self._parts.own.todo)
         if self._parts.resumed:
             print(f"Resuming after {self._parts.resumed:,} galaxies")
@@ -160,7 +158,7 @@ class PredictionWriter(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Closes the parts, and prints how to resume."""
         if self._parts is not None:
-            self._parts.close_unfinished(is_first=trainer.is_global_zero)
+            self._parts.close_unfinished()
             self._parts = None
 
     def _write_table(self, problems: dict[int, str]) -> None:
@@ -185,7 +183,7 @@ class PredictionWriter(Callback):
 
     def _write_rows(self, table: Path) -> None:
         """Writes the table from the parts, which are kept: an interrupted conversion starts from them."""
-        parts = [path for path in find_parts(self.path) if path.suffix == ".csv"]
+        parts = find_part_tables(self.path)
         if self.output is None:
             _merge(parts, table)
             return

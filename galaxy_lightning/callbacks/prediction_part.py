@@ -29,9 +29,10 @@ class PredictionPart:
         table: The path of the complete table, for error messages.
         made_of: What the predictions depend on, as JSON types. Unfinished work with the same value is
             resumed, other work is discarded; None never resumes.
+        todo: The batches to append to a new part, in order.
 
     Attributes:
-        todo: The batches to write, in order. They must be set before the first one is appended.
+        todo: The batches to append.
         done: The batches in an unfinished file that is opened again.
         written: Number of galaxies in the file.
         counts: Numbers of galaxies by the names in :data:`~.prediction_columns.COUNTS`.
@@ -41,15 +42,16 @@ class PredictionPart:
         GalaxyError: The file cannot be written, or another process is writing it.
     """
 
-    def __init__(self, path: Path, table: Path, made_of: Mapping[str, Any] | None) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, table: Path, made_of: Mapping[str, Any] | None, todo: BatchRanges = ()
+    ) -> None:
+        self.path, self.todo = path, todo
         with contextlib.ExitStack() as stack, explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             stack.enter_context(file_lock(path, table))
             self._file = ResumableFile(path, self.progress_file, made_of, _read_state)
             self._lock = stack.pop_all()
-        self.todo: BatchRanges = []
         self._appended = 0
         nothing: _State = ([], 0, dict.fromkeys(COUNTS, 0), {})
         self.done, self.written, self.counts, self.problems = self._file.state or nothing

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.strategies import Strategy
+from lightning.pytorch import Trainer
 
 from galaxy_lightning.callbacks.prediction_columns import COUNTS, add_counts
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
@@ -25,9 +25,7 @@ class PredictionParts:
         table: The path of the complete table.
         made_of: What the predictions depend on, as JSON types; see :class:`~.prediction_part.PredictionPart`.
         batches: The number of all batches.
-        strategy: Lightning's strategy, which connects the processes.
-        rank: The number of this process.
-        processes: The number of processes.
+        trainer: The trainer, which connects the processes.
 
     Attributes:
         resumed: On the first process, the number of galaxies in the parts of the interrupted prediction; 0 on
@@ -39,24 +37,19 @@ class PredictionParts:
     """
 
     def __init__(
-        self,
-        table: Path,
-        made_of: Mapping[str, Any] | None,
-        batches: int,
-        strategy: Strategy,
-        rank: int,
-        processes: int,
+        self, table: Path, made_of: Mapping[str, Any] | None, batches: int, trainer: Trainer
     ) -> None:
-        self._table = table
+        self._table, self._is_first = table, trainer.is_global_zero
         self._older: list[PredictionPart] = []
         with contextlib.ExitStack() as stack:
             stack.callback(self._release_older)
-            number = self._open_older(made_of) if rank == 0 else 0
+            number = self._open_older(made_of) if self._is_first else 0
             done = [each for part in self._older for each in part.done]
-            number, done = strategy.broadcast((number, done))
-            self.own = PredictionPart(part_path(table, number + rank), table, made_of)
+            number, done = trainer.strategy.broadcast((number, done))
+            rank = trainer.global_rank
+            todo = share_of_process(missing_batches(done, batches), trainer.world_size, rank)
+            self.own = PredictionPart(part_path(table, number + rank), table, made_of, todo)
             stack.pop_all()
-        self.own.todo = share_of_process(missing_batches(done, batches), processes, rank)
         self.resumed = sum(part.written for part in self._older)
 
     def close(self) -> tuple[int, dict[str, int], dict[int, str]]:
@@ -80,15 +73,11 @@ class PredictionParts:
         self.own.release()
         self._release_older()
 
-    def close_unfinished(self, *, is_first: bool) -> None:
-        """Closes unfinished parts, and prints how to resume.
-
-        Args:
-            is_first: Whether this is the first process, which prints.
-        """
+    def close_unfinished(self) -> None:
+        """Closes unfinished parts; the first process prints how to resume."""
         remains = self.own.close_unfinished() or self._older
-        if remains and is_first:
-            parts = ", ".join(str(path) for path in find_parts(self._table) if path.suffix == ".csv")
+        if remains and self._is_first:
+            parts = ", ".join(map(str, find_part_tables(self._table)))
             print(
                 f"\nThe predictions so far are in {parts}: run the same command again to resume",
                 file=sys.stderr,
@@ -130,6 +119,15 @@ def find_parts(table: Path) -> list[Path]:
     """
     found = table.parent.glob(f"{glob.escape(table.stem)}.partial-*")
     return sorted((path for path in found if is_part(path.name, table)), key=_number)
+
+
+def find_part_tables(table: Path) -> list[Path]:
+    """Returns the parts of a table by number, without their progress files.
+
+    Args:
+        table: The path of the complete table.
+    """
+    return [path for path in find_parts(table) if path.suffix == ".csv"]
 
 
 def is_part(name: str, table: Path) -> bool:

@@ -52,7 +52,9 @@ def check_settings(settings: Mapping[str, Any], command: str) -> int:
         raise GalaxyError(f"trainer.barebones disables the callbacks that {command} needs: remove it")
     if command == "fit" and not settings.get("fast_dev_run"):
         _check_fit(settings)
-    return _count_processes(settings)
+    trainer = _make_unused_trainer(settings)
+    _check_machines(trainer, settings)
+    return trainer.world_size
 
 
 def check_galaxy_counts(data: GalaxyDataModule, processes: int, command: str) -> None:
@@ -187,8 +189,8 @@ def report_invalid_settings() -> Iterator[None]:
         raise GalaxyError(f"invalid Trainer settings: {error}") from error
 
 
-def _count_processes(settings: Mapping[str, Any]) -> int:
-    """Returns the number of processes of a trainer with these settings, by making one that is not used."""
+def _make_unused_trainer(settings: Mapping[str, Any]) -> Trainer:
+    """Makes a trainer with the machines and devices of these settings, to find out what they are."""
     devices = settings.get("devices")
     if devices is not None and str(devices) in ("0", "[]"):
         raise GalaxyError("trainer.devices must be at least 1, or auto")
@@ -203,7 +205,7 @@ def _count_processes(settings: Mapping[str, Any]) -> int:
     try:
         with lightning_errors_in_one_line(), report_invalid_settings(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            trainer = Trainer(
+            return Trainer(
                 **plain,
                 strategy=strategy if isinstance(strategy, str) else "auto",
                 logger=False,
@@ -213,6 +215,10 @@ def _count_processes(settings: Mapping[str, Any]) -> int:
             )
     finally:
         logging.disable(level)
+
+
+def _check_machines(trainer: Trainer, settings: Mapping[str, Any]) -> None:
+    """Refuses machines and devices that cannot work together."""
     launcher = trainer.strategy.launcher
     if launcher is not None and launcher.is_interactive_compatible:
         raise GalaxyError("several devices cannot be used from a notebook: set --trainer.devices 1")
@@ -225,4 +231,3 @@ def _count_processes(settings: Mapping[str, Any]) -> int:
             f"trainer.num_nodes {trainer.num_nodes}: start the command on each machine with torchrun, or in "
             "a SLURM job with srun (docs/cluster.md); on one machine, set --trainer.num_nodes 1"
         )
-    return trainer.world_size

@@ -271,6 +271,7 @@ class GalaxyDataModule(LightningDataModule):
         trainer = self.trainer
         if trainer is None or not trainer.training or self.augment == "none":
             return batch
+        # The last number was once that of the process; 0 keeps the random numbers of one process.
         position = (trainer.current_epoch, trainer.fit_loop.batch_idx + 1, 0)
         generator = torch.Generator()
         generator.manual_seed(seed_for(Stream.AUGMENTATION, self.seed, *position))

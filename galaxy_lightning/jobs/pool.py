@@ -5,19 +5,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from typing import Final, Generic, Self
+from typing import Generic, Self
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors
-from data_prep.common.processes import run_module
+from data_prep.common.processes import GRACE_SECONDS, INTERRUPT_SECONDS, run_module
 from galaxy_lightning.jobs.claims import POLL_INTERVAL, AnyJob, Claim, Claims
 from galaxy_lightning.jobs.cores import Share
 from galaxy_lightning.jobs.observer import Observer
-
-_INTERRUPT_SECONDS: Final = 3.0
-"""Seconds for the fits to end by themselves after Ctrl-C, which they usually receive too."""
-_GRACE_SECONDS: Final = 25.0
-"""Seconds for the fits to end after SIGTERM, before they are killed."""
 
 
 def train_at_once(
@@ -178,13 +173,13 @@ class _Pool(Generic[AnyJob]):
         if not self._workers:
             return
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            self._join(_INTERRUPT_SECONDS)
+            self._join(INTERRUPT_SECONDS)
         for worker in self._workers:
             worker.end()
-        self._join(_GRACE_SECONDS)
+        self._join(GRACE_SECONDS)
         for worker in self._workers:
             worker.end(by_force=True)
-        self._join(_GRACE_SECONDS)
+        self._join(GRACE_SECONDS)
         for worker in self._workers:
             worker.claim.release()
 

@@ -14,8 +14,6 @@ _HARMLESS_WARNINGS: Final = (
     r"Checkpoint directory .* exists and is not empty",
     # Small surveys have few batches.
     r"The number of training batches .* is smaller than the logging interval",
-    # crossval and compare start fits within a job of SLURM, without srun.
-    r"The `srun` command is available on your system but is not used",
     # The arrays are memory-mapped, so workers help only if they do not fit into memory.
     r"The '\w+' does not have many workers",
     # The normalization layers of frozen blocks stay in eval mode to keep their statistics.

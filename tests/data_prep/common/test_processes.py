@@ -119,7 +119,7 @@ def test_the_child_ends_when_the_parent_is_interrupted(module, monkeypatch, tmp_
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.stderr, "write", interrupted)
-    monkeypatch.setattr("data_prep.common.processes._INTERRUPT_SECONDS", 0.1)
+    monkeypatch.setattr("data_prep.common.processes.INTERRUPT_SECONDS", 0.1)
     begun = "print('begun', file=sys.stderr, flush=True)"
     ended = f"open({str(tmp_path / 'ended')!r}, 'w')"
     with pytest.raises(KeyboardInterrupt):
