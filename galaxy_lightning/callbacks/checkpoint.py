@@ -103,9 +103,14 @@ def resumed_config(folder: Path, number: int) -> Path:
     return folder / f"config_resumed_{number}.yaml"
 
 
+def newest_config(folder: Path) -> Path:
+    """Returns the path of the config of the last resumed fit, or else that of the run."""
+    resumed = count_resumed_configs(folder)
+    return resumed_config(folder, resumed) if resumed else folder / CONFIG
+
+
 def _changed_config(folder: Path) -> Path | None:
     """Returns the config of the last resumed fit, or None if it is the same as the run's own."""
-    last = resumed_config(folder, count_resumed_configs(folder))
-    first = folder / CONFIG
+    last, first = newest_config(folder), folder / CONFIG
     changed = last.is_file() and first.is_file() and last.read_bytes() != first.read_bytes()
     return last if changed else None

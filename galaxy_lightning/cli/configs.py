@@ -51,7 +51,7 @@ def model_configs(names: Sequence[str]) -> list[str]:
     Raises:
         GalaxyError: A config cannot be read.
     """
-    return [name for name in names if not (_is_file(name) and read_config(Path(name)).keys() == {"trainer"})]
+    return [name for name in names if readable_config(name).keys() != {"trainer"}]
 
 
 def has_model_config(args: Sequence[str]) -> bool:
@@ -156,6 +156,18 @@ def _read_configs(args: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
     for name in named_configs(args):
         if _is_file(name):
             yield Path(name), read_config(Path(name))
+
+
+def readable_config(name: str) -> dict[str, Any]:
+    """Returns the sections of a config by name; nothing if it is not a regular file, which the parser reports.
+
+    Args:
+        name: The config.
+
+    Raises:
+        GalaxyError: The file cannot be used, see :func:`read_config`.
+    """
+    return read_config(Path(name)) if _is_file(name) else {}
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -211,7 +211,8 @@ class GalaxyCLI(LightningCLI):
         trial = bool(settings.get("fast_dev_run"))
         history = None
         if self.subcommand == "fit":
-            chosen = json.loads(self.parser.dump(self.config, format="json"))["fit"]["trainer"]
+            dumped = self.parser.dump(self.config, format="json", skip_unset=False)
+            chosen = json.loads(dumped)["fit"]["trainer"]
             history = HistoryRecorder(chosen, saves=not trial)
         has_progress, progress = progress_callbacks(settings, history)
         callbacks = configured_callbacks(settings)
@@ -232,7 +233,7 @@ class GalaxyCLI(LightningCLI):
         if trial:
             callbacks += [history, *progress]
             return super().instantiate_trainer(logger=False, **kwargs)
-        self.history, folder = history, self.folder.make(self.config["fit"])
+        self.history, folder = history, self.folder.make(self.config["fit"], chosen)
         seed = int(self.config["fit"].seed_everything)
         saving = make_run_callbacks(folder, self.model, self.datamodule, seed, history)
         callbacks += [self.lock, *saving, Preemption(self.ranks), *progress]
@@ -242,8 +243,9 @@ class GalaxyCLI(LightningCLI):
 
     def fit(self, model: GalaxyClassifier, **kwargs: Any) -> None:
         """Trains the model, and removes the run folder if the fit fails before its first checkpoint."""
-        with self.folder.remove_on_early_failure():
-            self.trainer.fit(model, **kwargs)
+        if not self.folder.is_complete:
+            with self.folder.remove_on_early_failure():
+                self.trainer.fit(model, **kwargs)
 
     def predict(self, model: GalaxyClassifier, **kwargs: Any) -> None:
         """Classifies galaxies with the model, or with several, which have their weights."""

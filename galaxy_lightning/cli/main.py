@@ -31,7 +31,6 @@ from galaxy_lightning.cli.descriptions import DESCRIPTIONS
 from galaxy_lightning.cli.run_names import newest_run
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import LAST_CHECKPOINT
-from galaxy_lightning.runs.writer import complete_run
 from galaxy_lightning.shipped_models import DEFAULT_MODEL, SHIPPED
 
 _OWN_COMMANDS: Final = {
@@ -133,15 +132,14 @@ def complete(args: list[str]) -> list[str]:
 def _complete_newest(options: list[str]) -> list[str]:
     """Completes a fit that resumes the newest run of its name; there may be none yet.
 
-    A script can thus be run again after any interruption. If the run is complete, there is nothing to do.
+    A script can thus be run again after any interruption.
     """
     run = newest_run(options)
-    if run is None:
-        return ["fit", *add_default_config(options)]
-    if complete_run(run):
-        print(f"{run} is complete. To train again, leave out --ckpt_path {NEWEST}")
-        raise SystemExit(0)
-    return ["fit", *options, "--ckpt_path", str(run / LAST_CHECKPOINT)]
+    if run is not None:
+        return ["fit", *options, "--ckpt_path", str(run / LAST_CHECKPOINT)]
+    # A config that asks for the newest run must not ask for it again.
+    none = ["--ckpt_path=null"] if configured_checkpoints(options) else []
+    return ["fit", *add_default_config(options), *none]
 
 
 def _refuse_removed_folder() -> None:

@@ -4,8 +4,10 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from galaxy_lightning.cli.configs import add_default_config, model_configs
+from data_prep.common.paths import expand_path
+from galaxy_lightning.cli.configs import add_default_config, model_configs, readable_config
 from galaxy_lightning.runs.names import CONFIG, LAST_CHECKPOINT
 from galaxy_lightning.runs.writer import run_number
 from galaxy_lightning.shipped_configs import MAIN_NETWORK
@@ -39,9 +41,27 @@ def newest_run(args: Sequence[str]) -> Path | None:
     for option, default in (("name", None), ("runs", "runs"), ("model.backbone", None)):
         parser.add_argument(f"--{option}", dest=option, default=default)
     parser.add_argument("--model.network", dest="model.network", default=MAIN_NETWORK)
-    parser.add_argument("-c", "--config", action="append", default=[])
+    parser.add_argument("-c", "--config", action=_ReadConfig, default=())
     options = vars(parser.parse_known_args(add_default_config(args))[0])
     network = options["model.backbone"] or options["model.network"]
-    folder = Path(options["runs"]) / run_name(options["name"], options["config"], network)
+    folder = Path(expand_path(options["runs"])) / run_name(options["name"], options["config"], network)
     runs = [path for path in folder.glob("version_*") if (path / LAST_CHECKPOINT).is_file()]
     return max(runs, key=run_number, default=None)
+
+
+class _ReadConfig(argparse.Action):
+    """Takes the name and the folder of the runs from a config, which later options replace."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        options: argparse.Namespace,
+        value: Any,
+        option: str | None = None,
+    ) -> None:
+        """Reads the config ``value``."""
+        options.config = [*options.config, value]
+        content = readable_config(value)
+        for name in ("name", "runs"):
+            if isinstance(content.get(name), str):
+                setattr(options, name, content[name])

@@ -62,6 +62,32 @@ def test_a_complete_run_with_nothing_left_to_train_is_unchanged(run, capsys, mor
     assert without_log(run) == before
 
 
+def test_the_newest_run_is_left_alone_only_if_it_is_the_run_asked_for(run, capsys, monkeypatch):
+    monkeypatch.chdir(run.parent.parent)
+    before = without_log(run)
+    newest = ["fit", "--runs=.", "--name=a run", "--ckpt_path=last"]
+    main(newest)
+    assert "Nothing left to train" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="1"):
+        main([*newest, "--seed_everything=5"])
+    assert "seed 0, not 5: resume with the same settings, or start a new fit" in capsys.readouterr().err
+    assert without_log(run) == before
+
+
+def test_a_fit_that_has_stopped_early_is_not_trained_further(small_arrays, tmp_path, capsys):
+    stopping = {"monitor": "val_loss", "patience": 1, "min_delta": 100.0}
+    callback = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": stopping}
+    config = tmp_path / "stopping.yaml"
+    config.write_text(yaml.safe_dump({"trainer": {"callbacks": [callback]}, "model": {"mixup": 0.0}}))
+    command = [*words(small_arrays, tmp_path), f"--config={config}", "--trainer.max_epochs=6"]
+    main(command)
+    run = tmp_path / "a run/version_0"
+    before = without_log(run)
+    main([*command, "--ckpt_path=last"])
+    assert "Nothing left to train" in capsys.readouterr().out
+    assert without_log(run) == before
+
+
 def test_a_refused_resume_leaves_a_complete_run_unchanged(run, capsys):
     before = without_log(run)
     with pytest.raises(SystemExit):

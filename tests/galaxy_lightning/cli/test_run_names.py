@@ -1,5 +1,7 @@
 """The newest run of a name, with which a fit goes on."""
 
+from pathlib import Path
+
 import pytest
 
 from galaxy_lightning.cli.main import complete
@@ -51,12 +53,28 @@ def test_without_a_run_a_fit_begins():
     assert words == ["fit", "--config", find_config("galaxy_cnn"), f"--config={ddp}"]
 
 
-def test_a_complete_run_is_left_alone(tmp_path, capsys):
-    make_run(tmp_path / "runs/galaxy_cnn/version_3", "run.json")
-    with pytest.raises(SystemExit) as ended:
-        complete(["fit", "--ckpt_path=last"])
-    assert ended.value.code == 0
-    assert "runs/galaxy_cnn/version_3 is complete" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("before", "after", "run"),
+    [
+        ([], [], "elsewhere/theirs"),
+        ([], ["--name", "mine"], "elsewhere/mine"),
+        (["--name", "mine", "--runs", "runs"], [], "elsewhere/theirs"),
+        ([], ["--runs=runs"], "runs/theirs"),
+    ],
+)
+def test_a_config_gives_the_name_and_the_folder_as_in_the_fit(tmp_path, before, after, run):
+    make_run(tmp_path / run / "version_0")
+    Path("my.yaml").write_text("name: theirs\nruns: elsewhere\nmodel: {network: reference_cnn}\n")
+    words = complete(["fit", *before, "--config=my.yaml", *after, "--ckpt_path=last"])
+    assert words[-1] == f"{run}/version_0/last.ckpt"
+
+
+def test_a_config_may_ask_for_the_newest_run(tmp_path):
+    Path("my.yaml").write_text("ckpt_path: last\nmodel: {network: reference_cnn}\n")
+    assert complete(["fit", "--config=my.yaml"]) == ["fit", "--config=my.yaml", "--ckpt_path=null"]
+    make_run(tmp_path / "runs/my/version_0")
+    words = complete(["fit", "--config=my.yaml"])
+    assert words[-2:] == ["--ckpt_path", "runs/my/version_0/last.ckpt"]
 
 
 def test_trainer_settings_give_no_name():
