@@ -11,6 +11,7 @@ from data_prep.common.commands import Commands
 from data_prep.common.files import refuse_existing
 from data_prep.common.options import ArraysFolder, FilePath
 from data_prep.common.paths import quoted, user_path
+from data_prep.common.requeueing import allow_requeue
 
 PartText = Annotated[str, str, "K/N"]
 ReportFolder = Annotated[Path, user_path, "REPORT"]
@@ -51,6 +52,7 @@ def compare(
     from galaxy_lightning.jobs.launchers import refuse_ranks
     from galaxy_lightning.jobs.parts import Part
 
+    allow_requeue()
     refuse_ranks("compare", "and set the number of models to train at once with --jobs")
     chosen = None if part is None else Part.parse(part)
     arrays = open_verified_arrays(data)

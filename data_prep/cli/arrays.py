@@ -7,6 +7,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 from data_prep.common.errors import GalaxyError
 from data_prep.common.options import ArraysFolder, Bands, FilePath, ImagesFolder, Parameters, RawFolder
 from data_prep.common.paths import quoted
+from data_prep.common.requeueing import allow_requeue
 from data_prep.schema import COLOURS
 
 
@@ -56,6 +57,7 @@ def preprocess(
     from data_prep.arrays import preprocess as arrays
     from data_prep.arrays.image_choice import ImageOptions, parse_parameters
 
+    allow_requeue()
     folder = raw or images
     if folder is None or (raw and images):
         raise GalaxyError("name the folder of the images with --images, or the raw survey with --raw")

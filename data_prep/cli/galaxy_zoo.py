@@ -6,6 +6,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from data_prep.common.options import FilePath, RawFolder
 from data_prep.common.paths import quoted
+from data_prep.common.requeueing import allow_requeue
 from data_prep.schema import VOTE_THRESHOLD
 
 
@@ -28,6 +29,7 @@ def download(
     if dry_run:
         print("\n".join(source.describe_download(out)))
         return
+    allow_requeue()
     downloaded = source.download(out, from_kaggle=from_kaggle, keep_archives=keep_archives)
     print(f"Saved {', '.join(downloaded)} to {out}" if downloaded else f"{out} is already complete")
     print(f"next: python -m data_prep extract --raw {quoted(out)} --out SAMPLE.csv")

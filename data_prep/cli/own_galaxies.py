@@ -7,6 +7,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 from data_prep.common.errors import GalaxyError
 from data_prep.common.options import Bands, Columns, FilePath, ImagesFolder, Scale, Template
 from data_prep.common.paths import quoted
+from data_prep.common.requeueing import allow_requeue
 
 
 def cutouts(
@@ -62,6 +63,7 @@ def cutouts(
     from data_prep.cutouts.services import choose_service
     from data_prep.cutouts.summary import report
 
+    allow_requeue()
     service = choose_service(survey, url, size, format=format, layer=layer, bands=bands)
     counts = fetch_cutouts(
         table,

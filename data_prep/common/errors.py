@@ -71,7 +71,8 @@ def errors_in_one_line(program: str, *, debug: bool = False) -> Iterator[None]:
         debug: Whether to print the traceback too.
     """
     try:
-        with _raise_on_sigterm(), requeue_on_signal():
+        # The inner context may turn what a library raises when it is interrupted into Terminated.
+        with requeue_on_signal(), _raise_on_sigterm():
             yield
     except (GalaxyError, OSError, MemoryError) as error:
         if debug:

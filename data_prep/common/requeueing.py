@@ -21,6 +21,24 @@ _WAIT_SECONDS: Final = 10
 """How long the other processes wait for it. If one ended before, SLURM might end the job as failed."""
 
 
+class _Requeueing:
+    """The state of the command that runs in this process.
+
+    Attributes:
+        process: The number of the process; forked processes, such as data loaders, are others.
+        resumes: Whether the command goes on where it was when it is run again.
+        is_asked: Whether SLURM has asked it to end.
+        is_done: Whether it has been requeued, or need not be.
+    """
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.resumes = self.is_asked = self.is_done = False
+
+
+_current = _Requeueing()
+
+
 @contextlib.contextmanager
 def requeue_on_signal() -> Iterator[None]:
     """Ends the block as SIGTERM would if SIGUSR1 arrives, then requeues the SLURM job of this process.
@@ -28,31 +46,65 @@ def requeue_on_signal() -> Iterator[None]:
     A block that completes is not requeued. Lightning has such a handler too, unless it finds one; but that
     saves at any moment, also between two updates of the state of a fit.
     """
+    global _current
     number = getattr(signal, "SIGUSR1", None)  # Windows has none.
     if number is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    job, received = _find_job(), False
-
-    def end(_: int, frame: FrameType | None) -> None:
-        nonlocal received
-        received = True
-        terminate = signal.getsignal(signal.SIGTERM)
-        if callable(terminate):
-            terminate(signal.SIGTERM, frame)
-
-    previous = signal.signal(number, end)
+    before, _current = _current, _Requeueing()
+    previous = signal.signal(number, _end)
     try:
         yield
     except SystemExit:
-        if received and job is not None:
-            if _is_first_process():
-                print(_requeue(job), file=sys.stderr, flush=True)
-            else:
-                time.sleep(_WAIT_SECONDS)
+        requeue_if_asked()
         raise
     finally:
         signal.signal(number, previous)
+        _current = before
+
+
+def allow_requeue() -> None:
+    """Says that the command goes on where it was when it is run again. Others would begin anew, for ever."""
+    _current.resumes = True
+
+
+def note_signal(number: int) -> None:
+    """Notes a signal that a thread has received, since the main thread may be in a library.
+
+    Args:
+        number: The signal.
+    """
+    if number == getattr(signal, "SIGUSR1", None):
+        _current.is_asked = True
+
+
+def requeue_if_asked() -> None:
+    """Requeues the SLURM job if it was asked to end; processes other than the first wait for that."""
+    job = _find_job()
+    if job is None or not _current.is_asked or _current.is_done:
+        return
+    _current.is_done = True
+    if not _is_first_process():
+        time.sleep(_WAIT_SECONDS)
+        return
+    asked = f"SLURM has asked job {job} to end"
+    if not _current.resumes:
+        line = f"{asked}: it is not requeued, since this command would begin anew (see docs/cluster.md)"
+    elif problem := _requeue(job):
+        line = f"{asked}, but it cannot be requeued ({problem}): submit it again"
+    else:
+        line = f"{asked}: it was requeued"
+    print(line, file=sys.stderr, flush=True)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Handles SIGUSR1 as SIGTERM is handled; a forked process is ended by its parent."""
+    if os.getpid() != _current.process:
+        return
+    note_signal(number)
+    terminate = signal.getsignal(signal.SIGTERM)
+    if callable(terminate):
+        terminate(signal.SIGTERM, frame)
 
 
 def is_interactive_job() -> bool:
@@ -74,7 +126,7 @@ def _is_first_process() -> bool:
 
 
 def _requeue(job: str) -> str:
-    """Requeues a job; returns what was done."""
+    """Requeues a job; returns why that is impossible, or an empty text."""
     try:
         done = subprocess.run(  # noqa: S603 - the job id is SLURM's.
             ["scontrol", "requeue", job],  # noqa: S607 - it is where the administrator put it.
@@ -83,9 +135,6 @@ def _requeue(job: str) -> str:
             check=False,
             timeout=_SCONTROL_SECONDS,
         )
-        problem = " ".join(done.stderr.split()) if done.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
-        problem = str(error)
-    if problem:
-        return f"SLURM has asked job {job} to end, but it cannot be requeued ({problem}): submit it again"
-    return f"SLURM has asked job {job} to end: it was requeued"
+        return str(error)
+    return " ".join(done.stderr.split()) or f"status {done.returncode}" if done.returncode else ""

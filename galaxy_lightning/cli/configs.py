@@ -159,7 +159,7 @@ def _read_configs(args: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def readable_config(name: str) -> dict[str, Any]:
-    """Returns the sections of a config by name; nothing if it is not a regular file, which the parser reports.
+    """Returns the sections of a config by name; nothing if it is no regular file, which the parser reports.
 
     Args:
         name: The config.

@@ -17,6 +17,7 @@ from data_prep.common.files import explain_write_errors, refuse_existing
 from data_prep.common.json_files import read_json, write_json
 from data_prep.common.locks import file_lock, wait_for_lock
 from data_prep.common.progress import print_progress
+from data_prep.common.requeueing import allow_requeue
 from galaxy_lightning.cli.configs import add_default_config, configured_checkpoints, expand_paths
 from galaxy_lightning.cli.descriptions import command_parser
 from galaxy_lightning.cli.fold_jobs import plan_folds, train_folds
@@ -48,6 +49,7 @@ def run(args: Sequence[str]) -> None:
     Raises:
         GalaxyError: A fold cannot be trained, or the folder holds another cross-validation.
     """
+    allow_requeue()
     options, fit_args = _parse(add_default_config(expand_paths(args)))
     if options.name:
         require_run_name(options.name)

@@ -15,6 +15,7 @@ from typing import Final
 
 from data_prep.common.errors import EXIT_STATUS, GalaxyError, errors_in_one_line, without_debug
 from data_prep.common.output import guarded_output
+from data_prep.common.requeueing import allow_requeue
 from galaxy_lightning.cli.checkpoint_names import (
     NEWEST,
     find_checkpoint,
@@ -107,7 +108,10 @@ def complete(args: list[str]) -> list[str]:
     parser.add_argument("--ckpt_path", nargs="+", action="extend")
     known, others = parser.parse_known_args(options)
     named = known.ckpt_path or configured_checkpoints(others)
+    if command == "predict":
+        allow_requeue()
     if command == "fit" and named == [NEWEST] and not Path(NEWEST).exists():
+        allow_requeue()
         return _complete_newest(others)
     if not named:
         if command == "fit":

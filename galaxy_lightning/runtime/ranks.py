@@ -26,6 +26,8 @@ from lightning.pytorch import Trainer
 from data_prep.common.errors import GalaxyError, OtherProcessEndedError
 from data_prep.common.local_rank import local_rank
 from data_prep.common.processes import start_ranks
+from data_prep.common.requeueing import note_signal, requeue_if_asked
+from galaxy_lightning.runtime.environment import environment_variables
 from galaxy_lightning.runtime.rank_links import Ending, Link, require_same_args
 from galaxy_lightning.runtime.rank_signals import Signals
 
@@ -67,14 +69,14 @@ class Ranks:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._links: list[Link] = []
         self._server: socket.socket | None = None
-        self._started = self._connected = self._closed = False
+        self._started = self._has_met = self._connected = self._closed = False
         self._main_id: int | None = None
         self._token = ""
         self._deadline = float("inf")
         self._ending_known = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._saved_environment: dict[str, str | None] = {}
+        self._variables = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         if self._local or "TORCHELASTIC_RUN_ID" in os.environ:
@@ -114,15 +116,14 @@ class Ranks:
             "LOCAL_RANK": "0",
             "WORLD_SIZE": str(trainer.world_size),
         }
-        self._saved_environment = {name: os.environ.get(name) for name in variables}
-        os.environ |= variables
+        self._variables.enter_context(environment_variables(variables))
         self._children = start_ranks(self.args, trainer.num_devices)
         self._start_thread()
 
     def meet(self, trainer: Trainer) -> None:
         """Connects all ranks to the first rank. Call it on every rank, once they can exchange tensors."""
         self._started = True
-        if self._connected or trainer.world_size == 1:
+        if self._has_met or trainer.world_size == 1:
             return
         self._start_thread()
         self._rank, self._node, self._local = trainer.global_rank, trainer.node_rank, trainer.local_rank
@@ -138,20 +139,21 @@ class Ranks:
                 self._server.settimeout(_CONNECTION_LIMIT)
                 address = (self._server.getsockname()[1], self._token)
         address, args = trainer.strategy.broadcast((address, self.args))
+        self._has_met = True  # Also if a connection fails below: the ranks must not meet again.
+        if address is not None:
+            with contextlib.suppress(OSError):
+                self._connect(*address, _LOCALHOST if one_machine else os.environ["MASTER_ADDR"])
+        # The first rank is told by the connection.
         require_same_args(self.args, args, self._rank)
-        if address is None:
-            return
+
+    def _connect(self, port: int, token: str, host: str) -> None:
+        """Connects this rank to the first one, or lets the others connect if it is the first."""
         if self._rank == 0:
             self._selector.register(self._server, selectors.EVENT_READ)  # type: ignore[arg-type]
         else:
-            port, token = address
-            try:
-                host = _LOCALHOST if one_machine else os.environ["MASTER_ADDR"]
-                link = Link(socket.create_connection((host, port), timeout=_CONNECTION_LIMIT))
-                link.send({"token": token, "rank": self._rank, "node": self._node, "local": self._local})
-                self._add(link)
-            except OSError:
-                return
+            link = Link(socket.create_connection((host, port), timeout=_CONNECTION_LIMIT))
+            link.send({"token": token, "rank": self._rank, "node": self._node, "local": self._local})
+            self._add(link)
         self._connected = True
 
     def _start_thread(self) -> None:
@@ -183,6 +185,7 @@ class Ranks:
 
     def _receive_signals(self) -> None:
         for number in self._signals.received():
+            note_signal(number)
             if number in _STATUSES and not (number in _TERMINATING and self.deferring):
                 self._end_all(Ending(_STATUSES[number]), interrupt=False)
 
@@ -266,6 +269,7 @@ class Ranks:
             signal_text = {143: "terminated", 130: "interrupted"}.get(self.ending.status)
             program = f"python -m galaxy_lightning {self.args[0]}"
             print(f"{program}: {signal_text or f'error: {self.ending.message}'}", file=sys.stderr, flush=True)
+        requeue_if_asked()
         os._exit(self.ending.status)
 
     def _close(self) -> None:
@@ -286,11 +290,7 @@ class Ranks:
         for link in self._links:
             link.socket.close()
         self._selector.close()
-        for name, value in self._saved_environment.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        self._variables.close()
 
     def _unconnected_children(self) -> list[tuple[int, "subprocess.Popen[bytes]"]]:
         """Returns the ranks started here, with their local ranks, that have not connected yet."""
