@@ -224,6 +224,12 @@ def _check_machines(trainer: Trainer, settings: Mapping[str, Any]) -> None:
         raise GalaxyError("several devices cannot be used from a notebook: set --trainer.devices 1")
     if settings.get("sync_batchnorm") and trainer.strategy.root_device.type == "cpu":
         raise GalaxyError("trainer.sync_batchnorm works on GPUs only: remove it")
+    devices = trainer.num_devices * trainer.num_nodes
+    if trainer.world_size < devices:  # Lightning would use one device per process, and not the others.
+        raise GalaxyError(
+            f"{trainer.world_size} processes were started for {devices} devices: start one per device (in a "
+            f"SLURM job with --ntasks-per-node={trainer.num_devices} and srun), or set --trainer.devices 1"
+        )
     environment = getattr(trainer.strategy, "cluster_environment", None)
     starts_none = not any(name in os.environ for name in ("NODE_RANK", "GROUP_RANK"))
     if trainer.num_nodes > 1 and type(environment) is LightningEnvironment and starts_none:

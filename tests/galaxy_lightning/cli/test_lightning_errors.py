@@ -79,6 +79,13 @@ def test_slurm_tasks_not_started_by_srun_are_refused(fit, small_arrays, tmp_path
     assert "unset SLURM_NTASKS" in fit()
 
 
+def test_one_slurm_task_for_two_devices_is_refused(fit, monkeypatch):
+    for name, value in (SLURM | {"SLURM_NTASKS": "1", "SLURM_STEP_ID": "0"}).items():
+        monkeypatch.setenv(name, value)
+    said = fit("--trainer.devices=2", "--trainer.accelerator=cpu")
+    assert "1 processes were started for 2 devices" in said
+
+
 def test_an_error_within_the_first_epoch_leaves_no_run_folder(fit, monkeypatch):
     def step(*places):
         raise torch.OutOfMemoryError("CUDA out of memory")
