@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -15,26 +15,18 @@ from data_prep.arrays.format import GalaxyArrays, open_arrays
 from data_prep.common.errors import GalaxyError
 from data_prep.schema import COLOURS, CROP_PX, SPLITS
 from galaxy_lightning.data.augment import AUGMENTATIONS, Augmentation, Share
-from galaxy_lightning.data.auxiliary_targets import standardise_columns
 from galaxy_lightning.data.batch_ranges import BatchRanges, share_of_process
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.checks import require_compatible, require_unseen
 from galaxy_lightning.data.datasets import ArrayDataset, require_shared_memory
 from galaxy_lightning.data.device_pixels import DevicePixels
 from galaxy_lightning.data.image_folders import ImageFolderDataset
-from galaxy_lightning.data.loading import (
-    PrefetchingLoader,
-    RangeSampler,
-    ResumableSampler,
-    make_loader,
-)
+from galaxy_lightning.data.loading import PrefetchingLoader, RangeSampler, ResumableSampler, make_loader
 from galaxy_lightning.data.seen_galaxies import SeenGalaxies
 from galaxy_lightning.data.simulated_arrays import simulate_arrays
 from galaxy_lightning.data.training_images import TrainingImages
-from galaxy_lightning.data.vote_targets import vote_targets
+from galaxy_lightning.data.training_targets import Targets, add_targets
 from galaxy_lightning.runtime.seeding import Stream, seed_for
-
-Targets = Literal["labels", "votes"]
 
 
 class GalaxyDataModule(LightningDataModule):
@@ -279,12 +271,7 @@ class GalaxyDataModule(LightningDataModule):
 
     def _train_dataset(self) -> ArrayDataset:
         dataset = self._split_dataset("train")
-        if self.targets == "votes":
-            targets, weights = vote_targets(self.arrays, dataset.rows)
-            dataset.set_targets(targets=targets, weights=weights)
-        if self.auxiliary:
-            auxiliary = standardise_columns(self.arrays, dataset.rows, self.auxiliary)
-            dataset.set_targets(auxiliary=auxiliary)
+        add_targets(dataset, self.arrays, self.targets, self.auxiliary)
         return dataset
 
     def _split_dataset(self, *splits: str) -> ArrayDataset:
