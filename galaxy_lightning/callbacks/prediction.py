@@ -1,9 +1,7 @@
 """Writes predictions to a table, batch by batch, with the identifiers of each galaxy."""
 
-import contextlib
 import csv
 import hashlib
-import heapq
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,27 +9,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch.distributed
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file, new_files
+from galaxy_lightning.callbacks.part_tables import ROW, merged_rows
 from galaxy_lightning.callbacks.prediction_columns import COUNTS, IS_UNCERTAIN, PredictionColumns, count_flags
-from galaxy_lightning.callbacks.prediction_parts import PredictionParts, find_part_tables, find_parts, is_part
+from galaxy_lightning.callbacks.prediction_parts import PredictionParts, find_parts, is_part
+from galaxy_lightning.callbacks.same_inputs import describe_inputs, require_same_inputs
 from galaxy_lightning.data.batches import GalaxyBatch
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.data.image_folders import ImageFolderDataset, list_skipped
 from galaxy_lightning.data.seen_galaxies import SEEN, SeenFlags
 from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.runs.writer import arrays_identity
+from galaxy_lightning.runtime.gathering import Gathering
 from galaxy_lightning.tables.output import TableOutput
 from galaxy_lightning.tables.positions import identify_galaxies
 from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 from galaxy_lightning.training.network_outputs import NetworkOutputs
-
-_ROW = "row"
-"""Column of a part: the row of the galaxy in the table."""
 
 
 class PredictionWriter(Callback):
@@ -63,6 +61,7 @@ class PredictionWriter(Callback):
             prediction.
         counts: Numbers of rows with a prediction by the names in :data:`~.prediction_columns.COUNTS`, after
             the prediction.
+        left_out: Number of galaxies that ``trainer.limit_predict_batches`` leaves out, after the prediction.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class PredictionWriter(Callback):
         self.made_of = made_of
         self.images = images
         self.written, self.empty, self.counts = 0, 0, dict.fromkeys(COUNTS, 0)
-        self.skipped = galaxies.iloc[:0]
+        self.skipped, self.left_out = galaxies.iloc[:0], 0
         self._parts: PredictionParts | None = None
 
     @property
@@ -97,8 +96,8 @@ class PredictionWriter(Callback):
         self.path = trainer.strategy.broadcast(self.path)  # Only the first process knows the run folder.
         made_of = None
         limit = trainer.limit_predict_batches
-        is_complete = isinstance(limit, float) and limit == 1
-        if self.made_of is not None and is_complete:  # A limited prediction, or a trial, is not resumed.
+        self._is_limited = not (isinstance(limit, float) and limit == 1)
+        if self.made_of is not None and not self._is_limited:  # A limited prediction is not resumed.
             made_of = {
                 **self.made_of,
                 "torch": torch.__version__,
@@ -107,7 +106,9 @@ class PredictionWriter(Callback):
             }
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it.
         assert isinstance(data, GalaxyDataModule)
-        self._parts = PredictionParts(self.path, made_of, data.count_predicted_batches(), trainer)
+        batches, self._gathering = data.count_predicted_batches(), Gathering()
+        require_same_inputs(self._gathering.gather(describe_inputs(self.made_of, batches)))
+        self._parts = PredictionParts(self.path, made_of, batches, trainer)
         data.predict_batches(self._parts.own.todo)
         if self._parts.resumed:
             print(f"Resuming after {self._parts.resumed:,} galaxies")
@@ -130,7 +131,7 @@ class PredictionWriter(Callback):
         rows, images = rows[usable], batch.images.cpu().numpy()[usable]
         about = pl_module if isinstance(pl_module, Ensemble) else pl_module.inference
         table, counts = self.columns.make(outputs, rows, images, about.calibration)
-        table.insert(0, _ROW, rows)
+        table.insert(0, ROW, rows)
         last = batch_idx + 1 >= trainer.num_predict_batches[dataloader_idx]
         self._parts.own.append(table, batch.problems, counts, last=last)
 
@@ -142,16 +143,14 @@ class PredictionWriter(Callback):
         parts = self._parts
         if parts is None:
             return
-        own = parts.close()
-        results: list[Any] = [own]
-        if trainer.world_size > 1:
-            results = [None] * trainer.world_size
-            torch.distributed.all_gather_object(results, own)
+        results = self._gathering.gather(parts.close())
         written, counts, unusable = zip(*results, strict=True)
         self.written = sum(written)
         self.counts = {name: sum(each[name] for each in counts) for name in COUNTS}
+        problems = {row: reason for each in unusable for row, reason in each.items()}
+        self.left_out = len(self.galaxies) - self.written - len(problems) if self._is_limited else 0
         if trainer.is_global_zero:
-            self._write_table({row: reason for each in unusable for row, reason in each.items()})
+            self._write_table(parts.paths, problems)
         parts.release()
         self._parts = None
 
@@ -161,15 +160,15 @@ class PredictionWriter(Callback):
             self._parts.close_unfinished()
             self._parts = None
 
-    def _write_table(self, problems: dict[int, str]) -> None:
+    def _write_table(self, parts: Sequence[Path], problems: dict[int, str]) -> None:
         self.skipped = list_skipped(self.galaxies, problems, self.images, self._is_output)
         if not self.written:
-            self.path.unlink(missing_ok=True)  # An older table does not belong to the new list.
             with new_file(self.skipped_path) as skipped:
                 self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
+                self.path.unlink(missing_ok=True)  # An older table does not belong to the new list.
         else:
             with new_files(self.path, self.skipped_path) as (table, skipped):
-                self._write_rows(table)
+                self._write_rows(parts, table)
                 if len(self.skipped):
                     self.skipped.to_csv(skipped, index=False, errors="backslashreplace")
         for part in find_parts(self.path):
@@ -181,15 +180,14 @@ class PredictionWriter(Callback):
                 f"is {self.galaxies['path'].iloc[row]}: {reason}"
             )
 
-    def _write_rows(self, table: Path) -> None:
+    def _write_rows(self, parts: Sequence[Path], table: Path) -> None:
         """Writes the table from the parts, which are kept: an interrupted conversion starts from them."""
-        parts = find_part_tables(self.path)
         if self.output is None:
-            _merge(parts, table)
+            self._merge(parts, table)
             return
         merged = table.with_name(f"{table.stem}-merged.csv")
         try:
-            _merge(parts, merged)
+            self._merge(parts, merged)
             left_out = self.output.write(merged, table)
             if (rows := self.output.rows) is not None:
                 flags = pd.read_csv(merged, usecols=[IS_UNCERTAIN, SEEN, NOVELTY]).iloc[rows[rows >= 0]]
@@ -198,6 +196,18 @@ class PredictionWriter(Callback):
             merged.unlink(missing_ok=True)
         if left_out is not None:
             self.skipped = pd.concat([self.skipped, left_out]).sort_values("path")
+
+    def _merge(self, parts: Sequence[Path], table: Path) -> None:
+        """Merges the rows of all parts in the order of the galaxies."""
+        rows = -1  # Without the header.
+        with table.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator=os.linesep)
+            for rows, row in enumerate(merged_rows(parts)):
+                writer.writerow(row[1:])
+        if rows != self.written:  # A file system may show a process an older state of another one's part.
+            raise GalaxyError(
+                f"{self.path} would have {rows:,} rows instead of {self.written:,}: run the command again"
+            )
 
     def _is_output(self, path: Path) -> bool:
         """Returns whether this command writes a file."""
@@ -223,15 +233,3 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
     about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": digest}
     about["settings"] = data.image_folder.settings.to_json()
     return galaxies, data.images_folder, about
-
-
-def _merge(parts: Sequence[Path], out: Path) -> None:
-    """Merges the rows of all parts in the order of the galaxies, with few rows in memory at a time."""
-    with contextlib.ExitStack() as stack:
-        tables = [csv.reader(stack.enter_context(part.open(newline="", encoding="utf-8"))) for part in parts]
-        # A part is empty if all of its images are unusable.
-        headers = [header for table in tables if (header := next(table, None))]
-        file = stack.enter_context(out.open("w", newline="", encoding="utf-8"))
-        writer = csv.writer(file, lineterminator=os.linesep)
-        writer.writerow(headers[0][1:])
-        writer.writerows(row[1:] for row in heapq.merge(*tables, key=lambda row: int(row[0])))

@@ -1,9 +1,13 @@
 """The part of a table of predictions that one process writes; it can be resumed after an interruption."""
 
 import contextlib
-from collections.abc import Mapping
+import csv
+import io
+import itertools
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
 import pandas as pd
 
@@ -11,9 +15,12 @@ from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors
 from data_prep.common.locks import file_lock
 from data_prep.common.resumable_file import ResumableFile
+from galaxy_lightning.callbacks.part_tables import merged_rows
 from galaxy_lightning.callbacks.prediction_columns import COUNTS, add_counts
 from galaxy_lightning.data.batch_ranges import BatchRanges, first_batches
 
+_CHUNK_ROWS: Final = 10_000
+"""Rows in memory while parts are merged."""
 _State = tuple[BatchRanges, int, dict[str, int], dict[int, str]]
 """The batches that are done, the number of galaxies, the counts, and the problems by row."""
 
@@ -84,12 +91,29 @@ class PredictionPart:
         add_counts(self.counts, counts)
         self.problems.update(problems)
         if self._file.progress_is_due and not last:
-            self._file.write_progress(
-                done=first_batches(self.todo, self._appended),
-                written=self.written,
-                **self.counts,
-                problems=self.problems,
-            )
+            self._write_progress(first_batches(self.todo, self._appended))
+
+    def absorb(self, parts: Sequence[Self]) -> None:
+        """Takes the content of other parts into this new part, and records it as one.
+
+        The others remain, so that nothing is lost if the process is killed. Until they are discarded, their
+        batches are there twice.
+
+        Args:
+            parts: The other parts, closed.
+        """
+        with explain_write_errors(self.path):
+            rows = merged_rows([part.path for part in parts])
+            while chunk := list(itertools.islice(rows, _CHUNK_ROWS)):
+                text = io.StringIO()
+                csv.writer(text, lineterminator=os.linesep).writerows(chunk)
+                self._file.append(text.getvalue().encode())
+            for part in parts:
+                self.written += part.written
+                add_counts(self.counts, part.counts)
+                self.problems.update(part.problems)
+            self.done = sorted(each for part in parts for each in part.done)
+            self._write_progress(self.done)
 
     def close(self) -> None:
         """Closes the CSV file, but keeps its lock."""
@@ -99,6 +123,13 @@ class PredictionPart:
     def release(self) -> None:
         """Releases the lock."""
         self._lock.close()
+
+    def discard(self) -> None:
+        """Removes the part, whose batches are in another one."""
+        with self._lock, explain_write_errors(self.path):
+            self.close()
+            self.progress_file.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
     def close_unfinished(self) -> bool:
         """Closes an unfinished part; removes it if no batch of it is recorded.
@@ -113,6 +144,9 @@ class PredictionPart:
             if not remains:
                 self.path.unlink(missing_ok=True)
             return remains
+
+    def _write_progress(self, done: BatchRanges) -> None:
+        self._file.write_progress(done=done, written=self.written, **self.counts, problems=self.problems)
 
 
 def _read_state(progress: dict[str, Any]) -> _State:

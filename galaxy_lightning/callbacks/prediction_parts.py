@@ -6,13 +6,17 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lightning.pytorch import Trainer
 
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.callbacks.prediction_columns import COUNTS, add_counts
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
-from galaxy_lightning.data.batch_ranges import missing_batches, share_of_process
+from galaxy_lightning.data.batch_ranges import BatchRanges, missing_batches, overlap, share_of_process
+
+_MANY: Final = 32
+"""Number of older parts that are merged into one, since the system limits the number of open files."""
 
 
 class PredictionParts:
@@ -20,6 +24,10 @@ class PredictionParts:
 
     The first process finds and locks the parts of an interrupted prediction, by any number of processes. Each
     process then writes a part of its own, with its share of the missing batches.
+
+    If there are many parts after many interruptions, the first process merges them into a new one, and then
+    removes them. It may be killed in between. Therefore, of two parts that share batches, the newer one
+    counts, and the other is removed.
 
     Args:
         table: The path of the complete table.
@@ -31,9 +39,11 @@ class PredictionParts:
         resumed: On the first process, the number of galaxies in the parts of the interrupted prediction; 0 on
             the others.
         own: The part of this process.
+        paths: The CSV files of the parts of all processes and, on the first process, of the interrupted
+            prediction.
 
     Raises:
-        GalaxyError: A part cannot be written, or another process is writing it.
+        GalaxyError: A part cannot be written, another process is writing it, or the new part already exists.
     """
 
     def __init__(
@@ -41,16 +51,18 @@ class PredictionParts:
     ) -> None:
         self._table, self._is_first = table, trainer.is_global_zero
         self._older: list[PredictionPart] = []
+        self._next = 0
         with contextlib.ExitStack() as stack:
             stack.callback(self._release_older)
-            number = self._open_older(made_of) if self._is_first else 0
-            done = [each for part in self._older for each in part.done]
-            number, done = trainer.strategy.broadcast((number, done))
-            rank = trainer.global_rank
-            todo = share_of_process(missing_batches(done, batches), trainer.world_size, rank)
-            self.own = PredictionPart(part_path(table, number + rank), table, made_of, todo)
+            done = self._open_older(made_of) if self._is_first else []
+            number, done = trainer.strategy.broadcast((self._next, done))
+            rank, processes = trainer.global_rank, trainer.world_size
+            todo = share_of_process(missing_batches(done, batches), processes, rank)
+            self.own = _new_part(table, number + rank, made_of, todo)
             stack.pop_all()
         self.resumed = sum(part.written for part in self._older)
+        own_paths = [part_path(table, number + each) for each in range(processes)]
+        self.paths = [part.path for part in self._older] + own_paths
 
     def close(self) -> tuple[int, dict[str, int], dict[int, str]]:
         """Closes the parts, but keeps their locks.
@@ -75,30 +87,65 @@ class PredictionParts:
 
     def close_unfinished(self) -> None:
         """Closes unfinished parts; the first process prints how to resume."""
-        remains = self.own.close_unfinished() or self._older
-        if remains and self._is_first:
-            parts = ", ".join(map(str, find_part_tables(self._table)))
+        self.own.close_unfinished()
+        # A part without a progress file is of no use; that of another process may still be there.
+        parts = [path for path in find_part_tables(self._table) if path.with_suffix(".json").exists()]
+        if parts and self._is_first:
+            names = ", ".join(map(str, parts))
             print(
-                f"\nThe predictions so far are in {parts}: run the same command again to resume",
+                f"\nThe predictions so far are in {names}: run the same command again to resume",
                 file=sys.stderr,
             )
         self._release_older()
 
-    def _open_older(self, made_of: Mapping[str, Any] | None) -> int:
-        """Opens the parts that can be resumed, and removes the others; returns the next number."""
-        numbers = sorted({_number(path)[0] for path in find_parts(self._table)})
+    def _open_older(self, made_of: Mapping[str, Any] | None) -> BatchRanges:
+        """Opens the parts that can be resumed, and removes the others; returns the batches that are done."""
+        numbers = sorted({_number(path)[0] for path in find_parts(self._table)}, reverse=True)
+        self._next = max(numbers, default=-1) + 1
+        done: list[tuple[int, int]] = []
         for number in numbers:
             part = PredictionPart(part_path(self._table, number), self._table, made_of)
-            if part.done:
+            if not part.done:
+                part.close_unfinished()
+            elif overlap(part.done, done):
+                part.discard()
+            else:
                 part.close()
                 self._older.append(part)
-            else:
-                part.close_unfinished()
-        return max(numbers, default=-1) + 1
+                done += part.done
+                if len(self._older) >= _MANY:
+                    self._merge_older(made_of)
+        return done
+
+    def _merge_older(self, made_of: Mapping[str, Any] | None) -> None:
+        """Merges the open parts into one."""
+        merged = _new_part(self._table, self._next, made_of)
+        self._next += 1
+        with contextlib.ExitStack() as stack:
+            stack.callback(merged.close_unfinished)
+            merged.absorb(self._older)
+            merged.close()
+            stack.pop_all()
+        older, self._older = self._older, [merged]
+        for part in older:
+            part.discard()
 
     def _release_older(self) -> None:
         for part in self._older:
             part.release()
+
+
+def _new_part(
+    table: Path, number: int, made_of: Mapping[str, Any] | None, todo: BatchRanges = ()
+) -> PredictionPart:
+    """Makes a part that must not exist yet: a file system may show a process an older state of the folder."""
+    part = PredictionPart(part_path(table, number), table, made_of, todo)
+    if part.done or part.written:
+        part.close_unfinished()
+        raise GalaxyError(
+            f"{part.path} holds predictions that process 0 did not see at the start: run the command again"
+        )
+    return part
 
 
 def part_path(table: Path, number: int) -> Path:

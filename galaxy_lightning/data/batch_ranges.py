@@ -41,6 +41,16 @@ def missing_batches(done: Iterable[tuple[int, int]], batches: int) -> BatchRange
     return [*missing, (position, batches)] if position < batches else missing
 
 
+def overlap(first: BatchRanges, second: BatchRanges) -> bool:
+    """Returns whether a batch is in both of two ranges.
+
+    Args:
+        first: Ranges, in any order.
+        second: Other ranges, in any order.
+    """
+    return any(start < end and begin < stop for start, stop in first for begin, end in second)
+
+
 def share_of_process(ranges: BatchRanges, processes: int, rank: int) -> BatchRanges:
     """Returns the batches of one of several processes, which get almost equal, contiguous shares.
 

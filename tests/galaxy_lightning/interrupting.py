@@ -1,13 +1,18 @@
 """Callbacks that end commands at chosen moments; a command line can name them."""
 
+import functools
 import os
 import signal
 import time
+from datetime import timedelta
 from pathlib import Path
 
+import torch
 from lightning.pytorch import Callback
 
 from data_prep.common import resumable_file
+from data_prep.common.local_rank import local_rank
+from galaxy_lightning.data.datamodule import GalaxyDataModule
 
 
 class Slow(Callback):
@@ -65,3 +70,47 @@ class KillAfter(Callback):
         if (trainer.global_rank, batch_idx) == (self.rank, self.batch):
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.05)
+
+
+class Late(Callback):
+    """Delays a rank of a prediction beyond the time limit of PyTorch for collective operations.
+
+    Args:
+        rank: Which one.
+        limit: The time limit in seconds, from the start of the prediction.
+        seconds: How long the rank waits before its first batch.
+        killed: Whether it is killed then.
+    """
+
+    def __init__(self, rank: int, limit: float, seconds: float, killed: bool = False) -> None:
+        self.rank, self.limit, self.seconds, self.killed = rank, limit, seconds, killed
+
+    def on_predict_start(self, trainer, pl_module):
+        torch.distributed.distributed_c10d._set_pg_timeout(timedelta(seconds=self.limit))
+
+    def on_predict_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+        if (trainer.global_rank, batch_idx) == (self.rank, 0):
+            time.sleep(self.seconds)
+            if self.killed:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SeeOtherImages(Callback):
+    """Lets a rank find other images.
+
+    Args:
+        rank: Which one.
+        folder: The folder that it takes for that of the command.
+    """
+
+    def __init__(self, rank: int, folder: str) -> None:
+        find = GalaxyDataModule.image_folder.func
+
+        def find_others(data):
+            data.images_folder = Path(folder)
+            return find(data)
+
+        if local_rank() == rank:
+            others = functools.cached_property(find_others)
+            others.__set_name__(GalaxyDataModule, "image_folder")
+            GalaxyDataModule.image_folder = others

@@ -9,7 +9,7 @@ import pytest
 
 from data_prep.common import resumable_file
 from data_prep.common.errors import GalaxyError
-from galaxy_lightning.callbacks import prediction
+from galaxy_lightning.callbacks.prediction import PredictionWriter
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -77,6 +77,10 @@ def go_on(monkeypatch):
         return len(made)
 
     return go_on
+
+
+def full_disk(*args, **settings):
+    raise OSError(28, "No space left")
 
 
 def tables(folder):
@@ -160,10 +164,12 @@ def test_two_concurrent_commands_do_not_mix(run, images, tmp_path, capsys):
     assert len(pd.read_csv(table)) == 71
 
 
-def test_a_limited_prediction_does_not_resume_partial_work(run, images, cut_off, go_on, tmp_path):
+def test_a_limited_prediction_does_not_resume_partial_work(run, images, cut_off, go_on, tmp_path, capsys):
     words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
     cut_off(words, 5)
     assert go_on([*words, "--trainer.limit_predict_batches=2"]) == 2
+    said = capsys.readouterr().out
+    assert "Incomplete: 64 of 80 galaxies are left out by trainer.limit_predict_batches" in said
     assert len(pd.read_csv(tmp_path / "p.csv")) < 2 * BATCH
 
 
@@ -176,6 +182,33 @@ def test_without_usable_images_no_older_table_remains(run, images, tmp_path, cap
         main(words)
     assert "none of the 1 images is usable" in capsys.readouterr().err
     assert sorted(os.listdir(tmp_path)) == ["images", "p_skipped.csv"]
+
+
+def test_resuming_without_usable_images_leaves_nothing_to_resume(run, cut_off, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    for number in range(3 * BATCH):
+        (tmp_path / f"images/{number}.jpg").write_text("no image")
+    words = predict(run, f"--data.images={tmp_path}/images", f"--out={tmp_path}/p.csv")
+    cut_off(words, 2)
+    assert "p.partial-0.csv: run the same command again to resume" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="1"):
+        main(words)
+    said = capsys.readouterr().err
+    assert "none of the 24 images is usable" in said
+    assert "to resume" not in said
+    assert sorted(os.listdir(tmp_path)) == ["images", "p_skipped.csv"]
+
+
+def test_without_usable_images_a_full_disk_keeps_the_older_table(run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/x.jpg").write_text("no image")
+    (tmp_path / "p.csv").write_text("older")
+    words = predict(run, f"--data.images={tmp_path}/images", f"--out={tmp_path}/p.csv", "--overwrite")
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full_disk)
+    with pytest.raises(SystemExit, match="1"):
+        main(words)
+    assert "No space left" in capsys.readouterr().err
+    assert (tmp_path / "p.csv").read_text() == "older"
 
 
 def test_other_files_in_the_folder_are_kept(run, images, tmp_path):
@@ -226,7 +259,7 @@ def test_a_full_disk_at_the_end_loses_no_work(run, images, go_on, tmp_path, monk
     words = predict(run, f"--data.images={images}", f"--out={tmp_path}/p.csv")
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="1"):
         patch.setattr(resumable_file, "SAVE_SECONDS", 0)
-        patch.setattr(prediction, "_merge", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left")))
+        patch.setattr(PredictionWriter, "_merge", full_disk)
         main(words)
     assert "p.csv cannot be written: No space left" in capsys.readouterr().err
     assert go_on(words) == 1

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -19,6 +20,11 @@ LONG = [pytest.mark.soak, pytest.mark.skipif(not SOAKING, reason="one of the lon
 
 def devices(number):
     return ["--trainer.accelerator=cpu", f"--trainer.devices={number}", "--trainer.strategy=ddp"]
+
+
+def callback(name, **settings):
+    call = {"class_path": f"tests.galaxy_lightning.interrupting.{name}", "init_args": settings}
+    return f"--trainer.callbacks={json.dumps(call)}"
 
 
 def run_command(*words):
@@ -62,11 +68,7 @@ def test_predictions_resume_on_another_number_of_processes(run, tmp_path, proces
     main([*words, f"--out={tmp_path}/whole.csv"])
     table = tmp_path / "table.csv"
     words.append(f"--out={table}")
-    kill = {
-        "class_path": "tests.galaxy_lightning.interrupting.KillAfter",
-        "init_args": {"rank": 1, "batch": 5},
-    }
-    cut = run_command(*words, *devices(2), f"--trainer.callbacks={json.dumps(kill)}")
+    cut = run_command(*words, *devices(2), callback("KillAfter", rank=1, batch=5))
     assert cut.returncode == 1
     parts = sorted(path.name for path in tmp_path.glob("table.partial-*.csv"))
     assert parts == ["table.partial-0.csv", "table.partial-1.csv"]
@@ -75,3 +77,35 @@ def test_predictions_resume_on_another_number_of_processes(run, tmp_path, proces
     assert "Resuming after" in resumed.stdout
     assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["table.csv", "whole.csv"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_process_waits_for_a_later_one_beyond_the_time_limit_of_pytorch(run, tmp_path, killed):
+    table = tmp_path / "table.csv"
+    words = ["predict", f"--ckpt_path={run}", f"--out={table}", *devices(2)]
+    done = run_command(*words, callback("Late", rank=1, limit=1, seconds=6, killed=killed))
+    if killed:
+        assert done.returncode == 1
+        assert "process 1 of this command has ended without a message" in done.stderr
+        assert not table.exists()
+    else:
+        assert done.returncode == 0, done.stderr
+        assert table.exists()
+
+
+def test_processes_that_see_other_images_are_refused(run, raw, tmp_path):
+    images, others = (
+        shutil.copytree(raw / "images_gz2/images", tmp_path / name) for name in ("all", "fewer")
+    )
+    min(others.iterdir()).unlink()
+    out = tmp_path / "out"
+    words = ["predict", f"--ckpt_path={run}", f"--data.images={images}", f"--out={out}/p.csv"]
+    words.append("--data.batch_size=8")
+    run_command(*words, callback("KillAfter", rank=0, batch=2))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sorted(before) == ["p.partial-0.csv", "p.partial-0.json"]
+    done = run_command(*words, *devices(2), callback("SeeOtherImages", rank=1, folder=str(others)))
+    assert done.returncode == 1
+    assert done.stderr.count("error: ") == 1
+    assert "process 1 of this command sees other galaxies than process 0: run the command" in done.stderr
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
