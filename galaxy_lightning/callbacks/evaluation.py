@@ -88,6 +88,9 @@ class EvaluationWriter(Callback):
         metrics |= held_out.calibration_metrics
         title = f"{'Test' if self.split == 'test' else 'Validation'} galaxies ({len(labels):,}):"
         self.report = (*held_out.report(), "", title, *verdict(held_out))
+        if left_out := len(data.arrays.rows(self.split)) - len(labels):
+            limit = f"trainer.limit_{self.split}_batches"
+            self.report += (f"Incomplete: {left_out:,} more galaxies are left out by {limit}",)
         if not trainer.is_global_zero:
             return
         with new_folder(self.folder, overwrite=True, contents=_FILES, optional=EVALUATION_PDFS) as folder:

@@ -151,6 +151,11 @@ def after_predict(
         yield f"Saved {rows:,} rows to {writer.path}, {empty:,} without a usable image{skipped}{ignored}"
     else:
         yield f"Saved {writer.written:,} predictions to {writer.path}{skipped}{ignored}"
+    if writer.left_out:
+        yield (
+            f"Incomplete: {writer.left_out:,} of {len(writer.galaxies):,} galaxies are left out by "
+            "trainer.limit_predict_batches"
+        )
     if writer.output is not None:
         yield from writer.output.notes
     columns = dict(zip(model.classes, probability_columns(model.classes), strict=True))

@@ -31,7 +31,14 @@ _PATHS: Final = (
     "trainer.default_root_dir",
 )
 
-_MACHINES: Final = tuple(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy"))
+_OF_FITS: Final = tuple(
+    f"trainer.{name}"
+    for name in (
+        *("accelerator", "devices", "num_nodes", "strategy"),
+        *("limit_val_batches", "limit_test_batches", "limit_predict_batches"),
+    )
+)
+"""Settings of a fit that are not those of other commands: its machines, and limits, for trials."""
 
 
 class Parser(LightningArgumentParser, SuggestingParser):
@@ -110,7 +117,7 @@ def set_defaults(parser: LightningArgumentParser, trained: CheckpointInfo, comma
     """Makes the settings of a trained model the defaults of a command.
 
     The settings of the model come from the checkpoint, the others from the config in its run folder. The
-    devices and machines of the training are those of a resumed fit only.
+    devices, machines and limits of the training are those of a resumed fit only.
 
     Args:
         parser: The command's parser.
@@ -129,8 +136,8 @@ def set_defaults(parser: LightningArgumentParser, trained: CheckpointInfo, comma
         saved.check(parser)
         _refuse_classes(saved, command)
         defaults |= saved.settings
-    if command != "fit":  # The machines of the training are not those of this command.
-        defaults = {name: value for name, value in defaults.items() if name not in _MACHINES}
+    if command != "fit":
+        defaults = {name: value for name, value in defaults.items() if name not in _OF_FITS}
     parser.set_defaults(defaults)
 
 

@@ -25,6 +25,9 @@ _STRATEGIES: Final = (
 )
 _STRATEGY_CLASSES: Final = ("DDPStrategy", "SingleDeviceStrategy")
 _PRECISIONS: Final = ("32-true", "32", "16-mixed", "16", "bf16-mixed", "bf16")
+_LIMITS: Final = {name: f"limit_{name}_batches" for name in ("test", "predict")} | {
+    "validate": "limit_val_batches"
+}
 _SPLITS: Final = {"fit": ("train", "val", "test"), "validate": ("val",), "test": ("test",)}
 
 
@@ -50,7 +53,9 @@ def check_settings(settings: Mapping[str, Any], command: str) -> int:
         )
     if settings.get("barebones"):
         raise GalaxyError(f"trainer.barebones disables the callbacks that {command} needs: remove it")
-    if command == "fit" and not settings.get("fast_dev_run"):
+    if command != "fit":
+        _check_galaxies_of(command, settings)
+    elif not settings.get("fast_dev_run"):
         _check_fit(settings)
     trainer = _make_unused_trainer(settings)
     _check_machines(trainer, settings)
@@ -147,13 +152,27 @@ def _check_strategy(strategy: Any) -> None:
         )
 
 
+def _is_zero(settings: Mapping[str, Any], name: str) -> bool:
+    """Returns whether a setting is the number 0."""
+    value = settings.get(name)
+    return value is not None and not isinstance(value, bool | str) and value == 0
+
+
+def _check_galaxies_of(command: str, settings: Mapping[str, Any]) -> None:
+    """Refuses settings with which a command that only reads a model would replace results by none."""
+    limit = _LIMITS[command]
+    for name in ("fast_dev_run", "overfit_batches"):
+        if settings.get(name):
+            raise GalaxyError(
+                f"trainer.{name} is for trials of a fit: remove it; to {command} part of the galaxies, set "
+                f"--trainer.{limit}"
+            )
+    if _is_zero(settings, limit):
+        raise GalaxyError(f"trainer.{limit} 0 would {command} no galaxies: increase or remove it")
+
+
 def _check_fit(settings: Mapping[str, Any]) -> None:
     """Refuses settings that would leave no run, or a run that looks complete but is not."""
-
-    def is_zero(name: str) -> bool:
-        value = settings.get(name)
-        return value is not None and not isinstance(value, bool | str) and value == 0
-
     if settings.get("enable_checkpointing") is False:
         raise GalaxyError("trainer.enable_checkpointing false would save no weights: remove it")
     if settings.get("overfit_batches"):
@@ -162,12 +181,12 @@ def _check_fit(settings: Mapping[str, Any]) -> None:
             "epoch: for a trial, use --trainer.fast_dev_run true or --trainer.limit_train_batches"
         )
     for name in ("max_epochs", "max_steps", "limit_train_batches"):
-        if is_zero(name):
+        if _is_zero(settings, name):
             raise GalaxyError(
                 f"trainer.{name} 0 would train nothing: increase or remove it; for a trial, use "
                 "--trainer.fast_dev_run true"
             )
-    if is_zero("limit_val_batches"):
+    if _is_zero(settings, "limit_val_batches"):
         raise GalaxyError(
             "trainer.limit_val_batches 0 would skip the validation, which selects and calibrates the best "
             "weights: increase or remove it"

@@ -73,6 +73,55 @@ def test_fewer_images_than_devices_are_predicted(run, tmp_path):
     assert len(pd.read_csv(tmp_path / "p.csv")) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "setting", "said"),
+    [
+        ("predict", "limit_predict_batches=0", "limit_predict_batches 0 would predict no galaxies"),
+        ("predict", "limit_predict_batches=0.0", "limit_predict_batches 0 would predict no galaxies"),
+        ("predict", "limit_predict_batches=0.01", "limit_predict_batches"),
+        (
+            "predict",
+            "fast_dev_run=true",
+            "to predict part of the galaxies, set --trainer.limit",
+        ),
+        ("test", "limit_test_batches=0", "limit_test_batches 0 would test no galaxies"),
+        ("test", "fast_dev_run=3", "trainer.fast_dev_run is for trials of a fit: remove it"),
+        ("validate", "limit_val_batches=0", "limit_val_batches 0 would validate no galaxies"),
+        ("validate", "overfit_batches=2", "trainer.overfit_batches is for trials of a fit: remove it"),
+    ],
+)
+def test_no_older_result_is_replaced_by_none(run, tmp_path, capsys, command, setting, said):
+    words = [command, f"--ckpt_path={run}", f"--out={tmp_path}/out"]
+    if command == "predict":
+        words = [*words[:2], f"--out={tmp_path}/out.csv", "--overwrite"]
+        (tmp_path / "out.csv").write_text("older")
+    with pytest.raises(SystemExit, match="1"):
+        main([*words, f"--trainer.{setting}"])
+    out, err = capsys.readouterr()
+    (line,) = [line for line in err.splitlines() if "error: " in line]
+    assert said in line
+    assert "Traceback" not in out + err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["older"] * (command == "predict")
+
+
+def test_a_test_of_part_of_the_galaxies_says_so(run, tmp_path, capsys):
+    words = ["test", f"--ckpt_path={run}", f"--out={tmp_path}/test", "--data.batch_size=2"]
+    main([*words, "--trainer.limit_test_batches=2"])
+    assert "more galaxies are left out by trainer.limit_test_batches" in capsys.readouterr().out
+    main(words)
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_the_limits_of_a_fit_are_not_those_of_other_commands(run, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "run")
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    config["trainer"] |= {"limit_predict_batches": 1, "limit_test_batches": 0}
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    main(["predict", f"--ckpt_path={copy}", f"--out={tmp_path}/p.csv", "--data.batch_size=8"])
+    main(["test", f"--ckpt_path={copy}", f"--out={tmp_path}/test", "--data.batch_size=2"])
+    assert "left out" not in capsys.readouterr().out
+
+
 def test_two_machines_without_a_launcher_are_refused(run, tmp_path, capsys):
     words = ["predict", f"--ckpt_path={run}", f"--out={tmp_path}/p.csv", "--trainer.num_nodes=2"]
     with pytest.raises(SystemExit, match="1"):
