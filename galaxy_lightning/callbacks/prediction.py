@@ -108,7 +108,7 @@ class PredictionWriter(Callback):
         assert isinstance(data, GalaxyDataModule)
         batches, self._gathering = data.count_predicted_batches(), Gathering()
         require_same_inputs(self._gathering.gather(describe_inputs(self.made_of, batches)))
-        self._parts = PredictionParts(self.path, made_of, batches, trainer)
+        self._parts = PredictionParts(self.path, made_of, batches, self._gathering)
         data.predict_batches(self._parts.own.todo)
         if self._parts.resumed:
             print(f"Resuming after {self._parts.resumed:,} galaxies")
@@ -202,8 +202,9 @@ class PredictionWriter(Callback):
         rows = -1  # Without the header.
         with table.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator=os.linesep)
-            for rows, row in enumerate(merged_rows(parts)):
+            for row in merged_rows(parts):
                 writer.writerow(row[1:])
+                rows += 1
         if rows != self.written:  # A file system may show a process an older state of another one's part.
             raise GalaxyError(
                 f"{self.path} would have {rows:,} rows instead of {self.written:,}: run the command again"

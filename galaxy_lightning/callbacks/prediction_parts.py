@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lightning.pytorch import Trainer
-
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.callbacks.prediction_columns import COUNTS, add_counts
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.data.batch_ranges import BatchRanges, missing_batches, overlap, share_of_process
+from galaxy_lightning.runtime.gathering import Gathering
 
 _MANY: Final = 32
 """Number of older parts that are merged into one, since the system limits the number of open files."""
@@ -33,7 +32,7 @@ class PredictionParts:
         table: The path of the complete table.
         made_of: What the predictions depend on, as JSON types; see :class:`~.prediction_part.PredictionPart`.
         batches: The number of all batches.
-        trainer: The trainer, which connects the processes.
+        gathering: Connects the processes.
 
     Attributes:
         resumed: On the first process, the number of galaxies in the parts of the interrupted prediction; 0 on
@@ -47,16 +46,16 @@ class PredictionParts:
     """
 
     def __init__(
-        self, table: Path, made_of: Mapping[str, Any] | None, batches: int, trainer: Trainer
+        self, table: Path, made_of: Mapping[str, Any] | None, batches: int, gathering: Gathering
     ) -> None:
-        self._table, self._is_first = table, trainer.is_global_zero
+        rank, processes = gathering.rank, gathering.processes
+        self._table, self._is_first = table, rank == 0
         self._older: list[PredictionPart] = []
         self._next = 0
         with contextlib.ExitStack() as stack:
             stack.callback(self._release_older)
             done = self._open_older(made_of) if self._is_first else []
-            number, done = trainer.strategy.broadcast((self._next, done))
-            rank, processes = trainer.global_rank, trainer.world_size
+            number, done = gathering.gather((self._next, done))[0]
             todo = share_of_process(missing_batches(done, batches), processes, rank)
             self.own = _new_part(table, number + rank, made_of, todo)
             stack.pop_all()

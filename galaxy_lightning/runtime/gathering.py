@@ -15,10 +15,17 @@ class Gathering:
 
     PyTorch ends a command if a process waits for another for more than half an hour, but processes that share
     many galaxies can end hours apart. This class therefore connects them once more, without that limit.
+
+    Attributes:
+        processes: The number of processes.
+        rank: The number of this process.
     """
 
     def __init__(self) -> None:
-        several = torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
+        connected = torch.distributed.is_initialized()
+        self.processes = torch.distributed.get_world_size() if connected else 1
+        self.rank = torch.distributed.get_rank() if connected else 0
+        several = self.processes > 1
         self._group = torch.distributed.new_group(backend="gloo", timeout=_LIMIT) if several else None
 
     def gather(self, own: Result) -> list[Result]:
@@ -30,6 +37,6 @@ class Gathering:
         if self._group is None:
             return [own]
         assert isinstance(self._group, torch.distributed.ProcessGroup)  # Every process is in it.
-        results = [own] * torch.distributed.get_world_size()
+        results = [own] * self.processes
         torch.distributed.all_gather_object(results, own, group=self._group)
         return results

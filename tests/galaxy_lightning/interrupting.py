@@ -86,7 +86,8 @@ class Late(Callback):
         self.rank, self.limit, self.seconds, self.killed = rank, limit, seconds, killed
 
     def on_predict_start(self, trainer, pl_module):
-        torch.distributed.distributed_c10d._set_pg_timeout(timedelta(seconds=self.limit))
+        older = torch.distributed.distributed_c10d._set_pg_timeout  # Before PyTorch 2.15.
+        getattr(torch.distributed, "set_timeout", older)(timedelta(seconds=self.limit))
 
     def on_predict_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
         if (trainer.global_rank, batch_idx) == (self.rank, 0):

@@ -16,6 +16,7 @@ from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.callbacks.prediction_parts import PredictionParts, find_part_tables
 from galaxy_lightning.callbacks.same_inputs import describe_inputs, require_same_inputs
 from galaxy_lightning.data.batch_ranges import count_batches
+from galaxy_lightning.runtime.gathering import Gathering
 
 MADE_OF = {"checkpoint": "one"}
 BATCHES, SIZE = 100, 3
@@ -32,15 +33,8 @@ def table(tmp_path):
     return tmp_path / "p.csv"
 
 
-def trainer(rank=0, processes=1, broadcast=None):
-    strategy = SimpleNamespace(broadcast=broadcast or (lambda value: value))
-    return SimpleNamespace(
-        is_global_zero=rank == 0, global_rank=rank, world_size=processes, strategy=strategy
-    )
-
-
 def start(table):
-    return PredictionParts(table, MADE_OF, BATCHES, trainer())
+    return PredictionParts(table, MADE_OF, BATCHES, Gathering())
 
 
 def predict(parts, batches):
@@ -160,7 +154,7 @@ def test_of_parts_with_the_same_batches_only_the_newest_counts(table):
 def test_a_part_that_the_first_process_does_not_see_is_not_written_over(table):
     interrupt(table, 5)
     before = {path: path.read_bytes() for path in table.parent.iterdir()}
-    second = trainer(rank=1, processes=2, broadcast=lambda _: (-1, []))
+    second = SimpleNamespace(rank=1, processes=2, gather=lambda own: [(-1, []), own])
     with pytest.raises(GalaxyError, match=r"p\.partial-0\.csv holds predictions that process 0 did not see"):
         PredictionParts(table, MADE_OF, BATCHES, second)
     assert {path: path.read_bytes() for path in table.parent.iterdir()} == before
