@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from data_prep.common import resumable_file
-from galaxy_lightning.callbacks import prediction
 from galaxy_lightning.callbacks.epoch_log import EpochLog
 from galaxy_lightning.callbacks.history import HistoryRecorder
+from galaxy_lightning.callbacks.prediction import PredictionWriter
 from galaxy_lightning.callbacks.prediction_part import PredictionPart
 from galaxy_lightning.callbacks.run_config import RunConfig
 from galaxy_lightning.callbacks.run_logger import RunLogger
@@ -138,7 +138,7 @@ LATE = [
 ]
 LAST = [
     ("predictions.partial-0.csv", (PredictionPart, "append")),
-    ("predictions.csv", (prediction, "_merge")),
+    ("predictions.csv", (PredictionWriter, "_merge")),
     ("run.json", (completion, "write_run")),
 ]
 
@@ -225,7 +225,7 @@ def predicted(begun, small_arrays, tmp_path_factory):
         ("table.partial-0.csv", (PredictionPart, "append", 1000)),
         ("table.partial-0.csv", (PredictionPart, "append", 9000)),
         ("table.partial-0.json", (resumable_file.ResumableFile, "write_progress")),
-        ("table.csv", (prediction, "_merge", 4000)),
+        ("table.csv", (PredictionWriter, "_merge", 4000)),
     ],
 )
 def test_a_prediction_with_a_file_that_does_not_fit_on_the_disk(
