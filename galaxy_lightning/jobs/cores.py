@@ -30,15 +30,17 @@ class Share:
     cores: frozenset[int] | None = None
 
     def environment(self, processes: int = 1) -> dict[str, str]:
-        """Returns environment variables with the number of threads, unless the user has set it.
+        """Returns environment variables with the number of threads: one for each core, or fewer if so set.
 
-        ``OMP_NUM_THREADS`` of the user also limits TensorFlow.
+        A batch script of SLURM often sets ``OMP_NUM_THREADS`` to all cores of the job. The user's value also
+        limits TensorFlow.
 
         Args:
             processes: The number of processes that share the cores.
         """
-        threads = os.environ.get(_THREADS[0]) or str(max(self.number // processes, 1))
-        variables = {name: threads for name in _THREADS if not os.environ.get(name)}
+        most = max(self.number // processes, 1)
+        default = _at_most(most, os.environ.get(_THREADS[0]))
+        variables = {name: _at_most(most, os.environ.get(name) or default) for name in _THREADS}
         return variables | {FITS_AT_ONCE: str(self.at_once)}
 
     @contextlib.contextmanager
@@ -55,6 +57,12 @@ class Share:
         finally:
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(0, before)
+
+
+def _at_most(most: int, threads: str | None) -> str:
+    """Limits the value of a variable with a number of threads, of which OpenMP also reads a list."""
+    number = (threads or "").partition(",")[0].strip()
+    return threads if threads and not (number.isdecimal() and int(number) > most) else str(most)
 
 
 def share_cores(at_once: int) -> list[Share]:

@@ -60,9 +60,22 @@ def test_the_number_of_threads_is_that_of_the_cores_unless_the_user_has_set_it(m
     alone = {"OMP_NUM_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "3", "TF_NUM_INTEROP_THREADS": "3"}
     assert Share(3, 2).environment() == alone | {"GALAXY_FITS_AT_ONCE": "2"}
     assert Share(3, 2).environment(processes=2)["OMP_NUM_THREADS"] == "1"
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "2")
-    assert Share(3, 1).environment() == {"TF_NUM_INTRAOP_THREADS": "7", "GALAXY_FITS_AT_ONCE": "1"}
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [("2", "2"), ("3", "3"), ("7", "3"), ("7,2", "3"), (" 2 ", " 2 "), ("2,7", "2,7"), ("many", "many")],
+)
+def test_the_users_number_of_threads_is_at_most_that_of_the_cores(monkeypatch, number, kept):
+    """A batch script of SLURM sets it to all cores of the job."""
+    for name in shares._THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", number)
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")
+    threads = Share(3, 2).environment()
+    assert os.environ | threads | {"OMP_NUM_THREADS": kept} == os.environ | threads
+    assert threads["TF_NUM_INTRAOP_THREADS"] == kept
+    assert (os.environ | threads)["TF_NUM_INTEROP_THREADS"] == "1"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins threads")
