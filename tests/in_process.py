@@ -19,6 +19,7 @@ def run_here(words, *, handle_line=None, log=None, inherited=()):
     """Runs ``python -m`` with these words in this process, instead of ``run_module``."""
     with contextlib.ExitStack() as stack:
         if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(log.open("w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(file))
             stack.enter_context(contextlib.redirect_stderr(file))

@@ -31,6 +31,16 @@ class ModelJob(Job):
 
     model: str
 
+    def check(self) -> None:
+        """Checks that the folder of the run is not one of the user's, nor a damaged run.
+
+        Raises:
+            GalaxyError: The folder holds files, but no complete run.
+        """
+        folder = self.folder
+        if self.run is None and folder.is_dir() and any(path.is_file() for path in folder.iterdir()):
+            raise GalaxyError(f"{folder} is not a complete run: remove it to train the model again")
+
 
 def plan_jobs(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: Path) -> list[ModelJob]:
     """Returns the jobs of a comparison.
@@ -67,44 +77,18 @@ def plan_jobs(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: P
     return jobs
 
 
-def require_free_folder(job: ModelJob) -> None:
-    """Checks that the folder of a run is not one of the user's, nor a damaged run.
-
-    Args:
-        job: The job.
-
-    Raises:
-        GalaxyError: The folder holds files, but no complete run.
-    """
-    if job.run is None and job.folder.is_dir() and any(path.is_file() for path in job.folder.iterdir()):
-        raise GalaxyError(f"{job.folder} is not a complete run: remove it to train the model again")
-
-
-def train(job: ModelJob, inherited: Sequence[int] = ()) -> Path:
+def train(job: ModelJob, inherited: Sequence[int] = ()) -> None:
     """Trains a model in a separate process and shows its epochs; all that it prints is saved in a log.
 
     Args:
         job: The job.
         inherited: Open file descriptors that the process inherits.
 
-    Returns:
-        The folder of the run.
-
     Raises:
         GalaxyError: The training failed; the message contains its error message.
     """
-    require_free_folder(job)
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Its results are in the report; its warnings, errors and epochs are shown.
-        run_module(job.command, log=job.log, inherited=inherited)
-    except GalaxyError:
-        # A process that survived a killed comparison may have completed the run in the meantime.
-        if job.run is None:
-            raise
-    if job.run is None:
-        raise GalaxyError(f"the training succeeded, but wrote no complete run in {job.folder}")
-    return job.run
+    # Its results are in the report; its warnings, errors and epochs are shown.
+    run_module(job.command, log=job.log, inherited=inherited)
 
 
 def _recipe(model: str) -> tuple[str, tuple[str, ...]]:

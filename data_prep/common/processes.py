@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.common.errors import GalaxyError, Terminated
+from data_prep.common.files import explain_write_errors
 from data_prep.common.orphans import child_environment, independent_environment
 from data_prep.common.progress import COLUMNS, terminal_columns
 
@@ -41,14 +42,15 @@ def run_module(
     Args:
         words: The module and its arguments.
         handle_line: Is called with each line of standard error, instead of showing it.
-        log: The file that receives all output; standard output is then not shown.
+        log: The file that receives all output; standard output is then not shown. A missing folder is made.
         environment: Further environment variables of the command.
         inherited: Open file descriptors that the command inherits, such as that of a lock.
         handle_process: Is called with the process as soon as it is started, for a thread that may have to end
             it: outside the main thread, this function is not interrupted by signals.
 
     Raises:
-        GalaxyError: The command failed; the message holds its error message.
+        GalaxyError: The command failed, and the message holds its error message; or it cannot be started, or
+            the log cannot be written.
         Terminated: The command was terminated by the system.
         KeyboardInterrupt: The command was interrupted by the user.
     """
@@ -59,17 +61,21 @@ def run_module(
     with contextlib.ExitStack() as stack:
         file: io.FileIO | None = None
         if log is not None:
-            file = stack.enter_context(log.open("wb", buffering=0))
+            with explain_write_errors(log):
+                log.parent.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(log.open("wb", buffering=0))
             variables["PYTHONUNBUFFERED"] = "1"  # Lines of both streams are in order.
-        process = stack.enter_context(
-            subprocess.Popen(  # noqa: S603 - the words are this program's own.
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the words are this program's own.
                 [sys.executable, "-m", *words],
                 stdout=file,
                 stderr=subprocess.PIPE,
                 env=independent_environment(**variables),
                 pass_fds=() if os.name == "nt" else inherited,
             )
-        )
+        except OSError as error:  # Too many processes, say.
+            raise GalaxyError(f"cannot be started: {error.strerror or error}") from error
+        stack.enter_context(process)
         if handle_process is not None:
             handle_process(process)
         assert isinstance(process.stderr, io.BufferedReader)
@@ -78,8 +84,9 @@ def run_module(
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         try:
             while part := process.stderr.read1():
-                if file is not None:
-                    file.write(part)
+                if log is not None and file is not None:
+                    with explain_write_errors(log):
+                        file.write(part)
                 last.append(decoder.decode(part))
                 show(last[-1])
             show("")

@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from data_prep.common.json_files import read_json
 from data_prep.common.progress import format_duration, print_progress
 from galaxy_lightning.cli.checkpoint_names import NEWEST
 from galaxy_lightning.cli.configs import named_networks
-from galaxy_lightning.cli.fold_progress import run_fit
+from galaxy_lightning.cli.fold_progress import LOG, failed_fit, run_fit
+from galaxy_lightning.jobs.job import Job
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.names import BEST_CHECKPOINT, FOLD_ARRAYS, PLAN, SUMMARY
@@ -56,8 +58,14 @@ def train_final(
         own_args = ["--data.arrays", str(folder), "--runs", str(out), "--name", FINAL]
         own_args += ["--trainer.max_epochs", str(epochs), "--ckpt_path", NEWEST]
         shown = trainer.get("enable_progress_bar") is not False
-        seconds = run_fit([*fit_args, *own_args], "final model", out / FINAL, epochs=epochs, shown=shown)
-        print_progress(f"final model  {format_duration(seconds)}")
+        command = ("galaxy_lightning", "fit", *fit_args, *own_args)
+        job = Job("final model", command, out / FINAL, out / FINAL / LOG)
+        began = time.monotonic()
+        try:
+            run_fit(job, epochs=epochs, shown=shown)
+        except GalaxyError as error:
+            raise GalaxyError(failed_fit(job, error)) from error
+        print_progress(f"{job}  {format_duration(time.monotonic() - began)}")
     run = complete_run(out / FINAL)
     if run is None:
         raise GalaxyError(f"the fit of the final model left no complete run in {out / FINAL}")

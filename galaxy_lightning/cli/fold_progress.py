@@ -2,13 +2,10 @@
 
 import contextlib
 import re
-import time
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import explain_write_errors
 from data_prep.common.processes import run_module
 from data_prep.common.progress import (
     format_duration,
@@ -17,6 +14,7 @@ from data_prep.common.progress import (
     progress_bar,
     terminal_columns,
 )
+from galaxy_lightning.jobs.job import Job
 from galaxy_lightning.program import PROGRAM
 from galaxy_lightning.runs.epoch_progress import parse_epoch_line
 
@@ -36,7 +34,6 @@ class FoldProgress:
 
     def __init__(self, folds: int, missing: Collection[int]) -> None:
         self._folds, self._missing = folds, set(missing)
-        self._seconds: list[float] = []
         self._width = 0
 
     def title(self, number: int) -> str:
@@ -53,8 +50,7 @@ class FoldProgress:
         accuracy: float,
         calibration_error: float,
         seconds: float | None,
-        *,
-        seconds_left: float | None = None,
+        seconds_left: float | None,
     ) -> None:
         """Prints the line of a fold.
 
@@ -63,8 +59,7 @@ class FoldProgress:
             accuracy: Its accuracy.
             calibration_error: Its calibration error.
             seconds: The duration of its fit in seconds; None if it was trained before.
-            seconds_left: The time left in seconds; by default the other folds take as long as those before,
-                one after the other.
+            seconds_left: The time left in seconds; None if it is not known.
         """
         self._missing.discard(number)
         fields = [
@@ -75,64 +70,44 @@ class FoldProgress:
         if seconds is None:
             fields.append("trained before")
         else:
-            self._seconds.append(seconds)
-            if seconds_left is None:
-                seconds_left = len(self._missing) * sum(self._seconds) / len(self._seconds)
             # The epochs of fits that still run may be finished, but not what follows them.
-            left = format_duration(seconds_left) if self._missing and seconds_left >= 0.5 else ""
+            left = (
+                format_duration(seconds_left)
+                if self._missing and seconds_left and seconds_left >= 0.5
+                else ""
+            )
             self._width = max(self._width, len(left))
             fields += [f"{format_duration(seconds):>5}", f"{left:>{self._width}} left" if left else ""]
         print_progress(join_fields(fields, [*range(len(fields) - 1, 1, -1)], terminal_columns()))
 
 
-def run_fit(
-    args: Sequence[str],
-    title: str,
-    folder: Path,
-    *,
-    epochs: int | None,
-    shown: bool = True,
-    inherited: Sequence[int] = (),
-) -> float:
+def run_fit(job: Job, *, epochs: int | None, shown: bool = True, inherited: Sequence[int] = ()) -> None:
     """Runs a fit in a separate process, and shows its epochs as a bar.
 
-    Its warnings are shown; everything that it prints is saved in ``LOG``.
+    Its warnings are shown; everything that it prints is saved in its log.
 
     Args:
-        args: The options of ``fit``.
-        title: The name of the fit, for the bar and an error.
-        folder: The folder of its runs.
+        job: The fit.
         epochs: The number of epochs, if it is known.
         shown: Whether to show the bar.
         inherited: Open file descriptors that the process inherits.
 
-    Returns:
-        The duration in seconds.
-
     Raises:
         GalaxyError: The fit failed.
     """
-    log, start = folder / LOG, time.monotonic()
-    with explain_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(_EpochBar(title, epochs, shown)) as bar:
-        try:
-            words = ["galaxy_lightning", "fit", *args]
-            run_module(words, handle_line=bar.handle, log=log, inherited=inherited)
-        except GalaxyError as error:
-            raise GalaxyError(failed_fit(title, error, log)) from error
-    return time.monotonic() - start
+    with contextlib.closing(_EpochBar(job.title, epochs, shown)) as bar:
+        run_module(job.command, handle_line=bar.handle, log=job.log, inherited=inherited)
 
 
-def failed_fit(title: str, error: GalaxyError, log: Path) -> str:
+def failed_fit(job: Job, error: GalaxyError) -> str:
     """Returns the message about a fit that has failed.
 
     Args:
-        title: The name of the fit.
+        job: The fit.
         error: The reason.
-        log: The file with all that it printed.
     """
-    return f"{title}: the fit {error} (all that it printed: {log})"
+    printed = f" (all that it printed: {job.log})" if job.log.is_file() else ""
+    return f"{job.title}: {error}{printed}"
 
 
 class _EpochBar:

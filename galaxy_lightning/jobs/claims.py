@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, Generic, Self, TypeVar
 
+from data_prep.common.errors import GalaxyError
 from data_prep.common.files import explain_write_errors
 from data_prep.common.locks import HeldLock, try_lock
 from data_prep.common.progress import print_progress
@@ -22,20 +23,44 @@ class Claim(Generic[AnyJob]):
         number: The position of the fit, from 0.
         job: The fit.
         lock: The lock on it; None if its run is complete, so that there is nothing to train.
+        problem: Why it cannot be locked.
     """
 
-    def __init__(self, number: int, job: AnyJob, lock: HeldLock | None) -> None:
-        self.number, self.job, self.lock = number, job, lock
+    def __init__(
+        self, number: int, job: AnyJob, lock: HeldLock | None, problem: GalaxyError | None = None
+    ) -> None:
+        self.number, self.job, self.lock, self._problem = number, job, lock, problem
 
     @property
     def is_complete(self) -> bool:
         """Whether there is nothing to train."""
-        return self.lock is None
+        return self.lock is None and self._problem is None
 
     @property
     def inherited(self) -> list[int]:
         """The descriptors that the process of the fit inherits: its lock outlives a killed command."""
         return [] if self.lock is None else [self.lock.descriptor]
+
+    def check(self) -> None:
+        """Checks that the fit can be started.
+
+        Raises:
+            GalaxyError: The lock, or the run, cannot be written.
+        """
+        if self._problem is not None:
+            raise self._problem
+        self.job.check()
+
+    def find_error(self, error: GalaxyError | None) -> GalaxyError | None:
+        """Returns why the fit has failed, if it has left no complete run.
+
+        Args:
+            error: The error of its command. A process that outlived a killed command may have completed the
+                run nevertheless.
+        """
+        if self.job.run is not None:
+            return None
+        return error or GalaxyError(f"succeeded, but left no complete run in {self.job.folder}")
 
     def __enter__(self) -> Self:
         return self
@@ -66,11 +91,7 @@ class Claims(Generic[AnyJob]):
         return bool(self._pending)
 
     def take(self) -> Claim[AnyJob] | None:
-        """Claims the next fit that is complete or that no other command trains; None if there is none.
-
-        Raises:
-            GalaxyError: The lock cannot be written.
-        """
+        """Claims the next fit that is complete or that no other command trains; None if there is none."""
         for number, job in self._pending.items():
             if (claim := _claim(number, job)) is not None:
                 del self._pending[number]
@@ -82,9 +103,6 @@ class Claims(Generic[AnyJob]):
 
         Returns:
             The claim; None if no fit is left.
-
-        Raises:
-            GalaxyError: The lock cannot be written.
         """
         while self._pending:
             if (claim := self.take()) is not None:
@@ -105,9 +123,12 @@ def _claim(number: int, job: AnyJob) -> Claim[AnyJob] | None:
     """Claims a fit; None if another command trains it."""
     if _is_complete(job):
         return Claim(number, job, None)
-    with explain_write_errors(job.lock):
-        job.lock.parent.mkdir(parents=True, exist_ok=True)
-        lock = try_lock(job.lock)
+    try:
+        with explain_write_errors(job.lock):
+            job.lock.parent.mkdir(parents=True, exist_ok=True)
+            lock = try_lock(job.lock)
+    except GalaxyError as problem:  # A failure of this fit only.
+        return Claim(number, job, None, problem)
     if lock is not None and _is_complete(job):  # Another command has just completed it.
         lock.release()
         return Claim(number, job, None)

@@ -34,6 +34,13 @@ class Job:
         """The file that is locked while the fit is trained."""
         return self.folder.with_name(f".{self.folder.name}.lock")
 
+    def check(self) -> None:
+        """Checks, before the fit is started, that its run can be written; some jobs have such checks.
+
+        Raises:
+            GalaxyError: It cannot.
+        """
+
     def __str__(self) -> str:
         """Returns the title."""
         return self.title

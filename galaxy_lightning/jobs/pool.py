@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Generic, Self
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.files import explain_write_errors
 from data_prep.common.processes import GRACE_SECONDS, INTERRUPT_SECONDS, run_module
 from galaxy_lightning.jobs.claims import POLL_INTERVAL, AnyJob, Claim, Claims
 from galaxy_lightning.jobs.cores import Share
@@ -75,8 +74,7 @@ class _Worker(threading.Thread, Generic[AnyJob]):
         """Runs the command."""
         job = self.claim.job
         try:
-            with explain_write_errors(job.log):
-                job.log.parent.mkdir(parents=True, exist_ok=True)
+            self.claim.check()
             with self.share.pinned():
                 run_module(
                     job.command,
@@ -158,14 +156,11 @@ class _Pool(Generic[AnyJob]):
         worker.join()
         self._workers.remove(worker)
         self._free.append(worker.share)
-        job, error = worker.claim.job, worker.error
+        error = worker.error
         with worker.claim:
             if error is not None and not isinstance(error, GalaxyError):
                 raise error
-            if job.run is not None:  # A process that outlived a killed command may have completed it.
-                error = None
-            elif error is None:
-                error = GalaxyError(f"succeeded, but left no complete run in {job.folder}")
+            error = worker.claim.find_error(error)
             self._observer.finish(worker.claim.number, time.monotonic() - worker.began, error)
         return error is not None
 

@@ -299,4 +299,4 @@ def test_a_training_without_a_run_is_reported(small_arrays, tmp_path, monkeypatc
     monkeypatch.setattr(training, "run_module", lambda words, **_: None)
     with pytest.raises(SystemExit):
         compare(small_arrays, tmp_path / "report", "--models", "majority")
-    assert "wrote no complete run" in capsys.readouterr().err
+    assert "left no complete run" in capsys.readouterr().err

@@ -147,6 +147,21 @@ def test_a_model_that_fails_beside_others_is_reported_and_the_part_can_be_repeat
     assert (out / "runs/scratch/seed_0/run.json").exists()
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_model_whose_folder_cannot_be_written_does_not_affect_the_others(
+    small_arrays, tmp_path, capfd, jobs
+):
+    out = tmp_path / "report"
+    (out / "runs").mkdir(parents=True)
+    (out / "runs/scratch").write_text("a file")
+    with pytest.raises(SystemExit):
+        main(words_of(small_arrays, out, "--seeds", "0", "--jobs", str(jobs)))
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert f"scratch, seed 0: {out}/runs/scratch/.seed_0.lock cannot be written: " in last
+    assert (out / "runs/majority/seed_0/run.json").exists()
+    assert (out / "report.html").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "variables", "message"),
     [

@@ -1,4 +1,6 @@
+import errno
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,6 +96,24 @@ def test_the_reason_for_a_failure_is_reported(module, line, reason):
     with pytest.raises(GalaxyError) as caught:
         run_module(module(line))
     assert str(caught.value) == reason
+
+
+def test_a_command_that_cannot_be_started_is_an_error(module, monkeypatch):
+    def refuse(*words, **options):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(GalaxyError, match="^cannot be started: Resource temporarily unavailable$"):
+        run_module(module())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux simulates a full disk")
+def test_a_command_whose_log_cannot_be_written_is_ended(module, tmp_path):
+    started = []
+    words = module("print('begun', file=sys.stderr, flush=True)", "time.sleep(600)")
+    with pytest.raises(GalaxyError, match="^/dev/full cannot be written: No space left on device$"):
+        run_module(words, log=Path("/dev/full"), handle_process=started.append)
+    assert [process.returncode for process in started] == [-signal.SIGTERM]
 
 
 def test_sigterm_is_passed_on_to_the_child(module, monkeypatch, tmp_path):

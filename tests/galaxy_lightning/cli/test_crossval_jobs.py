@@ -170,6 +170,18 @@ def test_a_fit_on_two_devices_within_a_batch_script(small_arrays, tmp_path, monk
     assert "fold 2/2  accuracy" in capsys.readouterr().err
 
 
+def test_a_fold_whose_log_cannot_be_written_is_named(small_arrays, in_turn, tmp_path, capsys):
+    folder = tmp_path / "a_crossval/seed_0"
+    log = folder / "fold_0/fit.log"
+    log.mkdir(parents=True)
+    (folder / "crossval.json").write_bytes((in_turn / "a_crossval/seed_0/crossval.json").read_bytes())
+    (folder / "fold_1").symlink_to(in_turn / "a_crossval/seed_0/fold_1")
+    with pytest.raises(SystemExit):
+        main(words_of(small_arrays, tmp_path))
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith(f"crossval: error: fold 1/2: {log} cannot be written: Is a directory")
+
+
 def test_fits_that_fail_are_named_in_one_line(small_arrays, tmp_path, capsys):
     words = words_of(small_arrays, tmp_path, "--jobs=2")
     with pytest.raises(SystemExit) as end:
@@ -178,10 +190,8 @@ def test_fits_that_fail_are_named_in_one_line(small_arrays, tmp_path, capsys):
     assert end.value.code == 1
     errors = capsys.readouterr().err
     last = errors.splitlines()[-1]
-    assert last.startswith(
-        "python -m galaxy_lightning crossval: error: fold 1/2: the fit ended with status 1: "
-    )
-    assert "; fold 2/2: the fit ended with status 1" in last
+    assert last.startswith("python -m galaxy_lightning crossval: error: fold 1/2: ended with status 1: ")
+    assert "; fold 2/2: ended with status 1" in last
     assert errors.count("error: ") == 1
     assert Path(tmp_path / "a_crossval/seed_0/fold_0/fit.log").is_file()
 

@@ -9,8 +9,9 @@ import pytest
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.cli import fold_progress
-from galaxy_lightning.cli.fold_progress import LOG, FoldProgress, run_fit
+from galaxy_lightning.cli.fold_progress import LOG, FoldProgress, failed_fit, run_fit
 from galaxy_lightning.cli.main import main
+from galaxy_lightning.jobs.job import Job
 from galaxy_lightning.program import PROGRAM
 from tests.terminals import run_in_terminal, seen
 
@@ -126,15 +127,15 @@ def test_a_cross_validation_leaves_a_line_per_fold(small_arrays, tmp_path):
 
 def test_the_time_left_and_the_narrow_lines_of_folds(capsys, monkeypatch):
     progress = FoldProgress(10, missing=range(1, 10))
-    progress.finish(0, 0.8, 0.04, None)
-    progress.finish(1, 0.81234, 0.04, 100)
+    progress.finish(0, 0.8, 0.04, None, None)
+    progress.finish(1, 0.81234, 0.04, 100, 800)
     monkeypatch.setattr(fold_progress, "terminal_columns", lambda: 55)
-    progress.finish(2, 0.8, 0.04, 50)
+    progress.finish(2, 0.8, 0.04, 50, 600)
     monkeypatch.setattr(fold_progress, "terminal_columns", lambda: 40)
-    progress.finish(3, 0.8, 0.04, 50)
+    progress.finish(3, 0.8, 0.04, 50, 500)
     monkeypatch.setattr(fold_progress, "terminal_columns", lambda: None)
-    progress.finish(6, 0.8, 0.04, 50, seconds_left=70)
-    progress.finish(5, 0.8, 0.04, 50, seconds_left=0.1)
+    progress.finish(6, 0.8, 0.04, 50, 70)
+    progress.finish(5, 0.8, 0.04, 50, 0.1)
     assert capsys.readouterr().err.splitlines() == [
         "fold  1/10  accuracy 0.800  calibration error 0.040  trained before",
         "fold  2/10  accuracy 0.812  calibration error 0.040   1:40  13:20 left",
@@ -146,11 +147,14 @@ def test_the_time_left_and_the_narrow_lines_of_folds(capsys, monkeypatch):
 
 
 def test_the_error_of_a_fold_is_reported_once_and_its_warnings_are_shown(tmp_path, capfd):
-    words = [f"--data.arrays={tmp_path}/missing", "--config=galaxy_cnn"]
+    words = ("galaxy_lightning", "fit", f"--data.arrays={tmp_path}/missing", "--config=galaxy_cnn")
+    job = Job("fold 1/5", words, tmp_path / "fold_0", tmp_path / "fold_0" / LOG)
     with pytest.raises(GalaxyError) as caught:
-        run_fit(words, "fold 1/5", tmp_path / "fold_0", epochs=3)
-    assert str(caught.value).startswith("fold 1/5: the fit ended with status 1: ")
-    assert f"{tmp_path}/missing" in str(caught.value)
+        run_fit(job, epochs=3)
+    message = failed_fit(job, caught.value)
+    assert message.startswith("fold 1/5: ended with status 1: ")
+    assert f"{tmp_path}/missing" in message
+    assert message.endswith(f" (all that it printed: {job.log})")
     assert "error" not in capfd.readouterr().err
     bar = fold_progress._EpochBar("fold 1/5", 3, shown=False)
     bar.handle("epoch 1/3  loss 0.5")

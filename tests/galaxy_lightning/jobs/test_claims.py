@@ -83,5 +83,10 @@ def test_a_lock_that_cannot_be_written_is_reported(jobs, tmp_path):
     folder.write_text("")
     job = make_job(tmp_path / "jobs", "d")
     object.__setattr__(job, "folder", folder / "run")
-    with pytest.raises(GalaxyError, match="cannot be written"):
-        Claims([job]).take()
+    claims = Claims([job, jobs[0]])
+    with claims.take() as claim, pytest.raises(GalaxyError, match="cannot be written"):
+        claim.check()
+    assert not claim.is_complete
+    with claims.take() as other:
+        assert other.job == jobs[0]
+        other.check()

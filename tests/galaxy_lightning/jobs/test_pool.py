@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -108,12 +109,36 @@ def test_a_fit_without_a_run_is_an_error(tmp_path):
     assert str(errors[0]) == f"succeeded, but left no complete run in {tmp_path}/elsewhere"
 
 
-def test_a_log_that_cannot_be_written_is_an_error(tmp_path):
-    job = make_job(tmp_path, "a")
+@pytest.mark.parametrize(
+    ("log", "problem"),
+    [
+        ("file/a.log", "File exists"),
+        pytest.param(
+            "/dev/full", "No space left on device", marks=pytest.mark.skipif(
+                not Path("/dev/full").exists(), reason="only Linux simulates a full disk"
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_a_log_that_cannot_be_written_is_an_error_of_its_fit_only(tmp_path, log, problem):
+    jobs = [make_job(tmp_path, "a", "sleep"), make_job(tmp_path, "b", str(tmp_path / "go"))]
     (tmp_path / "file").write_text("")
-    object.__setattr__(job, "log", tmp_path / "file/a.log")
-    _, errors = train([job])
-    assert "cannot be written" in str(errors[0])
+    log = tmp_path / log
+    object.__setattr__(jobs[0], "log", log)
+
+    class Going(LiveObserver):
+        def finish(self, number, seconds, error):
+            super().finish(number, seconds, error)
+            (tmp_path / "go").touch()
+
+    with contextlib.closing(LiveLine(2, [0, 1])) as line:
+        observer = Going(jobs, line, lambda *fit: None)
+        train_at_once(Claims(jobs), [Share(1, 2)] * 2, observer, stop_after_error=True)
+    assert {number: str(error) for number, error in observer.errors.items()} == {
+        0: f"{log} cannot be written: {problem}"
+    }
+    assert jobs[0].run is None
+    assert jobs[1].run is not None
 
 
 def test_a_fit_that_another_command_trains_is_waited_for(tmp_path, capsys):
