@@ -2,6 +2,7 @@
 
 import os
 
+from data_prep.common import slurm
 from data_prep.common.errors import GalaxyError
 
 
@@ -17,19 +18,13 @@ def refuse_ranks(command: str, remedy: str) -> None:
     Raises:
         GalaxyError: The command was started several times.
     """
-    if _number("WORLD_SIZE", 1) > 1:
+    processes = os.environ.get("WORLD_SIZE", "")
+    if processes.isdecimal() and int(processes) > 1:
         raise GalaxyError(
             f"{command} starts the processes of each fit itself: run it without torchrun, {remedy}"
         )
-    in_step = "SLURM_STEP_ID" in os.environ or _number("SLURM_PROCID", 0) > 0
-    if in_step and _number("SLURM_STEP_NUM_TASKS", _number("SLURM_NTASKS", 1)) > 1:
+    if slurm.step_tasks() > 1:
         raise GalaxyError(
             f"{command} starts the processes of each fit itself: run it without srun, or with "
             f"srun --ntasks=1, {remedy}"
         )
-
-
-def _number(variable: str, default: int) -> int:
-    """Returns the number in an environment variable."""
-    text = os.environ.get(variable, "")
-    return int(text) if text.isdecimal() else default
