@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from data_prep.common import slurm
 from data_prep.common.errors import GalaxyError, Terminated
 from data_prep.common.files import explain_write_errors
 from data_prep.common.orphans import child_environment, independent_environment
@@ -21,8 +22,13 @@ from data_prep.common.progress import COLUMNS, terminal_columns
 
 INTERRUPT_SECONDS: Final = 3.0
 """Seconds for a command to end by itself after Ctrl-C, which it usually receives too."""
-GRACE_SECONDS: Final = 25.0
-"""Seconds for a command to end after SIGTERM, before it is killed."""
+KILL_SECONDS: Final = 25.0
+"""Seconds for a killed command to end, whose process may be in a system call."""
+_GRACE_SECONDS: Final = 25.0
+"""Seconds for a command to end after SIGTERM, before it is killed: clusters kill everything after 30."""
+_JOB_GRACE_SECONDS: Final = 120.0
+"""The same in a batch job of SLURM. It may be signalled minutes before its time limit, and a fit finishes its
+batch or validation before it saves its state. After SIGTERM, SLURM itself kills everything (``KillWait``)."""
 
 
 def run_module(
@@ -102,6 +108,11 @@ def run_module(
         raise GalaxyError(_failure(process.returncode, "".join(last)))
 
 
+def grace_seconds() -> float:
+    """Returns the seconds for a command to end after SIGTERM, before it is killed."""
+    return _GRACE_SECONDS if slurm.batch_job() is None else _JOB_GRACE_SECONDS
+
+
 def start_ranks(words: Sequence[str], number: int) -> "dict[int, subprocess.Popen[bytes]]":
     """Starts the further processes of a command that runs on several devices of this machine.
 
@@ -158,7 +169,7 @@ def _end(process: "subprocess.Popen[bytes]", *, interrupted: bool) -> None:
             return
     process.terminate()
     try:
-        process.communicate(timeout=GRACE_SECONDS)
+        process.communicate(timeout=grace_seconds())
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

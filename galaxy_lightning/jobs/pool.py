@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Generic, Self
 
 from data_prep.common.errors import GalaxyError
-from data_prep.common.processes import GRACE_SECONDS, INTERRUPT_SECONDS, run_module
+from data_prep.common.processes import INTERRUPT_SECONDS, KILL_SECONDS, grace_seconds, run_module
 from galaxy_lightning.jobs.claims import POLL_INTERVAL, AnyJob, Claim, Claims
 from galaxy_lightning.jobs.cores import Share
 from galaxy_lightning.jobs.observer import Observer
@@ -171,10 +171,10 @@ class _Pool(Generic[AnyJob]):
             self._join(INTERRUPT_SECONDS)
         for worker in self._workers:
             worker.end()
-        self._join(GRACE_SECONDS)
+        self._join(grace_seconds())
         for worker in self._workers:
             worker.end(by_force=True)
-        self._join(GRACE_SECONDS)
+        self._join(KILL_SECONDS)
         for worker in self._workers:
             worker.claim.release()
 

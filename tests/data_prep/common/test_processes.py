@@ -128,6 +128,30 @@ def test_sigterm_is_passed_on_to_the_child(module, monkeypatch, tmp_path):
     assert not (tmp_path / "ended").exists()
 
 
+@pytest.mark.parametrize("in_job", [False, True])
+def test_a_command_has_longer_to_save_its_work_in_a_job_of_slurm(module, monkeypatch, tmp_path, in_job):
+    def asked(line):
+        raise Terminated
+
+    monkeypatch.setattr("data_prep.common.processes._GRACE_SECONDS", 0.2)
+    monkeypatch.delenv("SLURM_JOB_NAME", raising=False)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if in_job:
+        monkeypatch.setenv("SLURM_JOB_ID", "9")
+    words = module(
+        "import signal",
+        "received = []",
+        "signal.signal(signal.SIGTERM, lambda *_: received.append(1))",
+        "print('begun', file=sys.stderr, flush=True)",
+        "while not received: time.sleep(0.02)",
+        "time.sleep(1)",
+        f"open({str(tmp_path / 'saved')!r}, 'w')",
+    )
+    with pytest.raises(Terminated):
+        run_module(words, handle_line=asked)
+    assert (tmp_path / "saved").exists() == in_job
+
+
 @pytest.mark.parametrize(("status", "error"), [(143, Terminated), (130, KeyboardInterrupt)])
 def test_a_terminated_child_terminates_its_parent(module, status, error):
     with pytest.raises(error):
