@@ -28,8 +28,9 @@ class LiveLine:
     ) -> None:
         self._total, self._missing, self._clock = total, set(missing), clock
         self._start = clock()
-        self._done = 0
+        self._done = 0.0
         self._running: dict[int, float] = {}
+        self._before: dict[int, float] = {}
         self._bar: Any = progress_bar(
             total=total, bar_format="{desc}", leave=False, delay=0, mininterval=0, shown=shown
         )
@@ -64,6 +65,7 @@ class LiveLine:
             return False
         done, epochs = epoch
         if epochs:
+            self._before.setdefault(number, (done - 1) / epochs)  # A resumed fit does not begin with epoch 1.
             self._running[number] = min(done / epochs, 1.0)
         self.refresh()
         return True
@@ -75,7 +77,8 @@ class LiveLine:
             number: The fit.
             complete: Whether it is complete.
         """
-        self._done += self._running.pop(number, None) is not None
+        if self._running.pop(number, None) is not None:
+            self._done += 1 - self._before.pop(number, 0)
         if complete:
             self._missing.discard(number)
         self.refresh()
@@ -83,7 +86,7 @@ class LiveLine:
     def seconds_left(self) -> float | None:
         """Estimates the time left from the epochs that are finished; None before there are any."""
         begun = sum(self._running.values())
-        work = self._done + begun
+        work = self._done + begun - sum(self._before.values())
         return (self._clock() - self._start) * (len(self._missing) - begun) / work if work else None
 
     def refresh(self) -> None:

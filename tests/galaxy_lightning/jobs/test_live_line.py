@@ -1,3 +1,5 @@
+import pytest
+
 from galaxy_lightning.jobs.live_line import LiveLine
 from tests.terminals import terminal
 
@@ -28,6 +30,19 @@ def test_the_line_and_the_time_left(monkeypatch):
         line.finish(2, complete=False)
         assert line.running == 0
         line.close()
+
+
+def test_the_epochs_that_a_resumed_fit_had_finished_before_took_no_time():
+    times = [0.0]
+    line = LiveLine(2, [0, 1], clock=lambda: times[0])
+    line.start(0)
+    times[0] = 10.0
+    line.handle(0, "epoch 9/10  loss 0.5")
+    assert line.seconds_left() == pytest.approx(10 * 1.1 / 0.1)
+    times[0] = 20.0
+    line.finish(0, complete=True)
+    assert line.seconds_left() == pytest.approx(20 / 0.2)
+    line.close()
 
 
 def test_nothing_is_shown_outside_a_terminal(capsys):
