@@ -1,7 +1,9 @@
 """Lets commands share the fits to train: one of them at a time trains each fit, also on a shared disk."""
 
+import contextlib
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Generic, Self, TypeVar
 
 from data_prep.common.errors import GalaxyError
@@ -122,6 +124,7 @@ class Claims(Generic[AnyJob]):
 def _claim(number: int, job: AnyJob) -> Claim[AnyJob] | None:
     """Claims a fit; None if another command trains it."""
     if _is_complete(job):
+        _remove_leftover(job.lock)
         return Claim(number, job, None)
     try:
         with explain_write_errors(job.lock):
@@ -133,6 +136,13 @@ def _claim(number: int, job: AnyJob) -> Claim[AnyJob] | None:
         lock.release()
         return Claim(number, job, None)
     return None if lock is None else Claim(number, job, lock)
+
+
+def _remove_leftover(file: Path) -> None:
+    """Removes the lock of a command that was killed, if no fit of it holds the lock."""
+    with contextlib.suppress(OSError):  # On a read-only disk, say.
+        if file.exists() and (lock := try_lock(file)) is not None:
+            lock.release()
 
 
 def _is_complete(job: Job) -> bool:

@@ -78,6 +78,19 @@ def test_a_fit_that_is_completed_while_it_is_claimed_is_not_trained_again(jobs, 
     assert not jobs[0].lock.exists()
 
 
+def test_the_lock_that_a_killed_command_has_left_beside_a_complete_run_is_removed(jobs):
+    for job in jobs[:2]:
+        complete(job)
+        job.lock.touch()
+    held = try_lock(jobs[1].lock)
+    claims = Claims(jobs[:2])
+    assert claims.take().is_complete
+    assert claims.take().is_complete
+    assert not jobs[0].lock.exists()
+    assert jobs[1].lock.exists()
+    held.release()
+
+
 def test_a_lock_that_cannot_be_written_is_reported(jobs, tmp_path):
     folder = tmp_path / "file"
     folder.write_text("")
