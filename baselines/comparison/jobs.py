@@ -58,7 +58,7 @@ def plan_jobs(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: P
         GalaxyError: A model is unknown.
     """
     recipes = {model: _recipe(model) for model in models}
-    jobs = []
+    jobs: dict[Path, ModelJob] = {}  # A config may be named twice, as galaxy_cnn and by its path.
     for number, seed in enumerate(dict.fromkeys(seeds)):
         for model, (name, command) in recipes.items():
             if model == "majority" and number > 0:
@@ -73,8 +73,8 @@ def plan_jobs(arrays: GalaxyArrays, models: list[str], seeds: list[int], runs: P
                 options |= {"--runs": folder.parent, "--name": folder.name, "--ckpt_path": NEWEST}
             words = (str(word) for option in options.items() for word in option)
             title, log = f"{Path(model).stem}, seed {seed}", folder.with_name(f"{folder.name}.log")
-            jobs.append(ModelJob(title, (*command, *words), folder, log, Path(model).stem))
-    return jobs
+            jobs[folder] = ModelJob(title, (*command, *words), folder, log, Path(model).stem)
+    return [*jobs.values()]
 
 
 def train(job: ModelJob, inherited: Sequence[int] = ()) -> None:

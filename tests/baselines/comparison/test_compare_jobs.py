@@ -12,9 +12,12 @@ import time
 import pytest
 
 from baselines.cli import main
+from baselines.comparison.jobs import plan_jobs
 from baselines.recording import describe_threads
+from data_prep.arrays.format import open_arrays
 from data_prep.common.locks import try_lock
 from data_prep.common.threads import cores
+from galaxy_lightning.shipped_configs import find_config
 from tests.baselines.comparison.test_killed_compare import without_times
 
 MODELS = ["scratch", "majority"]
@@ -145,6 +148,12 @@ def test_a_model_that_fails_beside_others_is_reported_and_the_part_can_be_repeat
     assert "fix the cause and run the same part again" in last
     assert error.count("error: ") == 1
     assert (out / "runs/scratch/seed_0/run.json").exists()
+
+
+def test_a_config_that_is_named_twice_is_trained_once(small_arrays, tmp_path):
+    models = ["galaxy_cnn", find_config("galaxy_cnn"), "majority"]
+    jobs = plan_jobs(open_arrays(small_arrays), models, [0, 1], tmp_path)
+    assert [str(job) for job in jobs] == ["galaxy_cnn, seed 0", "majority, seed 0", "galaxy_cnn, seed 1"]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
