@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Final
 
+from data_prep.common import slurm
+
 _SCONTROL_SECONDS: Final = 60
 """Limit for the call of scontrol."""
 _WAIT_SECONDS: Final = 10
@@ -80,11 +82,11 @@ def note_signal(number: int) -> None:
 
 def requeue_if_asked() -> None:
     """Requeues the SLURM job if it was asked to end; processes other than the first wait for that."""
-    job = _find_job()
+    job = slurm.batch_job()
     if job is None or not _current.is_asked or _current.is_done:
         return
     _current.is_done = True
-    if not _is_first_process():
+    if not slurm.is_first_process():
         time.sleep(_WAIT_SECONDS)
         return
     asked = f"SLURM has asked job {job} to end"
@@ -105,24 +107,6 @@ def _end(number: int, frame: FrameType | None) -> None:
     terminate = signal.getsignal(signal.SIGTERM)
     if callable(terminate):
         terminate(signal.SIGTERM, frame)
-
-
-def is_interactive_job() -> bool:
-    """Returns whether this SLURM job is interactive, so that Lightning starts the processes itself."""
-    return os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
-
-
-def _find_job() -> str | None:
-    """Returns the id of the SLURM job of this process, or None outside a job and in an interactive one."""
-    job, array = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_ARRAY_JOB_ID")
-    if job is None or is_interactive_job():
-        return None
-    return f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID')}" if array else job
-
-
-def _is_first_process() -> bool:
-    """Returns whether this is the first process of the job step, also under torchrun."""
-    return all(os.environ.get(name, "0") == "0" for name in ("SLURM_PROCID", "RANK", "LOCAL_RANK"))
 
 
 def _requeue(job: str) -> str:

@@ -12,8 +12,8 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import StochasticWeightAveraging
 
+from data_prep.common import slurm
 from data_prep.common.errors import GalaxyError
-from data_prep.common.requeueing import is_interactive_job
 from galaxy_lightning.cli.lightning_errors import lightning_errors_in_one_line
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 
@@ -115,10 +115,10 @@ def check_callbacks(callbacks: Iterable[Callback], names: Sequence[str]) -> None
 
 def _check_slurm() -> None:
     """Refuses a SLURM job whose processes would wait for others that nobody starts."""
-    tasks = int(os.environ.get("SLURM_NTASKS", 1))
-    if tasks == 1 or "TORCHELASTIC_RUN_ID" in os.environ or is_interactive_job():
+    tasks = slurm.job_tasks()
+    if tasks == 1 or "TORCHELASTIC_RUN_ID" in os.environ or slurm.is_interactive():
         return
-    if "SLURM_STEP_ID" not in os.environ:
+    if not slurm.is_in_step():
         raise GalaxyError(
             f"this SLURM job has {tasks} tasks, but the command was started without srun: write srun python "
             "-m galaxy_lightning ..., or unset SLURM_NTASKS to run it alone"

@@ -44,7 +44,6 @@ def fit(small_arrays, tmp_path, capsys):
             ["--trainer.logger=CometLogger"],
             r"comet.*install the package, or remove the setting that needs it",
         ),
-        (["--trainer.callbacks+=DeviceStatsMonitor"], r"psutil.*install the package"),
         (["--trainer.strategy=deepspeed"], r"deepspeed"),
         (
             ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/loss"],
@@ -71,6 +70,12 @@ def fit(small_arrays, tmp_path, capsys):
 )
 def test_a_refused_fit_prints_one_line_and_leaves_nothing(words, message, fit):
     assert re.search(message, fit(*words), re.IGNORECASE)
+
+
+def test_a_callback_without_its_package_is_refused(fit, monkeypatch):
+    monkeypatch.setattr("lightning.pytorch.callbacks.device_stats_monitor._PSUTIL_AVAILABLE", False)
+    said = fit("--trainer.callbacks+=DeviceStatsMonitor")
+    assert re.search(r"psutil.*install the package", said)
 
 
 def test_slurm_tasks_not_started_by_srun_are_refused(fit, small_arrays, tmp_path, monkeypatch):
