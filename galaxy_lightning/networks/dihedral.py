@@ -148,7 +148,7 @@ def pool_elements(features: Tensor) -> Tensor:
     Returns:
         ``[B, 2 * C]``, the same for all eight views of a galaxy.
     """
-    by_element = features.view(len(features), ELEMENTS, -1)
+    by_element = features.view(features.shape[0], ELEMENTS, -1)
     return torch.cat([by_element.mean(dim=1), by_element.amax(dim=1)], dim=1)
 
 

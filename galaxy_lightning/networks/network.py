@@ -91,10 +91,10 @@ class Network(nn.Module):
         if frames is None:
             if downscaled.shape[-1] == pixels:
                 return downscaled
-            frames = torch.eye(2, 3, device=downscaled.device).expand(len(downscaled), 2, 3)
+            frames = torch.eye(2, 3, device=downscaled.device).expand(downscaled.shape[0], 2, 3)
         with torch.autocast(downscaled.device.type, enabled=False):  # Coordinates need full precision.
             grid = functional.affine_grid(
-                frames.to(downscaled.dtype), [len(downscaled), 1, pixels, pixels], align_corners=False
+                frames.to(downscaled.dtype), [downscaled.shape[0], 1, pixels, pixels], align_corners=False
             )
             return functional.grid_sample(downscaled, grid, align_corners=False)
 

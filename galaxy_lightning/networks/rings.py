@@ -122,12 +122,11 @@ class RingsExpert(nn.Module):
         """
         with torch.autocast(images.device.type, enabled=False):
             measures = self.measures(images)
-            has_variance = len(measures) > 1
             normalised = functional.batch_norm(
                 measures,
                 self.norm.running_mean,
                 self.norm.running_var,
-                training=self.training and has_variance,
+                training=self.training and len(measures) > 1,  # One galaxy has no variance.
             )
             features = self.head[:-1](normalised)
             logits: Tensor = self.head[-1](features)

@@ -130,7 +130,7 @@ class Inference:
 
     def _views(self, network: Network, images: Tensor, zooms: int) -> Iterator[Tensor]:
         downscaled = network.downscale(images)
-        for frames in zoom_frames(len(images), zooms, images.device):
+        for frames in zoom_frames(images.shape[0], zooms, images.device):
             view = network.resample(downscaled, frames)
             if self.eight_views:
                 yield from eight_views(view)
