@@ -65,7 +65,7 @@ lint: setup
 # Needs uv. The lock names versions and hashes, but no package index. The extra "kaggle" is left out because
 # no test needs it.
 lock:
-	uv pip compile --quiet pyproject.toml --extra keras --extra timm --extra explain --extra tune --extra loggers --extra dev --universal --generate-hashes --output-file requirements.lock
+	uv pip compile --quiet pyproject.toml --extra keras --extra timm --extra explain --extra export --extra tune --extra loggers --extra dev --universal --generate-hashes --output-file requirements.lock
 
 # Checks the locked versions for known vulnerabilities; a package unknown to the service is a failure. Needs uv.
 audit:

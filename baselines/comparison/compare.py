@@ -20,8 +20,8 @@ from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.galaxies import ReportGalaxies
 from galaxy_lightning.report.summary import group_runs, rank_models
 from galaxy_lightning.report.tables import format_p_value
-from galaxy_lightning.report.writer import MARKDOWN, METRICS, write_report
-from galaxy_lightning.runs.names import FIGURES, PAGE
+from galaxy_lightning.report.writer import MARKDOWN, write_report
+from galaxy_lightning.runs.names import FIGURES, METRICS, PAGE
 from galaxy_lightning.runs.reader import Run, read_run
 
 RUNS: Final = "runs"

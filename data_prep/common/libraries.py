@@ -6,11 +6,16 @@ from typing import Final
 from data_prep.common.errors import GalaxyError
 
 _EXPLAIN: Final = "explain"
+_EXPORT: Final = "export"
 _LIBRARIES: Final = {
     "captum": ("captum", _EXPLAIN),
     "cleanlab": ("cleanlab", _EXPLAIN),
+    "onnx": ("onnx", _EXPORT),
+    "onnxruntime": ("onnxruntime", _EXPORT),
+    "onnxscript": ("onnxscript", _EXPORT),
     "photutils": ("photutils", _EXPLAIN),
     "pyarrow": ("pyarrow", "parquet"),
+    "safetensors": ("safetensors", _EXPORT),
     "skimage": ("scikit-image", _EXPLAIN),
     "sklearn": ("scikit-learn", _EXPLAIN),
     "umap": ("umap-learn", _EXPLAIN),

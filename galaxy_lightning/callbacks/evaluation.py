@@ -15,11 +15,10 @@ from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.data.datamodule import GalaxyDataModule
 from galaxy_lightning.evaluation.held_out import HeldOutPredictions, split_title
 from galaxy_lightning.evaluation.verdict import verdict
-from galaxy_lightning.runs.names import EVALUATION_FILES, EVALUATION_PDFS
+from galaxy_lightning.runs.names import EVALUATION_FILES, EVALUATION_PDFS, METRICS
 from galaxy_lightning.training.metrics import SplitMetrics
 from galaxy_lightning.training.module import GalaxyClassifier
 
-METRICS: Final = "metrics.json"
 _FILES: Final = (METRICS, *EVALUATION_FILES)
 
 

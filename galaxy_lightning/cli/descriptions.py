@@ -55,6 +55,12 @@ DESCRIPTIONS: Final = {
     "galaxy, a calibrated probability per class, the predicted class, and whether the model has seen it in "
     "training. The commands similar and suggest read it."
     f"\nExample:\n{PROGRAM} embed --data.images FOLDER --out features.parquet",
+    "export": "Write a trained model as a file that other programs use without this package. "
+    "Formats: onnx, for ONNX Runtime; pt2, for PyTorch alone; hub, a folder for the Hugging Face hub, with "
+    "weights, settings and a model card, which --model.weights and timm load. An onnx or pt2 file maps uint8 "
+    "pixels to calibrated probabilities, and knows the classes, the images and the threshold. It is checked "
+    "against the model. Several runs, or the folder of a cross-validation, classify together."
+    f"\nExample:\n{PROGRAM} export --run RUN --format onnx",
     "similar": "Find the galaxies of a table that are most similar to a galaxy. "
     "Similar galaxies have similar features: the distance is the Euclidean one of the standardised features. "
     "The table is that of embed. Copies of the galaxy itself are left out."

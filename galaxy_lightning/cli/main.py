@@ -40,6 +40,7 @@ _OWN_COMMANDS: Final = {
     "explain": "explain_command",
     "audit": "audit_command",
     "embed": "embed_command",
+    "export": "export_command",
     "similar": "similar_command",
     "suggest": "suggest_command",
     "table": "table_command",

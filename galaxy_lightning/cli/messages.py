@@ -7,7 +7,7 @@ from typing import Final
 
 from data_prep.arrays.format import GalaxyArrays
 from data_prep.samples.class_names import describe_classes
-from galaxy_lightning.callbacks.evaluation import METRICS, EvaluationWriter
+from galaxy_lightning.callbacks.evaluation import EvaluationWriter
 from galaxy_lightning.callbacks.prediction import PredictionWriter
 from galaxy_lightning.callbacks.prediction_columns import NOVEL
 from galaxy_lightning.data.seen_galaxies import SEEN
@@ -17,7 +17,7 @@ from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.evaluation.verdict import labelled, list_results, verdict
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import FIGURES
+from galaxy_lightning.runs.names import FIGURES, METRICS
 from galaxy_lightning.runs.writer import probability_columns
 from galaxy_lightning.shipped_models import MODELS, SHIPPED
 from galaxy_lightning.training.checkpoints import CheckpointInfo

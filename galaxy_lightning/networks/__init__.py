@@ -13,6 +13,7 @@ from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.reference_cnn import ReferenceCNN
 from galaxy_lightning.networks.sources import HUB, NONE
 from galaxy_lightning.networks.weight_files import load_weights_file
+from galaxy_lightning.networks.weight_folders import file_in_folder
 from galaxy_lightning.shipped_models import SHIPPED
 
 __all__ = ["NETWORKS", "Network", "make_network", "weights_file"]
@@ -49,8 +50,8 @@ def make_network(
         classes: Number of classes, or their names in order. Without names, a head of the same shape is kept.
         image_size: Side of the images in pixels.
         backbone: Name of a backbone to use instead of ``name``; see :class:`Backbone`.
-        weights: Initial weights. For a backbone, see :class:`Backbone`; for other networks, a file or
-            the name of shipped weights of ``galaxy_cnn``, otherwise random weights.
+        weights: Initial weights. For a backbone, see :class:`Backbone`; for other networks, a file, the
+            folder of an export, or the name of shipped weights of ``galaxy_cnn``, otherwise random weights.
         unfrozen: Number of final blocks of the backbone to train.
         layer_decay: Learning rate of a block of the backbone relative to that of the block after it.
         auxiliary: Number of auxiliary targets; only ``galaxy_cnn`` has them.
@@ -64,6 +65,8 @@ def make_network(
         raise GalaxyError(f"model.bands must be 1 to {MAX_BANDS}, not {bands}")
     if auxiliary and (backbone is not None or name != GalaxyCNN.name):
         raise GalaxyError(f"model.auxiliary works with {GalaxyCNN.name} only: leave it out")
+    if weights not in (HUB, NONE, *SHIPPED):
+        weights = str(weights_file(weights))
     if backbone is not None:
         return Backbone(backbone, classes, image_size, weights, unfrozen, layer_decay, bands)
     count = class_count(classes)
@@ -100,5 +103,5 @@ def make_network(
 
 
 def weights_file(weights: str) -> Path:
-    """Returns the file of weights that ``model.weights`` names."""
-    return SHIPPED[weights] if weights in SHIPPED else Path(weights)
+    """Returns the file of weights that ``model.weights`` names; it may also name the folder of the file."""
+    return SHIPPED[weights] if weights in SHIPPED else file_in_folder(Path(weights))

@@ -14,6 +14,7 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.adaptation import Adaptation, adapt_bands, adapt_head, bands_note
+from galaxy_lightning.networks.weight_folders import read_class_names
 
 INSTALL_TIMM: Final = "pip install 'galaxy-lightning[timm]'"
 """Command that installs timm, and safetensors with it."""
@@ -170,15 +171,16 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
             from safetensors.torch import load_file as load_safetensors
 
             content: Any = load_safetensors(path)
+            classes = read_class_names(path)
         else:
             content = load_safely(path)
+            classes = _class_names(content)
     except ImportError as error:
         raise GalaxyError(f"{path} needs safetensors, which comes with timm: {INSTALL_TIMM}") from error
     except Exception as error:  # A damaged file can raise any exception.
         raise GalaxyError(
             f"{path} contains no weights or is damaged ({describe_error(error)}): get it again"
         ) from error
-    classes = _class_names(content)
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

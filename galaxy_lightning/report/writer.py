@@ -21,10 +21,9 @@ from galaxy_lightning.report.charts import Chart, draw_charts
 from galaxy_lightning.report.content import Report
 from galaxy_lightning.report.html import render_page
 from galaxy_lightning.report.templates import render_template
-from galaxy_lightning.runs.names import FIGURES, PAGE
+from galaxy_lightning.runs.names import FIGURES, METRICS, PAGE
 
 MARKDOWN: Final = "report.md"
-METRICS: Final = "metrics.json"
 _OBSOLETE: Final = re.compile(
     r"(confusion|misclassified|colour|recall)(_\d+)?|loss|accuracy|reliability|coverage"
 )

@@ -28,6 +28,8 @@ RUN_FIGURES: Final = tuple(
 PAGE: Final = "report.html"
 """The page of a report; that of a run is in its folder."""
 
+METRICS: Final = "metrics.json"
+"""The results of an evaluation, or of a report."""
 SUMMARY: Final = "summary.json"
 """The results of a cross-validation."""
 PLAN: Final = "crossval.json"

@@ -15,7 +15,7 @@ from galaxy_lightning.data.seen_galaxies import SeenGalaxies
 from galaxy_lightning.data.training_images import TrainingImages
 from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
 from galaxy_lightning.evaluation.novelty import Novelty
-from galaxy_lightning.networks import weights_file
+from galaxy_lightning.networks import weight_folders, weights_file
 from galaxy_lightning.networks.class_paths import is_class_path
 from galaxy_lightning.networks.weight_files import load_safely
 from galaxy_lightning.shipped_models import SIMULATED
@@ -151,11 +151,14 @@ def read_trained_on(weights: str) -> SeenGalaxies:
         GalaxyError: The file is damaged, or its list of galaxies is invalid.
     """
     file = weights_file(weights)
-    if not file.is_file() or file.suffix == ".safetensors":
+    if not file.is_file():
         return SeenGalaxies()
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-        data = content.get("GalaxyDataModule") if isinstance(content, dict) else None
+        if file.suffix == ".safetensors":
+            data = weight_folders.read_trained_on(file)
+        else:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+            data = content.get("GalaxyDataModule") if isinstance(content, dict) else None
         # Files of other programs have no such list.
         if not data:
             return SeenGalaxies()

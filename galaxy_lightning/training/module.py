@@ -36,9 +36,9 @@ class GalaxyClassifier(LightningModule):
             the class path of a custom network, such as my_file.MyNetwork.
         backbone: Architecture to use instead of the network, with a new head: a torchvision model, or, with
             the extra "timm", timm:NAME, hf_hub:USER/MODEL or local-dir:FOLDER.
-        weights: Initial weights: a file; hub, the published weights of a backbone (random weights for other
-            networks); none, random weights; or simulated or galaxy_zoo1, those of a galaxy_cnn trained on
-            simulated or real galaxies.
+        weights: Initial weights: a file or an exported folder; hub, the published weights of a backbone
+            (random weights for other networks); none, random weights; or simulated or galaxy_zoo1, those of a
+            galaxy_cnn trained on simulated or real galaxies.
         unfrozen: Number of final blocks of a backbone to train; all by default. Its head is always trained.
         layer_decay: Learning rate of each block of a backbone relative to that of the block after it.
         classes: Names of the classes, in order. By default, fit takes them from the galaxy arrays; in Python,

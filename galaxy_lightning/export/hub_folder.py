@@ -1,0 +1,115 @@
+"""Exports a network as a folder for the Hugging Face hub, which ``--model.weights`` and timm load.
+
+============================  ====================================================================
+``model.safetensors``         the weights; of a backbone of timm, under the names that timm gives them
+``config.json``               the architecture in timm's form, and the metadata of the export
+``README.md``                 the model card
+``trained_on.safetensors``    which galaxies the weights were trained on, so that none of them is
+                              ever used to measure a model that starts from these weights
+============================  ====================================================================
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from data_prep.common.files import new_folder
+from data_prep.common.json_files import write_json
+from galaxy_lightning.export.hub_card import make_card
+from galaxy_lightning.networks.backbone import Backbone
+from galaxy_lightning.networks.network import Network
+from galaxy_lightning.networks.weight_folders import CLASSES, CONFIG, TRAINED_ON, WEIGHTS
+from galaxy_lightning.training.checkpoints import CheckpointInfo
+from galaxy_lightning.training.module import GalaxyClassifier
+
+README: Final = "README.md"
+CONTENTS: Final = (WEIGHTS, CONFIG, README, TRAINED_ON)
+_TIMM: Final = "timm:"
+_OF_TIMM: Final = ("interpolation", "first_conv", "classifier", "fixed_input_size", "pool_size")
+"""What timm knows about an architecture, whatever its weights."""
+
+
+def export_hub(
+    model: GalaxyClassifier,
+    trained: CheckpointInfo,
+    metadata: Mapping[str, Any],
+    folder: Path,
+    name: str,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Writes a network as a folder for the Hugging Face hub, atomically.
+
+    Args:
+        model: The model.
+        trained: The contents of its checkpoint; the results in its run folder go into the model card.
+        metadata: What the folder says about the model.
+        folder: The folder to create.
+        name: The name of the model in its card.
+        overwrite: Whether to replace an earlier export.
+
+    Raises:
+        GalaxyError: The folder exists, or cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    network = model.network
+    timm_options = _timm_options(network)
+    parts = network.model if isinstance(network, Backbone) and timm_options is not None else network
+    state = {name: values.detach().cpu().contiguous().clone() for name, values in parts.state_dict().items()}
+    config = _describe(network, model, timm_options) | {"galaxy_lightning": dict(metadata)}
+    with new_folder(folder, overwrite=overwrite, contents=CONTENTS) as partial:
+        save_file(state, partial / WEIGHTS, {"format": "pt", CLASSES: json.dumps(model.classes)})
+        write_json(partial / CONFIG, config)
+        _save_seen(trained, partial / TRAINED_ON)
+        card = make_card(trained, metadata, for_timm=timm_options is not None, name=name)
+        (partial / README).write_text(card, encoding="utf-8")
+
+
+def _timm_options(network: Network) -> dict[str, Any] | None:
+    """Returns the options with which timm makes a network; None if it is not one of timm's."""
+    if not isinstance(network, Backbone) or not network.architecture.startswith(_TIMM):
+        return None
+    _, brace, options = network.architecture.partition("{")
+    return dict(json.loads(brace + options or "{}"))
+
+
+def _describe(network: Network, model: GalaxyClassifier, options: dict[str, Any] | None) -> dict[str, Any]:
+    """Returns the content of ``config.json`` without the metadata, in the form that timm reads."""
+    config: dict[str, Any] = {"architecture": network.name, "num_classes": len(model.classes)}
+    config |= {"label_names": list(model.classes)}
+    if options is None or not isinstance(network, Backbone):
+        return config
+    known: Mapping[str, Any] = getattr(network.model, "pretrained_cfg", {})
+    size = network.input_size or (model.image_size, model.image_size)
+    pretrained = {name: known[name] for name in _OF_TIMM if known.get(name) is not None}
+    pretrained |= {
+        "num_classes": len(model.classes),
+        "input_size": [model.bands, *size],
+        "mean": _as_list(network.mean),
+        "std": _as_list(network.std),
+        "crop_pct": 1.0,
+        "custom_load": False,
+    }
+    config["architecture"] = network.architecture.removeprefix(_TIMM).partition("{")[0].partition(".")[0]
+    if model.bands != 3:
+        options = options | {"in_chans": model.bands}
+    return config | ({"model_args": options} if options else {}) | {"pretrained_cfg": pretrained}
+
+
+def _as_list(values: Tensor) -> list[float]:
+    return [float(value) for value in values.flatten()]
+
+
+def _save_seen(trained: CheckpointInfo, path: Path) -> None:
+    """Writes the galaxies on which the weights were trained; safetensors holds no booleans."""
+    from safetensors.torch import save_file
+
+    state = trained.trained_on.state("train")
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    others = {name: torch.tensor(int(value)) for name, value in state.items() if name not in tensors}
+    save_file(tensors | others, path)
