@@ -148,9 +148,12 @@ def new_folder(
 def _resolve(path: Path) -> Path:
     """Resolves symbolic links, with an ``OSError`` if they form a loop."""
     try:
-        return path.resolve()
+        resolved = path.resolve()
     except RuntimeError as error:  # Raised by Python before 3.13.
         raise OSError(errno.ELOOP, "Too many levels of symbolic links") from error
+    if any(folder.is_symlink() for folder in (resolved, *resolved.parents)):  # Python 3.13 and later.
+        raise OSError(errno.ELOOP, "Too many levels of symbolic links")
+    return resolved
 
 
 def _contains_current_folder(path: Path) -> bool:
