@@ -5,7 +5,7 @@ DEMO := data/quickstart
 N ?= 800
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: setup demo galaxy_zoo1 test soak coverage lint bench lock audit clean
+.PHONY: setup demo galaxy_zoo1 test soak coverage lint bench dist test-wheel test-lowest lock audit clean
 
 setup: .venv/.installed
 
@@ -62,10 +62,26 @@ bench: setup
 lint: setup
 	$(BIN)/pre-commit run --all-files
 
+# The source distribution and, built from it, the wheel.
+dist: setup
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+# Tests the wheel outside the checkout, with the newest libraries: make test-wheel PYTHON=python3.13 TESTS=tests/data_prep
+# Needs uv.
+test-wheel: dist
+	$(BIN)/python .ci/test_wheel.py --python $(PYTHON) -- $(TESTS)
+
+# The same with the lowest versions in pyproject.toml, on the lowest version of Python.
+test-lowest: dist
+	$(BIN)/python .ci/test_wheel.py --python 3.11 --lowest -- $(TESTS)
+
 # Needs uv. The lock names versions and hashes, but no package index. The extra "kaggle" is left out because
 # no test needs it.
 lock:
-	uv pip compile --quiet pyproject.toml --extra keras --extra timm --extra explain --extra export --extra tune --extra loggers --extra dev --universal --generate-hashes --output-file requirements.lock
+	uv pip compile --quiet pyproject.toml --extra keras --extra timm --extra explain --extra export --extra tune --extra loggers --extra dev --extra dist --universal --generate-hashes --output-file requirements.lock
 
 # Checks the locked versions for known vulnerabilities; a package unknown to the service is a failure. Needs uv.
 audit:

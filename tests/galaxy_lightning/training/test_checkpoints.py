@@ -72,7 +72,7 @@ def test_shipped_weights_are_not_measured_on_their_training_galaxies(weights, tm
     simulate_survey(raw, 40, PRETRAINING_SEED, workers=1, progress=False)
     extract(raw, sample, n="all")
     preprocess(sample, raw, arrays, crop=64, progress=False)
-    config = Path(networks.__file__).parents[2] / "configs/galaxy_cnn.yaml"
+    config = Path(__file__).parents[3] / "configs/galaxy_cnn.yaml"
     words = [f"--config={config}", f"--data.arrays={arrays}", "--model.image_size=64", f"--runs={tmp_path}"]
     with pytest.raises(SystemExit):
         main(["fit", *words, f"--model.weights={weights}"])
