@@ -1,4 +1,4 @@
-"""Runs the tests on the wheel in dist/, in a new environment and a folder from which the checkout cannot be imported.
+"""Runs the tests on the wheel in dist/, in a new environment and a folder outside the checkout.
 
 Usage: python .ci/test_wheel.py [--python VERSION] [--lowest] [--keep] [-- TESTS AND OPTIONS OF PYTEST]
 
@@ -39,7 +39,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="the version or path of a Python")
     parser.add_argument("--lowest", action="store_true", help="install the lowest versions of all libraries")
-    parser.add_argument("--keep", action="store_true", help="keep the environment and the folder of the tests")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the environment and the folder of the tests"
+    )
     parser.add_argument("pytest", nargs="*", help="tests and options of pytest, after --; default: -n 2")
     options = parser.parse_args()
     stem = f"galaxy_lightning-{PROJECT['version']}"

@@ -38,8 +38,8 @@ def runtime_lock(lock: str, project: dict, extras: list[str], *, cpu: bool = Fal
         lock: A lock of ``uv pip compile`` with its comments.
         project: The table ``project`` of pyproject.toml.
         extras: Extras of the project.
-        cpu: Whether to leave out torch and torchvision, whose builds for the CPU are on an index of their own,
-            and the libraries of CUDA.
+        cpu: Whether to leave out the libraries of CUDA, and torch and torchvision, whose builds for the CPU are
+            on an index of their own.
     """
     roots = [*project["dependencies"]]
     for extra in extras:
@@ -52,15 +52,17 @@ def runtime_lock(lock: str, project: dict, extras: list[str], *, cpu: bool = Fal
             break
         needed |= found
     if cpu:
-        needed = {name for name in needed if name not in ("torch", "torchvision") and not name.startswith(CUDA)}
+        needed = {
+            name for name in needed if name not in ("torch", "torchvision") and not name.startswith(CUDA)
+        }
     return "".join(text for name, _, text in entries if name in needed)
 
 
 def main() -> None:
     """Prints the entries."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--extra", action="append", default=[], help="an extra of the package; may be repeated")
-    parser.add_argument("--cpu", action="store_true", help="leave out torch, torchvision and the libraries of CUDA")
+    parser.add_argument("--extra", action="append", default=[], help="an extra; may be repeated")
+    parser.add_argument("--cpu", action="store_true", help="leave out torch, torchvision and CUDA")
     options = parser.parse_args()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")

@@ -68,9 +68,9 @@ def plot_reliability_diagram(
         points = confidences[drawn], accuracies[drawn]
         if len(models) <= MAX_WITH_INTERVALS:
             low, high = _interval(points[1], galaxies[drawn])
-            axes.errorbar(
-                *points, [points[1] - low, high - points[1]], color=colours[name], fmt="none", capsize=2
-            )
+            # As lists: of arrays with one element, Matplotlib with NumPy before 2.2 draws with a warning.
+            errors_below_above = [(points[1] - low).tolist(), (high - points[1]).tolist()]
+            axes.errorbar(*points, errors_below_above, color=colours[name], fmt="none", capsize=2)
         axes.plot(*points, color=colours[name], **_points(line=not single))
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     label_axes(panels[-1], "Confidence (probability of the predicted class)")

@@ -1,4 +1,4 @@
-"""Every file that names the version names that of pyproject.toml, and the image installs what the lock says."""
+"""All files name the same version, and the image installs what the lock says."""
 
 import os
 import re
