@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from galaxy_lightning.api import Classifier, GalaxyError, classify, fit, load
 
+    __version__: str
+
 __all__ = ["Classifier", "GalaxyError", "__version__", "classify", "fit", "load"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # Else, every name would have the type Any, also a misspelt one.
 
-        return version("galaxy-lightning")
-    if name in __all__:
-        from galaxy_lightning import api
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
 
-        return getattr(api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return version("galaxy-lightning")
+        if name in __all__:
+            from galaxy_lightning import api
+
+            return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

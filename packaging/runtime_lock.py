@@ -38,8 +38,8 @@ def runtime_lock(lock: str, project: dict, extras: list[str], *, cpu: bool = Fal
         lock: A lock of ``uv pip compile`` with its comments.
         project: The table ``project`` of pyproject.toml.
         extras: Extras of the project.
-        cpu: Whether to leave out the libraries of CUDA, and torch and torchvision, whose builds for the CPU are
-            on an index of their own.
+        cpu: Whether to leave out the libraries of CUDA, and torch and torchvision, whose builds for the CPU
+            are on an index of their own.
     """
     roots = [*project["dependencies"]]
     for extra in extras:

@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,15 @@ from galaxy_lightning.training.model_report import describe_model
 
 PROBLEM: Final = "problem"
 """The column that tells why an image could not be used."""
+
+
+class PredictOptions(TypedDict, total=False):
+    """The options of :meth:`Classifier.predict`."""
+
+    folder: str | os.PathLike[str] | None
+    pixel_scale: float | None
+    zooms: int | None
+    batch_size: int
 
 
 class Classifier:
@@ -179,7 +188,9 @@ def load(run: Run | Sequence[Run] = DEFAULT_MODEL, *, network: str | None = None
 
 
 def classify(
-    galaxies: Galaxies, model: Run | Sequence[Run] | Classifier = DEFAULT_MODEL, **options: Any
+    galaxies: Galaxies,
+    model: Run | Sequence[Run] | Classifier = DEFAULT_MODEL,
+    **options: Unpack[PredictOptions],
 ) -> pd.DataFrame:
     """Classifies galaxies.
 
