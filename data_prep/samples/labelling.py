@@ -17,7 +17,9 @@ from data_prep.schema import VOTE_COUNT, VOTE_PREFIX
 UNLABELLED: Final = ""
 """The label of a galaxy without one."""
 NO_VOTE: Final = "no vote"
-"""Why a galaxy is unlabelled: it lacks a value that the rules need."""
+"""Why a galaxy is unlabelled: it lacks a value that rules on votes need."""
+NO_VALUE: Final = "no value"
+"""Why a galaxy is unlabelled: it lacks a value that other rules need, such as its type."""
 NO_RULE: Final = "no rule matches"
 """Why a galaxy is unlabelled: no rule matches, and the rules have no ``otherwise``."""
 _FRACTION: Final = "it must be between 0 and 1, or empty if unknown"
@@ -131,6 +133,11 @@ class LabelRules:
     content: Mapping[str, Any]
 
     @property
+    def no_value(self) -> str:
+        """Why a galaxy that lacks a needed value is unlabelled."""
+        return NO_VALUE if self.votes is None else NO_VOTE
+
+    @property
     def label_columns(self) -> tuple[str, ...]:
         """The columns that a table must have: those of the rules, and those needed."""
         read = [condition.expression.columns for rule in self.rules for condition in rule.conditions]
@@ -165,15 +172,15 @@ class LabelRules:
         """
         labelled = label_table(self, table)
         if len(table) and not any(labelled.matches[rule.name] for rule in self.rules):
-            known = int(np.count_nonzero(labelled.reasons != NO_VOTE))
+            known = int(np.count_nonzero(labelled.reasons != self.no_value))
             if not known:
                 raise GalaxyError(
                     f"{self.source}: none of the {len(table):,} galaxies has a value in each of the columns "
                     f"{', '.join(self.needs or self.label_columns)}: use other rules or another table"
                 )
             raise GalaxyError(
-                f"{self.source}: no rule matches any of the {known:,} galaxies with votes: check the columns "
-                "and the thresholds"
+                f"{self.source}: no rule matches any of the {known:,} galaxies with "
+                f"{'values' if self.votes is None else 'votes'}: check the columns and the conditions"
             )
         return labelled
 
@@ -203,7 +210,7 @@ def label_table(rules: LabelRules, table: pd.DataFrame) -> Labelled:
     if rules.label_columns:
         known &= np.any([columns.is_known(name) for name in rules.label_columns], axis=0)
 
-    outcomes = [(UNLABELLED, NO_VOTE), *((rule.label, rule.reason) for rule in rules.rules)]
+    outcomes = [(UNLABELLED, rules.no_value), *((rule.label, rule.reason) for rule in rules.rules)]
     outcomes.append((UNLABELLED, NO_RULE) if rules.otherwise is None else (rules.otherwise, ""))
     outcome = np.where(known, len(outcomes) - 1, 0)
     remaining = known.copy()

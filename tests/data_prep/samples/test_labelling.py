@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.common.errors import GalaxyError
-from data_prep.samples.labelling import NO_RULE, NO_VOTE, label_table
+from data_prep.samples.labelling import NO_RULE, NO_VALUE, NO_VOTE, label_table
 from data_prep.samples.rules import read_rules
 
 NAN = np.nan
@@ -41,8 +41,8 @@ def test_the_first_rule_that_matches_gives_the_label(rules):
     )
     labelled = made.apply(table)
     assert labelled.labels.tolist() == ["", "high", "mid", "", "", ""]
-    assert labelled.reasons.tolist() == ["bad", "", "", NO_RULE, NO_RULE, NO_VOTE]
-    assert labelled.unlabelled == {"bad": 1, NO_RULE: 2, NO_VOTE: 1}
+    assert labelled.reasons.tolist() == ["bad", "", "", NO_RULE, NO_RULE, NO_VALUE]
+    assert labelled.unlabelled == {"bad": 1, NO_RULE: 2, NO_VALUE: 1}
     assert list(labelled.matches.values()) == [1, 1, 1, 0]
     assert labelled.notes == ["rule 4 (other) matches no galaxy that earlier rules leave"]
     assert labelled.votes is None
@@ -200,8 +200,17 @@ def test_rules_that_match_nothing_are_an_error():
     with pytest.raises(GalaxyError, match="none of the 1 galaxies has a value in each of .*P_EL_DEBIASED"):
         made.apply(table[2:])
     assert label_table(made, table).labels.tolist() == ["irregular", "irregular", ""]
+    assert label_table(made, table).reasons[2] == NO_VOTE
     assert label_table(made, table).notes[0] == "rule 1 (spiral) matches no galaxy"
     assert made.apply(table[:0]).labels.tolist() == []
+
+
+def test_without_votes_a_missing_value_is_not_called_a_vote(rules):
+    made = rules("rules: [{label: early, where: {type: '== E'}}]\n")
+    table = pd.DataFrame({"type": ["S", None, "Irr"]})
+    assert label_table(made, table).reasons.tolist() == [NO_RULE, NO_VALUE, NO_RULE]
+    with pytest.raises(GalaxyError, match="no rule matches any of the 2 galaxies with values"):
+        made.apply(table)
 
 
 FRACTIONS = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 0.65, 1.0, NAN]))
