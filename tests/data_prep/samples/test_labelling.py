@@ -206,7 +206,7 @@ def test_rules_that_match_nothing_are_an_error():
 
 
 def test_without_votes_a_missing_value_is_not_called_a_vote(rules):
-    made = rules("rules: [{label: early, where: {type: '== E'}}]\n")
+    made = rules("rules: [{label: early, where: {type: '== E'}}, {label: late, where: {type: '== Sa'}}]\n")
     table = pd.DataFrame({"type": ["S", None, "Irr"]})
     assert label_table(made, table).reasons.tolist() == [NO_RULE, NO_VALUE, NO_RULE]
     with pytest.raises(GalaxyError, match="no rule matches any of the 2 galaxies with values"):
