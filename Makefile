@@ -5,7 +5,7 @@ DEMO := data/quickstart
 N ?= 800
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: setup demo galaxy_zoo1 test soak coverage lint bench dist test-wheel test-lowest lock audit clean
+.PHONY: setup demo galaxy_zoo1 test soak notebooks coverage lint bench dist test-wheel test-lowest lock audit clean
 
 setup: .venv/.installed
 
@@ -50,6 +50,10 @@ test: setup
 # The long form of the tests that kill commands or read broken files: new moments and new files every time.
 soak: setup
 	GALAXY_SOAK=1 $(PYTEST) -m soak
+
+# Executes the tutorials; about 5 minutes. The results are in build/tutorials.
+notebooks: setup
+	GALAXY_NOTEBOOKS=1 $(PYTEST) tests/test_notebooks.py
 
 # Reports which lines and branches of the three packages the tests reach.
 coverage: setup
