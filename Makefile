@@ -5,7 +5,7 @@ DEMO := data/quickstart
 N ?= 800
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: setup demo galaxy_zoo1 test soak notebooks coverage lint bench dist test-wheel test-lowest lock audit clean
+.PHONY: setup demo galaxy_zoo1 test soak notebooks coverage lint docs bench dist test-wheel test-lowest lock audit clean
 
 setup: .venv/.installed
 
@@ -66,6 +66,11 @@ bench: setup
 lint: setup
 	$(BIN)/pre-commit run --all-files
 
+# The documentation site, in site/; open site/index.html. Broken links, anchors and references are errors.
+docs: setup
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/site/mkdocs.yml
+	@echo "Open site/index.html in a browser."
+
 # The source distribution and, built from it, the wheel.
 dist: setup
 	rm -rf dist
@@ -85,7 +90,7 @@ test-lowest: dist
 # Needs uv. The lock names versions and hashes, but no package index. The extra "kaggle" is left out because
 # no test needs it.
 lock:
-	uv pip compile --quiet pyproject.toml --extra keras --extra timm --extra explain --extra export --extra tune --extra loggers --extra dev --extra dist --universal --generate-hashes --output-file requirements.lock
+	uv pip compile --quiet pyproject.toml --extra keras --extra timm --extra explain --extra export --extra tune --extra loggers --extra docs --extra dev --extra dist --universal --generate-hashes --output-file requirements.lock
 
 # Checks the locked versions for known vulnerabilities; a package unknown to the service is a failure. Needs uv.
 audit:
@@ -93,4 +98,4 @@ audit:
 
 # Keeps data/ and runs/, which hold your own work.
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv site .mypy_cache .ruff_cache .pytest_cache

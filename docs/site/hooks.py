@@ -1,0 +1,64 @@
+"""Makes pages from the code, and redirects links, when mkdocs builds the documentation site."""
+
+import logging
+import os
+import posixpath
+import re
+from pathlib import Path
+from typing import Final
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from reference_pages.commands import commands_page, programs
+from reference_pages.schemas import add_tables
+from reference_pages.sources import DOCUMENTS, FILES, document_page, file_page, linked_files, redirect_links
+
+_LOG: Final = logging.getLogger("mkdocs.hooks.galaxy_lightning")  # mkdocs counts its warnings.
+_ASSETS: Final = ("iframe-worker.js", "site.css")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the pages that are made from the code."""
+    pages = {f"commands/{package}.md": commands_page(package) for package in programs()}
+    pages |= {page: document_page(name) for name, page in DOCUMENTS.items() if page != "index.md"}
+    pages |= {f"{FILES}/{path}.md": file_page(path) for path in linked_files(Path(config.docs_dir))}
+    for name in _ASSETS:
+        pages[name] = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name, content in pages.items():
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Adds the tables of file formats, and redirects links that lead out of the folder of the documents."""
+    name = page.file.src_uri
+    return markdown if name.startswith(f"{FILES}/") else redirect_links(add_tables(markdown), name)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Makes the links of notebooks lead to pages, and removes scripts that load others from the network."""
+    name = page.file.src_uri
+    if not name.endswith(".ipynb"):
+        return html
+
+    def redirect(link: re.Match[str]) -> str:
+        target, anchor = link.groups()
+        if re.match(r"[a-z]+:|$", target):
+            return link.group()
+        moved = re.match(r"\[\]\((.*)\)", redirect_links(f"[]({target})", name))
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), moved[1] if moved else target))
+        found = files.get_file_from_path(path)
+        if found is None:
+            _LOG.warning("%s links to %s, which is not on the site", name, target)
+            return link.group()
+        start = posixpath.dirname(page.file.dest_uri)
+        return f'href="{posixpath.relpath(found.dest_uri, start)}{anchor or ""}"'
+
+    html = re.sub(r"<script\b[^>]*>(?:(?!</script>).)*https://(?:(?!</script>).)*</script>", "", html, flags=re.DOTALL)
+    return re.sub(r'href="([^"#]*)(#[^"]*)?"', redirect, html)
+
+
+def on_startup(command: str, dirty: bool) -> None:
+    """Keeps the libraries that the commands import quiet, and away from GPUs."""
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
