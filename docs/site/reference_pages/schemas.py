@@ -71,8 +71,9 @@ def _entries(
         yield from _inner_entries(schema, _resolve(schema, inner), f"{prefix}{name}")
     others = entry.get("additionalProperties")
     if isinstance(others, dict) and "title" in others:
-        yield f"{prefix}<{others['title']}>", others, False
-        yield from _inner_entries(schema, _resolve(schema, others), f"{prefix}<{others['title']}>")
+        title = others["title"] if "<" in others["title"] else f"<{others['title']}>"
+        yield f"{prefix}{title}", others, False
+        yield from _inner_entries(schema, _resolve(schema, others), f"{prefix}{title}")
 
 
 def _inner_entries(
