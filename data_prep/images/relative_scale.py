@@ -25,6 +25,12 @@ class RelativeScale(NamedTuple):
 
         Args:
             value: A number or a text.
+
+        Examples:
+            >>> RelativeScale.parse("0.02*petroR90_r")
+            RelativeScale(factor=0.02, column='petroR90_r')
+            >>> RelativeScale.parse(0.396)
+            RelativeScale(factor=0.396, column=None)
         """
         factor, column = value, None
         if isinstance(value, str):

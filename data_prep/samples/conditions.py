@@ -144,6 +144,11 @@ def parse_condition(expression: Expression, text: Any, parameters: Mapping[str, 
 
     Raises:
         GalaxyError: It is not such a condition. The message has no file name.
+
+    Examples:
+        >>> condition = parse_condition(parse_expression("smooth", {}), ">= threshold", {"threshold": 0.65})
+        >>> condition.operator, condition.values
+        ('>=', (0.65,))
     """
     match = _CONDITION.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:

@@ -67,6 +67,15 @@ def read_rules(name_or_path: str, parameters: Mapping[str, float] | None = None)
     Raises:
         GalaxyError: The file is missing or invalid, or it does not have one of the parameters. The message
             names the file and the rule.
+
+    Examples:
+        >>> rules = read_rules("gz1_threshold", {"threshold": 0.8})
+        >>> list(rules.classes)
+        ['elliptical', 'irregular', 'spiral']
+        >>> fractions = {"P_EL_DEBIASED": [0.9, 0.5], "P_CS_DEBIASED": [0.1, 0.5]}
+        >>> votes = pd.DataFrame(fractions | {"NVOTE": [40, 30]})
+        >>> rules.apply(votes).labels.tolist()
+        ['elliptical', 'irregular']
     """
     path = find_rules(name_or_path)
     return _RulesFile(path, read_plain_yaml(path), parameters or {}).parse()

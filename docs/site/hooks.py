@@ -15,6 +15,10 @@ from reference_pages.schemas import add_tables
 from reference_pages.sources import DOCUMENTS, FILES, document_page, file_page, linked_files, redirect_links
 
 _LOG: Final = logging.getLogger("mkdocs.hooks.galaxy_lightning")  # mkdocs counts its warnings.
+_LOADING: Final = re.compile(
+    r"<script\b[^>]*>(?:(?!</script>).)*https://(?:(?!</script>).)*</script>", re.DOTALL
+)
+"""A script that names an address."""
 _ASSETS: Final = ("iframe-worker.js", "site.css")
 
 
@@ -55,7 +59,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
         start = posixpath.dirname(page.file.dest_uri)
         return f'href="{posixpath.relpath(found.dest_uri, start)}{anchor or ""}"'
 
-    html = re.sub(r"<script\b[^>]*>(?:(?!</script>).)*https://(?:(?!</script>).)*</script>", "", html, flags=re.DOTALL)
+    html = _LOADING.sub("", html)
     return re.sub(r'href="([^"#]*)(#[^"]*)?"', redirect, html)
 
 

@@ -36,6 +36,11 @@ def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> Counts:
 
     Returns:
         ``[true class, predicted class]``.
+
+    Examples:
+        >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), classes=2)
+        array([[1, 1],
+               [0, 1]])
     """
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)
@@ -79,6 +84,10 @@ def recalls(counts: Counts) -> npt.NDArray[np.float64]:
 
     Returns:
         ``[classes]``; NaN for a class without galaxies.
+
+    Examples:
+        >>> recalls(np.array([[8, 2], [1, 9]])).tolist()
+        [0.8, 0.9]
     """
     return _ratios(np.diag(counts), counts.sum(axis=1))
 
@@ -185,6 +194,13 @@ def calibration_error(labels: Labels, predicted: Labels, probabilities: Probabil
         labels: ``[N]`` true class numbers.
         predicted: ``[N]`` predicted class numbers.
         probabilities: ``[N, classes]``.
+
+    Examples:
+        Four galaxies are classified with a confidence of 0.95, and three of them correctly:
+
+        >>> probabilities = np.array([[0.95, 0.05]] * 4)
+        >>> round(calibration_error(np.array([0, 0, 0, 1]), np.zeros(4, dtype=int), probabilities), 2)
+        0.2
     """
     confidences, accuracies, galaxies = reliability_bins(labels, predicted, probabilities)
     gaps = np.nan_to_num(np.abs(accuracies - confidences))

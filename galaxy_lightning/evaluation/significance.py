@@ -60,6 +60,10 @@ def mcnemar_test(
     Returns:
         The number of galaxies that only the first model classifies correctly, that for the second model, and
         the p-value.
+
+    Examples:
+        >>> mcnemar_test(np.array([True] * 8 + [False] * 2), np.array([True] * 4 + [False] * 6))
+        (4, 0, 0.125)
     """
     only_a, only_b = int((correct_a & ~correct_b).sum()), int((~correct_a & correct_b).sum())
     if not only_a + only_b:
@@ -87,6 +91,10 @@ def holm_correction(p_values: Sequence[float]) -> list[float]:
 
     Returns:
         The corrected p-values, in the same order.
+
+    Examples:
+        >>> holm_correction([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
     """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, kind="stable")

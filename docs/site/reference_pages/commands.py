@@ -76,7 +76,9 @@ def read_command(main: Callable[[Sequence[str]], None], name: str) -> Command:
         ValueError: The command has no help.
     """
     parsers: list[Any] = []
-    record = mock.patch.object(argparse.ArgumentParser, "print_help", lambda parser, *_: parsers.append(parser))
+    record = mock.patch.object(
+        argparse.ArgumentParser, "print_help", lambda parser, *_: parsers.append(parser)
+    )
     with record, contextlib.suppress(SystemExit):
         main([*name.split(), "--help"])
     if not parsers:

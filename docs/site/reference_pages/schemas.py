@@ -1,4 +1,4 @@
-"""Makes tables of the entries of JSON files from their schemas, and of the columns of tables of predictions."""
+"""Makes tables of the entries of JSON files, and of the columns of tables of predictions."""
 
 import json
 import re
@@ -38,7 +38,9 @@ def schema_table(schema: Mapping[str, Any]) -> str:
     lines = ["| entry | type | content |", "|---|---|---|"]
     for name, entry, required in _entries(schema, schema, ""):
         shown = f"**`{name}`**" if required else f"`{name}`"
-        lines.append(f"| {shown} | {_type(schema, entry)} | {_resolve(schema, entry).get('description', '')} |")
+        lines.append(
+            f"| {shown} | {_type(schema, entry)} | {_resolve(schema, entry).get('description', '')} |"
+        )
     return "\n".join(lines)
 
 

@@ -8,7 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[3]
-DOCUMENTS: Final = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+DOCUMENTS: Final = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
 """The pages of the documents at the root of the repository."""
 FILES: Final = "files"
 """The folder of the pages that show files."""
@@ -50,7 +54,7 @@ def page_of(path: str) -> str | None:
         return DOCUMENTS[path]
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
-    return None if path.startswith("tests") or "." not in path and "/" not in path else f"{FILES}/{path}.md"
+    return None if path.startswith("tests") or ("." not in path and "/" not in path) else f"{FILES}/{path}.md"
 
 
 def linked_files(documents: Path) -> set[str]:
