@@ -66,7 +66,8 @@ bench: setup
 lint: setup
 	$(BIN)/pre-commit run --all-files
 
-# The documentation site, in site/; open site/index.html. Broken links, anchors and references are errors.
+# The documentation site, in site/. Broken links, anchors and references are errors. The variable hides a notice
+# that Material for MkDocs is maintained until May 2027.
 docs: setup
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/site/mkdocs.yml
 	@echo "Open site/index.html in a browser."

@@ -15,6 +15,9 @@ from reference_pages.schemas import add_tables
 from reference_pages.sources import DOCUMENTS, FILES, document_page, file_page, linked_files, redirect_links
 
 _LOG: Final = logging.getLogger("mkdocs.hooks.galaxy_lightning")  # mkdocs counts its warnings.
+_NAME_CELL: Final = re.compile(r"<tr>\s*<td>(?:<strong>)?<code>[^<]+</code>")
+_INLINE_CODE: Final = re.compile(r"<code>[^<]*</code>")
+_OPTION: Final = re.compile(r"(?<![\w-])--?[\w.-]*\w")
 _LOADING: Final = re.compile(
     r"<script\b[^>]*>(?:(?!</script>).)*https://(?:(?!</script>).)*</script>", re.DOTALL
 )
@@ -41,8 +44,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Makes the links of notebooks lead to pages, and removes scripts that load others from the network."""
+    """Says where long names in tables and options in the text may break, and adapts notebooks.
+
+    Their links lead to pages, and their scripts that load others from the network are removed.
+    """
     name = page.file.src_uri
+    html = _NAME_CELL.sub(lambda cell: re.sub(r"(?<=[\w\];][._/])(?=[\w&])", "<wbr>", cell.group()), html)
+    html = _INLINE_CODE.sub(
+        lambda code: _OPTION.sub(r'<span class="option">\g<0></span>', code.group()), html
+    )
     if not name.endswith(".ipynb"):
         return html
 
@@ -61,6 +71,11 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
     html = _LOADING.sub("", html)
     return re.sub(r'href="([^"#]*)(#[^"]*)?"', redirect, html)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Names the search for screen readers, which the theme does not."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
 
 
 def on_startup(command: str, dirty: bool) -> None:

@@ -172,8 +172,9 @@ def load(run: Run | Sequence[Run] = DEFAULT_MODEL, *, network: str | None = None
     """Loads a trained classifier, without running code that its file may contain.
 
     Args:
-        run: A run folder, a checkpoint, or the name of a model of the package. The folder of a
-            cross-validation, or a list, stands for several networks, whose mean probabilities are used.
+        run: A run folder, a checkpoint, or the name of a model of the package; by default ``galaxy_zoo1``.
+            The folder of a cross-validation, or a list, stands for several networks, whose mean probabilities
+            are used.
         network: For a network of your own: its class path, such as ``my_file.MyNetwork``. Its code is run.
 
     Raises:
@@ -197,7 +198,7 @@ def classify(
     Args:
         galaxies: A folder of images, a list of image files, an array of images, or a table; see
             :meth:`Classifier.predict`.
-        model: A classifier, or what :func:`load` loads.
+        model: A classifier, or what :func:`load` loads; by default ``galaxy_zoo1``.
         options: Further arguments of :meth:`Classifier.predict`.
 
     Returns:

@@ -115,7 +115,8 @@ def _recorder(formatter: Any, groups: list[Group]) -> Any:
                 return
             if isinstance(action, argparse._SubParsersAction):
                 return
-            written = self._format_action_invocation(action)
+            # jsonargparse separates "[=flags]" by a space and a backspace.
+            written = self._format_action_invocation(action).replace(" \b", "")
             forms = [form for form in written.split(", --") if not re.match(r"\S+\+( |$)", form)]
             groups[-1].options.append((", --".join(forms), self._expand_help(action)))
 

@@ -97,5 +97,12 @@ def _type(schema: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
     types = entry.get("type", "any")
     types = [types] if isinstance(types, str) else types
     items = entry.get("items")
-    words = [f"list of {_type(schema, items)}s" if kind == "array" and items else kind for kind in types]
+    words = [
+        f"list of {_plural(_type(schema, items))}" if kind == "array" and items else kind for kind in types
+    ]
     return " or ".join(words)
+
+
+def _plural(kind: str) -> str:
+    """Returns a type in the plural."""
+    return re.sub(r"\b(string|number|integer|boolean|object|list|null)\b(?!s)", r"\1s", kind)
