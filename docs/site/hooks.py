@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from jinja2 import Environment
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -23,6 +24,8 @@ _LOADING: Final = re.compile(
 )
 """A script that names an address."""
 _ASSETS: Final = ("iframe-worker.js", "site.css")
+_anchors: list[tuple[str, File, str]] = []
+"""The links of notebooks to anchors: the notebook, the file and the anchor."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -66,11 +69,21 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
         if found is None:
             _LOG.warning("%s links to %s, which is not on the site", name, target)
             return link.group()
+        if anchor:
+            _anchors.append((name, found, anchor))
         start = posixpath.dirname(page.file.dest_uri)
         return f'href="{posixpath.relpath(found.dest_uri, start)}{anchor or ""}"'
 
     html = _LOADING.sub("", html)
     return re.sub(r'href="([^"#]*)(#[^"]*)?"', redirect, html)
+
+
+def on_env(env: Environment, config: MkDocsConfig, files: Files) -> None:
+    """Warns of links of notebooks to missing anchors; mkdocs checks those of other documents."""
+    for name, target, anchor in _anchors:
+        if target.page is not None and anchor[1:] not in (target.page.present_anchor_ids or ()):
+            _LOG.warning("%s links to %s%s, but there is no such anchor", name, target.src_uri, anchor)
+    _anchors.clear()
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

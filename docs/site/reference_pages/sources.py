@@ -69,7 +69,7 @@ def linked_files(documents: Path) -> set[str]:
     for page, source in pages.items():
         for link in _LINK.finditer(source.read_text(encoding="utf-8")):
             path = None if re.match(r"[a-z]+:", link[3]) else _repository_path(link[3], page)
-            if path and (page_of(path) or "").startswith(f"{FILES}/"):
+            if path and (page_of(path) or "").startswith(f"{FILES}/") and (ROOT / path).exists():
                 found.add(path)
     return found
 
