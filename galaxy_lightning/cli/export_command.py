@@ -40,7 +40,7 @@ def run(args: Sequence[str]) -> None:
         "--out",
         type=user_path,
         metavar="PATH",
-        help="file (.onnx or .pt2) or folder to write (default: next to the checkpoint or, for a model of the "
+        help="file (.onnx or .pt2) or folder to write (default: next to the checkpoint; for a model of the "
         "package, in the current folder)",
     )
     add_network_option(parser)

@@ -1,4 +1,4 @@
-"""The model card of a folder for the Hugging Face hub (Mitchell et al. 2019), from what a run folder knows."""
+"""The model card of a folder for the Hugging Face hub (Mitchell et al. 2019), from a run folder."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

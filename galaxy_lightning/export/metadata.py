@@ -23,10 +23,10 @@ def describe_export(ensemble: Ensemble) -> dict[str, Any]:
         ensemble: The network, or several.
 
     Returns:
-        ``format``; ``model``, the network, and ``option``, the option of ``fit`` for it; ``classes`` and ``class_descriptions``; ``input`` and ``output``;
-        ``images``: how image files become pixels (see
+        ``format``; ``model``, the network, and ``option``, the option of ``fit`` for it; ``classes`` and
+        ``class_descriptions``; ``input`` and ``output``; ``images``: how image files become pixels (see
         :class:`data_prep.images.image_settings.ImageSettings`), and ``pixel_scale`` in arcsec per pixel, as
-        far as known; ``views``; ``calibration``; ``parameters`` and ``networks``; and ``versions``.
+        far as known; ``survey``; ``views``; ``calibration``; ``networks`` and ``parameters``; ``versions``.
     """
     first, trained = ensemble.members[0], ensemble.trained[0]
     settings, calibration = trained.images.settings, ensemble.calibration
