@@ -23,13 +23,19 @@ _LOADING: Final = re.compile(
     r"<script\b[^>]*>(?:(?!</script>).)*https://(?:(?!</script>).)*</script>", re.DOTALL
 )
 """A script that names an address."""
+_EXECUTED: Final = Path(__file__).parents[2] / "build"
+"""Where "make notebooks" leaves the executed notebooks."""
 _ASSETS: Final = ("iframe-worker.js", "site.css")
 _anchors: list[tuple[str, File, str]] = []
 """The links of notebooks to anchors: the notebook, the file and the anchor."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages that are made from the code."""
+    """Adds the pages that are made from the code, and takes the executed copies of the tutorials."""
+    for file in files:
+        executed = _EXECUTED / file.src_uri
+        if file.src_uri.endswith(".ipynb") and executed.is_file():
+            file.abs_src_path = str(executed)
     pages = {f"commands/{package}.md": commands_page(package) for package in programs()}
     pages |= {page: document_page(name) for name, page in DOCUMENTS.items() if page != "index.md"}
     pages |= {f"{FILES}/{path}.md": file_page(path) for path in linked_files(Path(config.docs_dir))}
