@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKAGES = ("galaxy_lightning", "data_prep", "baselines")
-EXTRAS = "keras,timm,explain,tune,loggers,dev"
+EXTRAS = "keras,timm,explain,export,tune,loggers,docs,dev"
 WHERE = "import galaxy_lightning, data_prep, baselines; print(*galaxy_lightning.__path__)"
 
 
