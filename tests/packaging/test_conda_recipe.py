@@ -15,7 +15,7 @@ CONDA_NAMES = {"astropy": "astropy-base", "matplotlib": "matplotlib-base", "torc
 """Where the names on conda-forge differ from those on PyPI."""
 SIGNATURES = {"docstring_parser", "typeshed-client"}
 """What the extra "signatures" of jsonargparse adds."""
-TOOLS = {"dev", "dist"}
+TOOLS = {"dev", "dist", "docs"}
 """Extras for the development of the package."""
 
 
