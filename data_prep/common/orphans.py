@@ -41,6 +41,11 @@ def independent_environment(**more: str) -> dict[str, str]:
     return {name: value for name, value in child_environment(**more).items() if not _RANKS.fullmatch(name)}
 
 
+def rank_variables() -> list[str]:
+    """Returns the names of the variables that :func:`independent_environment` leaves out."""
+    return [name for name in os.environ if _RANKS.fullmatch(name)]
+
+
 def end_with_parent() -> None:
     """Terminates this process (SIGTERM) when its parent ends, if :func:`child_environment` asked for it.
 

@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+from data_prep.common.orphans import rank_variables
 from galaxy_lightning.callbacks.run_config import is_shared
 from galaxy_lightning.cli.fit_folder import name_of_fit
 from galaxy_lightning.cli.lightning_cli import GalaxyCLI
+from galaxy_lightning.runtime.environment import environment_variables
 
 
 def parse_fit_settings(args: list[str]) -> tuple[str, dict[str, Any]]:
@@ -24,6 +26,11 @@ def parse_fit_settings(args: list[str]) -> tuple[str, dict[str, Any]]:
 
 class _ParsingCLI(GalaxyCLI):
     """Parses the command line, but instantiates and runs nothing."""
+
+    def before_instantiate_classes(self) -> None:
+        """Checks the trainer's settings for a command of its own, as the fit will be, also in a SLURM job."""
+        with environment_variables(dict.fromkeys(rank_variables())):
+            super().before_instantiate_classes()
 
     def instantiate_classes(self) -> None:
         """Instantiates nothing, and clears the command, so that it is not run."""

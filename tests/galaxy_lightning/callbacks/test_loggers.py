@@ -48,5 +48,19 @@ def test_wandb(small_arrays, tmp_path, monkeypatch):
     train(small_arrays, tmp_path, "WandbLogger", save_dir=str(tmp_path), offline=True)
     wandb.finish()  # As at the end of the program.
     (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
-    content = file.read_bytes()
+    content = join_chunks(file.read_bytes())
     assert all(name in content for name in (b"val_loss", b"val_recall_spiral", b"reference_cnn"))
+
+
+def join_chunks(log):
+    """Joins the parts of a log in the format of LevelDB: a name may be divided between two of its blocks."""
+    content, at, block = b"", len(b":W&B") + 3, 2**15
+    while at < len(log):
+        left = block - at % block
+        size = int.from_bytes(log[at + 4 : at + 6], "little")
+        if left < 7 or not size:
+            at += left
+            continue
+        content += log[at + 7 : at + 7 + size]
+        at += 7 + size
+    return content

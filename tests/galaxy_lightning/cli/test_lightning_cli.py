@@ -36,7 +36,8 @@ def asked(run, monkeypatch):
 
         monkeypatch.setattr(GalaxyCLI, "instantiate_classes", make_and_note)
         with pytest.raises(AskedError) as stopped:
-            GalaxyCLI([command, "--ckpt_path", str(run / "last.ckpt"), *words])
+            longer = ["--trainer.max_epochs=2"] if command == "fit" else []
+            GalaxyCLI([command, "--ckpt_path", str(run / "last.ckpt"), *longer, *words])
         return stopped.value.args[0]
 
     return ask
