@@ -57,6 +57,7 @@ def run(args: Sequence[str]) -> None:
         require_suffix(out, (f".{options.format}",), "--out")
         refuse_existing(out, overwrite=options.overwrite)
     # torch takes seconds to import.
+    from galaxy_lightning.evaluation.calibration import Calibrations
     from galaxy_lightning.export.hub_folder import CONTENTS, export_hub
     from galaxy_lightning.export.metadata import describe_export
     from galaxy_lightning.export.program_files import export_onnx, export_pt2
@@ -81,6 +82,8 @@ def run(args: Sequence[str]) -> None:
         f"{len(checkpoints)} networks {metadata['model']}" if len(checkpoints) > 1 else metadata["model"]
     )
     print(labelled("Model", f"{networks}: {names}"))
+    zooms = metadata["views"]["zooms"]
+    print(labelled("Uncertain", Calibrations(ensemble.calibration).describe(zooms)))
     if checked is not None:
         print(
             labelled("Checked", f"the probabilities differ by at most {checked:.1g} from those of the model")
