@@ -4,7 +4,7 @@
 ``model.safetensors``         the weights; of a backbone of timm, under the names that timm gives them
 ``config.json``               the architecture in timm's form, and the metadata of the export
 ``README.md``                 the model card
-``trained_on.safetensors``    which galaxies the weights were trained on, so that none of them is
+``trained_on.npz``            which galaxies the weights were trained on, so that none of them is
                               ever used to measure a model that starts from these weights
 ============================  ====================================================================
 """
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from data_prep.common.files import new_folder
@@ -106,10 +106,6 @@ def _as_list(values: Tensor) -> list[float]:
 
 
 def _save_seen(trained: CheckpointInfo, path: Path) -> None:
-    """Writes the galaxies on which the weights were trained; safetensors holds no booleans."""
-    from safetensors.torch import save_file
-
-    state = trained.trained_on.state("train")
-    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    others = {name: torch.tensor(int(value)) for name, value in state.items() if name not in tensors}
-    save_file(tensors | others, path)
+    """Writes the galaxies on which the weights were trained, as entries of a checkpoint."""
+    arrays = {name: np.asarray(value) for name, value in trained.trained_on.state("train").items()}
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # Any of the names could be that of an option.

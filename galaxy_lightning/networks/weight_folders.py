@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import torch
+
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
-TRAINED_ON: Final = "trained_on.safetensors"
+TRAINED_ON: Final = "trained_on.npz"  # Not .safetensors: timm reads the only file of that kind.
 CLASSES: Final = "classes"
 """Entry of the metadata of the weights: the names of the classes, as JSON."""
 
@@ -52,7 +55,8 @@ def read_trained_on(path: Path) -> dict[str, Any] | None:
     listed = path.with_name(TRAINED_ON)
     if path.name != WEIGHTS or not listed.is_file():
         return None
-    from safetensors.torch import load_file
-
-    content: dict[str, Any] = load_file(listed)
-    return {name: bool(value) if value.ndim == 0 else value for name, value in content.items()}
+    with np.load(listed, allow_pickle=False) as content:
+        return {
+            name: bool(value) if value.ndim == 0 else torch.from_numpy(value)
+            for name, value in content.items()
+        }
