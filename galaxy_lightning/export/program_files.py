@@ -27,6 +27,7 @@ METADATA: Final = "metadata.json"
 TOLERANCE: Final = 1e-4
 """Largest difference between the probabilities of a file and those of the model."""
 _LARGEST_SIDE: Final = 8192
+_LARGEST_BATCH: Final = 2**31 - 1  # Without a limit, old versions of PyTorch refuse one number.
 
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
@@ -91,7 +92,7 @@ def _trace(ensemble: Ensemble) -> ExportedProgram:
     side = classifier.crop + 16
     images = torch.zeros(2, side, side + 2, classifier.bands, dtype=torch.uint8)
     sides = (Dim(name, min=classifier.crop, max=_LARGEST_SIDE) for name in ("height", "width"))
-    dimensions = dict(enumerate((Dim("batch", min=1), *sides)))
+    dimensions = dict(enumerate((Dim("batch", min=1, max=_LARGEST_BATCH), *sides)))
     with _explain(ensemble), _quiet():
         return torch.export.export(classifier, (images,), dynamic_shapes={INPUT: dimensions}, strict=False)
 
