@@ -66,7 +66,7 @@ def requeue_on_signal() -> Iterator[None]:
 
 
 def allow_requeue() -> None:
-    """Says that the command goes on where it was when it is run again. Others would begin anew, for ever."""
+    """Says that the command goes on where it was when it is run again. Others would begin anew each time."""
     _current.resumes = True
 
 

@@ -8,13 +8,14 @@ from typing import Any, Final
 import yaml
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.files import sha256
 from data_prep.common.json_files import read_json
 from galaxy_lightning.audit.results import AUDIT
 from galaxy_lightning.audit.results import SUMMARY as AUDIT_SUMMARY
 from galaxy_lightning.evaluation.measures import metric_title
 from galaxy_lightning.networks.weight_folders import TRAINED_ON
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import CONFUSION_CSV, METRICS, RUN
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, CONFUSION_CSV, METRICS, PREDICTIONS, RUN
 from galaxy_lightning.training.checkpoints import CheckpointInfo
 
 _LICENCES: Final = re.compile(r"mit|apache-2\.0|bsd-[23]-clause|cc0-1\.0|cc-by(-sa|-nc)?-[34]\.0|gpl-[23]\.0")
@@ -42,7 +43,7 @@ def make_card(trained: CheckpointInfo, metadata: Mapping[str, Any], *, for_timm:
     folder = trained.path.parent
     about = _read(folder / RUN)
     metrics = _read_test(trained.path)
-    audit = _read(folder / AUDIT / AUDIT_SUMMARY) if metrics or about else {}
+    audit = _read_audit(trained.path)
     header = yaml.safe_dump(
         _header(trained, metadata, metrics, for_timm=for_timm, name=name),
         sort_keys=False,
@@ -79,6 +80,15 @@ def _read_test(checkpoint: Path) -> dict[str, Any]:
         raise GalaxyError(f"{checkpoint.parent / _TEST / METRICS} has no metrics: run test again")
     counts = checkpoint.parent / _TEST / CONFUSION_CSV
     return {**metrics, "galaxies": _count(counts)}
+
+
+def _read_audit(checkpoint: Path) -> dict[str, Any]:
+    """Returns the summary of an audit of these weights; nothing if there is none."""
+    summary = _read(checkpoint.parent / AUDIT / AUDIT_SUMMARY)
+    predictions = checkpoint.parent / PREDICTIONS
+    if checkpoint.name != BEST_CHECKPOINT or not summary or not predictions.is_file():
+        return {}
+    return summary if summary.get("predictions") == sha256(predictions) else {}
 
 
 def _count(confusion: Path) -> int | None:

@@ -16,6 +16,7 @@ from torch.export import Dim, ExportedProgram
 
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file
+from data_prep.images.cutouts import centre_corner
 from galaxy_lightning.evaluation.ensemble import combine
 from galaxy_lightning.export.classifier import ExportedClassifier
 from galaxy_lightning.export.metadata import INPUT, OUTPUT, SHAPE
@@ -66,7 +67,7 @@ def export_onnx(ensemble: Ensemble, metadata: Mapping[str, Any], path: Path) -> 
             program,
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes={INPUT: dict(enumerate(SHAPE[:3]))},
+            dynamic_shapes={INPUT: dict(enumerate(SHAPE))},
             dynamo=True,
             verbose=False,
         )
@@ -104,7 +105,7 @@ def _check(ensemble: Ensemble, run: Callable[[Images], Probabilities]) -> float:
     for number, height, width in ((1, crop, crop), (3, crop + 1, crop + 30)):
         brightest = generator.integers(1, 256, (number, 1, 1, 1))
         images = (generator.random((number, height, width, bands)) * brightest).astype(np.uint8)
-        top, left = (height - crop) // 2, (width - crop) // 2
+        left, top = centre_corner(width, height, crop)
         with torch.inference_mode():
             own = ensemble.classify(torch.from_numpy(images[:, top : top + crop, left : left + crop].copy()))
         probabilities = own.probabilities[0]

@@ -1,6 +1,7 @@
 """Folders for the Hugging Face hub: timm and --model.weights load them, and the card says what is known."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from PIL import Image
 
 from data_prep.cli import main as data_prep
+from data_prep.common.files import sha256
 from galaxy_lightning.cli.main import main
 from galaxy_lightning.training.checkpoints import load_model, read_checkpoint, read_trained_on
 from galaxy_lightning.training.module import GalaxyClassifier
@@ -63,6 +65,17 @@ def test_the_card_is_that_of_the_hub(run):
     assert "56 training galaxies" in body
     assert "| spiral | spiral arms |" in body
     assert "local-dir:FOLDER" in body
+
+
+def test_the_card_shows_the_audit_of_the_same_weights_only(run, tmp_path):
+    folder = tmp_path / "audited"
+    shutil.copytree(run, folder)
+    (folder / "audit").mkdir()
+    summary = {"colour": {"colour_reliance": 0.25}, "galaxies": 12}
+    for predictions, shown in ((sha256(folder / "predictions.csv"), True), ("another", False)):
+        (folder / "audit/audit.json").write_text(json.dumps(summary | {"predictions": predictions}))
+        main(["export", f"--run={folder}", "--format=hub", "--overwrite"])
+        assert ("| colour reliance" in (folder / "hub/README.md").read_text()) == shown
 
 
 def test_main_network_and_its_seen_galaxies(small_arrays, tmp_path, capsys):
