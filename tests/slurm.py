@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 MpiDefault=none
 ReturnToService=2
+FirstJobId={first_job}
 SchedulerParameters=batch_sched_delay=1,sched_interval=2
 NodeName=n1 NodeHostname={host} Port={first} CPUs=2 State=UNKNOWN
 NodeName=n2 NodeHostname={host} Port={second} CPUs=2 State=UNKNOWN
@@ -100,7 +102,9 @@ def started(folder):
     ports = dict(zip(("port", "first", "second"), _free_ports(3), strict=True))
     host = socket.gethostname().partition(".")[0]
     conf = folder / "slurm.conf"
-    conf.write_text(_CONF.format(folder=folder, host=host, **ports))
+    # Processes meet at a port made from the number of the job: clusters of parallel tests need others.
+    first_job = random.SystemRandom().randrange(1, 9000)
+    conf.write_text(_CONF.format(folder=folder, host=host, first_job=first_job, **ports))
     with contextlib.ExitStack() as stack:
         for words in (
             ["munged", "--foreground", f"--key-file={key}", f"--socket={folder}/munge.socket", "--force",

@@ -1,10 +1,18 @@
 """What a process knows about its job of SLURM, from the environment variables that SLURM sets."""
 
+import atexit
+import contextlib
 import os
+import subprocess
+import time
 from typing import Final
 
 _INTERACTIVE: Final = ("bash", "interactive")
 """Names of interactive jobs, by which Lightning knows them too."""
+_STEP_SECONDS: Final = 5
+"""How long a process that has failed lets the others of its step end by themselves."""
+_SCANCEL_SECONDS: Final = 60
+"""Limit for the call of scancel."""
 
 
 def batch_job() -> str | None:
@@ -38,9 +46,31 @@ def step_tasks() -> int:
     return _number("SLURM_STEP_NUM_TASKS", job_tasks()) if is_in_step() else 1
 
 
+def end_step_at_exit() -> None:
+    """Ends all processes that ``srun`` has started together when this one exits.
+
+    Call it if this process fails before the others know it: they may wait for it for half an hour.
+    """
+    if step_tasks() > 1:
+        atexit.register(_end_step)
+
+
 def is_first_process() -> bool:
     """Returns whether this is the first process of the command, also under torchrun."""
     return all(_number(name, 0) == 0 for name in ("SLURM_PROCID", "RANK", "LOCAL_RANK"))
+
+
+def _end_step() -> None:
+    time.sleep(_STEP_SECONDS)
+    step = f"{os.environ.get('SLURM_JOB_ID')}.{os.environ.get('SLURM_STEP_ID')}"
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # Without scancel they wait.
+        subprocess.run(  # noqa: S603 - the number of the step is SLURM's.
+            ["scancel", step],  # noqa: S607 - it is where the administrator put it.
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=_SCANCEL_SECONDS,
+        )
 
 
 def _number(variable: str, default: int) -> int:

@@ -23,20 +23,18 @@ from typing import Final, Self
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
 
+from data_prep.common import requeueing, slurm
 from data_prep.common.errors import GalaxyError, OtherProcessEndedError
 from data_prep.common.local_rank import local_rank
 from data_prep.common.processes import start_ranks
-from data_prep.common.requeueing import note_signal, requeue_if_asked
 from galaxy_lightning.runtime.environment import environment_variables
 from galaxy_lightning.runtime.rank_links import Ending, Link, require_same_args
 from galaxy_lightning.runtime.rank_signals import Signals
 
 _POLL_INTERVAL: Final = 0.2
 """Seconds between two checks of the ranks that this rank has started."""
-_CLEANUP_LIMIT: Final = 12.0
-"""Seconds for a rank to clean up before it is forced to exit: it may wait for a rank that has ended."""
-_EARLY_CLEANUP_LIMIT: Final = 3.0
-"""The same limit before the ranks are connected."""
+_EARLY_CLEANUP_LIMIT, _CLEANUP_LIMIT = 3.0, 12.0
+"""Seconds for a rank to clean up, before and after the ranks connect: it may wait for one that has ended."""
 _REASON_LIMIT: Final = 4.0
 """Seconds to wait for the reason of a broken connection between ranks."""
 _CONNECTION_LIMIT: Final = 5.0
@@ -79,7 +77,7 @@ class Ranks:
         self._variables = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        if self._local or "TORCHELASTIC_RUN_ID" in os.environ:
+        if self._local or "TORCHELASTIC_RUN_ID" in os.environ or slurm.step_tasks() > 1:
             self._start_thread()
         return self
 
@@ -104,9 +102,9 @@ class Ranks:
         """Starts the other ranks of this machine, unless torchrun or a cluster starts them."""
         # Lightning would start them too, but when one fails, it kills all, including this one, silently.
         environment = getattr(trainer.strategy, "cluster_environment", None)
-        if type(environment) is not LightningEnvironment or trainer.world_size == 1:
+        if type(environment) is not LightningEnvironment or environment.creates_processes_externally:
             return
-        if environment.creates_processes_externally:
+        if trainer.world_size == 1:
             return
         # These variables tell Lightning that the other ranks are started.
         variables = {
@@ -185,7 +183,7 @@ class Ranks:
 
     def _receive_signals(self) -> None:
         for number in self._signals.received():
-            note_signal(number)
+            requeueing.note_signal(number)
             if number in _STATUSES and not (number in _TERMINATING and self.deferring):
                 self._end_all(Ending(_STATUSES[number]), interrupt=False)
 
@@ -249,6 +247,8 @@ class Ranks:
             self._ending_known.wait(_REASON_LIMIT)
         if self.ending is None:
             self._end_all(Ending.from_error(error, self._rank), interrupt=False)
+            if not self._connected:
+                slurm.end_step_at_exit()
             if not is_expected and "Connection closed by peer" in str(error):
                 problem = "another process of this command has ended; see its message"
                 raise OtherProcessEndedError(problem) from error
@@ -269,7 +269,7 @@ class Ranks:
             signal_text = {143: "terminated", 130: "interrupted"}.get(self.ending.status)
             program = f"python -m galaxy_lightning {self.args[0]}"
             print(f"{program}: {signal_text or f'error: {self.ending.message}'}", file=sys.stderr, flush=True)
-        requeue_if_asked()
+        requeueing.requeue_if_asked()
         os._exit(self.ending.status)
 
     def _close(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -72,6 +73,16 @@ def test_the_predictions_of_two_nodes_are_those_of_one_process(cluster, whole, t
     assert cluster.wait(job, *slurm.ENDED) == "COMPLETED", output(tmp_path)
     main(["predict", *words, f"--out={tmp_path}/one.csv"])
     assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+
+
+def test_a_process_that_fails_before_the_others_know_it_ends_the_job(cluster, whole, tmp_path):
+    words = [f"--ckpt_path={whole[0]}", "--out=two.csv"]
+    with socket.create_server(("", 0)) as occupied:
+        port = f"--export=ALL,MASTER_PORT={occupied.getsockname()[1]}"
+        job = cluster.submit(*NODES, port, SCRIPTS / "predict.sbatch", *words, cwd=tmp_path)
+        assert cluster.wait(job, *slurm.ENDED, seconds=60) == "FAILED", output(tmp_path)
+    assert "predict: error: The server socket has failed to listen" in output(tmp_path)
+    assert "Traceback" not in output(tmp_path)
 
 
 def test_a_command_without_srun_is_refused(cluster, whole, tmp_path):

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -65,3 +67,17 @@ def test_which_process_is_the_first(job, name):
     assert slurm.is_first_process()
     job({name: "1"})
     assert not slurm.is_first_process()
+
+
+@pytest.mark.parametrize(("tasks", "cancelled"), [("1", ""), ("2", "9.3\n")])
+def test_a_process_that_fails_ends_its_step_when_it_exits(job, tmp_path, monkeypatch, tasks, cancelled):
+    job({"SLURM_JOB_ID": "9", "SLURM_STEP_ID": "3", "SLURM_STEP_NUM_TASKS": tasks})
+    calls = tmp_path / "calls"
+    calls.touch()
+    program = tmp_path / "scancel"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    code = "from data_prep.common import slurm; slurm._STEP_SECONDS = 0; slurm.end_step_at_exit(); 1 / 0"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (ended.returncode, calls.read_text()) == (1, cancelled)
