@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.arrays.format import GalaxyArrays
+from data_prep.arrays.positions import identify_galaxies
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_folder, refuse_existing
 from data_prep.common.threads import cores
@@ -175,7 +176,7 @@ def record_run(
         fit = record.fit
         assert fit is not None
         _log_and_draw(record, fit, seed, out)
-        held_out = arrays.identities.iloc[arrays.rows("val", "test")]
+        held_out = identify_galaxies(arrays).iloc[arrays.rows("val", "test")]
         write_history(folder, fit.history)
         write_predictions(folder / PREDICTIONS, held_out, fit.probabilities, arrays.classes)
         images = len(arrays.rows("train")) * len(fit.history)

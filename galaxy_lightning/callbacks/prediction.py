@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from data_prep.arrays.positions import identify_images
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import new_file, new_files
 from galaxy_lightning.callbacks.part_tables import ROW, merged_rows
@@ -26,7 +27,6 @@ from galaxy_lightning.evaluation.novelty import NOVELTY
 from galaxy_lightning.runs.writer import arrays_identity
 from galaxy_lightning.runtime.gathering import Gathering
 from galaxy_lightning.tables.output import TableOutput
-from galaxy_lightning.tables.positions import identify_galaxies
 from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 from galaxy_lightning.training.network_outputs import NetworkOutputs
@@ -228,7 +228,7 @@ def galaxies_to_predict(data: GalaxyDataModule) -> tuple[pd.DataFrame, Path, dic
         of the image files.
     """
     if data.images_folder is None:
-        return identify_galaxies(data.arrays), data.arrays.folder, arrays_identity(data.arrays)
+        return identify_images(data.arrays), data.arrays.folder, arrays_identity(data.arrays)
     galaxies = data.image_folder.identifiers
     digest = hashlib.sha256("\n".join(galaxies["path"]).encode(errors="backslashreplace")).hexdigest()
     about = {"path": str(data.images_folder.resolve()), "images": len(galaxies), "sha256": digest}

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 
+from data_prep.arrays.positions import identify_galaxies
 from galaxy_lightning.callbacks.batch_seed import BatchSeed
 from galaxy_lightning.callbacks.checkpoint import RunCheckpoint
 from galaxy_lightning.callbacks.epoch_log import EpochLog
@@ -65,7 +66,7 @@ def make_run_callbacks(
         BatchSeed(seed),
         RunCheckpoint(newest=takes_newest(model, data)),
         EpochLog(history),
-        PredictionWriter(folder / PREDICTIONS, data.arrays.identities, model.classes),
+        PredictionWriter(folder / PREDICTIONS, identify_galaxies(data.arrays), model.classes),
     ]
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.arrays.format import GalaxyArrays, open_arrays
+from data_prep.arrays.positions import identify_images
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
 from galaxy_lightning.data.checks import require_compatible
@@ -17,7 +18,6 @@ from galaxy_lightning.data.seen_galaxies import SeenFlags, parse_objids
 from galaxy_lightning.explain.predictor import Predictor
 from galaxy_lightning.networks.features import head_layers
 from galaxy_lightning.runs.writer import arrays_identity
-from galaxy_lightning.tables.positions import identify_galaxies
 from galaxy_lightning.training.checkpoints import CheckpointInfo, load_checkpoint
 
 
@@ -107,7 +107,7 @@ def open_arrays_source(folder: Path, model: EmbeddingModel) -> GalaxySource:
     def read(rows: range) -> SourceImages:
         return SourceImages(np.array(arrays.images[rows.start : rows.stop]), {})
 
-    return GalaxySource(_without_empty(identify_galaxies(arrays), arrays), read, flags, turns, origin)
+    return GalaxySource(_without_empty(identify_images(arrays), arrays), read, flags, turns, origin)
 
 
 def open_images_source(folder: Path, model: EmbeddingModel, pixel_scale: float | None = None) -> GalaxySource:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from data_prep.arrays.format import GalaxyArrays
+from data_prep.arrays.positions import identify_galaxies
 from data_prep.common.json_files import write_json
 from data_prep.samples.class_names import known_descriptions
 from galaxy_lightning.evaluation.calibration import Calibration
@@ -39,7 +40,7 @@ def summarise(runs: Sequence[Run], folds: Sequence[GalaxyArrays], out: Path) -> 
     descriptions = folds[0].class_descriptions
     predictions = [fold_predictions(run, fold) for run, fold in zip(runs, folds, strict=True)]
     pooled = _pool(predictions, descriptions)
-    galaxies = pd.concat([fold.identities.iloc[fold.rows("test")] for fold in folds])
+    galaxies = pd.concat([identify_galaxies(fold).iloc[fold.rows("test")] for fold in folds])
     fold_numbers = np.repeat(np.arange(len(folds)), [len(fold.labels) for fold in predictions])
     write_predictions(
         out / PREDICTIONS,

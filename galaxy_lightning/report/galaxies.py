@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_prep.arrays.format import GalaxyArrays, id_column
+from data_prep.arrays.positions import positions_in_degrees
 from data_prep.schema import VOTE_COLUMNS, VOTE_COUNT, VOTE_PREFIX
 from galaxy_lightning.runs.names import IDENTITY_COLUMNS
-from galaxy_lightning.tables.positions import positions_in_degrees
 
 _VOTES: Final = (*VOTE_COLUMNS, VOTE_COUNT)
 

@@ -2,8 +2,8 @@
 
 ===================  ===============================================================================
 ``history.csv``      per epoch: training and validation loss and accuracy, seconds
-``predictions.csv``  per validation and test galaxy: objid, asset_id, split, label, ``p_<class>`` for
-                     each class, predicted
+``predictions.csv``  per validation and test galaxy: objid, id, asset_id, split, label, ra and dec (if
+                     known), ``p_<class>`` for each class, predicted
 ``run.json``         model, parameters, hyperparameters, seed, SHA-256 of the arrays, epochs, seconds,
                      images/s, peak memory, device, versions. Written last: it marks the run as complete
 ===================  ===============================================================================

@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from data_prep.arrays.format import open_arrays
+from data_prep.arrays.positions import identify_galaxies
 from data_prep.common.files import sha256
 from data_prep.schema import CLASSES
 from galaxy_lightning.cli.final_model import figures_of_repetitions
@@ -80,6 +81,9 @@ def test_the_table_of_all_folds_in_another_format(done, small_arrays, tmp_path, 
     for name in ("objid", "fold", "p_spiral", "label"):
         assert table[name].tolist() == expected[name].tolist()
     assert table["fold"].meta["ucd"] == "meta.code"
+    assert table["ra"].unit == table["dec"].unit == "deg"
+    galaxies = identify_galaxies(open_arrays(small_arrays)).set_index("objid").loc[expected["objid"]]
+    np.testing.assert_allclose(table["ra"], galaxies["ra"], rtol=0, atol=1e-9)
     main(["table", str(done), f"--out={tmp_path}/same.vot"])
     assert (tmp_path / "same.vot").read_bytes() == (tmp_path / "t.vot").read_bytes()
     main(["table", str(done), f"--out={tmp_path}/t.fits"])

@@ -7,7 +7,7 @@ from data_prep.tables.angles import InvalidAngleError, to_degrees
 
 
 def identify_galaxies(arrays: GalaxyArrays) -> pd.DataFrame:
-    """Returns the identifiers of the galaxies of galaxy arrays, their positions if known, and their ``path``.
+    """Returns the identifiers of the galaxies of galaxy arrays, and ``ra`` and ``dec`` if known.
 
     Args:
         arrays: ``N`` galaxies.
@@ -15,8 +15,19 @@ def identify_galaxies(arrays: GalaxyArrays) -> pd.DataFrame:
     Returns:
         ``N`` rows.
     """
-    galaxies = pd.concat([arrays.identities, positions_in_degrees(arrays.catalog)], axis=1)
-    return galaxies.assign(path=arrays.catalog["path"])
+    return pd.concat([arrays.identities, positions_in_degrees(arrays.catalog)], axis=1)
+
+
+def identify_images(arrays: GalaxyArrays) -> pd.DataFrame:
+    """Returns what :func:`identify_galaxies` does, and the ``path`` of each image.
+
+    Args:
+        arrays: ``N`` galaxies.
+
+    Returns:
+        ``N`` rows.
+    """
+    return identify_galaxies(arrays).assign(path=arrays.catalog["path"])
 
 
 def positions_in_degrees(catalog: pd.DataFrame) -> pd.DataFrame:
