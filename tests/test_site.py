@@ -80,7 +80,7 @@ def test_links_out_of_the_documents_lead_to_pages_that_show_the_files():
 
 def test_files_and_folders_are_shown():
     paths = linked_files(ROOT / "docs")
-    assert {"configs/labels", "configs/slurm/fit.sbatch", "data_prep/samples/rules.py"} <= paths
+    assert {"configs/labels", "configs/slurm/fit.sbatch", "CITATION.cff"} <= paths
     for path in paths:
         assert "````" in file_page(path), path
     assert "## gz1_flags.yaml" in file_page("configs/labels")

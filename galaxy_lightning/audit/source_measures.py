@@ -119,13 +119,14 @@ def _detect(smoothed: npt.NDArray[np.float64]) -> Any:
     if not (smoothed > threshold).any():
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # That there is no source.
+        # That there is no source; and, in photutils 3.1, that there is no progress bar any more.
+        warnings.simplefilter("ignore")
         segments = detect_sources(smoothed, threshold, n_pixels=_MIN_PIXELS)
-    if segments is None:
-        return None
-    return deblend_sources(
-        smoothed, segments, n_pixels=_MIN_PIXELS, n_levels=16, contrast=_CONTRAST, progress_bar=False
-    )
+        if segments is None:
+            return None
+        return deblend_sources(
+            smoothed, segments, n_pixels=_MIN_PIXELS, n_levels=16, contrast=_CONTRAST, progress_bar=False
+        )
 
 
 def _central_label(labels: npt.NDArray[np.int64]) -> int:

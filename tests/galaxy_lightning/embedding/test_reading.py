@@ -36,9 +36,11 @@ def test_the_features_of_rows_are_read_from_their_row_groups(tmp_path):
 def test_missing_features_and_those_that_are_not_finite_are_left_out(tmp_path):
     features = draw_features(9)
     features[2, 0] = np.nan
-    lists = pa.array(
-        [None if row == 5 else features[row].tolist() for row in range(9)], pa.list_(pa.float32(), 6)
-    )
+    features[5] = np.nan
+    values = [features[row].tolist() for row in range(9)]
+    if int(pa.__version__.partition(".")[0]) >= 26:  # Older versions cannot read what they write here.
+        values[5] = None
+    lists = pa.array(values, pa.list_(pa.float32(), 6))
     read = EmbeddingTable(make_table(tmp_path / "t.parquet", features, embedding=lists)).read_features()
     assert read.rows.tolist() == [0, 1, 3, 4, 6, 7, 8]
     assert np.array_equal(read.features, features[read.rows])
