@@ -95,5 +95,6 @@ class EvaluationWriter(Callback):
         with new_folder(self.folder, overwrite=True, contents=_FILES, optional=EVALUATION_PDFS) as folder:
             held_out.write(folder, split_title(self.split, len(labels)), module.network.name)
             known = known_descriptions(module.classes, self.descriptions)
-            results = {"split": self.split, "class_descriptions": known, "metrics": metrics}
+            results = {"split": self.split, "galaxies": len(labels), "left_out": left_out}
+            results |= {"class_descriptions": known, "metrics": metrics}
             write_json(folder / METRICS, self.about | results)

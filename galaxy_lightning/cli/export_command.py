@@ -21,6 +21,7 @@ from galaxy_lightning.tables.formats import require_suffix
 _LIBRARIES: Final = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "pt2": (), "hub": ("safetensors",)}
 """The libraries that each format needs."""
 _HUB: Final = "hub"
+_UNFITTED: Final = "not known: the model is not calibrated, and neither are the probabilities of the export"
 
 
 def run(args: Sequence[str]) -> None:
@@ -56,8 +57,11 @@ def run(args: Sequence[str]) -> None:
     if not is_folder:
         require_suffix(out, (f".{options.format}",), "--out")
         refuse_existing(out, overwrite=options.overwrite)
+        if out.is_dir():
+            raise GalaxyError(f"--out {out} is a folder: name a file in it")
     # torch takes seconds to import.
     from galaxy_lightning.evaluation.calibration import Calibrations
+    from galaxy_lightning.export.classifier import require_numbers
     from galaxy_lightning.export.hub_folder import CONTENTS, export_hub
     from galaxy_lightning.export.metadata import describe_export
     from galaxy_lightning.export.program_files import export_onnx, export_pt2
@@ -68,6 +72,7 @@ def run(args: Sequence[str]) -> None:
     if is_folder:
         refuse_existing(out, overwrite=options.overwrite, contents=CONTENTS)
     ensemble = load_ensemble(checkpoints, options.network).eval()
+    require_numbers(ensemble)
     metadata = describe_export(ensemble)
     if is_folder:
         name = runs[0] if runs[0] in MODELS else options.out.name if options.out else metadata["model"]
@@ -78,19 +83,19 @@ def run(args: Sequence[str]) -> None:
         print_progress("Exporting and checking the model, which may take a minute")
         checked = (export_onnx if options.format == "onnx" else export_pt2)(ensemble, metadata, out)
     names = ", ".join(metadata["classes"])
-    networks = (
-        f"{len(checkpoints)} networks {metadata['model']}" if len(checkpoints) > 1 else metadata["model"]
-    )
-    print(labelled("Model", f"{networks}: {names}"))
-    zooms = metadata["views"]["zooms"]
-    print(labelled("Uncertain", Calibrations(ensemble.calibration).describe(zooms)))
+    networks = f"{len(checkpoints)} networks " if len(checkpoints) > 1 else ""
+    print(labelled("Model", f"{networks}{metadata['model']}: {names}"))
+    calibration = Calibrations(ensemble.calibration)
+    uncertain = calibration.describe(metadata["views"]["zooms"]) if calibration.main.is_fitted else _UNFITTED
+    print(labelled("Uncertain", uncertain))
     if checked is not None:
         print(
             labelled("Checked", f"the probabilities differ by at most {checked:.1g} from those of the model")
         )
     print(labelled("Saved to", str(out)))
     if is_folder:
-        weights = f"--model.weights {quoted(out)}"
+        # Absolute, since some names alone mean published weights.
+        weights = f"--model.weights {quoted(out.resolve())}"
         print(labelled("Next", f"{PROGRAM} fit {metadata['option']} {weights} --data.arrays ARRAYS"))
 
 

@@ -35,7 +35,7 @@ def check_fit(
         resumed.require_same_settings(dict(model.hparams), data.settings, processes)
         data.pretrained_on = resumed.trained_on
     elif model.pretrained:
-        data.pretrained_on = read_trained_on(str(model.pretrained["weights"]))
+        data.pretrained_on = read_trained_on(str(model.pretrained["weights"]), model.pretrained["backbone"])
     for split in ("train",) if data.arrays.for_final_model else SPLITS:
         data.arrays.require_rows(split)
     data.check_can_train()

@@ -39,7 +39,11 @@ def make_evaluation_writer(
     if data.images_folder is not None:
         raise GalaxyError(f"{command} needs labels: use galaxy arrays (--data.arrays) instead of images")
     trained.require_unseen(data.arrays, EVALUATED_SPLITS[command])
-    about = {"checkpoint": str(options.ckpt_path), "arrays": arrays_identity(data.arrays)}
+    about = {
+        "checkpoint": str(options.ckpt_path),
+        "checkpoint_sha256": sha256(trained.path),
+        "arrays": arrays_identity(data.arrays),
+    }
     folder = Path(options.out or Path(options.ckpt_path).parent / command)
     return EvaluationWriter(folder, EVALUATED_SPLITS[command], about, data.arrays.class_descriptions)
 

@@ -5,6 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from data_prep.common.errors import GalaxyError
 from galaxy_lightning.training.ensemble import Ensemble
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -48,6 +49,21 @@ class ExportedClassifier(nn.Module):
             return probabilities[0]
         mean = probabilities.double().mean(dim=0).clamp(min=_SMALLEST)
         return (mean.log() / self.temperature).softmax(dim=1).float()
+
+
+def require_numbers(ensemble: Ensemble) -> None:
+    """Checks the weights of networks before they are exported.
+
+    Args:
+        ensemble: The network, or several.
+
+    Raises:
+        GalaxyError: A weight is infinite or not a number.
+    """
+    for member, about in zip(ensemble.members, ensemble.trained, strict=True):
+        for name, values in member.network.state_dict().items():
+            if not values.isfinite().all():
+                raise GalaxyError(f"{about.path}: the weights {name} are not all numbers: train again")
 
 
 class _Calibrated(nn.Module):

@@ -10,31 +10,36 @@ import yaml
 from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
 from data_prep.common.json_files import read_json
+from data_prep.common.json_values import is_integer, is_number
 from galaxy_lightning.audit.results import AUDIT
 from galaxy_lightning.audit.results import SUMMARY as AUDIT_SUMMARY
 from galaxy_lightning.evaluation.measures import metric_title
 from galaxy_lightning.networks.weight_folders import TRAINED_ON
 from galaxy_lightning.program import PROGRAM
-from galaxy_lightning.runs.names import BEST_CHECKPOINT, CONFUSION_CSV, METRICS, PREDICTIONS, RUN
+from galaxy_lightning.runs.names import BEST_CHECKPOINT, METRICS, PREDICTIONS, RUN
 from galaxy_lightning.training.checkpoints import CheckpointInfo
 
 _LICENCES: Final = re.compile(r"mit|apache-2\.0|bsd-[23]-clause|cc0-1\.0|cc-by(-sa|-nc)?-[34]\.0|gpl-[23]\.0")
 """Names of licences that are those of the hub."""
 _TEST: Final = "test"
+_COUNTS: Final = ("galaxies", "left_out")
 _SETTINGS: Final = (
     *("optimizer", "learning_rate", "schedule", "batch_size", "epochs", "augment", "targets", "mixup"),
     *("label_smoothing", "weight_decay", "colour_jitter", "grey"),
 )
 
 
-def make_card(trained: CheckpointInfo, metadata: Mapping[str, Any], *, for_timm: bool, name: str) -> str:
+def make_card(
+    trained: CheckpointInfo, metadata: Mapping[str, Any], input_size: Sequence[int] | None, name: str
+) -> str:
     """Returns a model card as Markdown with a YAML header.
 
     Args:
         trained: The contents of the checkpoint. ``run.json``, ``test/metrics.json`` and the audit in its
             folder are read if they are there; those of another checkpoint are not used.
         metadata: The metadata of the export.
-        for_timm: Whether timm loads the folder.
+        input_size: Height and width of the images that its network takes in timm; None if timm does not have
+            the network.
         name: The name of the model.
 
     Raises:
@@ -42,10 +47,10 @@ def make_card(trained: CheckpointInfo, metadata: Mapping[str, Any], *, for_timm:
     """
     folder = trained.path.parent
     about = _read(folder / RUN)
-    metrics = _read_test(trained.path)
+    test = _read_test(trained.path)
     audit = _read_audit(trained.path)
     header = yaml.safe_dump(
-        _header(trained, metadata, metrics, for_timm=for_timm, name=name),
+        _header(trained, metadata, test, for_timm=input_size is not None, name=name),
         sort_keys=False,
         allow_unicode=True,
         width=100,
@@ -53,13 +58,13 @@ def make_card(trained: CheckpointInfo, metadata: Mapping[str, Any], *, for_timm:
     sections = [
         f"# {_plain(name)}",
         _plain(trained.card.text("title") or "Classifies galaxy images by morphology."),
-        *_use(metadata, for_timm=for_timm),
+        *_use(metadata, input_size),
         *_classes(trained, metadata),
         *_images(metadata),
         *_training(trained, about),
-        *_results(trained, metrics, metadata),
+        *_results(trained, test, metadata),
         *_audit(audit),
-        *_limits(trained),
+        *_limits(trained, metadata),
         *_origin(trained),
     ]
     return f"---\n{header}---\n\n" + "\n\n".join(sections) + "\n"
@@ -70,39 +75,43 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _read_test(checkpoint: Path) -> dict[str, Any]:
-    """Returns the metrics of a checkpoint on test galaxies; nothing if there are none."""
-    content = _read(checkpoint.parent / _TEST / METRICS)
-    tested = content.get("checkpoint")
-    if not isinstance(tested, str) or Path(tested).name != checkpoint.name:
+    """Returns the results of these weights on test galaxies; nothing if there are none."""
+    path = checkpoint.parent / _TEST / METRICS
+    content = _read(path)
+    if content.get("checkpoint_sha256") != sha256(checkpoint):
         return {}
-    metrics = content.get("metrics")
-    if not isinstance(metrics, dict) or "accuracy" not in metrics:
-        raise GalaxyError(f"{checkpoint.parent / _TEST / METRICS} has no metrics: run test again")
-    counts = checkpoint.parent / _TEST / CONFUSION_CSV
-    return {**metrics, "galaxies": _count(counts)}
+    metrics = _numbers(content.get("metrics"))
+    if "accuracy" not in metrics or not all(is_integer(content.get(name)) for name in _COUNTS):
+        raise GalaxyError(f"{path} is damaged: run test again")
+    return {"metrics": metrics, **{name: content[name] for name in _COUNTS}}
 
 
-def _read_audit(checkpoint: Path) -> dict[str, Any]:
-    """Returns the summary of an audit of these weights; nothing if there is none."""
-    summary = _read(checkpoint.parent / AUDIT / AUDIT_SUMMARY)
-    predictions = checkpoint.parent / PREDICTIONS
-    if checkpoint.name != BEST_CHECKPOINT or not summary or not predictions.is_file():
+def _read_audit(checkpoint: Path) -> dict[str, float]:
+    """Returns the figures of an audit of these weights; nothing if there is none."""
+    run = checkpoint.parent
+    summary, predictions = _read(run / AUDIT / AUDIT_SUMMARY), run / PREDICTIONS
+    # While a fit that was resumed is incomplete, the predictions are those of the older weights.
+    if checkpoint.name != BEST_CHECKPOINT or not (run / RUN).is_file() or not predictions.is_file():
         return {}
-    return summary if summary.get("predictions") == sha256(predictions) else {}
+    if summary.get("predictions") != sha256(predictions):
+        return {}
+    return _numbers(summary) | {
+        name: value
+        for section in ("colour", "wrong_labels", "label_limit")
+        for name, value in _numbers(summary.get(section)).items()
+    }
 
 
-def _count(confusion: Path) -> int | None:
-    """Returns the number of galaxies in the table of a confusion matrix."""
-    if not confusion.is_file():
-        return None
-    rows = (line.split(",")[1:] for line in confusion.read_text(encoding="utf-8").splitlines()[1:])
-    return sum(int(cell) for row in rows for cell in row if cell.isdecimal())
+def _numbers(content: object) -> dict[str, Any]:
+    """Returns the entries of a JSON object that are numbers."""
+    entries = content if isinstance(content, dict) else {}
+    return {str(name): value for name, value in entries.items() if is_number(value)}
 
 
 def _header(
     trained: CheckpointInfo,
     metadata: Mapping[str, Any],
-    metrics: Mapping[str, Any],
+    test: Mapping[str, Any],
     *,
     for_timm: bool,
     name: str,
@@ -118,11 +127,11 @@ def _header(
     header["pipeline_tag"] = "image-classification"
     header["tags"] = ["image-classification", "astronomy", "galaxies", "galaxy-morphology", metadata["model"]]
     header["metrics"] = ["accuracy"]
-    if metrics:
+    if test:
         measured = [
-            {"type": kind, "name": metric_title(key), "value": metrics[key]}
-            for key, kind in (("accuracy", "accuracy"), ("f1", "f1"), ("recall", "recall"))
-            if key in metrics
+            {"type": key, "name": metric_title(key), "value": test["metrics"][key]}
+            for key in ("accuracy", "f1", "recall")
+            if key in test["metrics"]
         ]
         task = {"type": "image-classification"}
         dataset = {"name": "held-out test galaxies", "type": "galaxy-images", "split": _TEST}
@@ -131,47 +140,47 @@ def _header(
     return header
 
 
-def _use(metadata: Mapping[str, Any], *, for_timm: bool) -> Iterator[str]:
+def _use(metadata: Mapping[str, Any], input_size: Sequence[int] | None) -> Iterator[str]:
     yield "## Use"
-    crop, threshold = metadata["input"]["crop"], metadata["calibration"]["threshold"]
+    threshold, bands = metadata["calibration"]["threshold"], len(metadata["input"]["bands"])
     temperature = metadata["calibration"]["temperature"][0]
     views = metadata["views"]["zooms"] * (8 if metadata["views"]["eight_views"] else 1)
-    if for_timm:
+    if input_size is not None:
+        height, width = input_size
         yield (
             "```python\nimport timm\n\n"
             'model = timm.create_model("local-dir:FOLDER", pretrained=True).eval()\n'
-            f"# images: float [N, {len(metadata['input']['bands'])}, {crop}, {crop}] in [0, 1], normalised "
-            "by mean and std in config.json\n"
+            f"# images: float [N, {bands}, {height}, {width}] in [0, 1], normalised by mean and std in "
+            "config.json\n"
             f"probabilities = (model(images) / {temperature:.6g}).softmax(dim=1)\n```"
         )
     yield (
         "To train on your own galaxies from these weights (`pip install galaxy-lightning`):\n\n"
         f"```\n{PROGRAM} fit {metadata['option']} --model.weights FOLDER --data.arrays ARRAYS\n```"
     )
-    yield (
-        f"The logits, divided by {temperature:.4g}, give calibrated probabilities"
-        + (f" if they are averaged over {views} views of each galaxy" if views > 1 else "")
-        + "."
-        + (
-            ""
-            if threshold is None
-            else f" A galaxy is uncertain if its highest probability is below {threshold:.3f}."
-        )
-        + " `galaxy_lightning` in `config.json` has all settings."
-    )
+    averaged = f", averaged over {views} views of each galaxy and" if views > 1 else ","
+    if threshold is None:
+        texts = ["The probabilities are not calibrated."]
+    else:
+        texts = [f"The logits{averaged} divided by {temperature:.4g}, give calibrated probabilities."]
+        target = f"{100 * metadata['calibration']['target_accuracy']:.3g}%"
+        texts += [
+            f"No threshold reaches an accuracy of {target}."
+            if threshold > 1
+            else f"A galaxy is uncertain if its highest probability is below {threshold:.3f}."
+        ]
+    yield " ".join([*texts, "`galaxy_lightning` in `config.json` has all settings."])
 
 
 def _classes(trained: CheckpointInfo, metadata: Mapping[str, Any]) -> Iterator[str]:
     yield "## Classes"
+    counts = trained.card.counts
     rows = [
-        (
-            _plain(name),
-            _plain(metadata["class_descriptions"].get(name, "")),
-            _number(trained.card.counts.get(name)),
-        )
+        (_plain(name), _plain(metadata["class_descriptions"].get(name, "")), f"{counts.get(name, 0):,}")
         for name in metadata["classes"]
     ]
-    yield _table(("class", "meaning", "training galaxies"), rows)
+    columns = 3 if counts else 2
+    yield _table(("class", "meaning", "training galaxies")[:columns], [row[:columns] for row in rows])
 
 
 def _images(metadata: Mapping[str, Any]) -> Iterator[str]:
@@ -192,65 +201,63 @@ def _training(trained: CheckpointInfo, about: Mapping[str, Any]) -> Iterator[str
     total = len(trained.trained_on.objids) or len(trained.trained_on.pixels)
     own = sum(trained.card.counts.values()) or total
     others = f", and {total - own:,} others for its initial weights" if own < total else ""
+    if not trained.card.counts and trained.pretrained:
+        others = ", with those of its initial weights"
     yield f"{own:,} training galaxies{others}; `{TRAINED_ON}` lists them."
-    settings = dict(about.get("hyperparameters") or trained.hyperparameters | trained.data_settings)
+    settings = trained.hyperparameters | trained.data_settings
+    if isinstance(recorded := about.get("hyperparameters"), dict):
+        settings |= recorded
     rows = [(name, _plain(str(settings[name]))) for name in _SETTINGS if settings.get(name) is not None]
     extra = [("seed", about.get("seed")), ("seconds", about.get("seconds")), ("device", about.get("device"))]
     rows += [(name, _plain(str(value))) for name, value in extra if value is not None]
     yield _table(("setting", "value"), rows)
 
 
-def _results(
-    trained: CheckpointInfo, metrics: Mapping[str, Any], metadata: Mapping[str, Any]
-) -> Iterator[str]:
+def _results(trained: CheckpointInfo, test: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterator[str]:
     yield "## Results"
     lines = list(trained.card.describe_results())
     if lines:
         yield "Cross-validation; each galaxy is classified by a model that was not trained on it:"
         yield "\n".join(f"- {line}" for line in lines)
-    if metrics:
-        number = metrics.get("galaxies")
-        yield f"On {number:,} held-out test galaxies:" if number else "On held-out test galaxies:"
-        rows = [
-            (_plain(metric_title(name)), f"{value:.3f}")
-            for name, value in metrics.items()
-            if name != "galaxies" and isinstance(value, int | float)
-        ]
+    if test:
+        rest = f" ({test['left_out']:,} more were left out)" if test["left_out"] else ""
+        yield f"On {test['galaxies']:,} held-out test galaxies{rest}:"
+        rows = [(_plain(metric_title(name)), f"{value:.3f}") for name, value in test["metrics"].items()]
         yield _table(("measure", "value"), rows)
-    if not lines and not metrics:
+    if not lines and not test:
         yield f"None are known: `{PROGRAM} test` measures them, then export again."
     calibration = metadata["calibration"]
-    if calibration["coverage"] is not None:
+    if calibration["threshold"] is not None and calibration["threshold"] <= 1:
         yield (
             f"{100 * calibration['coverage']:.0f}% of the validation galaxies are above the threshold, with "
             f"a target accuracy of {100 * calibration['target_accuracy']:.3g}%."
         )
 
 
-def _audit(audit: Mapping[str, Any]) -> Iterator[str]:
+def _audit(audit: Mapping[str, float]) -> Iterator[str]:
     """Yields what the classifications depend on, as far as an audit has measured it."""
-    colour = audit.get("colour", {}).get("colour_reliance")
-    wrong, limit = audit.get("wrong_labels", {}).get("flagged"), audit.get("label_limit", {})
-    rows = []
-    if colour is not None:
-        rows.append(("colour reliance (0: none, 1: colour alone)", f"{colour:.3f}"))
-    if wrong is not None:
-        rows.append(("labels that are likely wrong", f"{wrong:,} of {audit.get('galaxies', 0):,}"))
-    if limit.get("accuracy_limit") is not None:
-        rows.append(("estimated limit of the accuracy, from the votes", f"{limit['accuracy_limit']:.3f}"))
+    rows = [
+        (text, form.format(**audit))
+        for name, text, form in (
+            ("colour_reliance", "colour reliance (0: none, 1: colour alone)", "{colour_reliance:.3f}"),
+            ("flagged", "labels that are likely wrong", "{flagged:,} of {galaxies:,}"),
+            ("accuracy_limit", "estimated limit of the accuracy, from the votes", "{accuracy_limit:.3f}"),
+        )
+        if name in audit and "galaxies" in audit
+    ]
     if rows:
         yield "## Audit"
         yield _table(("measure", "value"), rows)
 
 
-def _limits(trained: CheckpointInfo) -> Iterator[str]:
+def _limits(trained: CheckpointInfo, metadata: Mapping[str, Any]) -> Iterator[str]:
     limits = trained.card.texts.get("limits") or []
     texts = [limits] if isinstance(limits, str) else limits
     yield "## Not for"
-    yield "\n".join(f"- {_plain(text)}" for text in texts) or (
-        "Images of another survey, with other colours or another pixel scale, were not tested. The "
-        "probabilities are calibrated for the shares of the classes among the training galaxies."
-    )
+    untested = "Images of another survey, with other colours or another pixel scale, were not tested."
+    if metadata["calibration"]["threshold"] is not None:
+        untested += " The probabilities are calibrated for the shares of the classes in the training."
+    yield "\n".join(f"- {_plain(text)}" for text in texts) or untested
 
 
 def _origin(trained: CheckpointInfo) -> Iterator[str]:
@@ -263,10 +270,6 @@ def _origin(trained: CheckpointInfo) -> Iterator[str]:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
 
 
 def _plain(text: str) -> str:

@@ -22,7 +22,7 @@ from data_prep.common.json_files import write_json
 from galaxy_lightning.export.hub_card import make_card
 from galaxy_lightning.networks.backbone import Backbone
 from galaxy_lightning.networks.network import Network
-from galaxy_lightning.networks.weight_folders import CLASSES, CONFIG, TRAINED_ON, WEIGHTS
+from galaxy_lightning.networks.weight_folders import ABOUT, CLASSES, CONFIG, TRAINED_ON, WEIGHTS
 from galaxy_lightning.training.checkpoints import CheckpointInfo
 from galaxy_lightning.training.module import GalaxyClassifier
 
@@ -55,23 +55,27 @@ def export_hub(
     Raises:
         GalaxyError: The folder exists, or cannot be written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     network = model.network
     timm_options = _timm_options(network)
     parts = network.model if isinstance(network, Backbone) and timm_options is not None else network
     state = {name: values.detach().cpu().contiguous().clone() for name, values in parts.state_dict().items()}
-    config = _describe(network, model, timm_options) | {"galaxy_lightning": dict(metadata)}
+    config = _describe(network, model, timm_options) | {ABOUT: dict(metadata)}
     with new_folder(folder, overwrite=overwrite, contents=CONTENTS) as partial:
-        save_file(state, partial / WEIGHTS, {"format": "pt", CLASSES: json.dumps(model.classes)})
+        about = {"format": "pt", CLASSES: json.dumps(model.classes)}
+        (partial / WEIGHTS).write_bytes(save(state, about))  # Its save_file hides what is wrong with a disk.
         write_json(partial / CONFIG, config)
         _save_seen(trained, partial / TRAINED_ON)
-        card = make_card(trained, metadata, for_timm=timm_options is not None, name=name)
+        settings = config.get("pretrained_cfg")
+        card = make_card(trained, metadata, settings["input_size"][1:] if settings else None, name)
         (partial / README).write_text(card, encoding="utf-8")
 
 
 def _timm_options(network: Network) -> dict[str, Any] | None:
-    """Returns the options with which timm makes a network; None if it is not one of timm's."""
+    """Returns the options with which timm makes a network; None if timm does not have the same network."""
+    if network.grey:  # timm's would see the colours.
+        return None
     if not isinstance(network, Backbone) or not network.architecture.startswith(_TIMM):
         return None
     _, brace, options = network.architecture.partition("{")

@@ -23,10 +23,11 @@ def describe_export(ensemble: Ensemble) -> dict[str, Any]:
         ensemble: The network, or several.
 
     Returns:
-        ``format``; ``model``, the network, and ``option``, the option of ``fit`` for it; ``classes`` and
-        ``class_descriptions``; ``input`` and ``output``; ``images``: how image files become pixels (see
-        :class:`data_prep.images.image_settings.ImageSettings`), and ``pixel_scale`` in arcsec per pixel, as
-        far as known; ``survey``; ``views``; ``calibration``; ``networks`` and ``parameters``; ``versions``.
+        ``format``; ``model``, the networks, and ``option``, the option of ``fit`` for the first;
+        ``classes`` and ``class_descriptions``; ``input`` and ``output``; ``images``: how image files become
+        pixels (see :class:`data_prep.images.image_settings.ImageSettings`), and ``pixel_scale`` in arcsec per
+        pixel, as far as known; ``survey``; ``views``, those of the first network; ``calibration``;
+        ``networks`` and ``parameters``, their numbers; ``versions``.
     """
     first, trained = ensemble.members[0], ensemble.trained[0]
     settings, calibration = trained.images.settings, ensemble.calibration
@@ -35,7 +36,7 @@ def describe_export(ensemble: Ensemble) -> dict[str, Any]:
     scale = trained.images.pixel_scale or trained.images.relative_scale
     return {
         "format": FORMAT,
-        "model": first.network.name,
+        "model": " + ".join(dict.fromkeys(member.network.name for member in ensemble.members)),
         "option": f"--model.backbone {quote(backbone)}" if backbone else f"--model.network {network}",
         "classes": list(ensemble.classes),
         "class_descriptions": dict(trained.class_descriptions),
@@ -59,6 +60,8 @@ def describe_export(ensemble: Ensemble) -> dict[str, Any]:
             "coverage": calibration.coverage if fitted else None,
         },
         "networks": len(ensemble.members),
-        "parameters": sum(values.numel() for values in first.network.parameters()),
+        "parameters": sum(
+            values.numel() for member in ensemble.members for values in member.network.parameters()
+        ),
         "versions": describe_environment("torch")["versions"],
     }

@@ -28,6 +28,8 @@ METADATA: Final = "metadata.json"
 TOLERANCE: Final = 1e-4
 """Largest difference between the probabilities of a file and those of the model."""
 _LARGEST_SIDE: Final = 8192
+_LARGEST_ONNX: Final = 1536 << 20
+"""Bytes of weights from which PyTorch would put them into another file, beside the ONNX file."""
 _LARGEST_BATCH: Final = 2**31 - 1  # Without a limit, old versions of PyTorch refuse one number.
 
 Images = npt.NDArray[np.uint8]
@@ -49,11 +51,13 @@ def export_pt2(ensemble: Ensemble, metadata: Mapping[str, Any], path: Path) -> f
         GalaxyError: The network cannot be exported, its export gives other probabilities, or the file cannot
             be written.
     """
-    program = _trace(ensemble)
+    program, content = _trace(ensemble), io.BytesIO()
+    with _explain(ensemble), _quiet():
+        torch.export.save(program, content, extra_files={METADATA: json.dumps(metadata)})
+        content.seek(0)
+        loaded = torch.export.load(content).module()
     with new_file(path) as partial:
-        with _quiet():
-            torch.export.save(program, partial, extra_files={METADATA: json.dumps(metadata)})
-            loaded = torch.export.load(partial).module()
+        partial.write_bytes(content.getbuffer())  # PyTorch aborts the process if a disk is full.
         return _check(ensemble, lambda images: loaded(torch.from_numpy(images)).detach().numpy())
 
 
@@ -72,12 +76,20 @@ def export_onnx(ensemble: Ensemble, metadata: Mapping[str, Any], path: Path) -> 
             verbose=False,
         )
     assert exported is not None
+    tensors = (each.const_value for each in exported.model.graph.initializers.values())
+    size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
+    if size > _LARGEST_ONNX:
+        raise GalaxyError(
+            f"the weights have {size / 1e9:.1f} GB, more than an ONNX file holds: export fewer networks, or "
+            "use --format pt2"
+        )
     exported.model.producer_name = "galaxy-lightning"
     exported.model.metadata_props.update((name, _as_text(value)) for name, value in metadata.items())
     with new_file(path) as partial:
         with _quiet():
             exported.save(partial)
-        session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
+        with _explain(ensemble):
+            session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
         return _check(ensemble, lambda images: session.run([OUTPUT], {INPUT: images})[0])
 
 
@@ -112,7 +124,8 @@ def _check(ensemble: Ensemble, run: Callable[[Images], Probabilities]) -> float:
         if len(ensemble.members) > 1:
             unseen = np.zeros(own.probabilities.shape[:2], dtype=bool)
             probabilities = combine(own.probabilities, unseen, ensemble.calibration.temperature).probabilities
-        largest = max(largest, float(np.abs(run(images) - probabilities).max()))
+        # NumPy's maximum keeps NaN, which Python's may lose.
+        largest = float(np.maximum(largest, np.abs(run(images) - probabilities).max()))
     if not largest <= TOLERANCE:
         raise GalaxyError(
             f"the exported {ensemble.members[0].network.name} gives other probabilities than the model (they "
@@ -126,6 +139,8 @@ def _explain(ensemble: Ensemble) -> Iterator[None]:
     """Turns the errors of PyTorch's exporters into one line."""
     try:
         yield
+    except (GalaxyError, OSError, MemoryError):
+        raise
     except Exception as error:  # They raise whatever they find in the network's code.
         name = ensemble.members[0].network.name
         raise GalaxyError(

@@ -24,19 +24,17 @@ from galaxy_lightning.networks.adaptation import (
     class_count,
     class_names,
 )
+from galaxy_lightning.networks.hub_files import FOLDER, REPOSITORY, TIMEOUT, one_hub_request
 from galaxy_lightning.networks.weight_files import (
     INSTALL_TIMM,
     describe_error,
     load_weights,
     load_weights_file,
 )
+from galaxy_lightning.networks.weight_folders import read_normalisation
 
 HUB: Final = "hub"
 NONE: Final = "none"
-_FOLDER: Final = "local-dir"
-"""timm's name for repositories that are folders."""
-TIMEOUT: Final = 10.0
-"""Seconds to wait for a response of a hub."""
 
 
 @dataclass(frozen=True)
@@ -149,13 +147,13 @@ def from_timm(name: str, classes: Classes, weights: str, bands: int = 3) -> Libr
     except ImportError as error:
         raise GalaxyError(f"{name} needs timm: {INSTALL_TIMM}") from error
     config, kind, options = _timm_arguments(name)
-    folder = config["file"] if config.get("source") == _FOLDER else None
+    folder = config["file"] if config.get("source") == FOLDER else None
     repository = config.get("hf_hub_id") if weights == HUB and folder is None else None
     place = f"{repository} on the Hugging Face hub" if repository else config.get("file", "timm")
-    with _explain_loading_errors(name, place), _one_hub_request(repository):
+    with _explain_loading_errors(name, place), one_hub_request(repository):
         # With the number of classes of the weights, so that timm checks that every tensor fits.
         model: Any = timm.create_model(
-            f"{_FOLDER}:{folder}" if folder else kind,
+            f"{FOLDER}:{folder}" if folder else kind,
             pretrained=weights == HUB,
             pretrained_cfg=None if folder else config,  # timm reads the configuration of a folder itself.
             **{**options, "in_chans": bands},
@@ -183,7 +181,10 @@ def from_timm(name: str, classes: Classes, weights: str, bands: int = 3) -> Libr
         if size == tuple(registered["input_size"][1:]):
             del changes["img_size"]  # timm's default.
     architecture = f"timm:{kind}{json.dumps(changes) if changes else ''}"
-    return LibraryNetwork(model, head, architecture, config["mean"], config["std"], input_size, notes)
+    mean, std = config["mean"], config["std"]
+    if weights not in (HUB, NONE):
+        mean, std = read_normalisation(Path(weights)) or (mean, std)
+    return LibraryNetwork(model, head, architecture, mean, std, input_size, notes)
 
 
 def _adapted_by_timm(model: Any, filters: tuple[str, ...], bands: int) -> list[str]:
@@ -221,14 +222,14 @@ def _timm_arguments(name: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
                 f"--model.backbone {name}: the options of {kind} are not JSON: {error}"
             ) from error
     arguments: tuple[dict[str, Any], str, dict[str, Any]]
-    if scheme == _FOLDER:
+    if scheme == FOLDER:
         folder = Path(expand_path(place))
         with _explain_loading_errors(name, place):
             saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            config = {"source": _FOLDER, "file": str(folder)}
+            config = {"source": FOLDER, "file": str(folder)}
             arguments = config, saved["architecture"], saved.get("model_args") or {}
-    elif scheme in ("hf_hub", "hf-hub"):
-        with _explain_loading_errors(name, "the Hugging Face hub"), _one_hub_request(place):
+    elif scheme in REPOSITORY:
+        with _explain_loading_errors(name, "the Hugging Face hub"), one_hub_request(place):
             arguments = load_model_config_from_hf(place)
     else:
         raise _unknown_network(name, ())
@@ -268,33 +269,3 @@ def _explain_loading_errors(name: str, place: str) -> Iterator[None]:
         ) from error
     finally:
         socket.setdefaulttimeout(default_timeout)
-
-
-@contextlib.contextmanager
-def _one_hub_request(repository: str | None) -> Iterator[None]:
-    """Sends one request to the Hugging Face hub; if it fails, only files in the local cache are used.
-
-    timm itself would retry for minutes, and then hide the cause of the failure.
-    """
-    if repository is None:
-        yield
-        return
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import EntryNotFoundError
-
-    was_offline, hub_error = constants.HF_HUB_OFFLINE, None
-    user_model, _, revision = repository.partition("@")
-    try:
-        address = hf_hub_url(user_model, "config.json", revision=revision or None)
-        get_hf_file_metadata(address, timeout=TIMEOUT)
-    except EntryNotFoundError:
-        pass  # The repository exists.
-    except Exception as error:  # The type depends on the HTTP library.
-        hub_error = error
-        constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    except Exception as error:
-        raise (hub_error or error) from error
-    finally:
-        constants.HF_HUB_OFFLINE = was_offline

@@ -14,7 +14,7 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.adaptation import Adaptation, adapt_bands, adapt_head, bands_note
-from galaxy_lightning.networks.weight_folders import read_class_names
+from galaxy_lightning.networks.weight_folders import parse_class_names, read_class_names
 
 INSTALL_TIMM: Final = "pip install 'galaxy-lightning[timm]'"
 """Command that installs timm, and safetensors with it."""
@@ -196,6 +196,4 @@ def _class_names(content: Any) -> list[str] | None:
     """Returns the names of the classes in a checkpoint of this package; None for other content."""
     settings = content.get("hyper_parameters") if isinstance(content, dict) else None
     names = settings.get("classes") if isinstance(settings, dict) else None
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        return None
-    return list(names)
+    return None if names is None else parse_class_names(names)

@@ -1,17 +1,24 @@
 """Folders of weights, as the command ``export`` writes them for the Hugging Face hub."""
 
+import contextlib
 import json
+import math
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 
+from data_prep.common.errors import GalaxyError
+
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 TRAINED_ON: Final = "trained_on.npz"  # Not .safetensors: timm reads the only file of that kind.
 CLASSES: Final = "classes"
 """Entry of the metadata of the weights: the names of the classes, as JSON."""
+ABOUT: Final = "galaxy_lightning"
+"""Entry of the description of the network: the metadata of the export."""
+_MAX_CLASSES: Final = 1000
 
 
 def file_in_folder(path: Path) -> Path:
@@ -28,16 +35,48 @@ def read_class_names(path: Path) -> list[str] | None:
 
     Args:
         path: The file.
+
+    Raises:
+        Exception: The file is damaged, or the names are invalid. The type varies.
     """
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get(CLASSES)
-    try:
-        names = None if text is None else json.loads(text)
-    except ValueError:
-        return None
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+    return None if text is None else parse_class_names(json.loads(text))
+
+
+def parse_class_names(names: object) -> list[str]:
+    """Checks the names of classes in a file of another author, since they are printed.
+
+    Args:
+        names: The content of the file.
+
+    Raises:
+        TypeError: They are no list of different printable names.
+    """
+    if (
+        not isinstance(names, list | tuple)
+        or not 0 < len(names) <= _MAX_CLASSES
+        or not all(isinstance(each, str) and each.isprintable() and 0 < len(each) <= 100 for each in names)
+        or len(set(names)) < len(names)
+    ):
+        raise TypeError("its names of classes are invalid")
+    return list(names)
+
+
+def read_normalisation(path: Path) -> tuple[list[float], list[float]] | None:
+    """Returns the mean and the standard deviation of each band that weights need; None if not known.
+
+    Args:
+        path: The file of weights; the description of its network is beside it.
+    """
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        about = json.loads(path.with_name(CONFIG).read_text(encoding="utf-8"))["pretrained_cfg"]
+        mean, std = ([float(value) for value in about[name]] for name in ("mean", "std"))
+        if path.name == WEIGHTS and all(map(math.isfinite, mean)) and min(std) > 0:
+            return mean, std
+    return None
 
 
 def read_trained_on(path: Path) -> dict[str, Any] | None:
@@ -47,16 +86,34 @@ def read_trained_on(path: Path) -> dict[str, Any] | None:
         path: The file of weights; its list is beside it.
 
     Returns:
-        None if there is no list.
+        None if the weights are of another program, which gives no list.
 
     Raises:
-        Exception: The list is damaged. The type varies.
+        GalaxyError: The list is missing or damaged.
+        Exception: The description or the weights are damaged. The type varies.
     """
     listed = path.with_name(TRAINED_ON)
     if path.name != WEIGHTS or not listed.is_file():
+        if _is_export(path):
+            raise GalaxyError(
+                f"{listed} is missing, without which a model could be measured on the galaxies of its "
+                "training: copy the whole folder, and name it"
+            )
         return None
-    with np.load(listed, allow_pickle=False) as content:
-        return {
-            name: bool(value) if value.ndim == 0 else torch.from_numpy(value)
-            for name, value in content.items()
-        }
+    try:
+        with np.load(listed, allow_pickle=False) as content:
+            return {
+                name: bool(value) if value.ndim == 0 else torch.from_numpy(value)
+                for name, value in content.items()
+            }
+    except Exception as error:  # A damaged file can raise any exception.
+        raise GalaxyError(f"{listed} is damaged ({type(error).__name__}): get it again") from error
+
+
+def _is_export(path: Path) -> bool:
+    """Returns whether weights are an export of this package."""
+    config = path.with_name(CONFIG)
+    if path.name == WEIGHTS and config.is_file():
+        about = json.loads(config.read_text(encoding="utf-8"))
+        return isinstance(about, dict) and ABOUT in about
+    return path.is_file() and read_class_names(path) is not None

@@ -17,6 +17,8 @@ from galaxy_lightning.evaluation.calibration import Calibration, Calibrations
 from galaxy_lightning.evaluation.novelty import Novelty
 from galaxy_lightning.networks import weight_folders, weights_file
 from galaxy_lightning.networks.class_paths import is_class_path
+from galaxy_lightning.networks.hub_files import weights_of_backbone
+from galaxy_lightning.networks.sources import HUB, NONE
 from galaxy_lightning.networks.weight_files import load_safely
 from galaxy_lightning.shipped_models import SIMULATED
 from galaxy_lightning.training.checkpoint_checks import (
@@ -141,34 +143,40 @@ class CheckpointInfo:
                 )
 
 
-def read_trained_on(weights: str) -> SeenGalaxies:
+def read_trained_on(weights: str, backbone: str | None = None) -> SeenGalaxies:
     """Returns the galaxies that weights were trained on, if the file lists them.
 
     Args:
         weights: The weights, as in ``model.weights``.
+        backbone: The network, as in ``model.backbone``, whose own weights are meant by ``hub``.
 
     Raises:
-        GalaxyError: The file is damaged, or its list of galaxies is invalid.
+        GalaxyError: The file is damaged, or its list of galaxies is missing or invalid.
     """
-    file = weights_file(weights)
-    if not file.is_file():
-        return SeenGalaxies()
     try:
-        if file.suffix == ".safetensors":
+        if weights in (HUB, NONE):
+            file = weights_of_backbone(backbone) if backbone and weights == HUB else None
+            data = None if file is None else weight_folders.read_trained_on(file)
+        elif not (file := weights_file(weights)).is_file():
+            data = None
+        elif file.suffix == ".safetensors":
             data = weight_folders.read_trained_on(file)
         else:
             content = torch.load(file, map_location="cpu", weights_only=True)
             data = content.get("GalaxyDataModule") if isinstance(content, dict) else None
         # Files of other programs have no such list.
-        if not data:
+        if data is None:
             return SeenGalaxies()
         seen = SeenGalaxies.from_state(data, "train")
         # No survey of a user contains the simulated galaxies, whatever their names.
         return replace(seen, has_all_pixels=True) if weights == SIMULATED else seen
+    except GalaxyError:
+        raise
     except Exception as error:  # A damaged file can raise any exception.
+        place = backbone if weights == HUB else weights
         raise GalaxyError(
-            f"{weights} does not list the galaxies it was trained on, or is damaged ({_describe(error)}); "
-            "no code in it was run"
+            f"{place} does not list the galaxies it was trained on, or is damaged ({_describe(error)}): get "
+            "it again; no code in it was run"
         ) from None
 
 

@@ -5,13 +5,16 @@ import shutil
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 import yaml
 from PIL import Image
 
 from data_prep.cli import main as data_prep
+from data_prep.common.errors import GalaxyError
 from data_prep.common.files import sha256
 from galaxy_lightning.cli.main import main
+from galaxy_lightning.evaluation.calibration import Calibration
 from galaxy_lightning.training.checkpoints import load_model, read_checkpoint, read_trained_on
 from galaxy_lightning.training.module import GalaxyClassifier
 from tests.conftest import SMALL
@@ -22,14 +25,20 @@ from tests.galaxy_lightning.export.test_program_files import (
     without_this_package,
 )
 
-BACKBONES = ["timm:test_resnet", 'timm:test_vit{"img_size": [64, 64]}']
+BACKBONES = {
+    "resnet": ["timm:test_resnet", "--model.eight_views=true"],
+    "vit": ['timm:test_vit{"img_size": [64, 64]}'],
+    "resized": ['timm:test_vit{"img_size": [48, 48]}'],
+}
 
 
-@pytest.fixture(scope="module", params=BACKBONES, ids=["resnet", "vit"])
+@pytest.fixture(scope="module", params=BACKBONES.values(), ids=BACKBONES)
 def run(request, small_arrays, tmp_path_factory):
     """A tested run of a backbone of timm, and its folder for the hub."""
     runs = tmp_path_factory.mktemp("hub")
-    run = small_fit(small_arrays, runs, f"--model.backbone={request.param}", "--model.weights=none")
+    run = small_fit(
+        small_arrays, runs, f"--model.backbone={request.param[0]}", "--model.weights=none", *request.param[1:]
+    )
     main(["test", f"--ckpt_path={run}"])
     main(["export", f"--run={run}", "--format=hub"])
     return run
@@ -38,8 +47,8 @@ def run(request, small_arrays, tmp_path_factory):
 def test_without_this_package_timm_gives_the_probabilities_of_predict(run, small_arrays, tmp_path):
     images, own = own_probabilities(small_arrays, run, tmp_path / "own.csv")
     files = [tmp_path / f"{number:03d}.png" for number in range(len(images))]
-    for file, image in zip(files, images, strict=True):
-        Image.fromarray(image).save(file)
+    for file, image in zip(files, images, strict=True):  # The example cuts out the same centre.
+        Image.fromarray(np.pad(image, ((1, 2), (3, 4), (0, 0)), mode="wrap")).save(file)
     table = without_this_package("use_hub.py", run / "hub", *files)
     np.testing.assert_allclose(table[CLASSES].to_numpy(), own, rtol=0, atol=1e-4)
 
@@ -104,6 +113,89 @@ def test_a_folder_whose_galaxies_are_held_out_is_refused(raw, sample, small_arra
     with pytest.raises(SystemExit):
         small_fit(other, tmp_path, "--model.network=reference_cnn", f"--model.weights={run / 'hub'}")
     assert "galaxies" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_the_galaxies_of_a_folder_are_known_however_it_is_named(run, tmp_path, monkeypatch):
+    own = read_checkpoint(run / "best.ckpt").trained_on.objids.tolist()
+    shutil.copytree(run / "hub", tmp_path / "hub")
+    monkeypatch.chdir(tmp_path)
+    assert read_trained_on("hub", f"local-dir:{tmp_path}/hub").objids.tolist() == own
+    assert read_trained_on(f"{tmp_path}/hub/model.safetensors").objids.tolist() == own
+    for weights in ("hub", "none"):  # These words name no folder.
+        assert not len(read_trained_on(weights).objids)
+        assert not len(read_trained_on(weights, "timm:test_resnet").objids)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"damaged"])
+def test_without_the_list_of_its_galaxies_a_folder_is_refused(run, tmp_path, content):
+    shutil.copytree(run / "hub", tmp_path / "hub")
+    listed = tmp_path / "hub/trained_on.npz"
+    listed.unlink() if content is None else listed.write_bytes(content)
+    renamed = tmp_path / "renamed.safetensors"
+    shutil.copy(run / "hub/model.safetensors", renamed)
+    for weights, backbone in ((f"{tmp_path}/hub", None), ("hub", f"local-dir:{tmp_path}/hub")):
+        with pytest.raises(GalaxyError, match=r"trained_on\.npz is (missing|damaged)"):
+            read_trained_on(weights, backbone)
+    with pytest.raises(GalaxyError, match=r"trained_on\.npz is missing"):
+        read_trained_on(str(renamed))
+
+
+def test_the_normalisation_of_a_folder_is_kept(run, tmp_path):
+    shutil.copytree(run / "hub", tmp_path / "hub")
+    config = json.loads((tmp_path / "hub/config.json").read_text())
+    config["pretrained_cfg"]["mean"] = [0.1, 0.2, 0.3]
+    (tmp_path / "hub/config.json").write_text(json.dumps(config))
+    backbone = load_model(run / "best.ckpt").hparams["backbone"]
+    model = GalaxyClassifier(backbone=backbone, weights=f"{tmp_path}/hub", classes=CLASSES, image_size=64)
+    assert model.network.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize("classes", [["a", "a"], ["\x1b]0;title\x07"], [1], "abc", {}])
+def test_invalid_names_of_classes_are_refused(run, tmp_path, classes):
+    weights = safetensors.torch.load_file(run / "hub/model.safetensors")
+    about = {"classes": json.dumps(classes)}
+    safetensors.torch.save_file(weights, tmp_path / "model.safetensors", about)
+    backbone = load_model(run / "best.ckpt").hparams["backbone"]
+    with pytest.raises(GalaxyError, match="its names of classes are invalid"):
+        GalaxyClassifier(backbone=backbone, weights=str(tmp_path), classes=CLASSES, image_size=64)
+
+
+def test_the_card_shows_results_of_the_same_weights_only(run, tmp_path):
+    folder = tmp_path / "tested"
+    shutil.copytree(run, folder)
+    metrics = json.loads((folder / "test/metrics.json").read_text())
+    for changes, shown in (
+        ({"left_out": 5}, "On 12 held-out test galaxies (5 more were left out):"),
+        ({"checkpoint_sha256": "0" * 64}, "None are known"),
+    ):
+        (folder / "test/metrics.json").write_text(json.dumps(metrics | changes))
+        main(["export", f"--run={folder}", "--format=hub", "--overwrite"])
+        assert shown in (folder / "hub/README.md").read_text()
+
+
+def test_the_card_of_a_model_that_is_not_calibrated(run, tmp_path):
+    folder = tmp_path / "not_calibrated"
+    shutil.copytree(run, folder)
+    content = torch.load(folder / "best.ckpt", weights_only=True)
+    fitted = content["calibration"]
+    for state, said in (
+        (Calibration(target_accuracy=0.9).state(), "are not calibrated"),
+        (fitted | {"threshold": 2.0}, "No threshold reaches an accuracy of 90%"),
+    ):
+        torch.save(content | {"calibration": state}, folder / "best.ckpt")
+        main(["export", f"--run={folder}", "--format=hub", "--overwrite"])
+        assert said in (folder / "hub/README.md").read_text()
+
+
+@pytest.mark.parametrize("content", [{"colour": None, "wrong_labels": [1], "galaxies": None}, {}])
+def test_damaged_figures_of_an_audit_are_left_out(run, tmp_path, content):
+    folder = tmp_path / "audited"
+    shutil.copytree(run, folder)
+    (folder / "audit").mkdir()
+    content |= {"predictions": sha256(folder / "predictions.csv"), "label_limit": "x"}
+    (folder / "audit/audit.json").write_text(json.dumps(content))
+    main(["export", f"--run={folder}", "--format=hub", "--overwrite"])
+    assert "## Audit" not in (folder / "hub/README.md").read_text()
 
 
 def test_a_damaged_folder_is_named(small_arrays, tmp_path, capsys):

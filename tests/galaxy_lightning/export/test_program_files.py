@@ -2,6 +2,7 @@
 
 import io
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from PIL import Image, ImageOps
 
 from galaxy_lightning.cli.main import main
+from galaxy_lightning.export import program_files
 from galaxy_lightning.networks.network import Network
 
 EXAMPLES = Path(__file__).parents[3] / "docs/examples"
@@ -205,3 +207,47 @@ def test_the_document_shows_the_example():
     document = (EXAMPLES.parent / "export.md").read_text(encoding="utf-8")
     code = (EXAMPLES / "use_onnx.py").read_text(encoding="utf-8").partition('"""\n\n')[2]
     assert code in document
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pt2", "hub"])
+def test_weights_that_are_not_numbers_are_refused(small_arrays, tmp_path, capsys, kind):
+    run = small_fit(small_arrays, tmp_path, "--model.network=reference_cnn")
+    content = torch.load(run / "best.ckpt", weights_only=True)
+    name = next(name for name in content["state_dict"] if name.startswith("network."))
+    content["state_dict"][name] *= torch.nan
+    torch.save(content, run / "best.ckpt")
+    code, said = refused(capsys, f"--run={run}", f"--format={kind}", f"--out={tmp_path}/made.{kind}")
+    assert (code, "are not all numbers" in said) == (1, True)
+    assert not list(tmp_path.glob("*made*"))
+
+
+def test_a_file_whose_probabilities_are_not_numbers_is_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(
+        onnxruntime.InferenceSession, "run", lambda self, names, inputs: [np.full((1, 3), np.nan)]
+    )
+    code, said = refused(capsys, "--format=onnx", f"--out={tmp_path}/model.onnx")
+    assert (code, "gives other probabilities" in said) == (1, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_weights_than_an_onnx_file_holds_are_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(program_files, "_LARGEST_ONNX", 1000)
+    code, said = refused(capsys, "--format=onnx", f"--out={tmp_path}/model.onnx")
+    assert (code, "more than an ONNX file holds" in said) == (1, True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pt2", "hub"])
+def test_a_full_disk_is_one_line(exported, tmp_path, kind):
+    words = [sys.executable, "-m", "galaxy_lightning", "export", f"--format={kind}"]
+    done = subprocess.run(
+        [*words, f"--out={tmp_path}/made.{kind}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )
+    assert done.returncode == 1, done.stderr
+    assert "cannot be written" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*made*"))
