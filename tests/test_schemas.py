@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from baselines.cli import main as baselines
 from galaxy_lightning.cli.main import main as galaxy_lightning
@@ -69,6 +70,17 @@ def test_runs_and_evaluations(run):
     assert about["calibration"].keys() == schema("run")["properties"]["calibration"]["properties"].keys()
     galaxy_lightning(["test", "--ckpt_path", str(run), "--trainer.enable_progress_bar=false"])
     check(run / "test/metrics.json", "evaluation")
+
+
+def test_exports(run):
+    galaxy_lightning(["export", f"--run={run}", "--format=pt2"])
+    about = {"metadata.json": ""}
+    torch.export.load(run / "model.pt2", extra_files=about)
+    (run / "metadata.json").write_text(about["metadata.json"])
+    content = check(run / "metadata.json", "export")
+    assert list(content) == list(schema("export")["properties"])
+    for section in ("input", "output", "views", "calibration"):
+        assert content[section].keys() == schema("export")["properties"][section]["properties"].keys()
 
 
 def test_audits(run):

@@ -1,4 +1,7 @@
-"""Searches for hyperparameters: python tune.py ARRAYS TRIALS. Start it again to go on, or several at once."""
+"""Searches for hyperparameters: python tune.py ARRAYS TRIALS
+
+Start it again to go on after a break, or several times at once.
+"""
 
 import sys
 
@@ -7,6 +10,8 @@ import optuna
 import pandas as pd
 
 import galaxy_lightning as gl
+
+CONFIG = "galaxy_cnn"
 
 
 class Pruning(lightning.Callback):
@@ -27,7 +32,8 @@ def train(trial):
     decay = trial.suggest_float("weight_decay", 1e-3, 1.0, log=True)
     trainer = {"max_epochs": 20, "devices": 1, "callbacks": [{"class_path": "__main__.Pruning"}]}
     model = {"learning_rate": rate, "weight_decay": decay}
-    run = gl.fit(sys.argv[1], name="tune", model=model, trainer=trainer).path.parent
+    run = gl.fit(sys.argv[1], config=CONFIG, name="tune", model=model, trainer=trainer).path.parent
+    trial.set_user_attr("run", str(run))
     return pd.read_csv(run / "history.csv")["val_loss"].iloc[-1]
 
 
@@ -39,6 +45,8 @@ if __name__ == "__main__":
     pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=3)
     study = optuna.create_study(storage=storage, study_name="tune", pruner=pruner, load_if_exists=True)
     states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    enough = optuna.study.MaxTrialsCallback(int(sys.argv[2]), states=states)
-    study.optimize(train, callbacks=[enough])
+    trials = int(sys.argv[2])
+    if len(study.get_trials(states=states)) < trials:
+        study.optimize(train, callbacks=[optuna.study.MaxTrialsCallback(trials, states=states)])
     print(f"Lowest validation loss: {study.best_value:.3f} with {study.best_params}")
+    print(f"Run folder: {study.best_trial.user_attrs['run']}")

@@ -19,9 +19,7 @@ _LOG: Final = logging.getLogger("mkdocs.hooks.galaxy_lightning")  # mkdocs count
 _NAME_CELL: Final = re.compile(r"<tr>\s*<td>(?:<strong>)?<code>[^<]+</code>")
 _INLINE_CODE: Final = re.compile(r"<code>[^<]*</code>")
 _OPTION: Final = re.compile(r"(?<![\w-])--?[\w.-]*\w")
-_LOADING: Final = re.compile(
-    r"<script\b[^>]*>(?:(?!</script>).)*https://(?:(?!</script>).)*</script>", re.DOTALL
-)
+_LOADING: Final = re.compile(r"<script\b(?:(?!</script>).)*https://(?:(?!</script>).)*</script>", re.DOTALL)
 """A script that names an address."""
 _EXECUTED: Final = Path(__file__).parents[2] / "build"
 """Where "make notebooks" leaves the executed notebooks."""
