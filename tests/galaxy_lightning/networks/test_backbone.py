@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import huggingface_hub
+import numpy as np
 import pytest
 import timm
 import torch
@@ -18,6 +19,7 @@ from galaxy_lightning.networks.adaptation import Adaptation
 from galaxy_lightning.networks.backbone import Backbone
 from galaxy_lightning.networks.sources import _adapted_by_timm
 from galaxy_lightning.networks.weight_files import load_weights
+from galaxy_lightning.training.checkpoints import read_trained_on
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 VIT = 'timm:vit_tiny_patch16_224{"depth": 2, "img_size": [96, 96]}'
@@ -442,6 +444,35 @@ def test_a_hub_is_asked_once_and_its_files_are_cached(hub, tmp_path):
     kept = Backbone("hf_hub:user/zoo", 3, 64)
     torch.testing.assert_close(features(kept, "model.head.fc", IMAGES), expected)
     assert not huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+def serve(hub, **files):
+    for name, content in files.items():
+        hub.files[f"/user/zoo/resolve/main/{name.replace('__', '.')}"] = content
+
+
+def test_the_training_galaxies_of_a_repository_are_known_also_from_the_cache(hub, tmp_path):
+    np.savez(tmp_path / "list.npz", train_objids=np.array([5, 7]), train_has_all_pixels=False)
+    config = json.dumps({"architecture": "test_resnet", "galaxy_lightning": {}}).encode()
+    serve(hub, config__json=config, trained_on__npz=(tmp_path / "list.npz").read_bytes())
+    assert read_trained_on("hub", "hf_hub:user/zoo").objids.tolist() == [5, 7]
+    close(hub)
+    assert read_trained_on("hub", "hf_hub:user/zoo").objids.tolist() == [5, 7]
+
+
+def test_a_repository_of_another_program_lists_no_galaxies(hub):
+    serve(hub, config__json=b'{"architecture": "test_resnet"}')
+    assert not len(read_trained_on("hub", "hf_hub:user/zoo").objids)
+    close(hub)
+    assert not len(read_trained_on("hub", "hf_hub:user/zoo").objids)
+    with pytest.raises(GalaxyError, match="hf_hub:user/none does not list the galaxies"):
+        read_trained_on("hub", "hf_hub:user/none")
+
+
+def test_an_exported_repository_without_its_list_is_refused(hub):
+    serve(hub, config__json=b'{"architecture": "test_resnet", "galaxy_lightning": {}}')
+    with pytest.raises(GalaxyError, match=r"trained_on\.npz is missing"):
+        read_trained_on("hub", "hf_hub:user/zoo")
 
 
 @pytest.mark.parametrize("name", ["hf_hub:user/none", "timm:test_resnet"])
