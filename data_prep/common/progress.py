@@ -13,6 +13,9 @@ from data_prep.common.text_layout import display_width
 COLUMNS: Final = "GALAXY_COLUMNS"
 """Environment variable with the terminal's width, for a command whose lines another one shows there."""
 
+_NOTEBOOK: Final = "ipykernel.iostream"
+"""The module of standard output in a notebook."""
+
 
 def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, **options: Any) -> Any:
     """Returns a progress bar on standard error, by default shown after one second, and only on a terminal.
@@ -30,9 +33,13 @@ def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, *
 
 
 def print_progress(text: str) -> None:
-    """Prints a text on standard error, above the progress bars."""
-    tqdm.write(text, file=sys.stderr)
-    sys.stderr.flush()
+    """Prints a text on standard error, above the progress bars.
+
+    In a notebook, standard output is used instead: Jupyter colours standard error like an error.
+    """
+    stream = sys.stdout if type(sys.stdout).__module__ == _NOTEBOOK else sys.stderr
+    tqdm.write(text, file=stream)
+    stream.flush()
 
 
 def print_above_bars(text: str) -> None:
