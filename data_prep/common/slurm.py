@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from typing import Final
@@ -49,10 +50,17 @@ def step_tasks() -> int:
 def end_step_at_exit() -> None:
     """Ends all processes that ``srun`` has started together when this one exits.
 
-    Call it if this process fails before the others know it: they may wait for it for half an hour.
+    Call it if this process fails before the others know it: they may wait for it for half an hour. A shell
+    that ``srun`` has started is not ended, nor a command that torchrun may start again.
     """
-    if step_tasks() > 1:
+    if step_tasks() > 1 and not is_interactive() and "TORCHELASTIC_RUN_ID" not in os.environ:
+        keep_step()
         atexit.register(_end_step)
+
+
+def keep_step() -> None:
+    """Takes back :func:`end_step_at_exit`, for a program that goes on after the error."""
+    atexit.unregister(_end_step)
 
 
 def is_first_process() -> bool:
@@ -61,6 +69,7 @@ def is_first_process() -> bool:
 
 
 def _end_step() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # This process has its own status.
     time.sleep(_STEP_SECONDS)
     step = f"{os.environ.get('SLURM_JOB_ID')}.{os.environ.get('SLURM_STEP_ID')}"
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # Without scancel they wait.

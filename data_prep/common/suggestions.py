@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 from jsonargparse import ArgumentParser
 
 from data_prep.common.errors import GalaxyError
+from data_prep.common.slurm import keep_step
 
 _RAISES: Final = ContextVar("raises", default=False)
 _UNKNOWN: Final = re.compile(
@@ -43,6 +44,7 @@ def errors_raised() -> Iterator[None]:
         yield
     finally:
         _RAISES.reset(token)
+        keep_step()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

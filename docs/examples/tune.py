@@ -49,4 +49,4 @@ if __name__ == "__main__":
     if len(study.get_trials(states=states)) < trials:
         study.optimize(train, callbacks=[optuna.study.MaxTrialsCallback(trials, states=states)])
     print(f"Lowest validation loss: {study.best_value:.3f} with {study.best_params}")
-    print(f"Run folder: {study.best_trial.user_attrs['run']}")
+    print(f"Run folder: {study.best_trial.user_attrs.get('run')}")

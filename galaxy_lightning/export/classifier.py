@@ -61,8 +61,10 @@ def require_numbers(ensemble: Ensemble) -> None:
         GalaxyError: A weight is infinite or not a number.
     """
     for member, about in zip(ensemble.members, ensemble.trained, strict=True):
+        parameters = {name for name, _ in member.network.named_parameters()}
         for name, values in member.network.state_dict().items():
-            if not values.isfinite().all():
+            # A buffer may be infinite, such as a mask of attention.
+            if values.isnan().any() or (name in parameters and values.isinf().any()):
                 raise GalaxyError(f"{about.path}: the weights {name} are not all numbers: train again")
 
 

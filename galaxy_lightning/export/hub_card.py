@@ -95,10 +95,10 @@ def _read_audit(checkpoint: Path) -> dict[str, float]:
         return {}
     if summary.get("predictions") != sha256(predictions):
         return {}
-    return _numbers(summary) | {
+    return {
         name: value
-        for section in ("colour", "wrong_labels", "label_limit")
-        for name, value in _numbers(summary.get(section)).items()
+        for section in (*(summary.get(name) for name in ("colour", "wrong_labels", "label_limit")), summary)
+        for name, value in _numbers(section).items()
     }
 
 

@@ -63,12 +63,12 @@ def export_hub(
     state = {name: values.detach().cpu().contiguous().clone() for name, values in parts.state_dict().items()}
     config = _describe(network, model, timm_options) | {ABOUT: dict(metadata)}
     with new_folder(folder, overwrite=overwrite, contents=CONTENTS) as partial:
-        about = {"format": "pt", CLASSES: json.dumps(model.classes)}
+        about = {"format": "pt", ABOUT: "1", CLASSES: json.dumps(model.classes)}
         (partial / WEIGHTS).write_bytes(save(state, about))  # Its save_file hides what is wrong with a disk.
         write_json(partial / CONFIG, config)
         _save_seen(trained, partial / TRAINED_ON)
-        settings = config.get("pretrained_cfg")
-        card = make_card(trained, metadata, settings["input_size"][1:] if settings else None, name)
+        size = None if timm_options is None else config["pretrained_cfg"]["input_size"][1:]
+        card = make_card(trained, metadata, size, name)
         (partial / README).write_text(card, encoding="utf-8")
 
 
@@ -86,18 +86,20 @@ def _describe(network: Network, model: GalaxyClassifier, options: dict[str, Any]
     """Returns the content of ``config.json`` without the metadata, in the form that timm reads."""
     config: dict[str, Any] = {"architecture": network.name, "num_classes": len(model.classes)}
     config |= {"label_names": list(model.classes)}
-    if options is None or not isinstance(network, Backbone):
+    if not isinstance(network, Backbone):
         return config
+    normalisation = {"mean": _as_list(network.mean), "std": _as_list(network.std)}
+    if options is None:
+        return config | {"pretrained_cfg": normalisation}
     known: Mapping[str, Any] = getattr(network.model, "pretrained_cfg", {})
     size = network.input_size or (model.image_size, model.image_size)
     pretrained = {name: known[name] for name in _OF_TIMM if known.get(name) is not None}
     pretrained |= {
         "num_classes": len(model.classes),
         "input_size": [model.bands, *size],
-        "mean": _as_list(network.mean),
-        "std": _as_list(network.std),
         "crop_pct": 1.0,
         "custom_load": False,
+        **normalisation,
     }
     config["architecture"] = network.architecture.removeprefix(_TIMM).partition("{")[0].partition(".")[0]
     if model.bands != 3:

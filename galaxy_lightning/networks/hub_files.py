@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from data_prep.common.paths import expand_path
-from galaxy_lightning.networks.weight_folders import CONFIG, TRAINED_ON, WEIGHTS
+from galaxy_lightning.networks.weight_folders import CONFIG, TRAINED_ON, WEIGHTS, is_export
 
 FOLDER: Final = "local-dir"
 """timm's name for repositories that are folders."""
@@ -34,13 +34,18 @@ def weights_of_backbone(name: str) -> Path | None:
     if scheme not in REPOSITORY:
         return None
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     repository, _, revision = place.partition("@")
     with one_hub_request(place):
         config = Path(hf_hub_download(repository, CONFIG, revision=revision or None))
-        with contextlib.suppress(EntryNotFoundError):  # Repositories of other programs have no such list.
+        try:
             hf_hub_download(repository, TRAINED_ON, revision=revision or None)
+        except LocalEntryNotFoundError:
+            if is_export(config.with_name(WEIGHTS)):
+                raise
+        except EntryNotFoundError:
+            pass  # Repositories of other programs have no such list.
     return config.with_name(WEIGHTS)
 
 

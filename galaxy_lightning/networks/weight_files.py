@@ -196,4 +196,5 @@ def _class_names(content: Any) -> list[str] | None:
     """Returns the names of the classes in a checkpoint of this package; None for other content."""
     settings = content.get("hyper_parameters") if isinstance(content, dict) else None
     names = settings.get("classes") if isinstance(settings, dict) else None
-    return None if names is None else parse_class_names(names)
+    is_list = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    return parse_class_names(names) if is_list else None

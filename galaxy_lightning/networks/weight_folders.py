@@ -17,7 +17,7 @@ TRAINED_ON: Final = "trained_on.npz"  # Not .safetensors: timm reads the only fi
 CLASSES: Final = "classes"
 """Entry of the metadata of the weights: the names of the classes, as JSON."""
 ABOUT: Final = "galaxy_lightning"
-"""Entry of the description of the network: the metadata of the export."""
+"""Entry of exports: the metadata in the description of the network, and a version in that of the weights."""
 _MAX_CLASSES: Final = 1000
 
 
@@ -31,7 +31,7 @@ def file_in_folder(path: Path) -> Path:
 
 
 def read_class_names(path: Path) -> list[str] | None:
-    """Returns the names of the classes in a file of safetensors; None if it has none.
+    """Returns the names of the classes in a file of safetensors; None if it is not an export of this package.
 
     Args:
         path: The file.
@@ -42,8 +42,8 @@ def read_class_names(path: Path) -> list[str] | None:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        text = (file.metadata() or {}).get(CLASSES)
-    return None if text is None else parse_class_names(json.loads(text))
+        about = file.metadata() or {}
+    return parse_class_names(json.loads(about[CLASSES])) if ABOUT in about else None
 
 
 def parse_class_names(names: object) -> list[str]:
@@ -71,10 +71,12 @@ def read_normalisation(path: Path) -> tuple[list[float], list[float]] | None:
     Args:
         path: The file of weights; the description of its network is beside it.
     """
+    if path.name != WEIGHTS:
+        return None
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         about = json.loads(path.with_name(CONFIG).read_text(encoding="utf-8"))["pretrained_cfg"]
         mean, std = ([float(value) for value in about[name]] for name in ("mean", "std"))
-        if path.name == WEIGHTS and all(map(math.isfinite, mean)) and min(std) > 0:
+        if all(map(math.isfinite, [*mean, *std])) and min(std) > 0:
             return mean, std
     return None
 
@@ -92,14 +94,14 @@ def read_trained_on(path: Path) -> dict[str, Any] | None:
         GalaxyError: The list is missing or damaged.
         Exception: The description or the weights are damaged. The type varies.
     """
-    listed = path.with_name(TRAINED_ON)
-    if path.name != WEIGHTS or not listed.is_file():
-        if _is_export(path):
-            raise GalaxyError(
-                f"{listed} is missing, without which a model could be measured on the galaxies of its "
-                "training: copy the whole folder, and name it"
-            )
+    if not is_export(path):
         return None
+    listed = path.with_name(TRAINED_ON)
+    if not listed.is_file():
+        raise GalaxyError(
+            f"{listed} is missing, without which a model could be measured on the galaxies of its training: "
+            "copy the whole folder, and name it"
+        )
     try:
         with np.load(listed, allow_pickle=False) as content:
             return {
@@ -110,8 +112,15 @@ def read_trained_on(path: Path) -> dict[str, Any] | None:
         raise GalaxyError(f"{listed} is damaged ({type(error).__name__}): get it again") from error
 
 
-def _is_export(path: Path) -> bool:
-    """Returns whether weights are an export of this package."""
+def is_export(path: Path) -> bool:
+    """Returns whether a file of weights is an export of this package.
+
+    Args:
+        path: The file. If it is missing, the description beside it tells.
+
+    Raises:
+        Exception: The file or the description is damaged. The type varies.
+    """
     config = path.with_name(CONFIG)
     if path.name == WEIGHTS and config.is_file():
         about = json.loads(config.read_text(encoding="utf-8"))

@@ -247,7 +247,7 @@ class Ranks:
             self._ending_known.wait(_REASON_LIMIT)
         if self.ending is None:
             self._end_all(Ending.from_error(error, self._rank), interrupt=False)
-            if not self._connected:
+            if not (self._connected or (isinstance(error, SystemExit) and not error.code)):
                 slurm.end_step_at_exit()
             if not is_expected and "Connection closed by peer" in str(error):
                 problem = "another process of this command has ended; see its message"

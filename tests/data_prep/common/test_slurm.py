@@ -69,15 +69,34 @@ def test_which_process_is_the_first(job, name):
     assert not slurm.is_first_process()
 
 
-@pytest.mark.parametrize(("tasks", "cancelled"), [("1", ""), ("2", "9.3\n")])
-def test_a_process_that_fails_ends_its_step_when_it_exits(job, tmp_path, monkeypatch, tasks, cancelled):
-    job({"SLURM_JOB_ID": "9", "SLURM_STEP_ID": "3", "SLURM_STEP_NUM_TASKS": tasks})
+FAILS = "slurm.end_step_at_exit(); 1 / 0"
+COMMAND = "from galaxy_lightning.cli.main import main; main(['fit', '{}'])"
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "cancelled"),
+    [
+        ({"SLURM_STEP_NUM_TASKS": "1"}, FAILS, ""),
+        ({}, FAILS, "9.3\n"),
+        ({"SLURM_JOB_NAME": "bash"}, FAILS, ""),
+        ({"TORCHELASTIC_RUN_ID": "1"}, FAILS, ""),
+        ({}, "slurm.end_step_at_exit(); slurm.keep_step(); 1 / 0", ""),
+        ({}, COMMAND.format("--help"), ""),
+        ({}, COMMAND.format("--model.network=none"), "9.3\n"),
+    ],
+    ids=["one", "two", "shell", "torchrun", "goes on", "help", "command"],
+)
+def test_a_process_that_fails_ends_its_step_when_it_exits(
+    job, tmp_path, monkeypatch, variables, code, cancelled
+):
+    job({"SLURM_JOB_ID": "9", "SLURM_STEP_ID": "3", "SLURM_STEP_NUM_TASKS": "2"} | variables)
     calls = tmp_path / "calls"
     calls.touch()
     program = tmp_path / "scancel"
-    program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
+    program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nkill $PPID\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    code = "from data_prep.common import slurm; slurm._STEP_SECONDS = 0; slurm.end_step_at_exit(); 1 / 0"
+    code = f"from data_prep.common import slurm; slurm._STEP_SECONDS = 0; {code}"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert (ended.returncode, calls.read_text()) == (1, cancelled)
+    assert calls.read_text() == cancelled, ended.stderr
+    assert ended.returncode == (0 if "--help" in code else 1)

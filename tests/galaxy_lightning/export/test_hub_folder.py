@@ -126,6 +126,15 @@ def test_the_galaxies_of_a_folder_are_known_however_it_is_named(run, tmp_path, m
         assert not len(read_trained_on(weights, "timm:test_resnet").objids)
 
 
+def test_a_grey_backbone_keeps_its_normalisation_and_is_not_for_timm(small_arrays, tmp_path):
+    words = ["--model.backbone=timm:test_resnet", "--model.weights=none", "--model.grey=true"]
+    run = small_fit(small_arrays, tmp_path, *words)
+    main(["export", f"--run={run}", "--format=hub"])
+    assert "library_name: galaxy-lightning" in (run / "hub/README.md").read_text()
+    settings = json.loads((run / "hub/config.json").read_text())["pretrained_cfg"]
+    assert settings["mean"] == load_model(run / "best.ckpt").network.mean.flatten().tolist()
+
+
 @pytest.mark.parametrize("content", [None, b"", b"damaged"])
 def test_without_the_list_of_its_galaxies_a_folder_is_refused(run, tmp_path, content):
     shutil.copytree(run / "hub", tmp_path / "hub")
@@ -153,7 +162,7 @@ def test_the_normalisation_of_a_folder_is_kept(run, tmp_path):
 @pytest.mark.parametrize("classes", [["a", "a"], ["\x1b]0;title\x07"], [1], "abc", {}])
 def test_invalid_names_of_classes_are_refused(run, tmp_path, classes):
     weights = safetensors.torch.load_file(run / "hub/model.safetensors")
-    about = {"classes": json.dumps(classes)}
+    about = {"galaxy_lightning": "1", "classes": json.dumps(classes)}
     safetensors.torch.save_file(weights, tmp_path / "model.safetensors", about)
     backbone = load_model(run / "best.ckpt").hparams["backbone"]
     with pytest.raises(GalaxyError, match="its names of classes are invalid"):
@@ -185,6 +194,31 @@ def test_the_card_of_a_model_that_is_not_calibrated(run, tmp_path):
         torch.save(content | {"calibration": state}, folder / "best.ckpt")
         main(["export", f"--run={folder}", "--format=hub", "--overwrite"])
         assert said in (folder / "hub/README.md").read_text()
+
+
+@pytest.mark.parametrize("classes", ["cat,dog", '["cat", "dog"]'])
+def test_weights_of_another_program_with_classes_of_its_own_are_used(run, tmp_path, classes):
+    weights = safetensors.torch.load_file(run / "hub/model.safetensors")
+    safetensors.torch.save_file(weights, tmp_path / "foreign.safetensors", {"classes": classes})
+    backbone = load_model(run / "best.ckpt").hparams["backbone"]
+    file = str(tmp_path / "foreign.safetensors")
+    GalaxyClassifier(backbone=backbone, weights=file, classes=CLASSES, image_size=64)
+    assert not len(read_trained_on(file).objids)
+    torch.save({"state_dict": weights, "hyper_parameters": {"classes": 10}}, tmp_path / "foreign.ckpt")
+    GalaxyClassifier(
+        backbone=backbone, weights=str(tmp_path / "foreign.ckpt"), classes=CLASSES, image_size=64
+    )
+
+
+def test_the_card_counts_all_galaxies_of_an_audit(run, tmp_path):
+    folder = tmp_path / "audited"
+    shutil.copytree(run, folder)
+    (folder / "audit").mkdir()
+    summary = {"predictions": sha256(folder / "predictions.csv"), "galaxies": 200}
+    summary |= {"colour": {"galaxies": 180}, "wrong_labels": {"flagged": 7}, "label_limit": {"galaxies": 12}}
+    (folder / "audit/audit.json").write_text(json.dumps(summary))
+    main(["export", f"--run={folder}", "--format=hub", "--overwrite"])
+    assert "| labels that are likely wrong | 7 of 200 |" in (folder / "hub/README.md").read_text()
 
 
 @pytest.mark.parametrize("content", [{"colour": None, "wrong_labels": [1], "galaxies": None}, {}])

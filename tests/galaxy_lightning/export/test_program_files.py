@@ -2,7 +2,6 @@
 
 import io
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -239,6 +238,7 @@ def test_more_weights_than_an_onnx_file_holds_are_refused(monkeypatch, tmp_path,
 
 @pytest.mark.parametrize("kind", ["onnx", "pt2", "hub"])
 def test_a_full_disk_is_one_line(exported, tmp_path, kind):
+    resource = pytest.importorskip("resource")
     words = [sys.executable, "-m", "galaxy_lightning", "export", f"--format={kind}"]
     done = subprocess.run(
         [*words, f"--out={tmp_path}/made.{kind}"],
