@@ -86,6 +86,7 @@ class Cluster:
             if about["JobState"] in states:
                 return about["JobState"]
             if about.get("Reason") == "BeginTime":  # SLURM delays a requeued job by two minutes.
+                time.sleep(2)  # A job that starts in the second in which it was ended is refused.
                 self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
             time.sleep(0.5)
         raise AssertionError(f"job {job} is not {states} but {self.about(job)}")
