@@ -1,5 +1,6 @@
 """Makes pages from the code, and redirects links, when mkdocs builds the documentation site."""
 
+import json
 import logging
 import os
 import posixpath
@@ -33,7 +34,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in files:
         executed = _EXECUTED / file.src_uri
         if file.src_uri.endswith(".ipynb") and executed.is_file():
-            file.abs_src_path = str(executed)
+            if _cells(executed) == _cells(Path(file.abs_src_path or "")):
+                file.abs_src_path = str(executed)
+            else:
+                _LOG.info('%s has changed since "make notebooks": it is shown without figures', file.src_uri)
     pages = {f"commands/{package}.md": commands_page(package) for package in programs()}
     pages |= {page: document_page(name) for name, page in DOCUMENTS.items() if page != "index.md"}
     pages |= {f"{FILES}/{path}.md": file_page(path) for path in linked_files(Path(config.docs_dir))}
@@ -42,6 +46,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
     return files
+
+
+def _cells(notebook: Path) -> list[str]:
+    """Returns the sources of the cells of a notebook."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells]
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
