@@ -13,7 +13,7 @@ from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.adaptation import Classes
 from galaxy_lightning.networks.network import Network
 from galaxy_lightning.networks.sources import HUB, NONE, from_timm, from_torchvision
-from galaxy_lightning.networks.weight_files import describe_error
+from galaxy_lightning.networks.weight_files import describe_error, read_normalisation
 
 _NORMALISATIONS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _STEM: Final = re.compile(r"(cls|class)_token|pos_embed|patch_embed|conv_proj|encoder\.pos_embedding")
@@ -81,7 +81,9 @@ class Backbone(Network):
         self.input_size, self.notes = source.input_size, source.notes
         # Part of the state_dict: weights from a file or folder may need another normalisation than the
         # weights that timm knows by the same name.
-        for key, values in (("mean", source.mean), ("std", source.std)):
+        own = None if weights in (HUB, NONE) else read_normalisation(Path(weights))
+        mean, std = own or (source.mean, source.std)
+        for key, values in (("mean", mean), ("std", std)):
             tensor = torch.tensor(values).reshape(-1)
             if len(tensor) != bands:  # Other bands than those of the weights.
                 tensor = tensor.mean().expand(bands)

@@ -31,7 +31,6 @@ from galaxy_lightning.networks.weight_files import (
     load_weights,
     load_weights_file,
 )
-from galaxy_lightning.networks.weight_folders import read_normalisation
 
 HUB: Final = "hub"
 NONE: Final = "none"
@@ -181,10 +180,7 @@ def from_timm(name: str, classes: Classes, weights: str, bands: int = 3) -> Libr
         if size == tuple(registered["input_size"][1:]):
             del changes["img_size"]  # timm's default.
     architecture = f"timm:{kind}{json.dumps(changes) if changes else ''}"
-    mean, std = config["mean"], config["std"]
-    if weights not in (HUB, NONE):
-        mean, std = read_normalisation(Path(weights)) or (mean, std)
-    return LibraryNetwork(model, head, architecture, mean, std, input_size, notes)
+    return LibraryNetwork(model, head, architecture, config["mean"], config["std"], input_size, notes)
 
 
 def _adapted_by_timm(model: Any, filters: tuple[str, ...], bands: int) -> list[str]:

@@ -14,7 +14,7 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from data_prep.common.errors import GalaxyError
 from galaxy_lightning.networks.adaptation import Adaptation, adapt_bands, adapt_head, bands_note
-from galaxy_lightning.networks.weight_folders import parse_class_names, read_class_names
+from galaxy_lightning.networks.weight_folders import folder_normalisation, parse_class_names, read_class_names
 
 INSTALL_TIMM: Final = "pip install 'galaxy-lightning[timm]'"
 """Command that installs timm, and safetensors with it."""
@@ -59,6 +59,26 @@ def load_weights_file(
         raise GalaxyError(f"there is no file {file}: --model.weights takes a file of weights")
     state, names = _read(Path(file))
     return load_weights(model, adaptation, state, name, file, names or file_classes)
+
+
+def read_normalisation(path: Path) -> tuple[list[float], list[float]] | None:
+    """Returns the mean and the standard deviation of each band for which weights were trained.
+
+    Args:
+        path: A file of weights: an export, or a checkpoint of a backbone.
+
+    Returns:
+        None if the file does not say it.
+
+    Raises:
+        GalaxyError: The file is damaged.
+    """
+    if path.suffix == ".safetensors":
+        return folder_normalisation(path)
+    state, _ = _read(path)
+    if not {"network.mean", "network.std"} <= state.keys():
+        return None
+    return state["network.mean"].flatten().tolist(), state["network.std"].flatten().tolist()
 
 
 def describe_error(error: Exception) -> str:

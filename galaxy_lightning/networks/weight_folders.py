@@ -65,7 +65,7 @@ def parse_class_names(names: object) -> list[str]:
     return list(names)
 
 
-def read_normalisation(path: Path) -> tuple[list[float], list[float]] | None:
+def folder_normalisation(path: Path) -> tuple[list[float], list[float]] | None:
     """Returns the mean and the standard deviation of each band that weights need; None if not known.
 
     Args:

@@ -149,14 +149,19 @@ def test_without_the_list_of_its_galaxies_a_folder_is_refused(run, tmp_path, con
         read_trained_on(str(renamed))
 
 
-def test_the_normalisation_of_a_folder_is_kept(run, tmp_path):
+def test_the_normalisation_of_a_folder_or_checkpoint_is_kept(run, tmp_path):
     shutil.copytree(run / "hub", tmp_path / "hub")
     config = json.loads((tmp_path / "hub/config.json").read_text())
     config["pretrained_cfg"]["mean"] = [0.1, 0.2, 0.3]
     (tmp_path / "hub/config.json").write_text(json.dumps(config))
+    content = torch.load(run / "best.ckpt", weights_only=True)
+    content["state_dict"]["network.mean"][:] = torch.tensor([0.1, 0.2, 0.3]).reshape(3, 1, 1)
+    torch.save(content, tmp_path / "best.ckpt")
     backbone = load_model(run / "best.ckpt").hparams["backbone"]
-    model = GalaxyClassifier(backbone=backbone, weights=f"{tmp_path}/hub", classes=CLASSES, image_size=64)
-    assert model.network.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
+    for weights in ("hub", "best.ckpt"):
+        file = f"{tmp_path}/{weights}"
+        model = GalaxyClassifier(backbone=backbone, weights=file, classes=CLASSES, image_size=64)
+        assert model.network.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
 
 
 @pytest.mark.parametrize("classes", [["a", "a"], ["\x1b]0;title\x07"], [1], "abc", {}])
