@@ -57,7 +57,7 @@ def export_pt2(ensemble: Ensemble, metadata: Mapping[str, Any], path: Path) -> f
         content.seek(0)
         loaded = torch.export.load(content).module()
     with new_file(path) as partial:
-        partial.write_bytes(content.getbuffer())  # PyTorch aborts the process if a disk is full.
+        partial.write_bytes(content.getvalue())  # PyTorch aborts the process if a disk is full.
         return _check(ensemble, lambda images: loaded(torch.from_numpy(images)).detach().numpy())
 
 
