@@ -7,7 +7,6 @@ SIGTERM: it saves its work and ends. Its first process then requeues the job, wh
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,10 +16,8 @@ from typing import Final
 
 from data_prep.common import slurm
 
-_SCONTROL_SECONDS: Final = 60
-"""Limit for the call of scontrol."""
 _WAIT_SECONDS: Final = 10
-"""How long the other processes wait for it. If one ended before, SLURM might end the job as failed."""
+"""How long the other processes wait for scontrol. If one ended before, SLURM might end the job as failed."""
 
 
 class _Requeueing:
@@ -92,7 +89,7 @@ def requeue_if_asked() -> None:
     asked = f"SLURM has asked job {job} to end"
     if not _current.resumes:
         line = f"{asked}: it is not requeued, since this command would begin anew (see docs/cluster.md)"
-    elif problem := _requeue(job):
+    elif problem := slurm.call("scontrol", "requeue", job):
         line = f"{asked}, but it cannot be requeued ({problem}): submit it again"
     else:
         line = f"{asked}: it was requeued"
@@ -107,18 +104,3 @@ def _end(number: int, frame: FrameType | None) -> None:
     terminate = signal.getsignal(signal.SIGTERM)
     if callable(terminate):
         terminate(signal.SIGTERM, frame)
-
-
-def _requeue(job: str) -> str:
-    """Requeues a job; returns why that is impossible, or an empty text."""
-    try:
-        done = subprocess.run(  # noqa: S603 - the job id is SLURM's.
-            ["scontrol", "requeue", job],  # noqa: S607 - it is where the administrator put it.
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SCONTROL_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return " ".join(done.stderr.split()) or f"status {done.returncode}" if done.returncode else ""

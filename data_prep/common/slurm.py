@@ -1,7 +1,6 @@
-"""What a process knows about its job of SLURM, from the environment variables that SLURM sets."""
+"""What a process knows about its job of SLURM, from environment variables; calls of SLURM's programs."""
 
 import atexit
-import contextlib
 import os
 import signal
 import subprocess
@@ -12,8 +11,8 @@ _INTERACTIVE: Final = ("bash", "interactive")
 """Names of interactive jobs, by which Lightning knows them too."""
 _STEP_SECONDS: Final = 5
 """How long a process that has failed lets the others of its step end by themselves."""
-_SCANCEL_SECONDS: Final = 60
-"""Limit for the call of scancel."""
+_CALL_SECONDS: Final = 60
+"""Limit for the call of a program of SLURM."""
 
 
 def batch_job() -> str | None:
@@ -47,6 +46,29 @@ def step_tasks() -> int:
     return _number("SLURM_STEP_NUM_TASKS", job_tasks()) if is_in_step() else 1
 
 
+def call(program: str, *arguments: str) -> str:
+    """Runs a program of SLURM.
+
+    Args:
+        program: Its name.
+        arguments: Its arguments.
+
+    Returns:
+        Why it failed; an empty text if it succeeded.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - the arguments are this program's or SLURM's.
+            [program, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_CALL_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return " ".join(done.stderr.split()) or f"status {done.returncode}" if done.returncode else ""
+
+
 def end_step_at_exit() -> None:
     """Ends all processes that ``srun`` has started together when this one exits.
 
@@ -72,14 +94,7 @@ def _end_step() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # This process has its own status.
     time.sleep(_STEP_SECONDS)
     step = f"{os.environ.get('SLURM_JOB_ID')}.{os.environ.get('SLURM_STEP_ID')}"
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # Without scancel they wait.
-        subprocess.run(  # noqa: S603 - the number of the step is SLURM's.
-            ["scancel", step],  # noqa: S607 - it is where the administrator put it.
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            timeout=_SCANCEL_SECONDS,
-        )
+    call("scancel", step)  # If it fails, the others wait.
 
 
 def _number(variable: str, default: int) -> int:

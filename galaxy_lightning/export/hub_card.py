@@ -202,7 +202,7 @@ def _training(trained: CheckpointInfo, about: Mapping[str, Any]) -> Iterator[str
     own = sum(trained.card.counts.values()) or total
     others = f", and {total - own:,} others for its initial weights" if own < total else ""
     if not trained.card.counts and trained.pretrained:
-        others = ", with those of its initial weights"
+        others = ", including those of its initial weights"
     yield f"{own:,} training galaxies{others}; `{TRAINED_ON}` lists them."
     settings = trained.hyperparameters | trained.data_settings
     if isinstance(recorded := about.get("hyperparameters"), dict):
